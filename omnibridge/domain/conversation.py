@@ -1,0 +1,102 @@
+"""One visitor's contact with a workspace, start to close: who is in control, and what is under way.
+
+The whole state is one frozen value that only `route()` replaces; it is stored as JSON with each decision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from omnibridge.domain.content import Option
+from omnibridge.domain.events import UserRef
+
+AGENTS = "agents"
+"""Party: people in Rocket.Chat."""
+
+QUEUE = "queue"
+"""Party: nobody yet; the conversation waits for people."""
+
+NOBODY = "nobody"
+"""Party: before the first decision, and after the close."""
+
+
+def bot_party(connection: str) -> str:
+    """Party name of a connection."""
+    return f"connection:{connection}"
+
+
+class Control(msgspec.Struct, frozen=True):
+    """Exactly one party is in control. Each change raises the epoch; deliveries carry the epoch they were
+    decided in, so that words of a party that has lost control are refused right before sending."""
+
+    party: str = NOBODY
+    epoch: int = 0
+
+    @property
+    def connection(self) -> str:
+        """The connection in control, or empty."""
+        return self.party.removeprefix("connection:") if self.party.startswith("connection:") else ""
+
+
+class Move(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rung of the handover ladder, already resolved to a target."""
+
+    kind: Literal["department", "agent", "queue"]
+    id: str = ""
+    name: str = ""
+
+
+class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Words of the visitor on their way to a party, until it has answered."""
+
+    message_id: str = ""
+    text: str = ""
+    choice_value: str = ""
+    welcome: bool = False
+    late: bool = False
+
+
+class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where giving way to people stands.
+
+    stage: `idle`; `listing` = asked who could serve; `moving` = a move is with the hub.
+    moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard.
+    """
+
+    stage: Literal["idle", "listing", "moving"] = "idle"
+    from_connection: str = ""
+    department: str = ""
+    reason: str = ""
+    rungs: tuple[Move, ...] = ()
+    moves: int = 0
+    started_at: tuple[int, ...] = ()
+
+
+class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """State of one conversation. `facts` are those of the start; trust is added when they are read.
+
+    waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
+    handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
+    last_visitor_ts: newest hub time of a visitor message handled, ms. relay_posts: the bot user could not
+    be made to serve, so the relay account posts for it.
+    """
+
+    workspace: str
+    room: str
+    started: bool = False
+    closed: bool = False
+    control: Control = Control()
+    served_by: UserRef | None = None
+    department: str = ""
+    facts: dict[str, Any] = {}
+    session: str = ""
+    waiting: tuple[VisitorTurn, ...] = ()
+    held: tuple[VisitorTurn, ...] = ()
+    options: tuple[Option, ...] = ()
+    fallbacks: int = 0
+    handover: Handover = Handover()
+    last_visitor_ts: int = 0
+    relay_posts: bool = False
+    told_delay: bool = False

@@ -1,0 +1,195 @@
+"""What happened, in the past tense. Derived from observations in the lane, unique by key per room.
+
+Every event is plain data: replaying it needs nothing else. Times are milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from omnibridge.domain.content import Content
+
+AuthorKind = Literal["visitor", "agent", "bot"]
+"""Who wrote: the visitor, a person of the workspace, or one of our bot users."""
+
+
+class UserRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Rocket.Chat user as far as an event shows it."""
+
+    id: str
+    username: str = ""
+    name: str = ""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
+    pass
+
+
+class ConversationStarted(_Event, frozen=True, tag="ConversationStarted"):
+    """First sight of a room. `room_fields`, `visitor_fields`, name and e-mail are claims of the visitor."""
+
+    visitor_id: str = ""
+    visitor_name: str = ""
+    visitor_username: str = ""
+    visitor_email: str = ""
+    department: str = ""
+    room_fields: dict[str, Any] = {}
+    visitor_fields: dict[str, Any] = {}
+    source: str = ""
+    at: int = 0
+
+
+class ConversationQueued(_Event, frozen=True, tag="ConversationQueued"):
+    """Waits for somebody to take it."""
+
+    department: str = ""
+
+
+class AgentAssigned(_Event, frozen=True, tag="AgentAssigned"):
+    agent: UserRef
+    is_bot: bool = False
+    """True when the user is one of our connections' bot users."""
+    connection: str = ""
+    """The connection whose bot user this is, or empty."""
+
+
+class AgentUnassigned(_Event, frozen=True, tag="AgentUnassigned"):
+    agent: UserRef
+
+
+class ConversationTransferred(_Event, frozen=True, tag="ConversationTransferred"):
+    """Forwarded by somebody: agent to agent, or department to department."""
+
+    from_department: str = ""
+    to_department: str = ""
+    from_agent: UserRef | None = None
+    to_agent: UserRef | None = None
+
+
+class MessagePosted(_Event, frozen=True, tag="MessagePosted"):
+    message_id: str
+    author: AuthorKind
+    author_id: str
+    text: str
+    ts: int
+    """Hub's time stamp of the message; 0 when it could not be read."""
+    late: bool = False
+    """Older than a visitor message that was already released."""
+    has_file: bool = False
+    file_name: str = ""
+
+
+class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
+    message_id: str
+    author: AuthorKind
+    text: str
+    edited_at: int
+
+
+class ConversationClosed(_Event, frozen=True, tag="ConversationClosed"):
+    by: str = ""
+    closer: str = ""
+    at: int = 0
+
+
+class OfflineMessageLeft(_Event, frozen=True, tag="OfflineMessageLeft"):
+    visitor_name: str = ""
+    visitor_email: str = ""
+    text: str = ""
+
+
+class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
+    """A backend answered one turn. `handover` wins over `close` when both are set."""
+
+    connection: str
+    delivery_id: int
+    epoch: int
+    parts: tuple[Content, ...] = ()
+    handover: bool = False
+    handover_department: str = ""
+    handover_reason: str = ""
+    close: bool = False
+    fallback: bool = False
+    welcome: bool = False
+
+
+class AgentsListed(_Event, frozen=True, tag="AgentsListed"):
+    """Answer to ListAgents: people who could serve now, as the hub reports them."""
+
+    delivery_id: int
+    agents: tuple[CandidateAgent, ...] = ()
+    departments: tuple[CandidateDepartment, ...] = ()
+    can_return_to_queue: bool = False
+
+
+class CandidateAgent(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    username: str
+    name: str = ""
+    open_chats: int = 0
+    is_bot: bool = False
+
+
+class CandidateDepartment(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    name: str
+
+
+class MoveSucceeded(_Event, frozen=True, tag="MoveSucceeded"):
+    """A transfer, assignment or return to the queue that we asked for was carried out."""
+
+    delivery_id: int
+    move: str
+    target: str = ""
+
+
+class MoveFailed(_Event, frozen=True, tag="MoveFailed"):
+    """The hub refused a move; `code` is its error code."""
+
+    delivery_id: int
+    move: str
+    code: str
+    target: str = ""
+    served_by: UserRef | None = None
+
+
+class DeliveryDelayed(_Event, frozen=True, tag="DeliveryDelayed"):
+    """A turn waits longer than the visitor should be left without a word."""
+
+    delivery_id: int
+    connection: str
+
+
+class DeliveryBuried(_Event, frozen=True, tag="DeliveryBuried"):
+    """Given up: deadline passed or the other side will never take it."""
+
+    delivery_id: int
+    command: str
+    connection: str = ""
+    code: str = ""
+
+
+Event = (
+    ConversationStarted
+    | ConversationQueued
+    | AgentAssigned
+    | AgentUnassigned
+    | ConversationTransferred
+    | MessagePosted
+    | MessageEdited
+    | ConversationClosed
+    | OfflineMessageLeft
+    | PartyReplied
+    | AgentsListed
+    | MoveSucceeded
+    | MoveFailed
+    | DeliveryDelayed
+    | DeliveryBuried
+)
+
+
+def kind_of(event: Event) -> str:
+    """Name of the event's class, as stored."""
+    return type(event).__name__
