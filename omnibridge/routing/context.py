@@ -1,0 +1,67 @@
+"""What the functions of the router share: their arguments, and the two ways control changes hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from omnibridge.domain.commands import CloseSession, Command
+from omnibridge.domain.conversation import Control, Conversation
+from omnibridge.domain.directory import Directory
+from omnibridge.domain.events import Event
+from omnibridge.routing.decision import Considered, Decision, Fact
+from omnibridge.routing.rules import RuleSet
+
+_replace = msgspec.structs.replace
+
+
+@dataclass(frozen=True)
+class Context:
+    """The arguments of `route()`, with the facts read from them."""
+
+    conversation: Conversation
+    event: Event
+    rules: RuleSet
+    directory: Directory
+    now_ms: int
+    facts: dict[str, Fact]
+
+    def decide(
+        self,
+        reason: str,
+        after: Conversation,
+        *commands: Command,
+        rule: str = "",
+        considered: tuple[Considered, ...] = (),
+        refuse_spoken: bool = False,
+    ) -> Decision:
+        """A Decision with this context's facts."""
+        return Decision(reason, after, commands, self.facts, considered, rule, refuse_spoken)
+
+    def nothing(self, reason: str) -> Decision:
+        """Nothing changes and nothing is done."""
+        return self.decide(reason, self.conversation)
+
+
+def pass_control(conversation: Conversation, party: str) -> Conversation:
+    """The party in control changes: the epoch rises, and what only concerned the old party is dropped."""
+    if conversation.control.party == party:
+        return conversation
+    control = Control(party, conversation.control.epoch + 1)
+    return _replace(
+        conversation,
+        control=control,
+        waiting=(),
+        options=(),
+        fallbacks=0,
+        told_delay=False,
+        relay_posts=False,
+    )
+
+
+def end_session(conversation: Conversation, reason: str) -> tuple[Conversation, tuple[Command, ...]]:
+    """Tell the backend once that the conversation is over for it."""
+    if not conversation.session:
+        return conversation, ()
+    return _replace(conversation, session=""), (CloseSession(conversation.session, reason),)

@@ -1,0 +1,245 @@
+"""Giving way to people: a ladder of what this workspace can do, at most three moves, no loops.
+
+    bot ──begin──▶ listing ──AgentsListed──▶ moving ──MoveSucceeded──▶ people
+                      │                        │ MoveFailed: next rung
+                      └──── nobody there ──────┴──▶ the visitor is told, the bot stays
+
+Control passes to the queue when it begins, so that the bot falls silent; what the visitor writes meanwhile
+is held and goes to the bot if nobody takes over. Source of the limits: community editions have one
+department and refuse a forward to the same one; a hub that assigns bots first may give the room straight back.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.commands import (
+    AssignAgent,
+    Command,
+    ListAgents,
+    ReturnToQueue,
+    SendToParty,
+    SendToVisitor,
+    TransferToDepartment,
+)
+from omnibridge.domain.content import Text
+from omnibridge.domain.conversation import (
+    AGENTS,
+    QUEUE,
+    Conversation,
+    Handover,
+    Move,
+    VisitorTurn,
+    bot_party,
+)
+from omnibridge.routing.context import Context, end_session, pass_control
+from omnibridge.routing.decision import Considered, Decision
+
+_replace = msgspec.structs.replace
+
+
+def begin(
+    context: Context,
+    reason: str,
+    *,
+    department: str = "",
+    before: tuple[Command, ...] = (),
+    wanted: tuple[Move, ...] = (),
+    say: str = "",
+    rule: str = "",
+    considered: tuple[Considered, ...] = (),
+) -> Decision:
+    """Ask who could serve. before: what is still said by the bot. wanted: moves to try before the ladder.
+
+    A second request while one is under way changes nothing: visitors click twice.
+    """
+    conversation = context.conversation
+    state = conversation.handover
+    if state.stage != "idle":
+        return context.decide(f"{reason}; a handover is under way already", conversation, *before)
+    policy = context.rules.handover
+    recent = tuple(at for at in state.started_at if at > context.now_ms - policy.window_s * 1000)
+    connection = conversation.control.connection
+    if len(recent) >= policy.max_handovers and connection:
+        told = _tell(context, conversation, context.rules.texts.nobody_online, connection)
+        why = f"{reason}, but it came back {len(recent)} times within {policy.window_s} s: the bot stays"
+        return context.decide(why, conversation, *before, *told)
+    after = _replace(
+        pass_control(conversation, QUEUE),
+        held=tuple(turn for turn in conversation.waiting if not turn.welcome),
+        handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
+    )
+    told = _tell(context, conversation, say, connection)
+    return context.decide(reason, after, *before, *told, ListAgents(), rule=rule, considered=considered)
+
+
+def listed(context: Context, event: ev.AgentsListed) -> Decision:
+    """Build the ladder from what is really there, and try its first rung."""
+    conversation = context.conversation
+    state = conversation.handover
+    if state.stage != "listing":
+        return context.nothing("nobody asked any more who could serve")
+    bots = {each.user_id for each in context.directory.connections}
+    people = sorted(
+        (each for each in event.agents if not each.is_bot and each.id not in bots),
+        key=lambda each: (each.open_chats, each.username),
+    )
+    rungs, considered = _ladder(context, event, people)
+    if not rungs:
+        return nobody(context, conversation, "nobody could take over", considered)
+    return _try_next(context, conversation, rungs, f"{len(people)} people online", considered)
+
+
+def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
+    """The hub carried it out. Who serves now is told by the hub's own events or was part of the move."""
+    conversation = context.conversation
+    if conversation.handover.stage != "moving":
+        return context.nothing(f"{event.move} was carried out")
+    after = _replace(conversation, held=(), handover=_replace(conversation.handover, stage="idle", rungs=()))
+    if event.move == "agent" and conversation.control.party != AGENTS:
+        after = _replace(after, served_by=ev.UserRef(event.target))
+        after = pass_control(after, AGENTS)
+    elif conversation.served_by and conversation.served_by.id in _bot_ids(context):
+        after = _replace(after, served_by=None)
+    after, commands = end_session(after, "handed over")
+    return context.decide(f"handed over: {event.move} {event.target}".rstrip(), after, *commands)
+
+
+def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
+    """The next rung, or nobody. A refusal because somebody serves already is a success of theirs."""
+    conversation = context.conversation
+    state = conversation.handover
+    server = event.served_by
+    if server and server.id not in _bot_ids(context):
+        after = _replace(conversation, served_by=server)
+        after, commands = end_session(pass_control(after, AGENTS), "a person serves")
+        after = _replace(after, held=(), handover=_replace(state, stage="idle", rungs=()))
+        return context.decide(f"{server.username or server.id} serves already", after, *commands, refuse_spoken=True)
+    if state.stage == "moving":
+        return _try_next(context, conversation, state.rungs, f"the hub refused ({event.code})", ())
+    if event.move == "bot":
+        after = _replace(conversation, relay_posts=True)
+        return context.decide(f"the bot user cannot serve ({event.code}): the relay account posts for it", after)
+    return context.nothing(f"{event.move} failed ({event.code})")
+
+
+def nobody(
+    context: Context, conversation: Conversation, reason: str, considered: tuple[Considered, ...] = ()
+) -> Decision:
+    """Nobody takes over: tell the visitor; the bot has control again and gets what was held."""
+    state = conversation.handover
+    connection = state.from_connection
+    bot = context.directory.connection(connection)
+    after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
+    bot_serves = bool(bot and conversation.served_by and conversation.served_by.id == bot.user_id)
+    said = _tell(context, conversation, context.rules.texts.nobody_online, connection if bot_serves else "")
+    if bot is None or not bot_serves:
+        return context.decide(
+            f"{reason}: the visitor is told and waits", _replace(after, held=()), *said, considered=considered
+        )
+    after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=conversation.held)
+    turns = [_turn(connection, turn) for turn in conversation.held]
+    return context.decide(f"{reason}: the visitor is told, the bot stays", after, *said, *turns, considered=considered)
+
+
+def _ladder(
+    context: Context, event: ev.AgentsListed, people: list[ev.CandidateAgent]
+) -> tuple[tuple[Move, ...], tuple[Considered, ...]]:
+    conversation = context.conversation
+    state = conversation.handover
+    policy = context.rules.handover
+    considered: list[Considered] = []
+    rungs: list[Move] = []
+
+    def add(move: Move | None, name: str, why: str) -> None:
+        considered.append(Considered(name, move is not None, why))
+        if move is not None and move not in rungs:
+            rungs.append(move)
+
+    for wish in state.rungs:
+        if wish.kind == "agent":
+            found = next((each for each in people if each.username == wish.name), None)
+            add(
+                Move("agent", found.id, found.username) if found else None,
+                f"agent {wish.name}",
+                "" if found else "not available",
+            )
+        else:
+            add(*_department(context, event, wish.name))
+    for rung in policy.ladder:
+        if rung == "department" and state.department:
+            add(*_department(context, event, state.department))
+        elif rung == "agent":
+            first = people[0] if people else None
+            add(
+                Move("agent", first.id, first.username) if first else None,
+                "any agent",
+                "fewest open chats" if first else "nobody available",
+            )
+        elif rung == "queue":
+            why = _why_no_queue(event, people, conversation, wait=policy.queue_when_nobody)
+            add(None if why else Move("queue"), "queue", why)
+    return tuple(rungs), tuple(considered)
+
+
+def _department(context: Context, event: ev.AgentsListed, wanted: str) -> tuple[Move | None, str, str]:
+    name = f"department {wanted}"
+    plain = wanted.strip().casefold()
+    found = next((each for each in event.departments if plain in (each.id.casefold(), each.name.casefold())), None)
+    if found is None:
+        return None, name, "no such department"
+    if found.id == context.conversation.department:
+        return None, name, "the conversation is in it already; a hub refuses a forward to the same department"
+    return Move("department", found.id, found.name), name, ""
+
+
+def _why_no_queue(
+    event: ev.AgentsListed, people: list[ev.CandidateAgent], conversation: Conversation, *, wait: bool
+) -> str:
+    if not people and not wait:
+        return "nobody available"
+    if conversation.served_by is None:
+        return "it is in the queue already"
+    return "" if event.can_return_to_queue else "this hub cannot return a conversation to the queue"
+
+
+def _try_next(
+    context: Context,
+    conversation: Conversation,
+    rungs: tuple[Move, ...],
+    reason: str,
+    considered: tuple[Considered, ...],
+) -> Decision:
+    state = conversation.handover
+    if not rungs or state.moves >= context.rules.handover.max_moves:
+        return nobody(context, conversation, f"{reason}; no move is left after {state.moves}", considered)
+    move, rest = rungs[0], rungs[1:]
+    after = _replace(conversation, handover=_replace(state, stage="moving", rungs=rest, moves=state.moves + 1))
+    label = f"{move.kind} {move.name}".rstrip()
+    return context.decide(
+        f"{reason}: move {state.moves + 1} goes to {label}", after, _command(move), considered=considered
+    )
+
+
+def _command(move: Move) -> Command:
+    if move.kind == "department":
+        return TransferToDepartment(move.id, move.name)
+    if move.kind == "agent":
+        return AssignAgent(move.id, move.name)
+    return ReturnToQueue()
+
+
+def _tell(context: Context, conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:
+    if not text:
+        return ()
+    posts_as = "" if conversation.relay_posts else connection
+    return (SendToVisitor(Text(text), posts_as, "system"),)
+
+
+def _turn(connection: str, turn: VisitorTurn) -> SendToParty:
+    return SendToParty(connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late)
+
+
+def _bot_ids(context: Context) -> set[str]:
+    return {each.user_id for each in context.directory.connections}

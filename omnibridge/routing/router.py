@@ -1,0 +1,253 @@
+"""The router: conversation, event, rules, directory, now -> Decision. Pure: no clock, no I/O.
+
+A table `event class -> function`; each function returns a Decision with its reason in words. Giving way
+to people is in `handover.py`; what a bot's answer leads to is in `replies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as replace_context
+from typing import Any
+
+import msgspec
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.choices import match_choice
+from omnibridge.domain.commands import AssignAgent, Command, SendToParty, SendToVisitor
+from omnibridge.domain.content import Text
+from omnibridge.domain.conversation import (
+    AGENTS,
+    NOBODY,
+    QUEUE,
+    Conversation,
+    Handover,
+    Move,
+    VisitorTurn,
+    bot_party,
+)
+from omnibridge.domain.directory import Directory
+from omnibridge.routing import handover, replies
+from omnibridge.routing.context import Context, end_session, pass_control
+from omnibridge.routing.decision import Considered, Decision
+from omnibridge.routing.facts import facts_of, start_facts
+from omnibridge.routing.rules import RuleSet, Target
+
+_replace = msgspec.structs.replace
+
+
+def route(conversation: Conversation, event: ev.Event, rules: RuleSet, directory: Directory, now_ms: int) -> Decision:
+    """Decide what one event leads to.
+
+    conversation: the state left by the decision before. now_ms: UTC; when the observation was received.
+    The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
+    """
+    context = Context(conversation, event, rules, directory, now_ms, facts_of(conversation, event))
+    if conversation.closed and not isinstance(event, ev.ConversationClosed):
+        return context.nothing("the conversation is closed")
+    return _TABLE[type(event)](context, event)
+
+
+def _started(context: Context, event: ev.ConversationStarted) -> Decision:
+    conversation = _replace(context.conversation, started=True, facts=start_facts(event), department=event.department)
+    context = replace_context(context, conversation=conversation, facts=facts_of(conversation, event))
+    rule, considered = context.rules.first_match("start", context.facts)
+    target = rule.target if rule else context.rules.default
+    if target is None:
+        first = context.directory.first_of(conversation.workspace)
+        target = Target("bot", first.name) if first else Target("queue")
+    by = f"rule {rule.name!r}" if rule else "the default"
+    return give_to(context, target, f"{by} sends new conversations to {target}", rule.name if rule else "", considered)
+
+
+def give_to(
+    context: Context,
+    target: Target,
+    reason: str,
+    rule: str = "",
+    considered: tuple[Considered, ...] = (),
+) -> Decision:
+    """Put a target in control, from whoever has it now."""
+    if target.kind == "bot":
+        return _give_to_bot(context, target.name, reason, rule, considered)
+    conversation = context.conversation
+    if target.kind == "queue" and not conversation.control.connection and conversation.served_by is None:
+        after = pass_control(conversation, QUEUE)
+        return context.decide(reason, after, rule=rule, considered=considered)
+    wanted = {
+        "queue": (),
+        "department": (Move("department", name=target.name),),
+        "agent": (Move("agent", name=target.name),),
+    }[target.kind]
+    return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered)
+
+
+def _give_to_bot(context: Context, name: str, reason: str, rule: str, considered: tuple[Considered, ...]) -> Decision:
+    conversation = context.conversation
+    bot = context.directory.connection(name)
+    if bot is None or bot.workspace != conversation.workspace:
+        after = pass_control(conversation, QUEUE)
+        why = f"{reason}, but connection {name!r} is not configured for this workspace: left in the queue"
+        return context.decide(why, after, rule=rule, considered=considered)
+    after = _replace(pass_control(conversation, bot_party(name)), session=name)
+    commands: list[Command] = []
+    if conversation.served_by is None or conversation.served_by.id != bot.user_id:
+        commands.append(AssignAgent(bot.user_id, bot.username, name))
+    if bot.welcomes and conversation.session != name:
+        commands.append(SendToParty(name, welcome=True))
+        after = _replace(after, waiting=(VisitorTurn(welcome=True),))
+    return context.decide(reason, after, *commands, rule=rule, considered=considered)
+
+
+def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
+    after = context.conversation
+    if event.department:
+        after = _replace(after, department=event.department)
+    return context.decide("waits in the queue", after)
+
+
+def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
+    conversation = _replace(context.conversation, served_by=event.agent)
+    if event.connection:
+        return _bot_assigned(context, conversation, event)
+    who = event.agent.username or event.agent.id
+    if conversation.control.party == AGENTS:
+        return context.decide(f"{who} serves now", conversation)
+    taken_from_bot = bool(conversation.control.connection)
+    after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
+    after = _replace(after, held=(), handover=_replace(after.handover, stage="idle", rungs=()))
+    return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
+
+
+def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentAssigned) -> Decision:
+    name = event.connection
+    control = conversation.control
+    if control.connection == name:
+        return context.decide("the bot serves, as decided", _replace(conversation, relay_posts=False))
+    if conversation.handover.stage != "idle":
+        return context.decide("the bot serves while people are being looked for", conversation)
+    if control.party == NOBODY:
+        return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.party == QUEUE and name == conversation.handover.from_connection:
+        return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
+    if control.party == QUEUE and conversation.handover.from_connection == "":
+        return context.decide("the hub gave it to a bot, but the rules want people", conversation)
+    after = _replace(pass_control(conversation, bot_party(name)), session=name, fallbacks=0)
+    return context.decide("given to the bot by the workspace", after, refuse_spoken=True)
+
+
+def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
+    conversation = _replace(context.conversation, served_by=None)
+    moving = conversation.handover.stage != "idle"
+    if moving or conversation.control.party in (QUEUE, NOBODY):
+        return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
+    after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
+    return context.decide(
+        f"{event.agent.username or event.agent.id} no longer serves: waits for people",
+        after,
+        *commands,
+        refuse_spoken=True,
+    )
+
+
+def _transferred(context: Context, event: ev.ConversationTransferred) -> Decision:
+    after = context.conversation
+    if event.to_department:
+        after = _replace(after, department=event.to_department)
+    return context.decide("transferred in the workspace", after)
+
+
+def _posted(context: Context, event: ev.MessagePosted) -> Decision:
+    conversation = context.conversation
+    if event.author != "visitor":
+        return context.decide(f"a {event.author} wrote in the room: shown by the hub itself", conversation)
+    conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts))
+    context = replace_context(context, conversation=conversation)
+    connection = conversation.control.connection
+    if connection:
+        rule, considered = context.rules.first_match("message", context.facts)
+        if rule and not (rule.target.kind == "bot" and rule.target.name == connection):
+            return give_to(
+                context,
+                rule.target,
+                f"rule {rule.name!r} sends this message to {rule.target}",
+                rule.name,
+                considered,
+            )
+    else:
+        considered = ()
+    option = match_choice(event.text, conversation.options)
+    turn = VisitorTurn(event.message_id, event.text, option.value if option else "", late=event.late)
+    if conversation.handover.stage != "idle" and conversation.handover.from_connection:
+        after = _replace(conversation, held=(*conversation.held, turn))
+        return context.decide("kept until it is clear who takes over", after, considered=considered)
+    if not connection:
+        people = "people serve" if conversation.control.party == AGENTS else "waits for people"
+        return context.decide(f"{people}: the hub shows it to them", conversation, considered=considered)
+    if not event.text.strip():
+        return _nothing_to_read(context, conversation, connection, has_file=event.has_file)
+    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
+    late = ", late" if event.late else ""
+    return context.decide(
+        f"{said}{late}: {connection} is in control",
+        after,
+        send_turn(connection, turn),
+        considered=considered,
+    )
+
+
+def _nothing_to_read(context: Context, conversation: Conversation, connection: str, *, has_file: bool) -> Decision:
+    text = context.rules.texts.no_files
+    if not has_file or not text:
+        return context.decide("nothing that a bot could read", conversation)
+    posts_as = "" if conversation.relay_posts else connection
+    return context.decide(
+        "a file for a bot that reads text: the visitor is told",
+        conversation,
+        SendToVisitor(Text(text), posts_as, "system"),
+    )
+
+
+def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
+    """The command that carries a turn."""
+    return SendToParty(connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late)
+
+
+def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
+    conversation = context.conversation
+    if conversation.closed:
+        return context.nothing("closed already")
+    after, commands = end_session(pass_control(conversation, NOBODY), "closed")
+    after = _replace(
+        after,
+        closed=True,
+        held=(),
+        waiting=(),
+        options=(),
+        handover=Handover(started_at=after.handover.started_at),
+    )
+    return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
+
+
+def _recorded(context: Context, event: ev.Event) -> Decision:
+    return context.nothing(f"{ev.kind_of(event)} is recorded; nothing follows from it")
+
+
+_TABLE: dict[type, Callable[[Context, Any], Decision]] = {
+    ev.ConversationStarted: _started,
+    ev.ConversationQueued: _queued,
+    ev.AgentAssigned: _assigned,
+    ev.AgentUnassigned: _unassigned,
+    ev.ConversationTransferred: _transferred,
+    ev.MessagePosted: _posted,
+    ev.MessageEdited: _recorded,
+    ev.ConversationClosed: _closed,
+    ev.OfflineMessageLeft: _recorded,
+    ev.PartyReplied: replies.replied,
+    ev.AgentsListed: handover.listed,
+    ev.MoveSucceeded: handover.move_succeeded,
+    ev.MoveFailed: handover.move_failed,
+    ev.DeliveryDelayed: replies.delayed,
+    ev.DeliveryBuried: replies.buried,
+}

@@ -1,0 +1,124 @@
+"""Rules: ordered, first match wins, an explicit default. Plain data; `matches` is the only behaviour.
+
+The seam for a richer language: the router only calls `RuleSet.first_match`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from omnibridge.routing.decision import Considered, Fact
+
+Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not"]
+On = Literal["start", "message"]
+TargetKind = Literal["bot", "department", "agent", "queue"]
+Rung = Literal["department", "agent", "queue"]
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One fact compared with a value. Texts are compared without regard to case and outer blanks."""
+
+    fact: str
+    operator: Operator
+    value: Any
+
+    def holds(self, facts: Mapping[str, Fact]) -> bool:
+        found = facts[self.fact].value if self.fact in facts else None
+        match self.operator:
+            case "exists":
+                return (found is not None) is bool(self.value)
+            case "equals":
+                return _plain(found) == _plain(self.value)
+            case "any_of":
+                return any(_plain(found) == _plain(each) for each in self.value)
+            case "not":
+                return _plain(found) != _plain(self.value)
+            case "contains":
+                return found is not None and str(_plain(self.value)) in str(_plain(found))
+            case "starts_with":
+                return found is not None and str(_plain(found)).startswith(str(_plain(self.value)))
+
+
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who should be in control. name: connection, department id or name, agent's user name; queue: empty."""
+
+    kind: TargetKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All conditions must hold. `on`: looked at when a conversation starts, or at each visitor message."""
+
+    name: str
+    on: On
+    when: tuple[Condition, ...]
+    target: Target
+
+
+class HandoverPolicy(msgspec.Struct, frozen=True):
+    """How a bot gives way to people.
+
+    ladder: moves to try, in order. max_moves: per handover. A conversation that came back to the bot
+    `max_handovers` times within `window_s` seconds is in a loop: no further move is made.
+    queue_when_nobody: leave it in the queue although nobody is online, instead of keeping the bot.
+    """
+
+    ladder: tuple[Rung, ...] = ("department", "agent", "queue")
+    max_moves: int = 3
+    max_handovers: int = 3
+    window_s: int = 60
+    queue_when_nobody: bool = False
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """Sentences of ours that a visitor may read; empty = say nothing."""
+
+    bot_down: str = "The assistant cannot be reached right now."
+    delayed: str = "One moment please, this is taking longer than usual."
+    nobody_online: str = "Nobody is available right now. Please leave a message or try again later."
+    handover: str = "I am connecting you with a colleague."
+    undeliverable: str = "One answer could not be delivered. Please ask again."
+    no_files: str = "I cannot read files. Please describe it in words."
+    close_comment: str = "Closed by the assistant."
+
+
+class RuleSet(msgspec.Struct, frozen=True):
+    """Everything that steers decisions besides facts and directory; identified by its hash."""
+
+    rules: tuple[Rule, ...] = ()
+    default: Target | None = None
+    """None = the first connection of the workspace, else the queue."""
+    handover: HandoverPolicy = HandoverPolicy()
+    texts: Texts = Texts()
+
+    def encode(self) -> bytes:
+        """Canonical JSON; `msgspec.json.decode(…, type=RuleSet)` gives an equal value."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    def hash(self) -> str:
+        """First 16 hex digits of SHA-256 over `encode()`."""
+        return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+    def first_match(self, on: On, facts: Mapping[str, Fact]) -> tuple[Rule | None, tuple[Considered, ...]]:
+        """The first rule whose conditions all hold, and what was looked at on the way."""
+        considered: list[Considered] = []
+        for rule in self.rules:
+            if rule.on != on:
+                continue
+            failed = next((each for each in rule.when if not each.holds(facts)), None)
+            if failed is None:
+                considered.append(Considered(rule.name, chosen=True))
+                return rule, tuple(considered)
+            considered.append(Considered(rule.name, why=f"{failed.fact} {failed.operator} does not hold"))
+        return None, tuple(considered)
+
+
+def _plain(value: object) -> object:
+    return value.strip().casefold() if isinstance(value, str) else value
