@@ -1,0 +1,107 @@
+"""The outbox: deliveries in streams. Nothing leaves the service but from here.
+
+A stream is one (conversation, destination): only its lowest unsettled row may be in flight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omnibridge.storage.statements import Insert
+from omnibridge.storage.tables import BURIED, DONE, DUE, REFUSED, deliveries
+
+__all__ = ["BURIED", "DONE", "DUE", "REFUSED", "Delivery"]
+
+_COLUMNS = (
+    "id", "conversation_id", "decision_id", "stream", "command", "connection", "epoch", "external_id", "body",
+    "attempts", "uncertain", "boot", "next_attempt_at", "deadline_at", "created_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row that waits to be sent. epoch: control epoch it was decided in, None = whoever is in control."""
+
+    id: int
+    conversation_id: int
+    decision_id: int
+    stream: str
+    command: str
+    connection: str
+    epoch: int | None
+    external_id: str | None
+    body: bytes
+    attempts: int
+    uncertain: int
+    boot: str
+    next_attempt_at: int
+    deadline_at: int
+    created_at: int
+
+
+_insert = Insert(deliveries, *_COLUMNS, "state", "code")
+_select = f"SELECT {', '.join(_COLUMNS)} FROM deliveries"  # noqa: S608 - fixed names
+_next = f"{_select} WHERE state = 0 AND conversation_id = ? AND stream = ? AND id > ? ORDER BY id LIMIT 1"
+_settle = "UPDATE deliveries SET state = ?, code = ?, attempts = ?, settled_at = ? WHERE id = ? AND state = 0"
+_later = "UPDATE deliveries SET attempts = ?, uncertain = ?, code = ?, next_attempt_at = ? WHERE id = ? AND state = 0"
+_refuse = (
+    "UPDATE deliveries SET state = 2, code = 'control-changed', settled_at = ? "
+    "WHERE state = 0 AND conversation_id = ? AND epoch IS NOT NULL AND epoch < ?"
+)
+_restamp = (
+    "UPDATE deliveries SET epoch = ? WHERE state = 0 AND conversation_id = ? AND stream = ? AND epoch IS NOT NULL"
+)
+
+
+def enqueue(cursor: Any, row: Delivery) -> None:
+    """Write a row; it is sent after the commit."""
+    _insert(cursor, *(getattr(row, name) for name in _COLUMNS), DUE, "")
+
+
+def settle(cursor: Any, delivery_id: int, state: int, code: str, attempts: int, at: int) -> None:
+    """Done, refused or buried. A row that is settled already stays as it is."""
+    cursor.execute(_settle, (state, code, attempts, at, delivery_id))
+
+
+def retry_later(cursor: Any, delivery_id: int, attempts: int, uncertain: int, code: str, next_attempt_at: int) -> None:
+    """Note an attempt that failed, and when the next one is due."""
+    cursor.execute(_later, (attempts, uncertain, code, next_attempt_at, delivery_id))
+
+
+def refuse_older(cursor: Any, conversation_id: int, epoch: int, at: int) -> None:
+    """Control changed to `epoch`: what the old party still had to say is not sent."""
+    cursor.execute(_refuse, (at, conversation_id, epoch))
+
+
+def restamp(cursor: Any, conversation_id: int, stream: str, epoch: int) -> None:
+    """The party passed control itself: what it had said before stays, in front of the move."""
+    cursor.execute(_restamp, (epoch, conversation_id, stream))
+
+
+def next_due(reader: Any, conversation_id: int, stream: str, after: int = 0) -> Delivery | None:
+    """The lowest unsettled row of a stream behind `after`."""
+    row = reader.execute(_next, (conversation_id, stream, after)).fetchone()
+    return None if row is None else Delivery(*row)
+
+
+def streams_due(reader: Any) -> list[tuple[int, str]]:
+    """(conversation, stream) of everything unsettled: what to ring at start."""
+    return [
+        (row[0], row[1])
+        for row in reader.execute("SELECT DISTINCT conversation_id, stream FROM deliveries WHERE state = 0")
+    ]
+
+
+def is_ours(reader: Any, conversation_id: int, external_id: str) -> bool:
+    """Whether a message id was given by us in this conversation: the echo filter."""
+    found = reader.execute(
+        "SELECT 1 FROM deliveries WHERE external_id = ? AND conversation_id = ?",
+        (external_id, conversation_id),
+    ).fetchone()
+    return found is not None
+
+
+def counts(reader: Any) -> dict[int, int]:
+    """How many rows are in each state."""
+    return dict(reader.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall())
