@@ -1,0 +1,58 @@
+"""The public API for connectors: all that a connector imports of omnibridge."""
+
+from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.interface import (
+    ChecksHealth,
+    Connector,
+    Handover,
+    Reply,
+    ResolvesTurns,
+    Turn,
+    WelcomesVisitors,
+)
+from omnibridge.domain.content import (
+    Card,
+    Carousel,
+    Choices,
+    Content,
+    Custom,
+    File,
+    Image,
+    Link,
+    Option,
+    Text,
+)
+from omnibridge.errors import (
+    ConfigError,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+)
+
+__all__ = [
+    "Card",
+    "Carousel",
+    "ChecksHealth",
+    "Choices",
+    "ClientFactory",
+    "ConfigError",
+    "Connector",
+    "ConnectorContext",
+    "Content",
+    "Custom",
+    "DeliveryError",
+    "DeliveryRejected",
+    "DeliveryRetryable",
+    "DeliveryUncertain",
+    "File",
+    "Handover",
+    "Image",
+    "Link",
+    "Option",
+    "Reply",
+    "ResolvesTurns",
+    "Text",
+    "Turn",
+    "WelcomesVisitors",
+]

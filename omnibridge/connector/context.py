@@ -1,0 +1,37 @@
+"""What a connector is handed at initialize."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import msgspec
+
+from omnibridge.clock import Clock
+
+ClientFactory = Callable[..., httpx2.AsyncClient]
+"""`factory(base_url=…, timeout=…, headers=…, max_connections=…)`: one pooled client per destination."""
+
+
+@dataclass(frozen=True)
+class ConnectorContext:
+    """name: of the connection. settings: an instance of the connector's `settings_type`, validated.
+
+    create_client: makes HTTP clients the house way; close what you made in `aclose`.
+    count: `count("name", 1)` adds to a metric of this connection.
+    log: `log("action", key=value)`, one structured line; never message texts or secrets.
+    """
+
+    name: str
+    settings: Any
+    clock: Clock
+    create_client: ClientFactory
+    count: Callable[[str, int], None]
+    log: Callable[..., None]
+
+
+def decode_settings(settings_type: type[msgspec.Struct], raw: dict[str, Any]) -> msgspec.Struct:
+    """Raw TOML values -> settings. Raises msgspec.ValidationError with the key's path."""
+    return msgspec.convert(raw, settings_type, strict=True)

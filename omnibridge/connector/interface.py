@@ -1,0 +1,111 @@
+"""What a connector implements. A small required set; every further ability is its own protocol.
+
+A connector shows what it can do by implementing a protocol; nothing is stubbed out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import msgspec
+
+from omnibridge.connector.context import ConnectorContext
+from omnibridge.domain.content import Content
+
+
+class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The backend asks for a person. `department` is a name or id, empty = the configured ladder."""
+
+    department: str = ""
+    reason: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing the visitor said, or the start of a conversation.
+
+    delivery_id: the same for every attempt of this turn, never reused: the key to recognise it by.
+    session_id: letters, digits, `-`, `_`, `.` only, at most 36 characters, one per conversation.
+    choice_value: payload of the option meant, when the visitor answered by number or label.
+    facts: allow-listed facts of the conversation, plain JSON values.
+    """
+
+    delivery_id: str
+    session_id: str
+    workspace: str
+    room: str
+    text: str = ""
+    choice_value: str = ""
+    message_id: str = ""
+    late: bool = False
+    facts: dict[str, Any] = {}
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the backend answered to one turn; empty = it said nothing.
+
+    handover wins over close. fallback: the backend says that it did not understand.
+    """
+
+    parts: tuple[Content, ...] = ()
+    handover: Handover | None = None
+    close: bool = False
+    fallback: bool = False
+
+
+class Connector(Protocol):
+    """Required of every connector. One instance per configured connection."""
+
+    settings_type: ClassVar[type[msgspec.Struct]]
+    """Settings of `[[connection]]` beyond the common ones; unknown keys are errors, defaults are real."""
+
+    async def initialize(self, context: ConnectorContext) -> None:
+        """Take settings and ports. Called again after a change of settings, never concurrently.
+
+        Must not touch the network: the backend may be down when the service starts.
+        Raises ConfigError for settings that cannot work.
+        """
+
+    async def on_message(self, turn: Turn) -> Reply:
+        """Give one turn to the backend and return its answer.
+
+        Never called twice at a time for one session. Is cancelled only at the turn's deadline.
+        Raises DeliveryRetryable (certainly not processed), DeliveryUncertain (may have been) or
+        DeliveryRejected (will never work). Nothing else may escape.
+        """
+
+    async def on_close(self, session_id: str, reason: str) -> None:
+        """The conversation is over for this backend. Raises as on_message; may be repeated."""
+
+    async def aclose(self) -> None:
+        """Release sockets. Raises nothing."""
+
+
+@runtime_checkable
+class WelcomesVisitors(Protocol):
+    """Says something first, when a conversation is given to it."""
+
+    async def on_start(self, turn: Turn) -> Reply:
+        """`turn.text` is empty. Raises as on_message."""
+        ...
+
+
+@runtime_checkable
+class ResolvesTurns(Protocol):
+    """Can tell afterwards what became of a turn whose answer was cut off."""
+
+    async def resolve(self, turn: Turn) -> Reply | None:
+        """The answer of a turn that was processed; None = certainly not processed, send it again.
+
+        Raises DeliveryRetryable when it cannot tell yet (asked again later), DeliveryRejected when it
+        can never tell: the connection's `on_uncertain` decides then.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksHealth(Protocol):
+    """Can be asked whether the backend answers, for `connections test`."""
+
+    async def check(self) -> str:
+        """One line for people about the backend. Raises DeliveryError with what to do."""
+        ...

@@ -1,0 +1,85 @@
+"""Counting in plain integers on the hot path; prometheus sees them on a scrape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+HELP = {
+    "observations": "Observations journalled, by source and kind",
+    "observations_duplicate": "Observations that led to no new event",
+    "observations_skipped": "Observations recorded but not acted on, by kind",
+    "observations_quarantined": "Observations that could not be read",
+    "intake_refused": "Inbound requests not taken, by status",
+    "events": "Events derived, by kind",
+    "messages_late": "Visitor messages older than one released before",
+    "decisions": "Decisions made",
+    "deliveries_done": "Deliveries settled, by command",
+    "deliveries_refused": "Deliveries not sent because control had changed, by command",
+    "deliveries_buried": "Deliveries given up, by command and code",
+    "deliveries_retried": "Attempts that failed and are tried again, by command and code",
+    "deliveries_uncertain": "Attempts of which the outcome was unknown, by command",
+    "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
+    "room_reads": "Rooms read because reports contradicted each other",
+    "connector": "Counted by a connector, by connection and name",
+}
+"""Every counter, with its help text; `_total` is added on export."""
+
+_LABELS = {
+    "observations": ("source", "kind"),
+    "observations_skipped": ("kind",),
+    "intake_refused": ("status",),
+    "events": ("kind",),
+    "deliveries_done": ("command",),
+    "deliveries_refused": ("command",),
+    "deliveries_buried": ("command", "code"),
+    "deliveries_retried": ("command", "code"),
+    "deliveries_uncertain": ("command",),
+    "deliveries_resolved": ("command",),
+    "connector": ("connection", "name"),
+}
+
+_MOST_SERIES = 2_000
+"""Labels can come from outside (event types): beyond this many, new ones are counted as `other`."""
+
+
+class Counters:
+    """`add("events", 1, "MessagePosted")`. `gauge(name, help, read)`: read when scraped."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def add(self, name: str, n: int = 1, *labels: str) -> None:
+        key = (name, *labels)
+        if key not in self._counts and len(self._counts) >= _MOST_SERIES:
+            key = (name, *("other" for _ in labels))
+        self._counts[key] += n
+
+    def value(self, name: str, *labels: str) -> int:
+        """Sum over all labels that begin with those given."""
+        wanted = (name, *labels)
+        return sum(n for key, n in self._counts.items() if key[: len(wanted)] == wanted)
+
+    def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        self._gauges.append((name, help_text, read))
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        """Called by prometheus-client."""
+        for name, help_text in HELP.items():
+            family = CounterMetricFamily(f"omnibridge_{name}", help_text, labels=_LABELS.get(name, ()))
+            for key, n in list(self._counts.items()):
+                if key[0] == name:
+                    family.add_metric(key[1:], n)
+            yield family
+        for name, help_text, read in self._gauges:
+            yield GaugeMetricFamily(f"omnibridge_{name}", help_text, value=read())
+
+    def exposition(self) -> bytes:
+        """The text that `/metrics` answers."""
+        return generate_latest(self._registry)

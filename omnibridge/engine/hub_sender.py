@@ -1,0 +1,199 @@
+"""Deliveries to Rocket.Chat: words, moves and reads, with the read-back that each of them allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from omnibridge.domain import commands as cmd
+from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
+from omnibridge.engine.faults import Faults, die
+from omnibridge.engine.streams import CONTROL_CHANGED, Sent
+from omnibridge.errors import DeliveryRejected, DeliveryUncertain
+from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.rocketchat.render import OutgoingMessage
+from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.storage.outbox import Delivery
+
+T = TypeVar("T")
+_message = msgspec.json.Decoder(OutgoingMessage)
+_assign = msgspec.json.Decoder(cmd.AssignAgent)
+_department = msgspec.json.Decoder(cmd.TransferToDepartment)
+_close = msgspec.json.Decoder(cmd.CloseConversation)
+_encode = msgspec.json.Encoder().encode
+
+NOT_SERVING = ("error-not-allowed", "error-not-authorized", "unauthorized")
+CLOSED_ALREADY = ("error-room-already-closed", "room-closed", "This_conversation_is_already_closed")
+SENT_PAUSE_S = 0.003
+"""The crash test kills this long after a request left: long enough to arrive, too short for the answer."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One workspace as the senders see it. posters: connection -> its bot user's credentials.
+
+    bot_ids: connection -> user id.
+    """
+
+    client: RocketChatClient
+    posters: Mapping[str, Credentials]
+    bot_ids: Mapping[str, str]
+
+
+class HubSender:
+    """One method per command, in a table."""
+
+    def __init__(self, hubs: Mapping[str, Hub], faults: Faults) -> None:
+        self._hubs, self._faults = hubs, faults
+        self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
+            "SendToVisitor": self._say,
+            "SystemText": self._say,
+            "AssignAgent": self._assign,
+            "TransferToDepartment": self._transfer,
+            "ReturnToQueue": self._return_to_queue,
+            "CloseConversation": self._close,
+            "ListAgents": self._list,
+            "ReadRoom": self._read,
+        }
+
+    def wait_until(self, row: Delivery, now_ms: int) -> int:
+        return 0
+
+    async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
+        hub = self._hubs.get(workspace)
+        if hub is None:
+            raise DeliveryRejected(f"workspace {workspace!r} is not configured any more", code="workspace-unknown")
+        return await self._table[row.command](hub, row, conversation, maybe_sent)
+
+    async def _say(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """Post with our id. A repeat is refused by the hub, so an uncertain attempt is simply sent again."""
+        message = _message.decode(row.body)
+        poster = hub.posters.get(row.connection) if row.connection else None
+        author = hub.bot_ids.get(row.connection) if row.connection else None
+        assert row.external_id is not None
+        if conversation.closed:
+            raise DeliveryRejected("the conversation is closed", code=CONTROL_CHANGED)
+        if maybe_sent and await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
+            return Sent(resolved=True)
+        try:
+            await self._in_flight(
+                hub.client.send_message(
+                    conversation.room,
+                    row.external_id,
+                    message.text,
+                    attachments=list(message.attachments) or None,
+                    as_user=poster,
+                )
+            )
+        except DeliveryUncertain:
+            if await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
+                return Sent(resolved=True)
+            raise
+        except DeliveryRejected as exc:
+            if exc.code in NOT_SERVING and row.connection:
+                return await self._say_without_serving(hub, row, conversation, message, exc)
+            raise
+        return Sent()
+
+    async def _say_without_serving(
+        self,
+        hub: Hub,
+        row: Delivery,
+        conversation: Conversation,
+        message: OutgoingMessage,
+        error: DeliveryRejected,
+    ) -> Sent:
+        """The bot user may not post: somebody else serves (then our words are refused), or nobody does."""
+        room = await hub.client.room(conversation.room)
+        server = room.served_by
+        if not room.open or (server and server.id != hub.bot_ids.get(row.connection)):
+            raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED) from error
+        if server:
+            raise error
+        assert row.external_id is not None
+        await hub.client.send_message(
+            conversation.room, row.external_id, message.text, attachments=list(message.attachments) or None
+        )
+        return Sent()
+
+    async def _assign(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """Take the waiting inquiry for the user, or forward the room to him. Reading first makes it repeatable."""
+        wanted = _assign.decode(row.body)
+        move = "bot" if wanted.connection else "agent"
+        room = await hub.client.room(conversation.room)
+        if room.served_by and room.served_by.id == wanted.user_id:
+            return Sent(MoveSucceeded(row.id, move, wanted.user_id))
+        if move == "bot" and room.served_by:
+            return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
+        if room.served_by:
+            call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
+        else:
+            inquiry = await hub.client.inquiry(conversation.room)
+            if inquiry is None:
+                call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
+            else:
+                call = hub.client.take(inquiry.id, wanted.user_id)
+        return await self._move(hub, row, conversation, move, wanted.user_id, call)
+
+    async def _transfer(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        wanted = _department.decode(row.body)
+        if maybe_sent and (await hub.client.room(conversation.room)).department == wanted.department_id:
+            return Sent(MoveSucceeded(row.id, "department", wanted.department_id), resolved=True)
+        call = hub.client.forward_to_department(conversation.room, wanted.department_id)
+        return await self._move(hub, row, conversation, "department", wanted.department_id, call)
+
+    async def _return_to_queue(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        if maybe_sent and (await hub.client.room(conversation.room)).served_by is None:
+            return Sent(MoveSucceeded(row.id, "queue"), resolved=True)
+        call = hub.client.return_to_queue(conversation.room)
+        return await self._move(hub, row, conversation, "queue", "", call)
+
+    async def _move(
+        self,
+        hub: Hub,
+        row: Delivery,
+        conversation: Conversation,
+        move: str,
+        target: str,
+        call: Awaitable[object],
+    ) -> Sent:
+        """A refusal by the hub is an outcome for the router, not a failure of the delivery."""
+        try:
+            await self._in_flight(call)
+        except DeliveryRejected as exc:
+            room = await hub.client.room(conversation.room)
+            if target and room.served_by and room.served_by.id == target:
+                return Sent(MoveSucceeded(row.id, move, target), resolved=True)
+            return Sent(MoveFailed(row.id, move, exc.code, target, self._person(hub, room)))
+        return Sent(MoveSucceeded(row.id, move, target))
+
+    async def _close(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        try:
+            await self._in_flight(hub.client.close(conversation.room, _close.decode(row.body).comment))
+        except DeliveryRejected as exc:
+            if exc.code not in CLOSED_ALREADY:
+                raise
+        return Sent()
+
+    async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        agents, departments = await asyncio.gather(hub.client.available_agents(), hub.client.departments())
+        bots = set(hub.bot_ids.values())
+        marked = tuple(msgspec.structs.replace(each, is_bot=each.is_bot or each.id in bots) for each in agents)
+        return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
+
+    async def _read(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        return Sent(raw=_encode(await hub.client.room(conversation.room)), source="hub-read")
+
+    def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:
+        served_by = room.served_by
+        return served_by if served_by and served_by.id not in hub.bot_ids.values() else None
+
+    async def _in_flight(self, call: Awaitable[T]) -> T:
+        if self._faults.wants("sent_to_response"):
+            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
+        return await call

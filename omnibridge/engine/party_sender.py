@@ -1,0 +1,154 @@
+"""Deliveries to backends, through their connectors: limits, breaker, and turns whose answer was cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from omnibridge.clock import Clock
+from omnibridge.connector import Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.domain import commands as cmd
+from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.events import PartyReplied
+from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.faults import Faults, die
+from omnibridge.engine.hub_sender import SENT_PAUSE_S
+from omnibridge.engine.ids import session_id
+from omnibridge.engine.streams import Sent
+from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.routing.facts import allowed_facts
+from omnibridge.storage.outbox import Delivery
+
+_turn = msgspec.json.Decoder(cmd.SendToParty)
+_close = msgspec.json.Decoder(cmd.CloseSession)
+
+OnUncertain = Literal["resend", "ask", "bury"]
+
+
+@dataclass(frozen=True)
+class Party:
+    """One connection as the sender sees it. max_in_flight: calls at a time, so that a slow backend cannot
+    use up what others need. on_uncertain: for a turn that may have arrived when the backend cannot tell."""
+
+    connector: Connector
+    facts: frozenset[str] = frozenset()
+    on_uncertain: OnUncertain = "ask"
+    turn_deadline_s: float = 30.0
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+class PartySender:
+    """secret: makes session ids. Connections that are not configured any more reject their rows."""
+
+    def __init__(self, parties: Mapping[str, Party], secret: bytes, clock: Clock, faults: Faults) -> None:
+        self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
+
+    def wait_until(self, row: Delivery, now_ms: int) -> int:
+        party = self._parties.get(row.connection)
+        return party.breaker.wait_until(now_ms) if party else 0
+
+    async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
+        party = self._parties.get(row.connection)
+        if party is None:
+            raise DeliveryRejected(
+                f"connection {row.connection!r} is not configured any more", code="connection-unknown"
+            )
+        session = session_id(self._secret, workspace, conversation.room, row.connection)
+        try:
+            async with party.slots:
+                sent = await self._call(party, row, workspace, conversation, session, maybe_sent)
+        except DeliveryRejected:
+            party.breaker.succeeded()  # it answered: it is up
+            raise
+        except DeliveryError:
+            party.breaker.failed(self._clock.now_ms())
+            raise
+        except asyncio.CancelledError:
+            party.breaker.succeeded()
+            raise
+        except Exception as exc:
+            party.breaker.failed(self._clock.now_ms())
+            raise DeliveryUncertain(f"{type(exc).__name__} in the connector", code="connector-bug") from exc
+        party.breaker.succeeded()
+        return sent
+
+    async def _call(
+        self,
+        party: Party,
+        row: Delivery,
+        workspace: str,
+        conversation: Conversation,
+        session: str,
+        maybe_sent: bool,
+    ) -> Sent:
+        if row.command == "CloseSession":
+            await party.connector.on_close(session, _close.decode(row.body).reason)
+            return Sent()
+        said = _turn.decode(row.body)
+        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
+        if conversation.department:
+            facts["department"] = conversation.department
+        turn = Turn(
+            str(row.id),
+            session,
+            workspace,
+            conversation.room,
+            said.text,
+            said.choice_value,
+            said.message_id,
+            said.late,
+            allowed_facts(facts, party.facts),
+        )
+        if maybe_sent:
+            reply = await self._resolve(party, turn)
+            if reply is not None:
+                return Sent(self._replied(row, reply, welcome=said.welcome), resolved=True)
+        reply = await self._say(party, turn, welcome=said.welcome)
+        return Sent(self._replied(row, reply, welcome=said.welcome))
+
+    async def _say(self, party: Party, turn: Turn, *, welcome: bool) -> Reply:
+        connector = party.connector
+        if welcome and not isinstance(connector, WelcomesVisitors):
+            return Reply()
+        if self._faults.wants("sent_to_response"):
+            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
+        try:
+            async with asyncio.timeout(party.turn_deadline_s):
+                if welcome and isinstance(connector, WelcomesVisitors):
+                    return await connector.on_start(turn)
+                return await connector.on_message(turn)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.turn_deadline_s:g} s", code="turn-timeout") from exc
+
+    async def _resolve(self, party: Party, turn: Turn) -> Reply | None:
+        """What became of an earlier attempt. None = it never arrived, or the setting says to send again."""
+        if party.on_uncertain == "resend":
+            return None
+        cannot_tell = "it may have arrived before, and the backend cannot tell"
+        if party.on_uncertain == "ask" and isinstance(party.connector, ResolvesTurns):
+            try:
+                async with asyncio.timeout(party.turn_deadline_s):
+                    return await party.connector.resolve(turn)
+            except TimeoutError as exc:
+                raise DeliveryRetryable("the backend did not say in time", code="resolve-timeout") from exc
+        raise DeliveryRejected(cannot_tell, code="uncertain")
+
+    def _replied(self, row: Delivery, reply: Reply, *, welcome: bool) -> PartyReplied:
+        handover = reply.handover
+        return PartyReplied(
+            connection=row.connection,
+            delivery_id=row.id,
+            epoch=row.epoch or 0,
+            parts=reply.parts,
+            handover=handover is not None,
+            handover_department=handover.department if handover else "",
+            handover_reason=handover.reason if handover else "",
+            close=reply.close,
+            fallback=reply.fallback,
+            welcome=welcome,
+        )

@@ -1,0 +1,314 @@
+"""Observation -> events -> decisions -> one unit of work. No I/O but look-ups; runs inside a lane."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from omnibridge.clock import Clock
+from omnibridge.domain import commands as cmd
+from omnibridge.domain.content import Content
+from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.directory import Directory
+from omnibridge.domain.events import Event, MessagePosted, kind_of
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.ids import IdSequence, message_id
+from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_room_read
+from omnibridge.rocketchat.render import OutgoingMessage, render
+from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
+from omnibridge.routing.decision import Decision
+from omnibridge.routing.router import route
+from omnibridge.routing.rules import RuleSet
+from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage.journal import Observation
+from omnibridge.storage.outbox import Delivery
+from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
+from omnibridge.storage.writer import Unit
+
+_log = structlog.get_logger("omnibridge.processor")
+_state_decoder = msgspec.json.Decoder(Conversation)
+_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_room_decoder = msgspec.json.Decoder(RoomInfo)
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+READ_STREAM = "hub-read"
+"""Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What decisions are made with, and their hashes as stored. deadlines: ms by command."""
+
+    rules: RuleSet
+    directory: Directory
+    bot_users: Mapping[str, Mapping[str, str]]
+    """By workspace: user id and user name of our bot users -> connection."""
+    deadlines: Mapping[str, int] = field(default_factory=lambda: dict(DEADLINES_MS))
+
+    def hashes(self) -> tuple[str, str]:
+        directory = _encode(self.directory)
+        return self.rules.hash(), hashlib.sha256(directory).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class Lane:
+    """A conversation as the lane holds it. version 0 = not saved yet."""
+
+    id: int
+    version: int
+    state: Conversation
+
+
+@dataclass(slots=True)
+class Work:
+    """What handling a few observations leads to; `write` is the unit that makes it durable."""
+
+    lane: Lane
+    now_ms: int
+    writes: list[Unit] = field(default_factory=list)
+    streams: set[str] = field(default_factory=set)
+    changed: bool = False
+    keys: set[str] = field(default_factory=set)
+
+    def write(self, cursor: Any) -> None:
+        for each in self.writes:
+            each(cursor)
+        if self.changed:
+            lane, state = self.lane, self.lane.state
+            conversations.save(
+                cursor,
+                lane.id,
+                state.workspace,
+                state.room,
+                lane.version,
+                closed=state.closed,
+                state=_encode(state),
+                at=self.now_ms,
+            )
+
+
+class Processor:
+    """Stateless but for its ports; `policy` may be replaced between two observations."""
+
+    def __init__(
+        self,
+        reader: Any,
+        clock: Clock,
+        ids: IdSequence,
+        secret: bytes,
+        boot: str,
+        policy: Policy,
+        counters: Counters,
+    ) -> None:
+        self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
+        self._counters = counters
+        self.use(policy)
+
+    def use(self, policy: Policy) -> None:
+        """Decide with these rules and this directory from now on."""
+        self._policy = policy
+        self._hashes = policy.hashes()
+
+    def snapshots(self) -> list[tuple[str, str, bytes]]:
+        """(hash, kind, body) of what decisions refer to; stored before the first decision."""
+        return [
+            (self._hashes[0], "rules", self._policy.rules.encode()),
+            (self._hashes[1], "directory", _encode(self._policy.directory)),
+        ]
+
+    def load(self, workspace: str, room: str) -> Lane:
+        """The lane of a room, from the database or fresh."""
+        found = conversations.load(self._reader, workspace, room)
+        if found is None:
+            return Lane(self._ids.next(), 0, Conversation(workspace, room))
+        return Lane(found[0], found[1], _state_decoder.decode(found[2]))
+
+    def handle(self, lane: Lane, rows: Sequence[Observation], fresh: frozenset[int] = frozenset()) -> Work:
+        """Handle observations of one room in the order given. fresh: ids that are not journalled yet."""
+        work = Work(replace(lane), self._clock.now_ms())
+        for row in rows:
+            before = (work.lane.state, len(work.writes), work.changed)
+            try:
+                state, note = self._handle_one(work, row)
+            except Exception as exc:
+                # Nothing may stop a lane: what we cannot read is kept, counted, and read again after an upgrade.
+                work.lane.state, work.changed = before[0], before[2]
+                del work.writes[before[1] :]
+                state, note = QUARANTINED, f"{type(exc).__name__}"
+                _log.exception("observation_quarantined", observation=row.id, room=row.room, kind=row.kind)
+            self._close_observation(work, row, state, note, fresh=row.id in fresh)
+        return work
+
+    def visitor_ts(self, row: Observation) -> int | None:
+        """Hub time of a visitor message, for the reorder window; None for all else."""
+        if row.source != "webhook" or row.kind != "Message":
+            return None
+        reading = read_webhook(row.body)
+        first = reading.messages[0] if reading.messages else None
+        if first is None or not first.from_visitor:
+            return None
+        return first.edited_at_ms or first.ts_ms or row.received_at
+
+    def _handle_one(self, work: Work, row: Observation) -> tuple[int, str]:
+        derivation = self._interpret(work, row)
+        if derivation is None:
+            return SKIPPED, "not acted on"
+        derived = 0
+        for each in derivation.events:
+            if each.key and (each.key in work.keys or journal.has_event(self._reader, work.lane.id, each.key)):
+                continue
+            derived += 1
+            self._decide(work, row, each)
+        if derivation.needs_room_read:
+            self._counters.add("room_reads")
+            self._enqueue(work, 0, READ_STREAM, "ReadRoom", "", b"{}", epoch=None)
+        if not derived:
+            self._counters.add("observations_duplicate")
+        return HANDLED, derivation.note
+
+    def _interpret(self, work: Work, row: Observation) -> Derivation | None:
+        if row.source == "engine":
+            return Derivation((DerivedEvent(row.dedupe or "", _event_decoder.decode(row.body)),))
+        view = self._view(work)
+        if row.source == "hub-read":
+            return derive_room_read(_room_decoder.decode(row.body), view)
+        reading: WebhookReading = read_webhook(row.body)
+        if reading.problem:
+            raise ValueError(reading.problem)
+        if not reading.acted_on:
+            self._counters.add("observations_skipped", 1, row.kind)
+            return None
+        return derive(reading, view)
+
+    def _view(self, work: Work) -> View:
+        state, lane_id = work.lane.state, work.lane.id
+        return View(
+            known=state.started,
+            closed=state.closed,
+            served_by=state.served_by,
+            department=state.department,
+            bot_users=self._policy.bot_users.get(state.workspace, {}),
+            is_ours=lambda message: outbox.is_ours(self._reader, lane_id, message),
+            seen=lambda message: (
+                f"msg:{message}" in work.keys or journal.has_event(self._reader, lane_id, f"msg:{message}")
+            ),
+        )
+
+    def _decide(self, work: Work, row: Observation, derived: DerivedEvent) -> None:
+        lane, event = work.lane, derived.event
+        if isinstance(event, MessagePosted) and event.author == "visitor" and event.ts < lane.state.last_visitor_ts:
+            event = msgspec.structs.replace(event, late=True)
+            self._counters.add("messages_late")
+        before = lane.state
+        decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
+        event_id, decision_id = self._ids.next(), self._ids.next()
+        kind, data, body = kind_of(event), _encode(event), _encode(decision)
+        key, lane_id, now = derived.key, lane.id, work.now_ms
+        rules_hash, directory_hash = self._hashes
+        if key:
+            work.keys.add(key)
+        work.writes.append(lambda cur: journal.append_event(cur, event_id, lane_id, row.id, key, kind, data, now))
+        work.writes.append(
+            lambda cur: journal.append_decision(
+                cur,
+                decision_id,
+                lane_id,
+                event_id,
+                row.received_at,
+                rules_hash,
+                directory_hash,
+                decision.reason,
+                body,
+            )
+        )
+        self._counters.add("events", 1, kind)
+        self._counters.add("decisions")
+        self._apply(work, before, decision, decision_id)
+
+    def _apply(self, work: Work, before: Conversation, decision: Decision, decision_id: int) -> None:
+        lane = work.lane
+        epoch = decision.after.control.epoch
+        if epoch != before.control.epoch:
+            lane_id, now = lane.id, work.now_ms
+            if not decision.refuse_spoken:
+                work.writes.append(lambda cur: outbox.restamp(cur, lane_id, cmd.HUB_STREAM, epoch))
+            work.writes.append(lambda cur: outbox.refuse_older(cur, lane_id, epoch, now))
+        if decision.after is not before:
+            lane.state, work.changed = decision.after, True
+        for command in decision.commands:
+            self._send(work, decision_id, command, epoch)
+
+    def _send(self, work: Work, decision_id: int, command: cmd.Command, epoch: int) -> None:
+        stream, kind = cmd.stream_of(command), cmd.kind_of(command)
+        if isinstance(command, cmd.SendToVisitor):
+            said_by_us = command.voice == "system"
+            for message in rendered(command.content):
+                body = _encode(message)
+                self._enqueue(
+                    work,
+                    decision_id,
+                    stream,
+                    "SystemText" if said_by_us else kind,
+                    command.connection,
+                    body,
+                    epoch=None if said_by_us else epoch,
+                    named=True,
+                )
+            return
+        connection = getattr(command, "connection", "")
+        unbound = isinstance(command, cmd.CloseSession)
+        self._enqueue(work, decision_id, stream, kind, connection, _encode(command), epoch=None if unbound else epoch)
+
+    def _enqueue(
+        self,
+        work: Work,
+        decision_id: int,
+        stream: str,
+        kind: str,
+        connection: str,
+        body: bytes,
+        *,
+        epoch: int | None,
+        named: bool = False,
+    ) -> None:
+        state, delivery_id = work.lane.state, self._ids.next()
+        deadline = self._policy.deadlines.get(kind, DEADLINES_MS["SendToVisitor"])
+        delivery = Delivery(
+            id=delivery_id,
+            conversation_id=work.lane.id,
+            decision_id=decision_id,
+            stream=stream,
+            command=kind,
+            connection=connection,
+            epoch=epoch,
+            external_id=message_id(self._secret, state.workspace, state.room, delivery_id) if named else None,
+            body=body,
+            attempts=0,
+            uncertain=0,
+            boot=self._boot,
+            next_attempt_at=0,
+            deadline_at=work.now_ms + deadline,
+            created_at=work.now_ms,
+        )
+        work.writes.append(lambda cursor: outbox.enqueue(cursor, delivery))
+        work.streams.add(stream)
+
+    def _close_observation(self, work: Work, row: Observation, state: int, note: str, *, fresh: bool) -> None:
+        if state == QUARANTINED:
+            self._counters.add("observations_quarantined")
+        if fresh:
+            work.writes.insert(0, lambda cursor: journal.append(cursor, row, state, note))
+        else:
+            work.writes.append(lambda cursor: journal.mark(cursor, row.id, state, note))
+
+
+def rendered(content: Content) -> list[OutgoingMessage]:
+    """The messages that show a content in the room, in order; none when nobody could see it."""
+    return list(render(content))

@@ -1,0 +1,285 @@
+"""Streams: everything that leaves, one row in flight per (conversation, destination).
+
+A row is sent, settled, retried, resolved or buried; what happened comes back as an observation where a
+decision could follow from it. Settles ride on the next commit: losing one costs a read-back, never a
+message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from omnibridge.clock import Clock
+from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, kind_of
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.doorbell import EmbeddedDoorbell
+from omnibridge.engine.faults import Faults
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.retry import decide_retry
+from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.storage import outbox
+from omnibridge.storage.database import Database
+from omnibridge.storage.journal import Observation
+from omnibridge.storage.outbox import BURIED, DONE, REFUSED, Delivery
+from omnibridge.storage.writer import Unit
+
+_log = structlog.get_logger("omnibridge.streams")
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+StreamKey = tuple[int, str]
+"""(conversation id, stream)"""
+
+CONTROL_CHANGED = "control-changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How a delivery went. event: what the conversation should know; raw: a body for another source than
+    the engine itself, with its source name. resolved: it had arrived earlier already."""
+
+    event: Event | None = None
+    raw: bytes | None = None
+    source: str = "engine"
+    resolved: bool = False
+
+
+class Sender(Protocol):
+    """Carries out deliveries to one kind of destination."""
+
+    async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
+        """Send once. maybe_sent: an earlier attempt may have arrived, find out first. Raises DeliveryError."""
+        ...
+
+    def wait_until(self, row: Delivery, now_ms: int) -> int:
+        """0 = send now; else the time (ms) before which the destination is left alone."""
+        ...
+
+
+class Streams:
+    """sender_for: by a row's stream. notice_after_ms: how long a visitor waits for a bot before a word."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ids: IdSequence,
+        boot: str,
+        counters: Counters,
+        faults: Faults,
+        notice_after_ms: int,
+    ) -> None:
+        self._database, self._clock, self._ids, self._boot = database, clock, ids, boot
+        self._counters, self._faults, self._notice_after_ms = counters, faults, notice_after_ms
+        self._floor: dict[StreamKey, int] = {}
+        self._lanes: Lanes | None = None
+        self._sender_for: Callable[[str], Sender] | None = None
+        self._grace_until = 0
+        self.doorbell: EmbeddedDoorbell[StreamKey] = EmbeddedDoorbell()
+        self.doorbell.serve(self._drain)
+        self._notices: set[asyncio.Task[None]] = set()
+        self.in_flight = 0
+
+    def open(self, lanes: Lanes, sender_for: Callable[[str], Sender], grace_ms: int = 30_000) -> int:
+        """Start sending: ring every stream that the outbox says has work. Returns how many.
+
+        grace_ms: what we could not send because we were not running is not buried for that.
+        """
+        self._lanes, self._sender_for = lanes, sender_for
+        self._grace_until = self._clock.now_ms() + grace_ms
+        waiting = outbox.streams_due(self._database.reader)
+        for key in waiting:
+            self.doorbell.ring(key)
+        return len(waiting)
+
+    def ring(self, conversation_id: int, stream: str) -> None:
+        """A row of this stream was committed."""
+        if self._lanes is not None:
+            self.doorbell.ring((conversation_id, stream))
+
+    async def aclose(self) -> None:
+        await self.doorbell.aclose()
+
+    async def _drain(self, key: StreamKey) -> None:
+        while row := outbox.next_due(self._database.reader, *key, after=self._floor.get(key, 0)):
+            now = self._clock.now_ms()
+            if row.next_attempt_at > now:
+                self.doorbell.ring_at(key, (row.next_attempt_at - now) / 1000)
+                return
+            if not await self._deliver(key, row):
+                return
+
+    async def _deliver(self, key: StreamKey, row: Delivery) -> bool:
+        """One attempt. False when the stream has to wait (it will be rung)."""
+        assert self._lanes is not None and self._sender_for is not None
+        found = self._lanes.conversation(row.conversation_id)
+        if found is None:
+            raise RuntimeError(f"delivery {row.id} belongs to no conversation")
+        (workspace, room), conversation = found
+        if row.epoch is not None and row.epoch != conversation.control.epoch:
+            current = outbox.next_due(self._database.reader, *key, after=row.id - 1)
+            if current is None or current.id != row.id or current.epoch == conversation.control.epoch:
+                return True  # settled or restamped by the decision that changed control
+            self._counters.add("deliveries_refused", 1, row.command)
+            self._settle_lazily(key, row, REFUSED, CONTROL_CHANGED)
+            return True
+        sender = self._sender_for(row.stream)
+        now = self._clock.now_ms()
+        wait_until = sender.wait_until(row, now)
+        if wait_until and not self._is_over(row, now):
+            self.doorbell.ring_at(key, max(0.02, (min(wait_until, row.deadline_at) - now) / 1000))
+            await self._notice(row, workspace, room, now)
+            return False
+        maybe_sent = row.uncertain > 0 or row.boot != self._boot
+        self._faults.reach("outbox_to_send")
+        notice = self._notice_later(row, workspace, room)
+        self.in_flight += 1
+        try:
+            if wait_until:
+                raise DeliveryRetryable("the destination is being left alone", code="breaker-open")
+            sent = await sender.send(row, workspace, conversation, maybe_sent=maybe_sent)
+        except DeliveryError as exc:
+            return await self._failed(key, row, workspace, room, exc)
+        finally:
+            self.in_flight -= 1
+            if notice:
+                notice.cancel()
+        self._faults.reach("response_to_settle")
+        self._counters.add("deliveries_done", 1, row.command)
+        if sent.resolved:
+            self._counters.add("deliveries_resolved", 1, row.command)
+        await self._settle(key, row, DONE, "", workspace, room, sent)
+        return True
+
+    def _is_over(self, row: Delivery, now: int) -> bool:
+        return now >= max(row.deadline_at, self._grace_until)
+
+    async def _failed(self, key: StreamKey, row: Delivery, workspace: str, room: str, error: DeliveryError) -> bool:
+        now, attempts = self._clock.now_ms(), row.attempts + 1
+        uncertain = row.uncertain + isinstance(error, DeliveryUncertain)
+        if isinstance(error, DeliveryUncertain):
+            self._counters.add("deliveries_uncertain", 1, row.command)
+        decision = decide_retry(error, attempts, now, max(row.deadline_at, self._grace_until))
+        if decision.action == "bury":
+            return await self._bury(key, row, workspace, room, error, attempts)
+        self._counters.add("deliveries_retried", 1, row.command, decision.code)
+        _log.info(
+            "delivery_retried",
+            delivery=row.id,
+            room=room,
+            command=row.command,
+            code=decision.code,
+            attempts=attempts,
+            in_ms=decision.at - now,
+        )
+        # Not lazily: another row of this stream may ring before, and would find this one due and unmarked.
+        await self._database.writer.submit(
+            lambda cur: outbox.retry_later(cur, row.id, attempts, uncertain, decision.code, decision.at)
+        )
+        self.doorbell.ring_at(key, (decision.at - now) / 1000)
+        await self._notice(row, workspace, room, now)
+        return False
+
+    async def _bury(
+        self, key: StreamKey, row: Delivery, workspace: str, room: str, error: DeliveryError, attempts: int
+    ) -> bool:
+        refused = isinstance(error, DeliveryRejected) and error.code == CONTROL_CHANGED
+        self._counters.add(
+            "deliveries_refused" if refused else "deliveries_buried",
+            1,
+            row.command,
+            *(() if refused else (error.code,)),
+        )
+        _log.warning(
+            "delivery_refused" if refused else "delivery_buried",
+            delivery=row.id,
+            room=room,
+            command=row.command,
+            code=error.code,
+            reason=str(error),
+            attempts=attempts,
+        )
+        event = None if refused else DeliveryBuried(row.id, row.command, row.connection, error.code)
+        await self._settle(key, row, REFUSED if refused else BURIED, error.code, workspace, room, Sent(event))
+        return True
+
+    async def _settle(
+        self, key: StreamKey, row: Delivery, state: int, code: str, workspace: str, room: str, sent: Sent
+    ) -> None:
+        """Settle a row; together with the observation that follows from it, in one commit, if there is one."""
+        if sent.event is None and sent.raw is None:
+            self._settle_lazily(key, row, state, code)
+            return
+        assert self._lanes is not None
+        settle = self._settle_unit(row, state, code)
+        if sent.event is not None:
+            self._faults.reach("bot_answer_to_journal")
+            observation = self._observation(workspace, room, sent.event, f"settled:{row.id}")
+        else:
+            observation = Observation(
+                self._ids.next(),
+                workspace,
+                room,
+                sent.source,
+                "room",
+                self._clock.now_ms(),
+                sent.raw or b"",
+                f"settled:{row.id}",
+            )
+        await self._lanes.tell(observation, settle)
+
+    def _settle_lazily(self, key: StreamKey, row: Delivery, state: int, code: str) -> None:
+        """Until the settle is durable, the floor keeps this row from being read as due."""
+        self._floor[key] = row.id
+        future = self._database.writer.submit_lazily(self._settle_unit(row, state, code))
+        future.add_done_callback(lambda done: self._lazily_settled(key, row.id, done))
+
+    def _lazily_settled(self, key: StreamKey, row_id: int, done: asyncio.Future[None]) -> None:
+        if self._floor.get(key) == row_id:
+            del self._floor[key]
+        if not done.cancelled() and done.exception():
+            _log.error("settle_failed", delivery=row_id, reason=str(done.exception()))
+
+    def _settle_unit(self, row: Delivery, state: int, code: str) -> Unit:
+        now, attempts = self._clock.now_ms(), row.attempts + 1
+        return lambda cursor: outbox.settle(cursor, row.id, state, code, attempts, now)
+
+    def _notice_later(self, row: Delivery, workspace: str, room: str) -> asyncio.TimerHandle | None:
+        if row.command != "SendToParty":
+            return None
+        loop = asyncio.get_running_loop()
+
+        def due() -> None:
+            task = loop.create_task(self._notice(row, workspace, room, self._clock.now_ms()))
+            self._notices.add(task)
+            task.add_done_callback(self._notices.discard)
+
+        waited_ms = self._clock.now_ms() - row.created_at
+        return loop.call_later(max(0.0, (self._notice_after_ms - waited_ms) / 1000), due)
+
+    async def _notice(self, row: Delivery, workspace: str, room: str, now: int) -> None:
+        """Have the visitor told once that the bot is slow."""
+        if row.command != "SendToParty" or now - row.created_at < self._notice_after_ms:
+            return
+        assert self._lanes is not None
+        event = DeliveryDelayed(row.id, row.connection)
+        await self._lanes.tell(self._observation(workspace, room, event, f"delayed:{row.id}"), None)
+
+    def _observation(self, workspace: str, room: str, event: Event, dedupe: str) -> Observation:
+        return Observation(
+            self._ids.next(),
+            workspace,
+            room,
+            "engine",
+            kind_of(event),
+            self._clock.now_ms(),
+            _encode(event),
+            dedupe,
+        )
