@@ -1,0 +1,253 @@
+"""The composition root: the one module that knows every part. Settings in, a running service out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+
+from omnibridge.clock import Clock, SystemClock
+from omnibridge.config import ConnectionSettings, Settings
+from omnibridge.connector import Connector, ConnectorContext
+from omnibridge.connector.interface import WelcomesVisitors
+from omnibridge.domain.directory import BotConnection, Directory
+from omnibridge.engine import plugins
+from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.faults import Faults
+from omnibridge.engine.hub_sender import Hub, HubSender
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.party_sender import Party, PartySender
+from omnibridge.engine.processor import Policy, Processor
+from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.streams import Sender, Streams
+from omnibridge.errors import ConfigError, DeliveryError
+from omnibridge.http import create_client
+from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules_file import parse_rules
+from omnibridge.storage import conversations, journal
+from omnibridge.storage.database import Database, open_database
+from omnibridge.web.app import create_app
+from omnibridge.web.webhooks import WebhookEndpoint
+
+_log = structlog.get_logger("omnibridge.service")
+
+
+def read_rules(settings: Settings) -> RuleSet:
+    """The rules file with the texts of the configuration. Raises RuleInvalid or ConfigError."""
+    texts = msgspec.convert(settings.texts.model_dump(), Texts)
+    if settings.rules.file is None:
+        return RuleSet(texts=texts)
+    path = settings.resolve(settings.rules.file)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as exc:
+        raise ConfigError(f"[rules] file: {path}: {exc.strerror}") from exc
+    return parse_rules(text, str(path), texts)
+
+
+class Service:
+    """One node. Made, started and stopped in one event loop."""
+
+    def __init__(self, settings: Settings, faults: Faults | None = None, clock: Clock | None = None) -> None:
+        self._settings, self._faults, self._clock = settings, faults or Faults(), clock or SystemClock()
+        self._rules = read_rules(settings)
+        self.counters = Counters()
+        self._why_not_ready = "starting"
+        self._clients: list[RocketChatClient] = []
+        self._connectors: dict[str, Connector] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._database: Database | None = None
+        self._lanes: Lanes | None = None
+        self._streams: Streams | None = None
+        self._webhooks: WebhookEndpoint | None = None
+
+    def app(self) -> Starlette:
+        """The ASGI application. Call after `start`."""
+        assert self._webhooks is not None, "start() comes before app()"
+        return create_app(self._webhooks, self.counters, lambda: self._why_not_ready)
+
+    async def start(self) -> None:
+        """Open the database, take webhooks; relay as soon as every bot user is known.
+
+        Raises ConfigError, StorageError. A hub or backend that is down does not stop the start.
+        """
+        settings = self._settings
+        database = self._database = await open_database(settings.database_url)
+        self._faults.reach("start_up")
+        await self._make_connectors()
+        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
+        boot = secrets.token_hex(8)
+        processor = Processor(
+            database.reader, self._clock, ids, database.secret, boot, self._policy(Directory()), self.counters
+        )
+        streams = self._streams = Streams(
+            database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
+        )
+        windows = {
+            each.name: settings.engine.reorder_window_ms if each.reorder_window_ms is None else each.reorder_window_ms
+            for each in settings.workspace
+        }
+        lanes = self._lanes = Lanes(
+            database, processor, self._clock, windows, self.counters, self._faults, streams.ring
+        )
+        tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
+        self._webhooks = WebhookEndpoint(
+            tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
+        )
+        self._gauges(database)
+        task = asyncio.create_task(self._begin_relaying(processor))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop(self) -> None:
+        """Stop sending and deciding, write what is queued, close. What is unfinished goes on at the next start."""
+        self._why_not_ready = "stopping"
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self._streams and self._lanes:
+            await self._streams.aclose()
+            await self._lanes.aclose()
+        for connector in self._connectors.values():
+            await connector.aclose()
+        for client in self._clients:
+            await client.aclose()
+        if self._database:
+            await self._database.aclose()
+
+    async def _make_connectors(self) -> None:
+        for each in self._settings.connection:
+            connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
+            log = structlog.get_logger(f"omnibridge.connection.{each.name}")
+            context = ConnectorContext(
+                name=each.name,
+                settings=options,
+                clock=self._clock,
+                create_client=create_client,
+                count=self._counter(each.name),
+                log=partial(log.info),
+            )
+            await connector.initialize(context)
+            self._connectors[each.name] = connector
+
+    def _counter(self, connection: str) -> Callable[[str, int], None]:
+        return lambda name, n: self.counters.add("connector", n, connection, name)
+
+    async def _begin_relaying(self, processor: Processor) -> None:
+        """Find out who the bot users are; until then everything is journalled and nothing decided."""
+        assert self._database and self._lanes and self._streams
+        hubs: dict[str, Hub] = {}
+        bots: list[BotConnection] = []
+        for workspace in self._settings.workspace:
+            credentials = Credentials(workspace.user_id, workspace.auth_token.get_secret_value())
+            client = RocketChatClient(workspace.url, credentials, timeout_s=workspace.http_timeout_s)
+            self._clients.append(client)
+            posters, bot_ids = {}, {}
+            for each in self._settings.connection:
+                if self._settings.workspace_of(each).name != workspace.name:
+                    continue
+                user_id = await self._user_id(client, workspace.name, each.rocketchat_user)
+                posters[each.name] = Credentials(user_id, each.rocketchat_token.get_secret_value())
+                bot_ids[each.name] = user_id
+                bots.append(self._bot(each, workspace.name, user_id))
+            hubs[workspace.name] = Hub(client, posters, bot_ids)
+        processor.use(self._policy(Directory(tuple(bots))))
+        database = self._database
+        for digest, kind, body in processor.snapshots():
+            now = self._clock.now_ms()
+            await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
+        hub_sender: Sender = HubSender(hubs, self._faults)
+        party_sender: Sender = PartySender(self._parties(), database.secret, self._clock, self._faults)
+        grace_ms = int(self._settings.engine.bot_turn_deadline_s * 1000)
+        streams = self._streams.open(
+            self._lanes, lambda stream: party_sender if stream.startswith("connection:") else hub_sender, grace_ms
+        )
+        lanes = self._lanes.open()
+        self._why_not_ready = ""
+        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams)
+
+    async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
+        """From the hub, else from what we learned before; waits for the hub when we know nothing."""
+        assert self._database
+        name = f"user:{workspace}:{username}"
+        known = self._database.reader.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+        pause_s = 0.2
+        while True:
+            try:
+                user = await client.user(username)
+            except DeliveryError as exc:
+                if known:
+                    return str(known[0])
+                self._why_not_ready = f"workspace {workspace}: user {username}: {exc}"
+                _log.warning("bot_user_unknown", workspace=workspace, user=username, reason=str(exc))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 10.0)
+                continue
+            await self._database.writer.submit(partial(_remember, name=name, value=user.id))
+            return user.id
+
+    def _bot(self, each: ConnectionSettings, workspace: str, user_id: str) -> BotConnection:
+        return BotConnection(
+            each.name,
+            workspace,
+            user_id,
+            each.rocketchat_user,
+            welcomes=isinstance(self._connectors[each.name], WelcomesVisitors),
+            fallbacks=each.fallbacks,
+            handover_when_down=each.bot_down == "handover",
+        )
+
+    def _policy(self, directory: Directory) -> Policy:
+        bot_users: dict[str, dict[str, str]] = {}
+        for each in directory.connections:
+            users = bot_users.setdefault(each.workspace, {})
+            users[each.user_id] = users[each.username] = each.name
+        engine = self._settings.engine
+        deadlines = {
+            **DEADLINES_MS,
+            "SendToParty": int(engine.bot_turn_deadline_s * 1000),
+            "SendToVisitor": int(engine.reply_deadline_s * 1000),
+        }
+        return Policy(self._rules, directory, bot_users, deadlines)
+
+    def _parties(self) -> dict[str, Party]:
+        engine = self._settings.engine
+        return {
+            each.name: Party(
+                self._connectors[each.name],
+                frozenset(each.facts),
+                each.on_uncertain,
+                engine.bot_turn_deadline_s,
+                asyncio.Semaphore(engine.max_in_flight),
+                Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
+            )
+            for each in self._settings.connection
+        }
+
+    def _gauges(self, database: Database) -> None:
+        reader, writer = database.reader, database.writer
+        due = "SELECT count(*) FROM deliveries WHERE state = 0"
+        pending = "SELECT count(*) FROM observations WHERE state = 0"
+        self.counters.gauge("conversations_open", "Open conversations", lambda: conversations.n_open(reader))
+        self.counters.gauge("deliveries_due", "Deliveries waiting", lambda: reader.execute(due).fetchone()[0])
+        self.counters.gauge("observations_due", "Observations waiting", lambda: reader.execute(pending).fetchone()[0])
+        self.counters.gauge("commits", "Commits of the writer since start", lambda: writer.commits)
+        self.counters.gauge("commit_seconds", "Seconds spent in commits since start", lambda: writer.commit_s)
+        self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
+
+
+def _keep(cursor: Any, *, digest: str, kind: str, body: bytes, at: int) -> None:
+    journal.keep_snapshot(cursor, digest, kind, body, at)
+
+
+def _remember(cursor: Any, *, name: str, value: str) -> None:
+    cursor.execute("INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (name, value))

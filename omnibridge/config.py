@@ -1,0 +1,185 @@
+"""Settings: what can be configured, with defaults and help. Checked once at start, then frozen.
+
+`omnibridge.toml` plus `OMNIBRIDGE_*` (the environment wins); reading is in `config_reader.py`. The commented
+sample and the table in README are made from these fields, so they cannot drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from omnibridge.errors import ConfigError
+
+
+def _url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    if value.startswith(("postgresql://", "postgresql+", "postgres://")):
+        raise ValueError(
+            "PostgreSQL is not built yet; use sqlite:///PATH, which one node runs on, and move later with the same data"
+        )
+    if not value.startswith("sqlite:///"):
+        raise ValueError("must be sqlite:///PATH")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where the service listens, and how it logs."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_format: Literal["json", "text"] = Field("json", description="json: one object per line; text: for people")
+
+
+class DatabaseSettings(_Section):
+    """Where journal and outbox are kept."""
+
+    url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "sqlite:///var/omnibridge.db", description="sqlite:///PATH, relative to the configuration file"
+    )
+    commit_timeout_s: float = Field(4.0, gt=0, le=60, description="a webhook waits this long for its commit, then 503")
+
+
+class EngineSettings(_Section):
+    """Times and limits of the relay."""
+
+    reorder_window_ms: int = Field(
+        150, ge=0, le=5000, description="a visitor's message waits this long for one that it overtook; 0 = not at all"
+    )
+    bot_turn_deadline_s: float = Field(30, gt=0, description="a bot has this long to answer one message")
+    reply_deadline_s: float = Field(600, gt=0, description="an answer is worth posting this long")
+    notice_after_s: float = Field(5, gt=0, description="a visitor who waits longer for a bot is told so")
+    max_in_flight: int = Field(64, ge=1, le=1000, description="calls at a time to one connection")
+    breaker_failures: int = Field(5, ge=1, description="failures in a row before a connection is left alone")
+    breaker_open_s: float = Field(5, gt=0, description="how long a failing connection is left alone")
+
+
+class WorkspaceSettings(_Section):
+    """One Rocket.Chat server, and the relay account on it (roles bot and livechat-manager)."""
+
+    name: Name = Field(description="name in addresses, logs and rules")
+    url: Url = Field(description="address of the server")
+    user_id: str = Field(min_length=1, description="user id of the relay account")
+    auth_token: SecretStr = Field(description="personal access token of the relay account")
+    webhook_token: SecretStr = Field(
+        min_length=8, description="Omnichannel > Webhooks > Secret Token; at least 8 characters"
+    )
+    http_timeout_s: float = Field(10, gt=0, le=120, description="for each REST call")
+    reorder_window_ms: int | None = Field(None, ge=0, le=5000, description="overrides [engine] for this workspace")
+
+
+class ConnectionSettings(BaseModel):
+    """One backend. Further keys belong to its connector; see the README in its folder."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Name = Field(description="name in rules, logs and targets (bot:NAME)")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one")
+    workspace: str = Field("", description="which workspace; may be left out when there is one")
+    rocketchat_user: str = Field(
+        min_length=1, description="user name that posts the bot's words (roles bot, livechat-agent)"
+    )
+    rocketchat_token: SecretStr = Field(description="personal access token of that user")
+    facts: tuple[str, ...] = Field(
+        DEFAULT_FACTS, description="facts that the backend is told; room.* and visitor.* name whole groups"
+    )
+    on_uncertain: Literal["ask", "resend", "bury"] = Field(
+        "ask", description="a turn that may have arrived: ask the backend, send again, or give it up"
+    )
+    fallbacks: int = Field(3, ge=0, description="answers not understood in a row before people are asked; 0 = never")
+    bot_down: Literal["handover", "tell"] = Field(
+        "handover", description="when the backend cannot be reached: hand over to people, or only tell the visitor"
+    )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Connectors' own keys may be secrets that only they know of: none is shown."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written."""
+        return dict(self.model_extra or {})
+
+
+class RulesSettings(_Section):
+    """Who gets a conversation."""
+
+    file: Path | None = Field(
+        None, description="rules in TOML, relative to the configuration file; without: the first connection"
+    )
+
+
+class TextsSettings(_Section):
+    """Sentences that visitors read; empty = say nothing."""
+
+    bot_down: str = Field("The assistant cannot be reached right now.", description="the bot gave no answer at all")
+    delayed: str = Field("One moment please, this is taking longer than usual.", description="the bot is slow")
+    nobody_online: str = Field(
+        "Nobody is available right now. Please leave a message or try again later.",
+        description="no person could take over",
+    )
+    handover: str = Field("I am connecting you with a colleague.", description="we hand over, not the bot itself")
+    undeliverable: str = Field(
+        "One answer could not be delivered. Please ask again.", description="an answer was given up"
+    )
+    no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
+    close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
+
+
+class Settings(_Section):
+    """Everything, frozen."""
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    engine: EngineSettings = EngineSettings()
+    workspace: tuple[WorkspaceSettings, ...] = ()
+    connection: tuple[ConnectionSettings, ...] = ()
+    rules: RulesSettings = RulesSettings()
+    texts: TextsSettings = TextsSettings()
+    folder: Path = Field(Path("."), exclude=True)
+
+    def resolve(self, path: Path) -> Path:
+        """A path of the configuration, relative to its file."""
+        return path if path.is_absolute() else self.folder / path
+
+    @property
+    def database_url(self) -> str:
+        """With an absolute path."""
+        return f"sqlite:///{self.resolve(Path(self.database.url.removeprefix('sqlite:///'))).resolve()}"
+
+    def workspace_of(self, connection: ConnectionSettings) -> WorkspaceSettings:
+        """Raises ConfigError when it is not one of ours."""
+        for each in self.workspace:
+            if each.name == connection.workspace or (not connection.workspace and len(self.workspace) == 1):
+                return each
+        raise ConfigError(f"[[connection]] {connection.name}: workspace {connection.workspace!r} is not configured")
+
+
+SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
+    "server": (ServerSettings, "[server]"),
+    "database": (DatabaseSettings, "[database]"),
+    "engine": (EngineSettings, "[engine]"),
+    "workspace": (WorkspaceSettings, "[[workspace]]"),
+    "connection": (ConnectionSettings, "[[connection]]"),
+    "rules": (RulesSettings, "[rules]"),
+    "texts": (TextsSettings, "[texts]"),
+}
+"""Tables of the file in the order of the sample: model and header."""

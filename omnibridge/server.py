@@ -1,0 +1,81 @@
+"""Running one node: service, socket, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import structlog
+import uvicorn
+import uvloop
+
+from omnibridge.bootstrap import Service
+from omnibridge.config import Settings
+from omnibridge.engine.faults import Faults
+from omnibridge.errors import ConfigError
+
+_log = structlog.get_logger("omnibridge.server")
+
+
+class Node:
+    """A service behind a socket, in the running event loop. url: known after `start`."""
+
+    def __init__(self, settings: Settings, faults: Faults | None = None) -> None:
+        self._settings = settings
+        self.service = Service(settings, faults)
+        self.url = ""
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises ConfigError when the address is taken, and what `Service.start` raises."""
+        host, port = self._settings.server.host, self._settings.server.port
+        await self.service.start()
+        try:
+            listening = socket.create_server((host, port), backlog=2048, family=_family(host))
+        except OSError as exc:
+            await self.service.stop()
+            raise ConfigError(f"[server] cannot listen on {host}:{port}: {exc.strerror}") from exc
+        self.url = f"http://{host}:{listening.getsockname()[1]}"
+        config = uvicorn.Config(
+            self.service.app(),
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = uvicorn.Server(config)
+        self._task = asyncio.create_task(self._server._serve([listening]))
+        _log.info("listening", url=self.url)
+
+    async def stop(self) -> None:
+        """Take no more requests, then stop the service. Nothing unfinished is lost."""
+        if self._server and self._task:
+            self._server.should_exit = True
+            await self._task
+        await self.service.stop()
+
+
+def serve(settings: Settings, faults: Faults) -> None:
+    """Run until SIGINT or SIGTERM. Raises ConfigError, StorageError before anything is taken."""
+    uvloop.run(_serve(settings, faults))
+
+
+async def _serve(settings: Settings, faults: Faults) -> None:
+    node = Node(settings, faults)
+    await node.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stop.set)
+    await stop.wait()
+    _log.info("stopping")
+    await node.stop()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,50 @@
+"""The whole route table in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from omnibridge.engine.counters import Counters
+from omnibridge.web.errors import problem
+
+
+def create_app(
+    webhooks: ASGIApp,
+    counters: Counters,
+    why_not_ready: Callable[[], str],
+) -> Starlette:
+    """why_not_ready: empty when the service takes and relays messages, else the reason for `/readyz`."""
+
+    async def live(_: Request) -> Response:
+        return Response(b"ok\n", media_type="text/plain")
+
+    async def ready(_: Request) -> Response:
+        reason = why_not_ready()
+        if reason:
+            return Response(problem(503, "Not ready", reason), 503, media_type="application/problem+json")
+        return Response(b"ok\n", media_type="text/plain")
+
+    async def metrics(_: Request) -> Response:
+        return Response(counters.exposition(), media_type="text/plain; version=0.0.4")
+
+    async def refused(_: Request, exc: Exception) -> Response:
+        status = exc.status_code if isinstance(exc, HTTPException) else 500
+        detail = "See README for the addresses of this service." if status == 404 else "The request was not taken."
+        return Response(problem(status, "Request refused", detail), status, media_type="application/problem+json")
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/rocketchat/{workspace}", webhooks),
+            Route("/livez", live),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={HTTPException: refused, Exception: refused},
+    )
