@@ -1,0 +1,78 @@
+"""The parts of Rasa's HTTP interface that we use. Source: Rasa 3.6.21, REST channel and HTTP API.
+
+Sender ids must be letters, digits, `-`, `_`, `.`: the HTTP API does not decode percent signs in paths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import msgspec
+
+from connectors.rasa.errors import from_exception, from_status
+from omnibridge.connector import DeliveryError, DeliveryUncertain
+
+_any = msgspec.json.Decoder()
+_encode = msgspec.json.Encoder().encode
+
+
+class RasaClient:
+    """timeout_s: for a turn; look-ups take 10 s at most."""
+
+    def __init__(self, client: httpx2.AsyncClient, token: str, timeout_s: float) -> None:
+        self._client, self._token, self._timeout_s = client, token, timeout_s
+
+    async def turn(self, body: dict[str, Any]) -> list[Any]:
+        """`POST /webhooks/rest/webhook`: the bot's messages. Not idempotent. Raises DeliveryError."""
+        answer = await self._call("POST", "/webhooks/rest/webhook", self._timeout_s, content=_encode(body))
+        return answer if isinstance(answer, list) else []
+
+    async def tracker(self, sender: str, include_events: str = "ALL") -> dict[str, Any]:
+        """Needs `--enable-api`. An unknown sender is not an error: Rasa starts a session for it."""
+        query = {"include_events": include_events}
+        answer = await self._call("GET", f"/conversations/{sender}/tracker", 10.0, query=query)
+        return answer if isinstance(answer, dict) else {}
+
+    async def trigger(self, sender: str, intent: str) -> None:
+        """Run an intent without a message. Needs `--enable-api`."""
+        path = f"/conversations/{sender}/trigger_intent"
+        query = {"include_events": "NONE", "output_channel": "latest"}
+        await self._call("POST", path, self._timeout_s, query=query, content=_encode({"name": intent}))
+
+    async def version(self) -> str:
+        """`GET /version`; asks for no token."""
+        answer = await self._call("GET", "/version", 10.0, authenticated=False)
+        return str(answer.get("version", "")) if isinstance(answer, dict) else ""
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        timeout_s: float,
+        *,
+        query: dict[str, str] | None = None,
+        content: bytes | None = None,
+        authenticated: bool = True,
+    ) -> Any:
+        params = dict(query or {})
+        if authenticated and self._token:
+            params["token"] = self._token
+        headers = {"Content-Type": "application/json"} if content is not None else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._client.request(method, path, params=params, content=content, headers=headers)
+        except DeliveryError:
+            raise
+        except Exception as exc:
+            raise from_exception(exc) from exc
+        if response.status_code != 200:
+            raise from_status(response.status_code)
+        try:
+            return _any.decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise DeliveryUncertain("Rasa's answer is not JSON", code="not-json") from exc

@@ -1,0 +1,141 @@
+"""Rasa as a connector: glue between the client, the shapes and the service.
+
+Rasa has no idempotency key, hides failure as `200 []`, and forgets a turn when the caller hangs up. So every
+turn carries its delivery id in the metadata, and what became of a cut call is read from the tracker.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from connectors.rasa.client import RasaClient
+from connectors.rasa.convert import events_to_messages, to_message, to_reply
+from connectors.rasa.settings import RasaSettings
+from omnibridge.connector import (
+    ConfigError,
+    ConnectorContext,
+    DeliveryRejected,
+    DeliveryRetryable,
+    Reply,
+    Turn,
+)
+
+_ENDS_TURN = frozenset({"action_listen"})
+
+
+class RasaConnector:
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth."""
+
+    settings_type: ClassVar[type[msgspec.Struct]] = RasaSettings
+
+    async def initialize(self, context: ConnectorContext) -> None:
+        settings: RasaSettings = context.settings
+        if not settings.url.startswith(("http://", "https://")):
+            raise ConfigError(f"connection {context.name}: url must begin with http:// or https://")
+        if "texts" in settings.fallback_detection and not settings.fallback_texts:
+            raise ConfigError(f"connection {context.name}: fallback_detection names texts, but fallback_texts is empty")
+        await self.aclose()
+        self._settings, self._context = settings, context
+        http = context.create_client(base_url=settings.url.rstrip("/"), timeout_s=settings.turn_timeout_s)
+        self._client: RasaClient | None = RasaClient(http, settings.token, settings.turn_timeout_s)
+
+    async def on_start(self, turn: Turn) -> Reply:
+        """The configured welcome, e.g. `/greet`: Rasa says nothing by itself when a conversation begins."""
+        return await self._turn(turn, self._settings.welcome) if self._settings.welcome else Reply()
+
+    async def on_message(self, turn: Turn) -> Reply:
+        message = to_message(turn.text, turn.choice_value)
+        return await self._turn(turn, message) if message else Reply()
+
+    async def on_close(self, session_id: str, reason: str) -> None:
+        if self._settings.goodbye_intent:
+            await self._rasa.trigger(session_id, self._settings.goodbye_intent)
+
+    async def resolve(self, turn: Turn) -> Reply | None:
+        """The answer of a turn that Rasa has recorded, None when it has not.
+
+        Rasa saves a tracker only at the end of a turn, so a recorded message whose turn has no end yet
+        is still being worked on.
+        """
+        tracker = await self._rasa.tracker(turn.session_id)
+        events = tracker.get("events")
+        if not isinstance(events, list):
+            raise DeliveryRejected("the tracker shows no events", code="no-events")
+        ours = next((at for at, each in enumerate(events) if _is_turn(each, turn.delivery_id)), None)
+        if ours is None:
+            return None
+        following: list[Any] = []
+        for each in events[ours + 1 :]:
+            if isinstance(each, dict) and each.get("event") == "user":
+                break
+            following.append(each)
+        ended = any(isinstance(each, dict) and each.get("name") in _ENDS_TURN for each in following)
+        if not ended:
+            raise DeliveryRetryable("Rasa is still working on it", code="turn-running")
+        reply = to_reply(events_to_messages(following), self._texts())
+        return self._with_intent(reply, events[ours])
+
+    async def check(self) -> str:
+        return f"Rasa {await self._rasa.version()}"
+
+    async def aclose(self) -> None:
+        client = getattr(self, "_client", None)
+        if client is not None:
+            self._client = None
+            await client.aclose()
+
+    @property
+    def _rasa(self) -> RasaClient:
+        if self._client is None:
+            raise DeliveryRetryable("the connection is closed", code="closed")
+        return self._client
+
+    async def _turn(self, turn: Turn, message: str) -> Reply:
+        metadata = {**turn.facts, "delivery_id": turn.delivery_id}
+        if turn.late:
+            metadata["late"] = True
+        body: dict[str, Any] = {"sender": turn.session_id, "message": message, "metadata": metadata}
+        if self._settings.input_channel:
+            body["input_channel"] = self._settings.input_channel
+        messages = await self._rasa.turn(body)
+        reply = to_reply(messages, self._texts())
+        if not messages and self._settings.ask_tracker_when_silent:
+            await self._explain_silence(turn)
+        if "tracker" in self._settings.fallback_detection and not reply.fallback:
+            tracker = await self._rasa.tracker(turn.session_id, "NONE")
+            reply = self._with_intent(reply, tracker.get("latest_message"))
+        return reply
+
+    async def _explain_silence(self, turn: Turn) -> None:
+        """`200 []` is also how Rasa tells that an action raised or its server was down: count those.
+
+        Not retried: the visitor's message is recorded then, and sending it again would be a second turn.
+        """
+        tracker = await self._rasa.tracker(turn.session_id, "NONE")
+        latest = tracker.get("latest_message")
+        metadata = latest.get("metadata") if isinstance(latest, dict) else None
+        recorded = isinstance(metadata, dict) and metadata.get("delivery_id") == turn.delivery_id
+        if tracker.get("paused"):
+            self._context.count("silent_paused", 1)
+        else:
+            self._context.count("silent" if recorded else "turns_failed", 1)
+            self._context.log("bot_said_nothing", delivery=turn.delivery_id, recorded=recorded)
+
+    def _texts(self) -> tuple[str, ...]:
+        return self._settings.fallback_texts if "texts" in self._settings.fallback_detection else ()
+
+    def _with_intent(self, reply: Reply, message: Any) -> Reply:
+        """Mark as not understood when the tracker says so."""
+        if "tracker" not in self._settings.fallback_detection or not isinstance(message, dict):
+            return reply
+        parsed = message.get("parse_data") if message.get("event") == "user" else message
+        intent = parsed.get("intent") if isinstance(parsed, dict) else None
+        name = intent.get("name") if isinstance(intent, dict) else None
+        return msgspec.structs.replace(reply, fallback=True) if name == "nlu_fallback" else reply
+
+
+def _is_turn(event: Any, delivery_id: str) -> bool:
+    metadata = event.get("metadata") if isinstance(event, dict) and event.get("event") == "user" else None
+    return isinstance(metadata, dict) and metadata.get("delivery_id") == delivery_id

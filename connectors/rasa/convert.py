@@ -1,0 +1,176 @@
+"""Rasa shapes <-> neutral content. Pure.
+
+Sources: Rasa's REST channel (collecting output channel), and the payload shapes that bots made for
+Rocket.Chat's and others' integrations already send. An unknown shape never kills the reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from omnibridge.connector import Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
+
+HANDOVER_WORDS = frozenset(
+    {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "action_handoff", "df_perform_handover"}
+)
+CLOSE_WORDS = frozenset({"close", "close-chat", "close_chat", "resolve", "df_close_chat", "end_chat"})
+FALLBACK_WORDS = frozenset({"fallback", "nlu_fallback"})
+ZERO_WIDTH_SPACE = "\u200b"
+
+
+def to_message(text: str, choice_value: str) -> str:
+    """What Rasa is told. A payload that the bot offered goes as it is.
+
+    A visitor's own leading `/` would be read as a command (`/restart`, `/SetSlots(…)`) with confidence 1; a
+    zero-width space in front stops it, a plain one would be trimmed. Empty = nothing to send.
+    """
+    if choice_value:
+        return choice_value
+    plain = text.strip()
+    return ZERO_WIDTH_SPACE + plain if plain.startswith("/") else plain
+
+
+def to_reply(messages: Iterable[Any], fallback_texts: Sequence[str] = ()) -> Reply:
+    """The array of the REST channel -> Reply, in the order of speaking."""
+    parts: list[Content] = []
+    signals = _Signals()
+    for each in messages:
+        if not isinstance(each, dict):
+            continue
+        parts += _parts(each)
+        custom = each.get("custom")
+        if isinstance(custom, dict) and not signals.read(custom):
+            parts += _custom(custom)
+        elif custom is not None and not isinstance(custom, dict):
+            parts.append(Custom({"value": custom}))
+    known = {text.strip() for text in fallback_texts}
+    texts = (part.text.strip() for part in parts if isinstance(part, Text | Choices))
+    fallback = signals.fallback or any(text in known for text in texts)
+    return Reply(tuple(parts), signals.handover, signals.close, fallback)
+
+
+def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
+    """Bot events of a tracker -> what the channel would have sent: text cut at blank lines, parts apart."""
+    messages: list[dict[str, Any]] = []
+    for event in events:
+        if not isinstance(event, dict) or event.get("event") != "bot":
+            continue
+        extra = event.get("data")
+        extra = extra if isinstance(extra, dict) else {}
+        buttons = extra.get("buttons") or extra.get("quick_replies")
+        text = event.get("text")
+        if isinstance(text, str) and text and buttons:
+            messages.append({"text": text, "buttons": buttons})
+        elif isinstance(text, str):
+            messages += [{"text": part} for part in text.strip().split("\n\n") if part.strip()]
+        messages += [{key: extra[key]} for key in ("custom", "image", "attachment") if extra.get(key)]
+        for element in extra.get("elements") or []:
+            if isinstance(element, dict):
+                title = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))
+                messages.append({"text": title, "buttons": element.get("buttons") or []})
+    return messages
+
+
+class _Signals:
+    """What the bot wants besides speaking."""
+
+    def __init__(self) -> None:
+        self.handover: Handover | None = None
+        self.close = False
+        self.fallback = False
+
+    def read(self, custom: dict[str, Any]) -> bool:
+        """Whether the payload was one of ours to understand."""
+        word = self._word(custom)
+        if word in HANDOVER_WORDS or "handoff_host" in custom:
+            self.handover = self.handover or Handover(_department(custom), _string(custom, "reason"))
+        elif word in CLOSE_WORDS:
+            self.close = True
+        elif word in FALLBACK_WORDS:
+            self.fallback = True
+        else:
+            return False
+        return True
+
+    def _word(self, custom: dict[str, Any]) -> str:
+        for key in ("type", "action", "event"):
+            value = custom.get(key)
+            if isinstance(value, dict):
+                value = value.get("name")
+            if isinstance(value, str) and value:
+                return value.strip().casefold()
+        return ""
+
+
+def _parts(message: dict[str, Any]) -> list[Content]:
+    parts: list[Content] = []
+    text = _string(message, "text")
+    options = _options(message.get("buttons") or message.get("quick_replies"))
+    if options:
+        parts.append(Choices(text, options))
+    elif text:
+        parts.append(Text(text))
+    image = message.get("image")
+    if isinstance(image, str) and image:
+        parts.append(Image(image))
+    file = _attachment(message.get("attachment"))
+    if file:
+        parts.append(file)
+    return parts
+
+
+def _attachment(raw: Any) -> Content | None:
+    """A string from an action, an object from the domain."""
+    if isinstance(raw, str) and raw:
+        return File(raw) if raw.startswith(("http://", "https://")) else Text(raw)
+    if not isinstance(raw, dict):
+        return None
+    payload = raw.get("payload")
+    payload = payload if isinstance(payload, dict) else raw
+    url = _string(payload, "src") or _string(payload, "url")
+    title = _string(payload, "title") or _string(payload, "name")
+    if not url:
+        return Custom({"attachment": raw})
+    return Image(url, title) if raw.get("type") == "image" else File(url, title)
+
+
+def _custom(custom: dict[str, Any]) -> list[Content]:
+    quick = custom.get("quickReplies")
+    if isinstance(quick, dict):
+        options = tuple(
+            Option(_string(each, "text"), _string(each, "text"), _string(each, "url") or None)
+            for each in quick.get("options") or []
+            if isinstance(each, dict) and _string(each, "text")
+        )
+        return [Choices(_string(quick, "text"), options)] if options else []
+    if custom.get("type") == "card" and _string(custom, "title"):
+        image = _string(custom, "image_url") or _string(custom, "image") or None
+        body = _string(custom, "body") or _string(custom, "subtitle")
+        return [Card(_string(custom, "title"), body, image, _options(custom.get("buttons")))]
+    return [Custom(custom)]
+
+
+def _options(raw: Any) -> tuple[Option, ...]:
+    if not isinstance(raw, list):
+        return ()
+    found = []
+    for each in raw:
+        if isinstance(each, dict) and (label := _string(each, "title") or _string(each, "text")):
+            url = _string(each, "url") or None
+            found.append(Option(label, _string(each, "payload") or _string(each, "value") or label, url))
+    return tuple(found)
+
+
+def _department(custom: dict[str, Any]) -> str:
+    for holder in (custom, custom.get("params"), custom.get("data"), custom.get("actionData")):
+        if isinstance(holder, dict):
+            for key in ("department", "departmentName", "targetDepartment", "department_name"):
+                if _string(holder, key):
+                    return _string(holder, key)
+    return ""
+
+
+def _string(holder: dict[str, Any], key: str) -> str:
+    value = holder.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,32 @@
+"""Settings of a `[[connection]]` of kind `rasa`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Detection = Literal["custom", "texts", "tracker"]
+
+
+class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """url: of the Rasa server. token: its `--auth-token`, for the HTTP API (`--enable-api`); the channel itself
+    is not protected by it, keep Rasa on a private network.
+
+    turn_timeout_s: longer than the slowest action, because hanging up makes Rasa forget the turn.
+    welcome: message sent when a conversation starts, such as `/greet`; empty = none.
+    fallback_detection: how an answer that was not understood is told from others: a custom payload
+    `{"type": "fallback"}`, one of `fallback_texts`, or the tracker's intent `nlu_fallback` (one more request).
+    goodbye_intent: triggered when the conversation ends; needs the HTTP API.
+    ask_tracker_when_silent: tell a silent bot from a broken one; needs the HTTP API.
+    """
+
+    url: str
+    token: str = ""
+    turn_timeout_s: float = 60.0
+    welcome: str = ""
+    fallback_detection: tuple[Detection, ...] = ("custom",)
+    fallback_texts: tuple[str, ...] = ()
+    goodbye_intent: str = ""
+    input_channel: str = ""
+    ask_tracker_when_silent: bool = False

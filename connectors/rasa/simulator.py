@@ -1,0 +1,196 @@
+"""A stand-in for a Rasa server, with the real one's faults, and a ledger of its own under `/_sandbox/`.
+
+As the real one: turns of a sender run one after the other; a caller that hangs up cancels the turn *after*
+its side effects, and then the visitor's message never happened; nothing is idempotent; a failed turn answers
+`200 []`. Source: Rasa 3.6.21, tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connectors.rasa.dialogue import answer
+
+
+@dataclass
+class Conversation:
+    """A tracker: events in order, one lock."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Simulator:
+    """State and handlers. ledger: one entry per turn, in order of arrival."""
+
+    def __init__(self) -> None:
+        self.ledger: list[dict[str, Any]] = []
+        self.conversations: defaultdict[str, Conversation] = defaultdict(Conversation)
+        self.delay_ms = 0
+        self.down = False
+        self.fail_next: list[dict[str, Any]] = []
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/webhooks/rest/webhook", self.rest, methods=["POST"]),
+                Route("/webhooks/rest/", self.health),
+                Route("/", self.health),
+                Route("/version", self.version),
+                Route("/status", self.status),
+                Route("/conversations/{sender}/tracker", self.tracker),
+                Route("/conversations/{sender}/trigger_intent", self.trigger, methods=["POST"]),
+                Route("/_sandbox/ledger", self.show_ledger),
+                Route("/_sandbox/control", self.control, methods=["POST"]),
+                Route("/_sandbox/reset", self.reset, methods=["POST"]),
+            ]
+        )
+
+    async def rest(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+        except (ValueError, ClientDisconnect):
+            return JSONResponse({"status": "failure", "reason": "BadRequest"}, 400)
+        message, metadata = body.get("message"), body.get("metadata")
+        if self.down:
+            return JSONResponse({"status": "failure", "reason": "Down"}, 503)
+        if not isinstance(message, str) or not message.strip() or not isinstance(metadata, dict | None):
+            return JSONResponse([])
+        sender = body.get("sender") or "default"
+        entry = self._enter(sender, message, metadata or {})
+        failure = self._next_failure()
+        if failure and not failure.get("after_effect"):
+            return self._fail(entry, failure)
+        turn = asyncio.create_task(self._turn(sender, message, metadata or {}, entry))
+        gone = asyncio.create_task(_disconnected(request))
+        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not turn.done():
+            turn.cancel()
+            await asyncio.wait({turn})
+            entry.update(outcome="cancelled", finished_at=_now())
+            return JSONResponse([])
+        if failure:
+            return self._fail(entry, failure)
+        return JSONResponse(turn.result())
+
+    async def _turn(self, sender: str, message: str, metadata: dict[str, Any], entry: dict[str, Any]) -> list[Any]:
+        conversation = self.conversations[sender]
+        async with conversation.lock:
+            intent, messages = answer(message)
+            entry["side_effects"] = True  # actions have run by now; what follows may still be cancelled
+            if self.delay_ms:
+                await asyncio.sleep(self.delay_ms / 1000)
+            if intent == "restart":
+                conversation.events.clear()
+            conversation.events += _events(message, metadata, intent, messages)
+            entry.update(outcome="answered", finished_at=_now(), replies=[each.get("text") for each in messages])
+            return [{"recipient_id": sender, **each} for each in messages]
+
+    def _enter(self, sender: str, message: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "n": len(self.ledger),
+            "sender": sender,
+            "message": message,
+            "delivery_id": metadata.get("delivery_id"),
+            "room": metadata.get("room"),
+            "late": bool(metadata.get("late")),
+            "started_at": _now(),
+            "outcome": "started",
+        }
+        self.ledger.append(entry)
+        return entry
+
+    def _next_failure(self) -> dict[str, Any] | None:
+        while self.fail_next:
+            first = self.fail_next[0]
+            if first.get("count", 1) > 0:
+                first["count"] = first.get("count", 1) - 1
+                return first
+            self.fail_next.pop(0)
+        return None
+
+    def _fail(self, entry: dict[str, Any], failure: dict[str, Any]) -> Response:
+        entry.setdefault("finished_at", _now())
+        if not failure.get("after_effect"):
+            entry["outcome"] = "failed"
+        status = int(failure.get("status", 500))
+        return JSONResponse([], 200) if status == 200 else JSONResponse({"status": "failure"}, status)
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def version(self, _: Request) -> Response:
+        return JSONResponse({"version": "3.6.21", "minimum_compatible_version": "3.5.0"})
+
+    async def status(self, _: Request) -> Response:
+        return JSONResponse({"model_file": "simulated.tar.gz", "model_id": "simulated", "num_active_training_jobs": 0})
+
+    async def tracker(self, request: Request) -> Response:
+        sender = request.path_params["sender"]
+        conversation = self.conversations[sender]
+        users = [each for each in conversation.events if each["event"] == "user"]
+        latest = {**users[-1]["parse_data"], "metadata": users[-1]["metadata"]} if users else {}
+        wanted = request.query_params.get("include_events", "AFTER_RESTART")
+        events = None if wanted == "NONE" else conversation.events
+        return JSONResponse(
+            {"sender_id": sender, "paused": False, "latest_message": latest, "events": events, "slots": {}}
+        )
+
+    async def trigger(self, request: Request) -> Response:
+        sender, body = request.path_params["sender"], await request.json()
+        self.ledger.append({"n": len(self.ledger), "sender": sender, "trigger": body.get("name"), "started_at": _now()})
+        return JSONResponse({"tracker": {}, "messages": []})
+
+    async def show_ledger(self, _: Request) -> Response:
+        return JSONResponse({"turns": self.ledger})
+
+    async def control(self, request: Request) -> Response:
+        """delay_ms, down, fail_next [{status, count, after_effect}]."""
+        wish = await request.json()
+        self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
+        self.down = bool(wish.get("down", self.down))
+        self.fail_next += wish.get("fail_next", [])
+        return JSONResponse({"ok": True})
+
+    async def reset(self, _: Request) -> Response:
+        self.ledger.clear()
+        self.conversations.clear()
+        self.delay_ms, self.down = 0, False
+        self.fail_next.clear()
+        return JSONResponse({"ok": True})
+
+
+def create_simulator() -> Starlette:
+    """Entry point of `omnibridge.simulators`."""
+    return Simulator().app()
+
+
+def _events(message: str, metadata: dict[str, Any], intent: str, messages: list[Any]) -> list[dict[str, Any]]:
+    parsed = {"intent": {"name": intent, "confidence": 1.0}, "text": message}
+    user = {"event": "user", "text": message, "parse_data": parsed, "metadata": metadata}
+    said = [
+        {"event": "bot", "text": each.get("text"), "data": {key: each[key] for key in each if key != "text"}}
+        for each in messages
+    ]
+    return [user, *said, {"event": "action", "name": "action_listen"}]
+
+
+async def _disconnected(request: Request) -> None:
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
