@@ -1,0 +1,5 @@
+"""`python -m omnibridge` is the command line."""
+
+from omnibridge.cli import main
+
+main()

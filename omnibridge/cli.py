@@ -1,0 +1,183 @@
+"""The command line: parse, call, print. Exit codes: 0 done, 1 a check failed, 2 wrong use or configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omnibridge import __version__
+from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
+
+app = typer.Typer(
+    name="omnibridge",
+    help="Omnichannel routing and external-CRM bridge for Rocket.Chat.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+rules_app = typer.Typer(help="Look at the rules.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(rules_app, name="rules")
+
+ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command()
+def serve(config: ConfigPath = Path("omnibridge.toml")) -> None:
+    """Run the bridge until SIGINT or SIGTERM."""
+    from omnibridge.config_reader import load
+    from omnibridge.engine.faults import Faults
+    from omnibridge.log import configure_logging
+    from omnibridge.server import serve as run
+
+    settings = load(config, os.environ)
+    configure_logging(settings.server.log_level, settings.server.log_format)
+    run(settings, Faults(os.environ.get("OMNIBRIDGE_CRASH_AT", "")))
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="end after the play")] = False,
+    as_json: Json = False,
+    hub_version: Annotated[str, typer.Option(help="6.14, 7.7 or 8.3")] = "8.3",
+) -> None:
+    """Play a conversation on a simulated Rocket.Chat with a simulated bot; then you are the visitor."""
+    from omnibridge.demo import run
+
+    raise typer.Exit(run(once=once, as_json=as_json, hub_version=hub_version))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 0,
+    hub_version: Annotated[str, typer.Option(help="6.14, 7.7 or 8.3")] = "8.3",
+    licence: Annotated[str, typer.Option(help="community or enterprise")] = "community",
+    admin: Annotated[str, typer.Option(help="USER:PASSWORD")] = "admin:secret",
+    webhook_url: Annotated[str, typer.Option(help="where webhooks go; can be set later")] = "",
+    webhook_token: Annotated[str, typer.Option(help="secret token of webhooks; random if empty")] = "",
+    http_timeout_ms: Annotated[int, typer.Option(help="Livechat_http_timeout; retries come 4 times later")] = 5000,
+    duplicate_rate: Annotated[float, typer.Option(help="share of webhooks sent twice, 0 to 1")] = 0.0,
+    swap_rate: Annotated[float, typer.Option(help="share of webhooks overtaken by the next, 0 to 1")] = 0.0,
+    seed: Annotated[int, typer.Option(help="of the faults")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a simulated Rocket.Chat and the simulators of the installed connectors."""
+    from omnibridge.sandbox.server import SandboxOptions, run
+
+    if hub_version not in ("6.14", "7.7", "8.3") or licence not in ("community", "enterprise") or ":" not in admin:
+        _fail(["--hub-version is 6.14, 7.7 or 8.3; --licence community or enterprise; --admin USER:PASSWORD"])
+    options = SandboxOptions(
+        port=port, hub_version=hub_version, licence=licence, admin=admin, webhook_url=webhook_url,
+        webhook_token=webhook_token, http_timeout_ms=http_timeout_ms, duplicate_rate=duplicate_rate,
+        swap_rate=swap_rate, seed=seed,
+    )  # fmt: skip
+    run(options, as_json=as_json)
+
+
+@app.command()
+def migrate(config: ConfigPath = Path("omnibridge.toml")) -> None:
+    """Bring the database to this version's schema; `serve` does it as well."""
+    from omnibridge.config_reader import load
+    from omnibridge.storage.database import database_path, take_lock
+    from omnibridge.storage.database import migrate as run
+
+    path = database_path(load(config, os.environ).database_url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(path)
+    run(path)
+    lock.close()
+    typer.echo(f"{path}: up to date")
+
+
+@config_app.command("check")
+def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+    """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
+    import msgspec
+
+    from omnibridge.bootstrap import read_rules
+    from omnibridge.config_reader import check_options, load
+    from omnibridge.engine.plugins import installed_kinds, settings_types
+
+    problems: list[str] = []
+    try:
+        settings = load(config, os.environ)
+        problems += check_options(
+            settings, settings_types({each.kind for each in settings.connection}), installed_kinds()
+        )
+        rules = read_rules(settings)
+        problems += _unknown_targets(rules, {each.name for each in settings.connection})
+    except (ConfigError, RuleInvalid) as exc:
+        problems += exc.problems
+    if as_json:
+        typer.echo(msgspec.json.encode({"problems": problems}))
+    elif not problems:
+        typer.echo(f"{config}: nothing wrong")
+    if problems and not as_json:
+        _fail(problems)
+    raise typer.Exit(2 if problems else 0)
+
+
+@config_app.command("sample")
+def config_sample() -> None:
+    """Print a commented configuration to begin with."""
+    from omnibridge.config_sample import sample
+
+    typer.echo(sample(), nl=False)
+
+
+@rules_app.command("check")
+def rules_check(file: Annotated[Path, typer.Argument(help="rules file")]) -> None:
+    """Print everything that is wrong with a rules file; exit 0 when nothing is."""
+    from omnibridge.routing.rules_file import parse_rules
+
+    try:
+        rules = parse_rules(file.read_text("utf-8"), str(file))
+    except OSError as exc:
+        raise ConfigError(f"{file}: {exc.strerror}") from exc
+    typer.echo(f"{file}: {len(rules.rules)} rules, hash {rules.hash()}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _unknown_targets(rules: object, connections: set[str]) -> list[str]:
+    from omnibridge.routing.rules import RuleSet
+
+    assert isinstance(rules, RuleSet)
+    targets = [("default", rules.default), *((rule.name, rule.target) for rule in rules.rules)]
+    return [
+        f"rules: {name}: there is no [[connection]] {target.name!r}"
+        for name, target in targets
+        if target and target.kind == "bot" and target.name not in connections
+    ]
+
+
+def _fail(problems: list[str]) -> None:
+    for each in problems:
+        print(each, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point. Errors of ours are one line each, never a stack trace."""
+    for each in entry_points(group="omnibridge.cli"):
+        app.add_typer(each.load(), name=each.name)
+    try:
+        app()
+    except (ConfigError, RuleInvalid) as exc:
+        for problem in exc.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(2)
+    except OmnibridgeError as exc:
+        print(f"omnibridge: {exc}", file=sys.stderr)
+        sys.exit(1)

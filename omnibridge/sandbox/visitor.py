@@ -1,0 +1,115 @@
+"""Clients of the simulated hub, as tests, the demo and the soak use it: a visitor, a person of the staff."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import aiohttp
+
+
+class SandboxClient:
+    """One pooled session for any number of visitors and agents."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **query: str
+    ) -> dict[str, Any]:
+        """The JSON answer, whatever its status; `_status` holds that."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=512), timeout=aiohttp.ClientTimeout(total=120)
+            )
+        async with self._session.request(method, self.url + path, json=body, headers=headers, params=query) as answer:
+            found = await answer.json()
+            return {**found, "_status": answer.status} if isinstance(found, dict) else {"_status": answer.status}
+
+    async def ledger(self) -> dict[str, Any]:
+        return await self.call("GET", "/_sandbox/ledger")
+
+    async def control(self, **wish: Any) -> None:
+        await self.call("POST", "/_sandbox/control", wish)
+
+    async def settled(self, wait_ms: int = 30_000) -> bool:
+        """Until every webhook was answered 200 or given up."""
+        return bool((await self.call("GET", "/_sandbox/pending", wait_ms=str(wait_ms)))["pending"] == 0)
+
+    async def aclose(self) -> None:
+        if self._session:
+            await self._session.close()
+
+
+class Visitor:
+    """Speaks through the public livechat API. rid: of the room that `open_room` made."""
+
+    def __init__(self, client: SandboxClient, name: str, token: str = "") -> None:
+        self._client, self.name = client, name
+        self.token = token or secrets.token_hex(12)
+        self.rid = ""
+
+    async def open_room(self, **profile: Any) -> str:
+        """Register and open a room. profile: email, department, customFields."""
+        wish = {"visitor": {"token": self.token, "name": self.name, **profile}}
+        _check(await self._client.call("POST", "/api/v1/livechat/visitor", wish))
+        room = _check(await self._client.call("GET", "/api/v1/livechat/room", token=self.token))
+        self.rid = room["room"]["_id"]
+        return self.rid
+
+    async def say(self, text: str, message_id: str = "") -> str:
+        """Post; returns the message id."""
+        body = {"token": self.token, "rid": self.rid, "msg": text, **({"_id": message_id} if message_id else {})}
+        return str(_check(await self._client.call("POST", "/api/v1/livechat/message", body))["message"]["_id"])
+
+    async def edit(self, message_id: str, text: str) -> None:
+        body = {"token": self.token, "rid": self.rid, "msg": text}
+        _check(await self._client.call("PUT", f"/api/v1/livechat/message/{message_id}", body))
+
+    async def close(self) -> None:
+        _check(await self._client.call("POST", "/api/v1/livechat/room.close", {"token": self.token, "rid": self.rid}))
+
+    async def wait_for(self, author: str, count: int, timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+        """Messages of `author` (bot, agent, any) once there are `count`. Raises TimeoutError."""
+        found = await self._client.call(
+            "GET", "/_sandbox/wait", rid=self.rid, author=author, count=str(count), timeout_ms=str(timeout_ms)
+        )
+        if not found.get("ok"):
+            raise TimeoutError(f"{author} has said {len(found['messages'])} of {count}: {found['messages']}")
+        return list(found["messages"])
+
+    async def wait_event(self, event: str, by: str = "", timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+        """Until something happened in the room (assigned, queued, closed). Raises TimeoutError."""
+        query = {"rid": self.rid, "event": event, "timeout_ms": str(timeout_ms), **({"by": by} if by else {})}
+        found = await self._client.call("GET", "/_sandbox/wait_event", None, None, **query)
+        if not found.get("ok"):
+            raise TimeoutError(f"no {event} by {by or 'anybody'}: {found['log']}")
+        return list(found["log"])
+
+
+class Staff:
+    """A person or account of the workspace. account: {user_id, auth_token} as the sandbox prints it."""
+
+    def __init__(self, client: SandboxClient, account: dict[str, str]) -> None:
+        self._client = client
+        self.user_id = account["user_id"]
+        self._headers = {"X-User-Id": account["user_id"], "X-Auth-Token": account["auth_token"]}
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._client.call("POST", f"/api/v1/{path}", body, self._headers)
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        return await self._client.call("GET", f"/api/v1/{path}", None, self._headers, **query)
+
+    async def say(self, rid: str, text: str) -> None:
+        _check(await self.post("chat.sendMessage", {"message": {"rid": rid, "msg": text}}))
+
+    async def close(self, rid: str, comment: str = "Done.") -> None:
+        _check(await self.post("livechat/room.closeByUser", {"rid": rid, "comment": comment}))
+
+
+def _check(body: dict[str, Any]) -> dict[str, Any]:
+    if body["_status"] != 200 or body.get("success") is False:
+        raise RuntimeError(f"the hub refused: {body}")
+    return body
