@@ -167,13 +167,16 @@ class Service:
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
         hub_sender: Sender = HubSender(hubs, self._faults)
         party_sender: Sender = PartySender(self._parties(), database.secret, self._clock, self._faults)
+
+        def sender_for(stream: str) -> Sender:
+            return party_sender if stream.startswith("connection:") else hub_sender
+
+        arrived = await self._streams.settle_arrived(self._lanes, sender_for)
         grace_ms = int(self._settings.engine.bot_turn_deadline_s * 1000)
-        streams = self._streams.open(
-            self._lanes, lambda stream: party_sender if stream.startswith("connection:") else hub_sender, grace_ms
-        )
+        streams = self._streams.open(self._lanes, sender_for, grace_ms)
         lanes = self._lanes.open()
         self._why_not_ready = ""
-        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams)
+        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
 
     async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
         """From the hub, else from what we learned before; waits for the hub when we know nothing."""

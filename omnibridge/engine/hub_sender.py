@@ -64,6 +64,13 @@ class HubSender:
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         return 0
 
+    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
+        """For words: read back. Moves read the room before they act, anyway."""
+        hub = self._hubs.get(conversation.workspace)
+        if hub is None or row.external_id is None:
+            return False
+        return await self._confirm(hub, row, conversation, _message.decode(row.body))
+
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         hub = self._hubs.get(workspace)
         if hub is None:
@@ -91,7 +98,7 @@ class HubSender:
                 )
             )
         except DeliveryUncertain:
-            if await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
+            if await self._confirm(hub, row, conversation, message):
                 return Sent(resolved=True)
             raise
         except DeliveryRejected as exc:
@@ -99,6 +106,11 @@ class HubSender:
                 return await self._say_without_serving(hub, row, conversation, message, exc)
             raise
         return Sent()
+
+    async def _confirm(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
+        # Whoever posted it: the relay account stands in where the bot user does not serve.
+        assert row.external_id is not None
+        return await hub.client.confirm_message(conversation.room, row.external_id, None, message.text)
 
     async def _say_without_serving(
         self,

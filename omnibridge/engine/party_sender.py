@@ -52,6 +52,10 @@ class PartySender:
         party = self._parties.get(row.connection)
         return party.breaker.wait_until(now_ms) if party else 0
 
+    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
+        """A turn is resolved when it is its turn: its answer matters, not only its arrival."""
+        return False
+
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         party = self._parties.get(row.connection)
         if party is None:

@@ -58,6 +58,10 @@ class Sender(Protocol):
         """Send once. maybe_sent: an earlier attempt may have arrived, find out first. Raises DeliveryError."""
         ...
 
+    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
+        """Whether an earlier process's attempt is known to have arrived. Raises DeliveryError."""
+        ...
+
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         """0 = send now; else the time (ms) before which the destination is left alone."""
         ...
@@ -86,6 +90,31 @@ class Streams:
         self.doorbell.serve(self._drain)
         self._notices: set[asyncio.Task[None]] = set()
         self.in_flight = 0
+
+    async def settle_arrived(self, lanes: Lanes, sender_for: Callable[[str], Sender], at_a_time: int = 32) -> int:
+        """Before anything is decided: settle what arrived although the process died before it knew.
+
+        Otherwise a change of control handled first would refuse words that were said. Only the first row
+        of a stream can have been under way. What cannot be found out now is found out when it is sent.
+        """
+        slots = asyncio.Semaphore(at_a_time)
+
+        async def settle(key: StreamKey) -> bool:
+            row = outbox.next_due(self._database.reader, *key)
+            found = lanes.conversation(key[0])
+            if row is None or found is None:
+                return False
+            try:
+                async with slots:
+                    if not await sender_for(key[1]).has_arrived(row, found[1]):
+                        return False
+            except DeliveryError as exc:
+                _log.info("not_known_whether_arrived", delivery=row.id, code=exc.code)
+                return False
+            await self._database.writer.submit(self._settle_unit(row, DONE, ""))
+            return True
+
+        return sum(await asyncio.gather(*(settle(key) for key in outbox.streams_due(self._database.reader))))
 
     def open(self, lanes: Lanes, sender_for: Callable[[str], Sender], grace_ms: int = 30_000) -> int:
         """Start sending: ring every stream that the outbox says has work. Returns how many.

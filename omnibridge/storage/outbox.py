@@ -44,6 +44,10 @@ _insert = Insert(deliveries, *_COLUMNS, "state", "code")
 _select = f"SELECT {', '.join(_COLUMNS)} FROM deliveries"  # noqa: S608 - fixed names
 _next = f"{_select} WHERE state = 0 AND conversation_id = ? AND stream = ? AND id > ? ORDER BY id LIMIT 1"
 _settle = "UPDATE deliveries SET state = ?, code = ?, attempts = ?, settled_at = ? WHERE id = ? AND state = 0"
+_done = (
+    "UPDATE deliveries SET state = 1, code = CASE state WHEN 2 THEN 'overlap' ELSE '' END, attempts = ?, "
+    "settled_at = ? WHERE id = ? AND state IN (0, 2)"
+)
 _later = "UPDATE deliveries SET attempts = ?, uncertain = ?, code = ?, next_attempt_at = ? WHERE id = ? AND state = 0"
 _refuse = (
     "UPDATE deliveries SET state = 2, code = 'control-changed', settled_at = ? "
@@ -60,7 +64,13 @@ def enqueue(cursor: Any, row: Delivery) -> None:
 
 
 def settle(cursor: Any, delivery_id: int, state: int, code: str, attempts: int, at: int) -> None:
-    """Done, refused or buried. A row that is settled already stays as it is."""
+    """Done, refused or buried. A row that is settled already stays as it is.
+
+    But for one that was refused while its request was under way, and arrived: it is done, as `overlap`.
+    """
+    if state == DONE:
+        cursor.execute(_done, (attempts, at, delivery_id))
+        return
     cursor.execute(_settle, (state, code, attempts, at, delivery_id))
 
 

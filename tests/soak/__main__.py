@@ -1,0 +1,160 @@
+"""`make soak ARGS="--kills 40 --seed 1 --json"`: exit 0 when nothing was lost, doubled or out of order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pysqlite3.dbapi2 as sqlite
+
+from omnibridge.engine.faults import POINTS
+from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
+from tests.soak.processes import Bridge, Sandbox
+from tests.soak.verdict import judge
+
+FAULT_LIMIT_S = 30.0
+"""A fault point must be reached within this time, else the run fails."""
+
+
+class Soak:
+    """visitors: conversations at a time. Everything random comes from the seed."""
+
+    def __init__(self, kills: int, seed: int, visitors: int, hub_version: str, kind: str, folder: Path) -> None:
+        self._kills, self._seed, self._visitors, self._kind, self._folder = kills, seed, visitors, kind, folder
+        self._hub_version = hub_version
+        self._random = random.Random(seed)
+        self._stopping = False
+        self._n = 0
+        self.recovery_s: list[float] = []
+        self.kills_by_point: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    async def run(self) -> dict[str, Any]:
+        sandbox = Sandbox(
+            "--hub-version", self._hub_version, "--duplicate-rate", "0.07", "--swap-rate", "0.08",
+            "--http-timeout-ms", "600", "--seed", str(self._seed),
+        )  # fmt: skip
+        description = await sandbox.start()
+        bridge = Bridge(self._folder, description, self._kind)
+        client = SandboxClient(description["url"])
+        began = time.monotonic()
+        try:
+            await client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/soak")
+            alice = Staff(client, description["agent_account"])
+            async with aiohttp.ClientSession() as session:
+                load = [asyncio.create_task(self._converse(client, alice)) for _ in range(self._visitors)]
+                await self._crash_again_and_again(bridge, session)
+                self._stopping = True
+                await asyncio.gather(*load)
+                await client.settled(30_000)
+                await bridge.stop()
+                async with session.get(f"{description[f'{self._kind}_url']}/_sandbox/ledger") as answer:
+                    bot = await answer.json()
+            hub = await client.ledger()
+        finally:
+            await bridge.kill()
+            await client.aclose()
+            await sandbox.stop()
+        verdict = judge(hub, bot)
+        verdict |= self._outbox(bridge.database)
+        verdict["lost"] += verdict["buried"] + verdict["refused"] + len(self.failures)
+        verdict["details"] += self.failures
+        return {
+            **verdict,
+            "kills": self.kills_by_point.total(),
+            "kills_by_point": {point: self.kills_by_point[point] for point in POINTS},
+            "recovery_s_p99": round(sorted(self.recovery_s)[int(len(self.recovery_s) * 0.99)], 3),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    async def _crash_again_and_again(self, bridge: Bridge, session: aiohttp.ClientSession) -> None:
+        for n in range(self._kills):
+            point = POINTS[n % len(POINTS)]
+            count = 1 if point == "start_up" else self._random.randint(20, 120)
+            await bridge.start(f"{point}:{count}")
+            if point != "start_up":
+                took = await bridge.ready(session)
+                if took is not None:
+                    self.recovery_s.append(took)
+            if await bridge.died(FAULT_LIMIT_S):
+                self.kills_by_point[point] += 1
+            else:
+                self.failures.append(f"{point} was not reached within {FAULT_LIMIT_S:g} s")
+                await bridge.kill()
+        await bridge.start()
+        self.recovery_s.append(await bridge.ready(session) or 99.0)
+
+    async def _converse(self, client: SandboxClient, alice: Staff) -> None:
+        """One visitor after the other, until told to stop."""
+        while not self._stopping:
+            self._n += 1
+            number, wants_person = self._n, self._n % 5 == 0
+            try:
+                await self._conversation(client, alice, number, wants_person)
+            except TimeoutError as exc:
+                self.failures.append(f"conversation {number}: {exc}"[:300])
+
+    async def _conversation(self, client: SandboxClient, alice: Staff, number: int, wants_person: bool) -> None:
+        visitor = Visitor(client, f"Visitor {number}")
+        await visitor.open_room()
+        said = 0
+        for _ in range(self._random.randint(2, 5)):
+            for _ in range(self._random.choice((1, 1, 2, 3))):
+                said += 1
+                await visitor.say(f"echo c{number}-m{said:03}")
+            await visitor.wait_for("bot", said, timeout_ms=60_000)
+        if wants_person:
+            await visitor.say("talk to a human")
+            await visitor.wait_event("assigned", "alice", timeout_ms=60_000)
+            await alice.close(visitor.rid)
+        else:
+            await visitor.close()
+
+    def _outbox(self, database: Path) -> dict[str, int]:
+        with contextlib.closing(sqlite.connect(str(database))) as reader:
+            row = reader.execute(
+                "SELECT sum(uncertain), sum(state = 3), sum(state = 2), sum(state = 0) FROM deliveries"
+            ).fetchone()
+        uncertain, buried, refused, due = (int(each or 0) for each in row)
+        return {"uncertain": uncertain, "buried": buried, "refused": refused, "unsettled": due}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make soak ARGS=…", description=__doc__)
+    parser.add_argument("--kills", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--visitors", type=int, default=12, help="conversations at a time")
+    parser.add_argument("--hub-version", default="8.3")
+    parser.add_argument("--kind", default="rasa", help="connector whose simulator plays the bot")
+    parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
+    parser.add_argument("--json", action="store_true")
+    wish = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
+        path = wish.keep or Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        soak = Soak(wish.kills, wish.seed, wish.visitors, wish.hub_version, wish.kind, path)
+        result = asyncio.run(soak.run())
+    if wish.json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            print(f"{key:16} {value}")
+    missing = [point for point in POINTS[: wish.kills] if not result["kills_by_point"][point]]
+    clean = not (result["lost"] or result["doubled"] or result["out_of_order"] or missing)
+    if not clean:
+        print("the crash test failed" + (f"; not hit: {missing}" if missing else ""), file=sys.stderr)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

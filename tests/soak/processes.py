@@ -1,0 +1,129 @@
+"""The processes of a run: sandbox, bridge; started and ended by their own ids."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+START_LIMIT_S = 20.0
+
+
+class Sandbox:
+    """`omnibridge sandbox` as a stranger would start it."""
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self.description: dict[str, Any] = {}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> dict[str, Any]:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "omnibridge", "sandbox", "--json", *self._options,
+            stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+        )  # fmt: skip
+        assert self._process.stdout
+        async with asyncio.timeout(START_LIMIT_S):
+            self.description = json.loads(await self._process.stdout.readline())
+        return self.description
+
+    async def stop(self) -> None:
+        if self._process and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            await self._process.wait()
+
+
+class Bridge:
+    """`omnibridge serve` on a fixed port, restarted as often as it dies."""
+
+    def __init__(self, folder: Path, sandbox: dict[str, Any], kind: str, settings: str = "") -> None:
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._config = folder / "omnibridge.toml"
+        self._log = (folder / "bridge.log").open("ab")
+        self.database = folder / "soak.db"
+        self._config.write_text(_configuration(sandbox, kind, self.port, settings), "utf-8")
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, crash_at: str = "") -> None:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
+        environ["OMNIBRIDGE_CRASH_AT"] = crash_at
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "omnibridge", "serve", "--config", str(self._config),
+            env=environ, stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+
+    async def ready(self, session: aiohttp.ClientSession) -> float | None:
+        """Seconds until `/readyz` answers 200; None when the process ended before."""
+        began = time.monotonic()
+        while self.is_running and time.monotonic() - began < START_LIMIT_S:
+            try:
+                async with session.get(f"{self.url}/readyz") as answer:
+                    if answer.status == 200:
+                        return time.monotonic() - began
+            except aiohttp.ClientError:
+                pass  # not listening yet
+            await asyncio.sleep(0.01)
+        return None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def died(self, timeout_s: float) -> bool:
+        """Whether the process ended by itself within the time."""
+        assert self._process
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return self._process.returncode == -signal.SIGKILL
+
+    async def kill(self) -> None:
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        if self._process and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            await self._process.wait()
+        self._log.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def _configuration(sandbox: dict[str, Any], kind: str, port: int, settings: str) -> str:
+    relay, bot = sandbox["service_account"], sandbox["bot_account"]
+    return f"""
+[server]
+port = {port}
+log_level = "info"
+[database]
+url = "sqlite:///soak.db"
+{settings}
+[[workspace]]
+name = "soak"
+url = "{sandbox["url"]}"
+user_id = "{relay["user_id"]}"
+auth_token = "{relay["auth_token"]}"
+webhook_token = "{sandbox["webhook_token"]}"
+[[connection]]
+name = "assistant"
+kind = "{kind}"
+url = "{sandbox[f"{kind}_url"]}"
+rocketchat_user = "{bot["username"]}"
+rocketchat_token = "{bot["auth_token"]}"
+"""
