@@ -44,13 +44,18 @@ class Sandbox:
 class Bridge:
     """`omnibridge serve` on a fixed port, restarted as often as it dies."""
 
-    def __init__(self, folder: Path, sandbox: dict[str, Any], kind: str, settings: str = "") -> None:
+    def __init__(
+        self, folder: Path, sandbox: dict[str, Any], kind: str, *, url: str = "", settings: str = "", options: str = ""
+    ) -> None:
+        """url: of the backend, else of its simulator. settings: further tables. options: of the connection."""
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "omnibridge.toml"
         self._log = (folder / "bridge.log").open("ab")
         self.database = folder / "soak.db"
-        self._config.write_text(_configuration(sandbox, kind, self.port, settings), "utf-8")
+        self._config.write_text(
+            _configuration(sandbox, kind, self.port, url or sandbox[f"{kind}_url"], settings, options), "utf-8"
+        )
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, crash_at: str = "") -> None:
@@ -105,7 +110,7 @@ def _free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _configuration(sandbox: dict[str, Any], kind: str, port: int, settings: str) -> str:
+def _configuration(sandbox: dict[str, Any], kind: str, port: int, url: str, settings: str, options: str) -> str:
     relay, bot = sandbox["service_account"], sandbox["bot_account"]
     return f"""
 [server]
@@ -123,7 +128,8 @@ webhook_token = "{sandbox["webhook_token"]}"
 [[connection]]
 name = "assistant"
 kind = "{kind}"
-url = "{sandbox[f"{kind}_url"]}"
+url = "{url}"
 rocketchat_user = "{bot["username"]}"
 rocketchat_token = "{bot["auth_token"]}"
+{options}
 """

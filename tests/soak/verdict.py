@@ -36,7 +36,7 @@ def judge(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
     strangers = [tag for tag in posts if tag not in asked]
     doubled += len(strangers)
     out_of_order, disorder = _disorder(hub, asked, turns, posts)
-    lost_moves, doubled_moves, moves = _handovers(hub)
+    lost_moves, doubled_moves, moves = _handovers(hub, _acknowledged(hub))
     return {
         "lost": lost + lost_moves,
         "doubled": doubled + doubled_moves,
@@ -120,12 +120,12 @@ def _excused(first: dict[str, Any], second: dict[str, Any], turn: dict[str, Any]
     return bool(first["ok_at"] - second["ok_at"] > WINDOW_MS - SLACK_MS)
 
 
-def _handovers(hub: dict[str, Any]) -> tuple[int, int, list[str]]:
+def _handovers(hub: dict[str, Any], acknowledged: dict[str, int]) -> tuple[int, int, list[str]]:
     """Rooms in which the visitor asked for a person: served by one exactly once."""
     lost = doubled = 0
     details = []
     for room in hub["rooms"]:
-        if not any(each["kind"] == "visitor" and each["text"] == "talk to a human" for each in room["messages"]):
+        if not any(each["text"] == "talk to a human" and each["id"] in acknowledged for each in room["messages"]):
             continue
         people = Counter(each["who"] for each in room["log"] if each["what"] == "assigned")
         people.pop("bot", None)
