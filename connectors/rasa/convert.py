@@ -64,7 +64,11 @@ def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
             messages.append({"text": text, "buttons": buttons})
         elif isinstance(text, str):
             messages += [{"text": part} for part in text.strip().split("\n\n") if part.strip()]
-        messages += [{key: extra[key]} for key in ("custom", "image", "attachment") if extra.get(key)]
+        # The tracker repeats an image as attachment; the channel sends it once.
+        kept = [key for key in ("custom", "image", "attachment") if extra.get(key)]
+        if "image" in kept and extra.get("attachment") == extra["image"]:
+            kept.remove("attachment")
+        messages += [{key: extra[key]} for key in kept]
         for element in extra.get("elements") or []:
             if isinstance(element, dict):
                 title = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))

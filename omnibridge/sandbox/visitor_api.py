@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -133,9 +134,10 @@ class VisitorApi:
     async def _upload(self, request: Request) -> dict[str, Any]:
         token = request.headers.get("x-visitor-token", "")
         room = self._own_room(token, request.path_params["rid"])
-        async with request.form() as form:
-            file = form["file"]
-            name = getattr(file, "filename", None) or "file"
+        found = re.search(rb'filename="([^"\r\n]{1,200})"', await request.body())
+        if found is None:
+            raise HubError("invalid-field")
+        name = found.group(1).decode("utf-8", "replace")
         attachment = {"title": name, "title_link": f"/file-upload/{new_id()}/{name}", "type": "file"}
         return message_json(await self._hub.save_visitor_message(room, "", attachments=[attachment]))
 

@@ -1,0 +1,177 @@
+"""A whole world in one process, over real sockets: simulated hub, simulated bot, bridge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from omnibridge.config_reader import load
+from omnibridge.engine import plugins
+from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
+from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
+from omnibridge.server import Node
+from tests.scripted import ScriptedBot, ScriptedConnector
+
+
+class SimulatedBot:
+    """The simulator of a vendor's connector, through its `/_sandbox/`."""
+
+    def __init__(self, url: str) -> None:
+        self._client = SandboxClient(url)
+
+    async def control(self, **wish: Any) -> None:
+        await self._client.call("POST", "/_sandbox/control", wish)
+
+    async def turns(self) -> list[dict[str, Any]]:
+        return list((await self._client.call("GET", "/_sandbox/ledger"))["turns"])
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+@dataclass
+class World:
+    """hub: client of the simulated hub. bot: switches and ledger of the bot. folder: configuration and database."""
+
+    hub: SandboxClient
+    bot: ScriptedBot | SimulatedBot
+    alice: Staff
+    relay: Staff
+    node: Node
+    sandbox: RunningSandbox
+    folder: Path
+
+    async def visitor(self, name: str = "Vera", **profile: Any) -> Visitor:
+        visitor = Visitor(self.hub, name)
+        await visitor.open_room(**profile)
+        return visitor
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        """Look into the bridge's database."""
+        database = self.node.service._database
+        assert database
+        return list(database.reader.execute(sql, values).fetchall())
+
+    async def room(self, rid: str) -> dict[str, Any]:
+        """One room of the hub's ledger."""
+        ledger = await self.hub.call("GET", "/_sandbox/ledger", None, None, rid=rid)
+        return dict(ledger["rooms"][0])
+
+    async def bot_started(self, turns: int = 1) -> None:
+        """Until the bot has begun so many turns."""
+        await self._bot_until(lambda each: True, turns)
+
+    async def answered(self, turns: int = 1) -> None:
+        """Until the bot has ended so many turns, and the bridge has settled everything."""
+        await self._bot_until(lambda each: each["outcome"] != "started", turns)
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Until nothing waits to be decided or sent."""
+        async with asyncio.timeout(10):
+            due = (
+                "SELECT 1 FROM deliveries WHERE state = 0 UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
+            )
+            while self.rows(due):
+                await asyncio.sleep(0.01)
+
+    async def _bot_until(self, matches: Callable[[dict[str, Any]], bool], turns: int) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                found = await self.bot.turns()
+                if sum(matches(each) for each in found) >= turns:
+                    return
+                await asyncio.sleep(0.01)
+
+    async def upload(self, visitor: Visitor, name: str = "cat.png") -> None:
+        """The visitor sends a file."""
+        form = aiohttp.FormData()
+        form.add_field("file", b"not really a picture", filename=name)
+        async with aiohttp.ClientSession() as session:
+            url = f"{self.hub.url}/api/v1/livechat/upload/{visitor.rid}"
+            async with session.post(url, data=form, headers={"x-visitor-token": visitor.token}) as answer:
+                assert answer.status == 200, await answer.text()
+
+    async def restart(self) -> None:
+        """Stop the bridge and start it again on the same database."""
+        await self.node.stop()
+        self.node = Node(load(self.folder / "omnibridge.toml", {}))
+        await self.node.start()
+        await self.hub.control(webhook_url=f"{self.node.url}/webhooks/rocketchat/main")
+
+
+MakeWorld = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+def bot_kind(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which bot the world has. Here the scripted one; a connector's own tests override this fixture."""
+    monkeypatch.setattr(plugins, "load_connector", lambda _: ScriptedConnector)
+    return "scripted"
+
+
+@pytest_asyncio.fixture
+async def make_world(tmp_path: Path, bot_kind: str) -> AsyncIterator[MakeWorld]:
+    """`await make_world(hub_version=…, engine=…, rules=…, texts=…, connection=…, **sandbox options)`."""
+    made: list[World] = []
+
+    async def make(
+        *, engine: str = "", rules: str = "", texts: str = "", connection: str = "fallbacks = 2", **options: Any
+    ) -> World:
+        ScriptedConnector.bot = ScriptedBot()
+        sandbox = await start(SandboxOptions(**options))
+        told = sandbox.description
+        (tmp_path / "rules.toml").write_text(rules, "utf-8")
+        (tmp_path / "omnibridge.toml").write_text(_configuration(told, bot_kind, engine, texts, connection), "utf-8")
+        node = Node(load(tmp_path / "omnibridge.toml", {}))
+        await node.start()
+        hub = SandboxClient(sandbox.url)
+        bot = ScriptedConnector.bot if bot_kind == "scripted" else SimulatedBot(told[f"{bot_kind}_url"])
+        await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
+        alice, relay = Staff(hub, told["agent_account"]), Staff(hub, told["service_account"])
+        world = World(hub, bot, alice, relay, node, sandbox, tmp_path)
+        made.append(world)
+        return world
+
+    yield make
+    for world in made:
+        await world.node.stop()
+        await world.hub.aclose()
+        if isinstance(world.bot, SimulatedBot):
+            await world.bot.aclose()
+        await world.sandbox.stop()
+
+
+def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str) -> str:
+    return f"""
+[server]
+port = 0
+[database]
+url = "sqlite:///test.db"
+[engine]
+{engine}
+[rules]
+file = "rules.toml"
+[texts]
+{texts}
+[[workspace]]
+name = "main"
+url = "{told["url"]}"
+user_id = "{told["service_account"]["user_id"]}"
+auth_token = "{told["service_account"]["auth_token"]}"
+webhook_token = "{told["webhook_token"]}"
+[[connection]]
+name = "helper"
+kind = "{kind}"
+url = "{told.get(f"{kind}_url") or ""}"
+rocketchat_user = "bot"
+rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{connection}
+"""

@@ -1,0 +1,92 @@
+"""A connector for tests of the core: a bot in memory with a ledger, so that no vendor's connector is needed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+import msgspec
+
+from omnibridge.connector import (
+    Choices,
+    ConnectorContext,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Handover,
+    Option,
+    Reply,
+    Text,
+    Turn,
+)
+
+MENU = Choices("Pick one of these:", (Option("Show a picture", "/ask_picture"), Option("Talk to sales", "/sales")))
+
+
+class ScriptedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+
+
+class ScriptedBot:
+    """What every instance of one test shares: switches and the ledger."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.answers: dict[str, Reply] = {}
+        self.delay_ms, self.down = 0, False
+        self.fail_next: list[dict[str, Any]] = []
+
+    async def control(self, **wish: Any) -> None:
+        self.delay_ms = wish.get("delay_ms", self.delay_ms)
+        self.down = wish.get("down", self.down)
+        self.fail_next += wish.get("fail_next", [])
+
+    async def turns(self) -> list[dict[str, Any]]:
+        return self.entries
+
+
+class ScriptedConnector:
+    """Implements Connector and ResolvesTurns. `bot` is set by the test's fixture."""
+
+    settings_type: ClassVar[type[msgspec.Struct]] = ScriptedSettings
+    bot: ClassVar[ScriptedBot]
+
+    async def initialize(self, context: ConnectorContext) -> None:
+        self._context = context
+
+    async def on_message(self, turn: Turn) -> Reply:
+        bot = self.bot
+        if bot.down:
+            raise DeliveryRetryable("down", code="down")
+        failure = bot.fail_next.pop(0) if bot.fail_next else None
+        message = turn.choice_value or turn.text
+        entry = {"message": message, "delivery_id": turn.delivery_id, "outcome": "started"}
+        bot.entries.append(entry)
+        if bot.delay_ms:
+            await asyncio.sleep(bot.delay_ms / 1000)
+        bot.answers[turn.delivery_id] = answer(message)
+        entry["outcome"] = "answered"
+        if failure:
+            raise DeliveryUncertain("the answer was cut off", code="cut")
+        return bot.answers[turn.delivery_id]
+
+    async def resolve(self, turn: Turn) -> Reply | None:
+        return self.bot.answers.get(turn.delivery_id)
+
+    async def on_close(self, session_id: str, reason: str) -> None:
+        self.bot.entries.append({"message": "", "closed": reason, "outcome": "closed"})
+
+    async def aclose(self) -> None:
+        """Holds nothing open."""
+
+
+def answer(message: str) -> Reply:
+    """A dialogue like that of the vendors' simulators, as far as the tests need it."""
+    if message.startswith("echo "):
+        return Reply((Text(message[5:]),))
+    if message == "menu":
+        return Reply((MENU,))
+    if message in ("/sales", "talk to a human"):
+        return Reply((Text("One moment, a colleague takes over."),), Handover("sales" if message == "/sales" else ""))
+    if message.startswith("where is my order "):
+        return Reply((Text(f"Order {message.split()[-1]} is on its way."),))
+    return Reply((Text("I did not understand that."),), fallback=True)
