@@ -1,12 +1,13 @@
 """Which pending observations are ready, and in which order. Pure.
 
 Webhooks of messages written close together overtake each other. A visitor's message is held for at most the
-window, then released by its hub time. What an engine tells itself is never held; a session event of the
-hub first releases what was said before it.
+window, then released by its hub time. What the engine tells itself is never held. A session event of the
+hub (taken, closed) waits for the messages that came before it: it neither passes them nor hurries them.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from omnibridge.storage.journal import Observation
@@ -19,26 +20,27 @@ def release(
     rows: Sequence[Observation], ts_of: TsOf, now_ms: int, window_ms: int
 ) -> tuple[list[Observation], int | None]:
     """rows: pending, oldest first. Returns those to handle now, in order, and when (ms) the rest is due."""
+    times = {row.id: ts for row in rows if (ts := ts_of(row)) is not None}
+    due = [times[row.id] for row in rows if row.id in times and row.received_at + window_ms <= now_ms]
+    newest = max(due, default=None)
+    messages = deque(
+        sorted(
+            (row for row in rows if newest is not None and times.get(row.id, newest + 1) <= newest),
+            key=lambda row: (times[row.id], row.id),
+        )
+    )
     ready: list[Observation] = []
-    held: list[tuple[int, Observation]] = []
+    is_held = False
     for row in rows:
-        ts = ts_of(row)
-        if ts is not None:
-            held.append((ts, row))
-        elif row.source == "webhook" and row.kind != "Message":
-            ready += _in_order(held)
-            held.clear()
-            ready.append(row)
+        ts = times.get(row.id)
+        if ts is None:
+            if not (is_held and row.source == "webhook" and row.kind != "Message"):
+                ready.append(row)
+        elif newest is None or ts > newest:
+            is_held = True
         else:
-            ready.append(row)
-    due = [ts for ts, row in held if row.received_at + window_ms <= now_ms]
-    if due:
-        newest = max(due)
-        ready += _in_order([each for each in held if each[0] <= newest])
-        held = [each for each in held if each[0] > newest]
-    wake = min((row.received_at + window_ms for _, row in held), default=None)
+            while messages and times[messages[0].id] <= ts:
+                ready.append(messages.popleft())
+    handled = {row.id for row in ready}
+    wake = min((row.received_at + window_ms for row in rows if row.id in times and row.id not in handled), default=None)
     return ready, wake
-
-
-def _in_order(held: Sequence[tuple[int, Observation]]) -> list[Observation]:
-    return [row for _, row in sorted(held, key=lambda each: (each[0], each[1].id))]

@@ -2,121 +2,146 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api
-from omnibridge.sandbox.state import Message, Room
+from omnibridge.sandbox.http import Api, Handler, body_of, need, reply
+from omnibridge.sandbox.ledger import ledger, message_entry
+from omnibridge.sandbox.state import HubError, Message, Room
 
-_SENDER = ("http_timeout_ms", "duplicate_rate", "swap_rate", "swap_hold_ms")
-_HUB = ("bot_first", "requeue_to_bot", "routing_method", "accept_with_no_agents")
+_SENDER = {
+    "webhook_url": ("url", str),
+    "webhook_token": ("token", str),
+    "http_timeout_ms": ("http_timeout_ms", int),
+    "duplicate_rate": ("duplicate_rate", float),
+    "swap_rate": ("swap_rate", float),
+    "swap_hold_ms": ("swap_hold_ms", int),
+    "late_rate": ("late_rate", float),
+    "late_ms": ("late_ms", int),
+}
+_LIFE = {
+    "bot_first": bool,
+    "requeue_to_bot": bool,
+    "routing_method": str,
+    "accept_with_no_agents": bool,
+    "queue_delay_ms": int,
+}
+_OTHERS = {"seed", "available", "fail_next", "rest_delay_ms", "rate_limit", "switches", "custom_fields"}
+
+_SAME = {"taken": "assigned"}
+"""Other names of what stands in a room's log."""
 
 
 class ControlApi:
     """Not part of Rocket.Chat: for tests, the demo, and people who play with it."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._hub = api, api.hub
+        self._api, self._hub, self._life = api, api.hub, api.life
 
     def routes(self) -> list[Route]:
         return [
-            Route("/_sandbox/ledger", self._ledger),
-            Route("/_sandbox/control", self._control, methods=["POST"]),
-            Route("/_sandbox/pending", self._pending),
-            Route("/_sandbox/wait", self._wait),
-            Route("/_sandbox/wait_event", self._wait_event),
+            Route("/_sandbox/ledger", self._guard(self._ledger)),
+            Route("/_sandbox/control", self._guard(self._control), methods=["POST"]),
+            Route("/_sandbox/reset", self._guard(self._reset), methods=["POST"]),
+            Route("/_sandbox/pending", self._guard(self._pending)),
+            Route("/_sandbox/wait", self._guard(self._wait)),
+            Route("/_sandbox/wait_event", self._guard(self._wait_event)),
         ]
 
-    async def _ledger(self, request: Request) -> Response:
-        rid = request.query_params.get("rid")
-        rooms = [each for each in self._hub.rooms.values() if rid in (None, each.id)]
-        sender = self._hub.sender
-        return JSONResponse(
-            {
-                "rooms": [_room(each) for each in rooms],
-                "webhooks": [each for each in sender.log if rid in (None, each["rid"])],
-                "duplicates_sent": sender.duplicates_sent,
-                "reordered_sent": sender.reordered_sent,
-                "save_ms": self._hub.save_ms,
-                "rest_calls": dict(self._hub.rest_calls),
-            }
-        )
+    def _guard(self, handler: Handler) -> Callable[[Request], Any]:
+        """A wrong wish is told, never swallowed: a typo in a test must not switch a fault off."""
 
-    async def _control(self, request: Request) -> Response:
-        wish = await request.json()
-        sender = self._hub.sender
-        sender.url = wish.get("webhook_url", sender.url)
-        sender.token = wish.get("webhook_token", sender.token)
-        for name in _SENDER:
-            setattr(sender, name, wish.get(name, getattr(sender, name)))
-        for name in _HUB:
-            setattr(self._hub, name, wish.get(name, getattr(self._hub, name)))
+        async def endpoint(request: Request) -> Response:
+            try:
+                body = await handler(request)
+            except HubError as exc:
+                return reply({"ok": False, "error": exc.reason}, exc.status)
+            return body if isinstance(body, Response) else reply(body)
+
+        return endpoint
+
+    async def _ledger(self, request: Request) -> dict[str, Any]:
+        return ledger(self._hub, request.query_params.get("rid"))
+
+    async def _control(self, request: Request) -> dict[str, Any]:
+        wish = await body_of(request)
+        unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS
+        if unknown:
+            raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
+        strangers = set(wish.get("available", {})) - set(self._hub.by_name)
+        strangers |= set(wish.get("switches", {})) - set(self._hub.switches)
+        if strangers:
+            raise HubError("unknown", f"unknown: {', '.join(sorted(strangers))}")
+        for key, (name, kind) in _SENDER.items():
+            if key in wish:
+                setattr(self._hub.sender, name, float(wish[key]) if kind is float else need(wish, key, kind))
+        for key, kind in _LIFE.items():
+            if key in wish:
+                setattr(self._life, key, need(wish, key, kind))
+        for username, is_available in wish.get("available", {}).items():
+            self._hub.by_name[username].status_livechat = "available" if is_available else "not-available"
+        self._hub.switches |= wish.get("switches", {})
+        self._hub.custom_fields = wish.get("custom_fields", self._hub.custom_fields)
         if "seed" in wish:
-            sender.reseed(int(wish["seed"]))
-        for username, available in (wish.get("available") or {}).items():
-            user = self._hub.user_named(username)
-            if user:
-                user.status_livechat = "available" if available else "not-available"
+            self._hub.sender.reseed(need(wish, "seed", int))
+        if "rate_limit" in wish:
+            self._api.limiter.is_on = need(wish, "rate_limit", bool)
+            self._api.limiter.reset()
         self._api.fail_next += wish.get("fail_next", [])
         self._api.delay_ms = int(wish.get("rest_delay_ms", self._api.delay_ms))
-        return JSONResponse({"ok": True})
+        return {"ok": True}
 
-    async def _pending(self, request: Request) -> Response:
-        """How many webhooks are neither answered 200 nor given up."""
-        wait_ms = int(request.query_params.get("wait_ms", "0"))
+    async def _reset(self, _: Request) -> dict[str, Any]:
+        """Conversations, ledger and pending failures go; accounts, departments, settings and rates stay."""
+        await self._life.aclose()
+        await self._hub.reset()
+        self._api.fail_next.clear()
+        self._api.limiter.reset()
+        return {"ok": True}
+
+    async def _pending(self, request: Request) -> dict[str, Any]:
+        """How many webhooks, injected duplicates too, are neither answered for good nor given up."""
+        sender = self._hub.sender
+        wait_ms = _number(request, "wait_ms", 0)
         if wait_ms:
-            self._hub.sender.on_settled = lambda: self._hub.changed("")
-            await self._hub.wait("", lambda: self._hub.sender.unsettled == 0, wait_ms)
-        return JSONResponse({"pending": self._hub.sender.unsettled})
+            await self._hub.wait("", lambda: sender.unsettled == 0, wait_ms)
+        return {"pending": sender.unsettled}
 
-    async def _wait(self, request: Request) -> Response:
-        """Until a room has `count` messages of an author (visitor, bot, agent, system, any)."""
-        query = request.query_params
-        author, count = query.get("author", "any"), int(query.get("count", "1"))
-        room = self._hub.rooms.get(query["rid"])
-        if room is None:
-            return JSONResponse({"ok": False, "messages": []}, 404)
+    async def _wait(self, request: Request) -> dict[str, Any]:
+        """Until a room has `count` messages of an author (visitor, bot, agent, system, any = all but system)."""
+        room, author = self._room(request), request.query_params.get("author", "any")
+        count, timeout_ms = _number(request, "count", 1), _number(request, "timeout_ms", 10_000)
+        kinds = ("visitor", "bot", "agent") if author == "any" else (author,)
+        # Only numbers while waiting, so that long rooms cost no more than short ones.
+        ok = await self._hub.wait(room.id, lambda: sum(room.counts[each] for each in kinds) >= count, timeout_ms)
+        found: list[Message] = [each for each in room.messages if each.kind in kinds]
+        return {"ok": ok, "messages": [message_entry(each) for each in found]}
 
-        def matching() -> list[Message]:
-            return [each for each in room.messages if each.kind == author or (author == "any" and not each.system_type)]
-
-        ok = await self._hub.wait(room.id, lambda: len(matching()) >= count, int(query.get("timeout_ms", "10000")))
-        return JSONResponse({"ok": ok, "messages": [_message(each) for each in matching()]})
-
-    async def _wait_event(self, request: Request) -> Response:
-        """Until something happened in a room: assigned, unassigned, queued, closed; `by` names who."""
-        query = request.query_params
-        room, what, who = self._hub.rooms[query["rid"]], query["event"], query.get("by")
+    async def _wait_event(self, request: Request) -> dict[str, Any]:
+        """Until it stands in the room's log: assigned (taken), unassigned, queued, closed; `by` names who."""
+        room, query = self._room(request), request.query_params
+        event, who = query.get("event", ""), query.get("by")
+        what = _SAME.get(event, event)
 
         def happened() -> bool:
             return any(each["what"] == what and who in (None, each["who"]) for each in room.log)
 
-        ok = await self._hub.wait(room.id, happened, int(query.get("timeout_ms", "10000")))
-        return JSONResponse({"ok": ok, "log": room.log})
+        ok = await self._hub.wait(room.id, happened, _number(request, "timeout_ms", 10_000))
+        return {"ok": ok, "log": room.log}
+
+    def _room(self, request: Request) -> Room:
+        room = self._hub.rooms.get(request.query_params.get("rid", ""))
+        if room is None:
+            raise HubError("unknown", "there is no such room", 404)
+        return room
 
 
-def _room(room: Room) -> dict[str, Any]:
-    return {
-        "rid": room.id,
-        "open": room.open,
-        "visitor": room.visitor.username,
-        "served_by": room.served_by.username if room.served_by else None,
-        "log": room.log,
-        "messages": [_message(each) for each in room.messages],
-    }
-
-
-def _message(message: Message) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "text": message.text,
-        "ts": message.ts,
-        "seq": message.seq,
-        "author": message.author_username,
-        "kind": message.kind,
-        "t": message.system_type,
-        "attachments": message.attachments,
-    }
+def _number(request: Request, name: str, default: int) -> int:
+    try:
+        return int(request.query_params.get(name, default))
+    except ValueError as exc:
+        raise HubError("unknown", f"{name} must be a number") from exc

@@ -1,262 +1,248 @@
-"""The simulated hub: rooms, messages, routing. Source: rocketchat-api 4, 5.3, 7."""
+"""The simulated hub: users, visitors, messages, and who waits for them. Source: rocketchat-api 3, 5.3.
+
+What befalls a room (assignment, forward, close) is in `lifecycle.py`. Everything is in memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
-from omnibridge.sandbox.payloads import agent_json, event_body, offline_body
-from omnibridge.sandbox.state import Department, HubError, Message, Room, User, Visitor, iso, new_id, now_ms
+from omnibridge.sandbox.payloads import event_body, offline_body
+from omnibridge.sandbox.permissions import may_see
+from omnibridge.sandbox.state import Department, HubError, Message, Room, User, Visitor, new_id, now_ms
 from omnibridge.sandbox.webhook_sender import WebhookSender
+
+MAX_MESSAGE = 5000
+"""`Message_MaxAllowedSize`."""
+
+SWITCHES = {
+    "LivechatSessionStart": "Livechat_webhook_on_start",
+    "LivechatSessionQueued": "Livechat_webhook_on_chat_queued",
+    "LivechatSessionTaken": "Livechat_webhook_on_chat_taken",
+    "LivechatSessionForwarded": "Livechat_webhook_on_forward",
+    "LivechatSession": "Livechat_webhook_on_close",
+    "LivechatOfflineMessage": "Livechat_webhook_on_offline_msg",
+    "LeadCapture": "Livechat_webhook_on_capture",
+    "visitor": "Livechat_webhook_on_visitor_message",
+    "agent": "Livechat_webhook_on_agent_message",
+}
+"""Event type, or side of a `Message`, -> the setting that lets it out (2.1). `LivechatEdit` has none."""
+
+_EMAIL = re.compile(r"\b[\w.%+-]+@(?:[A-Z0-9-]+\.)+[A-Z]{2,4}\b", re.IGNORECASE)
+_PHONE = re.compile(r"\b\d{4,5}[-\s_]{0,2}\d{4}\b")
 
 
 class SimulatedHub:
-    """One workspace. version: (major, minor). Everything is in memory and in the ledger."""
+    """One workspace. version: (major, minor). All webhook switches are on to begin with."""
 
     def __init__(self, version: tuple[int, int], licence: str, seed: int = 0) -> None:
         self.version, self.licence = version, licence
         self.users: dict[str, User] = {}
+        self.by_name: dict[str, User] = {}
         self.by_token: dict[str, User] = {}
-        self.visitors: dict[str, Visitor] = {}
-        self.rooms: dict[str, Room] = {}
-        self.messages: dict[str, Message] = {}
         self.departments: dict[str, Department] = {}
-        self.bot_first = True
-        self.requeue_to_bot = False
-        self.routing_method = "Auto_Selection"
-        self.accept_with_no_agents = False
-        self.taken_webhook_on = True
-        self.sender = WebhookSender(version < (8, 0), seed)
+        self.switches = dict.fromkeys(SWITCHES.values(), True)
+        self.custom_fields: dict[str, str] | None = None
+        self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
+        self.sender.on_settled = lambda: self.changed("")
+        self.is_stopping = False
+        self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.visitors: dict[str, Visitor] = {}
+        self.by_email: dict[str, Visitor] = {}
+        self.by_phone: dict[str, Visitor] = {}
+        self.rooms: dict[str, Room] = {}
+        self.inquiries: dict[str, Room] = {}
+        self.messages: dict[str, Message] = {}
         self.save_ms: list[int] = []
         self.rest_calls: defaultdict[str, int] = defaultdict(int)
-        self._seq = 0
-        self._watchers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+        self._seq = self._guests = 0
 
-    # -- users ------------------------------------------------------------------------------------------
+    async def reset(self) -> None:
+        """No conversations, an empty ledger; users, departments and settings stay."""
+        await self.sender.reset()
+        self._forget()
+        for user in self.users.values():
+            user.open_chats, user.status_livechat = 0, "available"
+        self.changed_everywhere()
+
+    # -- users and visitors -----------------------------------------------------------------------------
 
     def add_user(self, username: str, password: str, roles: set[str], name: str = "") -> User:
+        """Ids follow from the names, so that configurations outlive a run."""
         user = User(f"{username.replace('.', '')}Id", username, name or username.title(), password, roles)
-        self.users[user.id] = user
+        self.users[user.id] = self.by_name[username] = user
         return user
 
     def issue_token(self, user: User) -> str:
         token = secrets.token_urlsafe(32)
-        user.tokens.add(token)
         self.by_token[token] = user
         return token
 
-    def user_named(self, username: str) -> User | None:
-        return next((each for each in self.users.values() if each.username == username), None)
+    def add_department(self, name: str, agents: set[str]) -> Department:
+        """One in total on the community edition (13)."""
+        if self.licence == "community" and self.departments:
+            raise HubError("error-max-departments-number-reached", "Maximum number of departments reached")
+        department = Department(new_id(), name, agents)
+        self.departments[department.id] = department
+        return department
 
-    # -- rooms ------------------------------------------------------------------------------------------
+    def register(self, token: str, email: str, phone: str) -> Visitor:
+        """A known phone gives that visitor with its own token; a known e-mail kills the old token (4.1)."""
+        visitor = self.visitors.get(token) or self.by_phone.get(phone)
+        if visitor is None and email in self.by_email:
+            visitor = self.by_email[email]
+            del self.visitors[visitor.token]
+            visitor.token = token
+        if visitor is None:
+            self._guests += 1
+            visitor = Visitor(new_id(), token, f"guest-{self._guests}")
+        self.visitors[visitor.token] = visitor
+        self._contact(visitor, email, phone)
+        return visitor
+
+    def _contact(self, visitor: Visitor, email: str, phone: str) -> None:
+        if email:
+            visitor.email = email
+            self.by_email[email] = visitor
+        if phone:
+            visitor.phone = phone
+            self.by_phone[phone] = visitor
 
     def room(self, rid: str, *, code: str = "error-invalid-room") -> Room:
         if rid not in self.rooms:
             raise HubError(code)
         return self.rooms[rid]
 
-    def open_room_of(self, visitor: Visitor) -> Room | None:
-        return next((each for each in self.rooms.values() if each.visitor is visitor and each.open), None)
-
-    async def open_room(self, visitor: Visitor) -> Room:
-        agent = self._next_agent(visitor.department, use_bot=self.bot_first)
-        anybody = any(each.is_available for each in self.users.values())
-        if not anybody and not self.accept_with_no_agents:
-            raise HubError("Sorry, no online agents [no-agent-online]", coded=False)
-        room = Room(new_id(), visitor, now_ms(), visitor.department, inquiry_id=new_id())
-        self.rooms[room.id] = room
-        await self.save(room, "", visitor.id, visitor.username, visitor.name, "system", system_type="livechat-started")
-        await self._event("LivechatSessionStart", room)
-        manual = self.routing_method == "Manual_Selection" and not (agent and agent.is_bot_agent)
-        if agent is None or manual:
-            await self._event("LivechatSessionQueued", room)
-        else:
-            await self.assign(room, agent)
-        return room
-
-    async def assign(self, room: Room, user: User) -> None:
-        room.served_by, room.served_at, room.inquiry_id = user, now_ms(), ""
-        user.open_chats += 1
-        self._note(room, "assigned", user.username)
-        await self.save(room, "connected", user.id, user.username, user.name, "system", system_type="command")
-        await self.save(room, "", user.id, user.username, user.name, "system", system_type="uj")
-        # 7.7.1 sends Taken only while the setting is off; fixed in 7.8.0 (2.6).
-        if self.taken_webhook_on != (self.version == (7, 7)):
-            await self._event("LivechatSessionTaken", room, servedBy=agent_json(user))
-
-    async def unassign(self, room: Room) -> User | None:
-        old = room.served_by
-        if old is not None:
-            old.open_chats -= 1
-            room.served_by = None
-            self._note(room, "unassigned", old.username)
-            await self.save(room, "", old.id, old.username, old.name, "system", system_type="ul")
-        return old
-
-    async def take(self, room: Room, user: User) -> None:
-        if room.served_by is not None or not room.inquiry_id:
-            raise HubError("error-inquiry-taken")
-        if not user.is_available:
-            raise HubError("error-agent-status-service-offline")
-        await self.assign(room, user)
-
-    async def forward_to_agent(self, room: Room, user: User) -> None:
-        if room.served_by is user:
-            raise HubError("error-selected-agent-room-agent-are-same")
-        if not user.is_available:
-            raise HubError("error-user-is-offline")
-        old = await self.unassign(room)
-        await self.save_system(room, "livechat_transfer_history")
-        await self.assign(room, user)
-        await self._event("LivechatSessionForwarded", room, servedBy=agent_json(user), oldServedBy=agent_json(old))
-
-    async def forward_to_department(self, room: Room, department: Department) -> None:
-        if room.department == department.id:
-            raise HubError("error-forwarding-chat-same-department")
-        people = [self.users[each] for each in department.agents if each in self.users]
-        if not any(each.is_available for each in people):
-            raise HubError("error-no-agents-available-for-service-on-department")
-        await self.unassign(room)
-        await self.save_system(room, "livechat_transfer_history")
-        old, room.department, room.inquiry_id = room.department, department.id, new_id()
-        agent = self._next_agent(department.id, use_bot=self.bot_first and self.requeue_to_bot)
-        if agent and self.routing_method != "Manual_Selection":
-            await self.assign(room, agent)
-        await self._event("LivechatSessionForwarded", room, oldDepartmentId=old or None)
-
-    async def return_to_queue(self, room: Room) -> bool:
-        if not room.open:
-            raise HubError("room-closed")
-        if room.served_by is None:
-            return False
-        await self.unassign(room)
-        await self.save_system(room, "livechat_transfer_history")
-        room.inquiry_id = new_id()
-        self._note(room, "queued", "")
-        await self._event("LivechatSessionQueued", room)
-        agent = self._next_agent(room.department, use_bot=self.bot_first and self.requeue_to_bot)
-        if agent and self.routing_method != "Manual_Selection":
-            await self.assign(room, agent)
-        return True
-
-    async def close(self, room: Room, closer: str, by: str, comment: str) -> None:
-        if not room.open:
-            raise HubError("error-room-already-closed")
-        room.open, room.closed_at, room.closer, room.closed_by, room.inquiry_id = False, now_ms(), closer, by, ""
-        if room.served_by:
-            room.served_by.open_chats -= 1
-        who = room.served_by.username if room.served_by and closer == "user" else room.visitor.username
-        await self.save(room, comment, by, who, who, "system", system_type="livechat-close")
-        self._note(room, "closed", by)
-        await self._event(
-            "LivechatSession", room, servedBy=agent_json(room.served_by), closer=closer,
-            closedAt=iso(room.closed_at), closedBy={"_id": by, "username": by},
-        )  # fmt: skip
-
     # -- messages ---------------------------------------------------------------------------------------
 
-    async def save_visitor_message(
-        self, room: Room, text: str, message_id: str = "", attachments: list[Any] | None = None
-    ) -> Message:
+    async def say_as_visitor(self, room: Room, text: str, message_id: str, via: str, **extras: Any) -> Message:
         if not room.open:
             raise HubError("room-closed")
-        visitor = room.visitor
-        return await self.save(
-            room, text, visitor.id, visitor.username, visitor.name, "visitor", message_id, attachments=attachments
-        )
+        if len(text) > MAX_MESSAGE:
+            raise HubError("message-length-exceeds-character-limit")
+        message = await self._save(room, room.visitor, "visitor", text, message_id, via, extras)
+        await self._capture_lead(room, text)
+        return message
 
-    async def save_agent_message(
-        self, room: Room, user: User, text: str, message_id: str = "", attachments: list[Any] | None = None
-    ) -> Message:
+    async def say_as_user(self, room: Room, user: User, text: str, message_id: str, **extras: Any) -> Message:
         """No check whether the room is open: the serving agent can post into a closed one (4.3)."""
-        if room.served_by is not user and not user.sees_all_rooms:
-            raise HubError("error-not-allowed")
-        if len(text) > 5000:
-            raise HubError("error-message-size-exceeded")
+        if not may_see(user, room):
+            raise HubError("error-not-allowed", "Not allowed")
+        if len(text) > MAX_MESSAGE:
+            raise HubError("error-message-size-exceeded", "Message size exceeds Message_MaxAllowedSize")
         kind = "bot" if "bot" in user.roles else "agent"
-        return await self.save(room, text, user.id, user.username, user.name, kind, message_id, attachments=attachments)
+        return await self._save(room, user, kind, text, message_id, "chat.sendMessage", extras)
 
-    async def save_system(self, room: Room, system_type: str) -> None:
-        await self.save(room, "", room.visitor.id, room.visitor.username, "", "system", system_type=system_type)
+    async def edit(self, message: Message, text: str) -> None:
+        """The same text again is a silent no-op (5.4)."""
+        if text == message.text:
+            return
+        message.text, message.edited_at = text, now_ms()
+        room = self.rooms[message.rid]
+        self.changed(room.id)
+        await self._message_event(room, message)
 
-    async def save(
+    def store(
         self,
         room: Room,
-        text: str,
-        author_id: str,
-        username: str,
-        name: str,
+        author: User | Visitor,
         kind: str,
+        text: str = "",
+        *,
         message_id: str = "",
+        via: str = "hub",
         system_type: str = "",
-        attachments: list[Any] | None = None,
+        extras: dict[str, Any] | None = None,
     ) -> Message:
-        """Store, then fire the webhook; how long the whole save took is in the ledger."""
+        """Into the room's history, without any webhook: system messages have none of their own."""
         self._seq += 1
         room.last_ts = max(room.last_ts + 1, now_ms())
         message = Message(
-            message_id or new_id(), room.id, text, room.last_ts, self._seq, author_id, username, name, kind,
-            system_type, list(attachments or []),
-        )  # fmt: skip
+            message_id or new_id(), room.id, text, room.last_ts, self._seq, author, kind, via, system_type, extras or {}
+        )
         room.messages.append(message)
+        room.counts[kind] += 1
         self.messages[message.id] = message
         self.changed(room.id)
-        if not system_type:
-            began = now_ms()
-            await self.sender.fire(event_body("Message", room, [message]), room)
-            self.save_ms.append(now_ms() - began)
         return message
 
-    async def edit(self, message: Message, text: str) -> None:
-        message.text, message.edited_at = text, now_ms()
-        await self.sender.fire(event_body("Message", self.rooms[message.rid], [message]), self.rooms[message.rid])
+    async def _save(
+        self,
+        room: Room,
+        author: User | Visitor,
+        kind: str,
+        text: str,
+        message_id: str,
+        via: str,
+        extras: dict[str, Any],
+    ) -> Message:
+        """Store, then fire the webhook; how long the whole save took is in the ledger."""
+        began = now_ms()
+        message = self.store(room, author, kind, text, message_id=message_id, via=via, extras=extras)
+        await self._message_event(room, message)
+        self.save_ms.append(now_ms() - began)
+        return message
+
+    # -- webhooks ---------------------------------------------------------------------------------------
+
+    async def event(self, kind: str, room: Room, **extra: Any) -> None:
+        """A session event with the whole visible history, if its switch is on."""
+        is_on = kind not in SWITCHES or self.switches[SWITCHES[kind]]
+        # 7.7.1 sends Taken only while the setting is off; fixed in 7.8.0 (2.6).
+        if is_on == (kind == "LivechatSessionTaken" and self.version == (7, 7)):
+            return
+        visible = [each for each in room.messages if not each.system_type or each.system_type == "livechat-close"]
+        await self.sender.fire(event_body(kind, room, visible, departmentId=room.department or None, **extra), room)
 
     async def leave_offline_message(self, name: str, email: str, text: str) -> None:
-        await self.sender.fire(offline_body(name, email, text, now_ms()), None)
+        if self.switches[SWITCHES["LivechatOfflineMessage"]]:
+            await self.sender.fire(offline_body(name, email, text, now_ms()), None)
 
-    async def send_edit_event(self, room: Room) -> None:
-        """`LivechatEdit`: saved information of a closed room."""
-        if not room.open:
-            await self._event("LivechatEdit", room)
+    async def _message_event(self, room: Room, message: Message) -> None:
+        side = "visitor" if message.kind == "visitor" else "agent"
+        if self.switches[SWITCHES[side]]:
+            await self.sender.fire(event_body("Message", room, [message]), room, inside_save=True)
+
+    async def _capture_lead(self, room: Room, text: str) -> None:
+        """`LeadCapture` carries no messages; what was found is on the visitor by then (2.2)."""
+        if not self.switches[SWITCHES["LeadCapture"]]:
+            return
+        email, phone = _EMAIL.search(text), _PHONE.search(text)
+        if email or phone:
+            self._contact(room.visitor, email.group() if email else "", phone.group() if phone else "")
+            await self.sender.fire(event_body("LeadCapture", room, []), room)
 
     # -- waiting ----------------------------------------------------------------------------------------
 
-    async def wait(self, rid: str, ready: Any, timeout_ms: int) -> bool:
-        """Until `ready()` holds for a room, checked whenever something happens in it."""
+    async def wait(self, rid: str, ready: Callable[[], bool], timeout_ms: int) -> bool:
+        """Until `ready()` holds, checked whenever something happens in the room; rid "" = to the webhooks."""
         event = asyncio.Event()
-        self._watchers[rid].append(event)
+        self._watchers[rid].add(event)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_ms / 1000):
-                    while not ready():
+                    while not ready() and not self.is_stopping:
                         await event.wait()
                         event.clear()
-            return bool(ready())
+            return ready()
         finally:
-            self._watchers[rid].remove(event)
+            self._watchers[rid].discard(event)
+            if not self._watchers[rid]:
+                del self._watchers[rid]
 
     def changed(self, rid: str) -> None:
         for event in self._watchers.get(rid, ()):
             event.set()
 
-    def _note(self, room: Room, what: str, who: str) -> None:
-        room.log.append({"what": what, "who": who, "at": now_ms(), "seq": self._seq})
-        self.changed(room.id)
-
-    async def _event(self, kind: str, room: Room, **extra: Any) -> None:
-        visible = [each for each in room.messages if not each.system_type or each.system_type == "livechat-close"]
-        await self.sender.fire(event_body(kind, room, visible, departmentId=room.department or None, **extra), room)
-
-    def _next_agent(self, department: str, *, use_bot: bool) -> User | None:
-        """Bot first (no availability check), else the available person with the fewest chats (7.1, 7.2)."""
-        people = list(self.users.values())
-        if department and department in self.departments:
-            people = [each for each in people if each.id in self.departments[department].agents]
-        bots = [each for each in people if each.is_bot_agent]
-        if use_bot and bots:
-            return min(bots, key=lambda each: (each.open_chats, each.username))
-        free = [each for each in people if each.is_available and not each.is_bot_agent]
-        return min(free, key=lambda each: (each.open_chats, each.username), default=None)
+    def changed_everywhere(self) -> None:
+        for rid in list(self._watchers):
+            self.changed(rid)

@@ -1,4 +1,4 @@
-"""Rooms, inquiries and webhook settings of the simulated hub. Source: rocketchat-api 2.1, 4.2, 6.4."""
+"""Rooms and inquiries over REST, from the staff's side. Source: rocketchat-api 4.2, 6.4."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api, body_of
-from omnibridge.sandbox.state import HubError, new_id, now_ms, room_json
+from omnibridge.sandbox.http import Api, body_of, forbidden, maybe, need, paged, reply
+from omnibridge.sandbox.permissions import may, may_see
+from omnibridge.sandbox.shapes import inquiry_json, room_json
+from omnibridge.sandbox.state import HubError, Room, User
+
+RETURN_METHOD = "livechat:returnAsInquiry"
 
 
 class OmnichannelApi:
-    """Rooms, inquiries, webhook settings."""
+    """Rooms, inquiries, and the one DDP method that REST lacks before 7.12."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._hub = api, api.hub
+        self._api, self._hub, self._life = api, api.hub, api.life
 
     def routes(self) -> list[Route]:
         route = self._api.route
@@ -30,141 +34,160 @@ class OmnichannelApi:
             route("POST", "livechat/inquiries.take", self._take),
             route("GET", "livechat/inquiries.getOne", self._inquiry),
             route("GET", "livechat/inquiries.list", self._inquiries),
-            route("POST", "omnichannel/integrations", self._integrations),
-            route("GET", "livechat/integrations.settings", self._settings),
-            route("POST", "livechat/webhook.test", self._test),
+            route("POST", "method.call/{method}", self._method),
         ]
         if self._hub.version >= (7, 12):
             routes.append(route("POST", "livechat/inquiries.returnAsInquiry", self._return))
-        if self._hub.version < (8, 0):
-            name = "method.call/livechat:returnAsInquiry"
-            routes.append(Route(f"/api/v1/{name}", self._return_by_method, methods=["POST"]))
         return routes
 
     async def _rooms(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
-        query = request.query_params
+        """All with `view-livechat-rooms`; an agent sees his own when `agents[]` names just him."""
+        user, query = self._api.user(request), request.query_params
+        agents = query.getlist("agents[]") or query.getlist("agents")
+        departments = query.getlist("departmentId") + query.getlist("departmentId[]")
+        if not may(user, "view-livechat-rooms") and not (may(user, "view-l-room") and agents == [user.id]):
+            raise forbidden()
         found = [
             each
             for each in self._hub.rooms.values()
             if ("open" not in query or each.open is (query["open"] == "true"))
-            and (not query.get("departmentId") or each.department == query["departmentId"])
-            and (not query.getlist("agents[]") or (each.served_by and each.served_by.id in query.getlist("agents[]")))
+            and (not departments or each.department in departments)
+            and (not agents or self._is_served_by(each, agents))
+            and query.get("roomName", "").lower() in (each.visitor.name or each.visitor.username).lower()
         ]
-        offset, count = int(query.get("offset", "0")), min(int(query.get("count", "50")), 100)
-        shown = [room_json(each) for each in found[offset : offset + count]]
-        return {"rooms": shown, "count": len(shown), "offset": offset, "total": len(found)}
+        return paged("rooms", found, query, self._show)
 
     async def _room(self, request: Request) -> dict[str, Any]:
         user = self._api.user(request)
-        room = self._hub.room(request.query_params["roomId"], code="error-room-not-found")
-        if room.served_by is not user and not user.sees_all_rooms:
-            raise HubError("error-not-allowed")
+        room = self._hub.room(request.query_params.get("roomId", ""), code="error-room-not-found")
+        if not may_see(user, room):
+            raise HubError("not-allowed", "Not Allowed")
         return {"room": room_json(room)}
 
     async def _forward(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
+        caller = self._api.permitted(request, "view-l-room", "transfer-livechat-guest")
         wish = await body_of(request)
-        room = self._hub.room(wish["roomId"])
-        if not room.open:
-            raise HubError("This_conversation_is_already_closed")
-        if wish.get("userId"):
-            user = self._hub.users.get(wish["userId"])
+        self._api.only_keys(wish, "roomId", "userId", "departmentId", "comment", "clientAction")
+        room = self._hub.room(need(wish, "roomId", str))
+        user_id, department, comment = (maybe(wish, name, "") for name in ("userId", "departmentId", "comment"))
+        if user_id:
+            user = self._hub.users.get(user_id)
             if user is None:
-                raise HubError("error-invalid-user")
-            await self._hub.forward_to_agent(room, user)
-            return {}
-        department = self._hub.departments.get(wish["departmentId"])
-        if department is None:
-            raise HubError("error-invalid-department")
-        await self._hub.forward_to_department(room, department)
+                raise HubError("error-invalid-user", "Invalid user")
+            await self._life.forward_to_agent(room, user, caller, department, comment)
+        else:
+            await self._life.forward_to_department(room, department, caller, comment)
         return {}
 
     async def _close(self, request: Request) -> dict[str, Any]:
-        user = self._api.user(request)
+        """A comment is required by default (`Livechat_request_comment_when_closing_conversation`)."""
+        user = self._api.permitted(request, "close-livechat-room")
         wish = await body_of(request)
-        room = self._hub.room(wish["rid"])
-        if not wish.get("comment"):
-            raise HubError("error-comment-is-required")
-        if room.served_by is not user and not user.sees_all_rooms:
-            raise HubError("error-not-authorized")
-        await self._hub.close(room, "user", user.username, wish["comment"])
+        keys = ("rid", "comment", "tags", "generateTranscriptPdf", "transcriptEmail")
+        self._api.only_keys(wish, *keys, *(("forceClose",) if self._hub.version >= (7, 3) else ()))
+        room = self._hub.room(need(wish, "rid", str))
+        if room.served_by is not user and not may(user, "close-others-livechat-room"):
+            raise HubError("error-not-authorized", "Not authorized")
+        comment = maybe(wish, "comment", "").strip()
+        if room.open and not comment:
+            raise HubError("error-comment-is-required", "Comment is required")
+        room.tags = list(maybe(wish, "tags", list[Any]())) or room.tags
+        await self._life.close(room, user, comment)
         return {}
 
     async def _save_info(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
-        wish = (await body_of(request))["roomData"]
-        room = self._hub.room(wish["_id"])
-        room.fields.update(wish.get("livechatData") or {})
-        room.tags = list(wish.get("tags") or [])
-        await self._hub.send_edit_event(room)
+        """Fields are merged, an empty string deletes; tags that are left out are removed. Source: 4.2."""
+        user = self._api.permitted(request, "view-l-room")
+        wish = need(await body_of(request), "roomData", dict)
+        room = self._hub.room(need(wish, "_id", str))
+        if room.served_by is not user and not may(user, "save-others-livechat-room-info"):
+            raise forbidden()
+        for key, value in maybe(wish, "livechatData", dict[str, Any]()).items():
+            room.fields[key] = str(value)
+            if not value:
+                del room.fields[key]
+        room.tags = list(maybe(wish, "tags", list[Any]()))
+        if not room.open:
+            await self._hub.event("LivechatEdit", room)
         return {}
 
     async def _take(self, request: Request) -> dict[str, Any]:
-        caller = self._api.user(request)
+        """`userId` takes on behalf of another agent; the caller needs no more than `view-l-room`."""
+        caller = self._api.permitted(request, "view-l-room")
         wish = await body_of(request)
-        user = self._hub.users.get(wish.get("userId", caller.id))
-        if user is None or (user is not caller and not caller.sees_all_rooms):
-            raise HubError("error-not-allowed")
-        room = next((each for each in self._hub.rooms.values() if each.inquiry_id == wish["inquiryId"]), None)
-        if room is None:
-            raise HubError("error-not-found" if self._hub.version >= (7, 0) else "error-inquiry-taken")
-        await self._hub.take(room, user)
+        self._api.only_keys(wish, "inquiryId", "userId", "options")
+        room = self._hub.inquiries.get(need(wish, "inquiryId", str))
+        user = self._hub.users.get(maybe(wish, "userId", caller.id))
+        if room is None or user is None:
+            raise HubError("error-not-found", "Inquiry not found" if room is None else "User not found")
+        await self._life.take(room, user)
         return {}
 
     async def _inquiry(self, request: Request) -> dict[str, Any]:
-        self._api.user(request)
-        room = self._hub.rooms.get(request.query_params["roomId"])
-        if room is None or not room.inquiry_id:
-            return {"inquiry": None}
-        return {"inquiry": {"_id": room.inquiry_id, "rid": room.id, "status": "queued", "ts": now_ms()}}
+        """As long as the room is open, taken ones too; then null."""
+        self._api.permitted(request, "view-l-room")
+        room = self._hub.rooms.get(request.query_params.get("roomId", ""))
+        return {"inquiry": inquiry_json(room) if room else None}
 
     async def _inquiries(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
-        waiting = [each for each in self._hub.rooms.values() if each.inquiry_id and each.open]
-        shown = [{"_id": each.inquiry_id, "rid": each.id, "status": "queued"} for each in waiting]
-        return {"inquiries": shown, "count": len(shown), "offset": 0, "total": len(shown)}
+        """Queued ones only."""
+        self._api.permitted(request, "view-livechat-manager")
+        department = request.query_params.get("department")
+        queued = [
+            each
+            for each in self._hub.inquiries.values()
+            if each.inquiry_status == "queued" and department in (None, each.department)
+        ]
+        return paged("inquiries", queued, request.query_params, inquiry_json)
 
     async def _return(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
-        room = self._hub.room((await body_of(request))["roomId"])
-        return {"result": await self._hub.return_to_queue(room)}
-
-    async def _return_by_method(self, request: Request) -> Response:
-        """Errors are inside `message`, with HTTP 200 (6.4)."""
-        try:
-            self._api.manager(request)
-        except HubError as exc:
-            return JSONResponse({"success": False, "error": exc.code}, exc.status)
-        call = msgspec.json.decode((await body_of(request))["message"])
-        try:
-            result: dict[str, Any] = {"result": await self._hub.return_to_queue(self._hub.room(call["params"][0]))}
-        except HubError as exc:
-            result = {"error": {"error": exc.code, "reason": exc.reason, "message": f"{exc.reason} [{exc.code}]"}}
-        inner = msgspec.json.encode({"msg": "result", "id": call["id"], **result}).decode()
-        return JSONResponse({"message": inner, "success": True})
-
-    async def _integrations(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
+        user = self._api.permitted(request, "view-l-room")
         wish = await body_of(request)
-        sender = self._hub.sender
-        sender.url = wish.get("LivechatWebhookUrl", sender.url)
-        sender.token = wish.get("LivechatSecretToken", sender.token)
-        sender.http_timeout_ms = int(wish.get("LivechatHttpTimeout", sender.http_timeout_ms))
-        self._hub.taken_webhook_on = bool(wish.get("LivechatWebhookOnChatTaken", self._hub.taken_webhook_on))
-        return {}
+        room = self._hub.room(need(wish, "roomId", str))
+        return {"result": await self._life.return_to_queue(room, user, maybe(wish, "departmentId", ""))}
 
-    async def _settings(self, request: Request) -> dict[str, Any]:
-        self._api.manager(request)
-        return {"settings": [{"_id": "Livechat_webhookUrl", "value": self._hub.sender.url}]}
+    async def _method(self, request: Request) -> Response:
+        """`method.call`: the outcome is inside `message`; an error is HTTP 200 before 8.0, 400 since (6.4)."""
+        user = self._api.user(request)
+        try:
+            call = msgspec.json.decode(need(await body_of(request), "message", str))
+        except msgspec.DecodeError as exc:
+            raise HubError("Invalid JSON", coded=False) from exc
+        is_success = True
+        try:
+            outcome: dict[str, Any] = {"result": await self._call(request.path_params["method"], user, call)}
+        except HubError as exc:
+            is_success, outcome = False, {"error": _method_error(exc)}
+        inner = msgspec.json.encode({"msg": "result", "id": call.get("id", ""), **outcome}).decode()
+        is_shown = not is_success and self._hub.version >= (8, 0)
+        return reply({"message": inner, "success": not is_shown}, 400 if is_shown else 200)
 
-    async def _test(self, request: Request) -> dict[str, Any]:
-        """The canned sample: e-mail and phone are plain strings (2.1)."""
-        self._api.manager(request)
-        if not self._hub.sender.url:
-            raise HubError("Webhook_URL_not_set", coded=False)
-        visitor = {"_id": "v", "name": "Visitor", "username": "guest-0", "email": "v@example.test", "phone": "123"}
-        sample = {"_id": new_id(), "type": "LivechatSession", "visitor": visitor, "messages": []}
-        if await self._hub.sender.test(sample) != 200:
-            raise HubError("error-invalid-webhook-response")
-        return {}
+    async def _call(self, method: str, user: User, call: dict[str, Any]) -> bool:
+        """The method that 8.0 removed; all others are not there."""
+        if method != RETURN_METHOD or self._hub.version >= (8, 0):
+            raise HubError("404", f"Method '{method}' not found")
+        if not may(user, "view-l-room"):
+            raise HubError("error-not-allowed", "Not allowed")
+        rid, department = (*(call.get("params") or []), "", "")[:2]
+        return await self._life.return_to_queue(self._hub.room(rid), user, department or "")
+
+    def _is_served_by(self, room: Room, agents: list[str]) -> bool:
+        """By id; user names too before 7.0."""
+        served = room.served_by
+        return bool(served and (served.id in agents or (self._hub.version < (7, 0) and served.username in agents)))
+
+    def _show(self, room: Room) -> dict[str, Any]:
+        department = self._hub.departments.get(room.department)
+        shown = {"_id": department.id, "name": department.name} if department else None
+        return {**room_json(room), **({"department": shown} if shown else {})}
+
+
+def _method_error(exc: HubError) -> dict[str, Any]:
+    return {
+        "isClientSafe": True,
+        "error": 404 if exc.code == "404" else exc.code,
+        "reason": exc.reason,
+        "message": f"{exc.reason} [{exc.code}]",
+        "errorType": "Meteor.Error",
+        "details": {},
+    }

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from omnibridge.sandbox.state import Message, Room, User, iso
+import msgspec
+
+from omnibridge.sandbox.shapes import defined, iso
+from omnibridge.sandbox.state import Message, Room, User, new_id
 
 
 def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> dict[str, Any]:
-    """All types but the offline message. Undefined values are left out, as JSON does."""
+    """All types but the offline message. Undefined values are left out."""
     visitor = room.visitor
     shown_visitor = {
         "_id": visitor.id,
         "token": visitor.token,
-        "name": visitor.name,
+        "name": visitor.name or None,
         "username": visitor.username,
         "department": visitor.department or None,
         "ip": "127.0.0.1",
@@ -31,43 +34,49 @@ def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> 
         "lastMessageAt": iso(room.last_ts) if room.messages else None,
         "tags": room.tags or None,
         "customFields": room.fields or None,
-        "visitor": _defined(shown_visitor),
-        "agent": agent_json(room.served_by),
+        "visitor": defined(shown_visitor),
+        "agent": agent_body(room.served_by),
         "crmData": room.crm_data,
         **extra,
         "messages": [message_body(each, room) for each in messages],
     }
-    return _defined(body)
+    return defined(body)
 
 
 def message_body(message: Message, room: Room) -> dict[str, Any]:
-    """One entry of `messages`; `agentId` only when the author is not the visitor."""
+    """One entry of `messages`; `agentId` only when the author is not the visitor. No alias, token or `t`."""
     file = next((each for each in message.attachments if isinstance(each, dict) and each.get("title_link")), None)
-    is_visitor = message.author_username == room.visitor.username
-    return _defined(
+    author, blocks = message.author, message.extras.get("blocks")
+    is_visitor = author.username == room.visitor.username
+    return defined(
         {
-            "u": {"_id": message.author_id, "username": message.author_username, "name": message.author_name},
+            "u": {"_id": author.id, "username": author.username, "name": author.name},
             "_id": message.id,
-            "username": message.author_username,
-            "msg": message.text,
+            "username": author.username,
+            "msg": message.text or (msgspec.json.encode(blocks).decode() if blocks else ""),
             "ts": iso(message.ts),
             "rid": message.rid,
+            "blocks": blocks,
             "editedAt": iso(message.edited_at),
-            "agentId": None if is_visitor else message.author_id,
+            "agentId": None if is_visitor else author.id,
             "closingMessage": True if message.system_type == "livechat-close" else None,
-            "file": {"_id": "f", "name": file.get("title", "file"), "type": "text/plain"} if file else None,
+            # Attachments of messages without a file are not sent.
+            "file": {"_id": "file", "name": file.get("title", "file"), "type": "text/plain"} if file else None,
+            "fileUpload": {"publicFilePath": file["title_link"], "type": "text/plain", "size": 1} if file else None,
+            "attachments": message.attachments if file else None,
             "_updatedAt": iso(message.edited_at or message.ts),
         }
     )
 
 
-def agent_json(user: User | None) -> dict[str, Any] | None:
+def agent_body(user: User | None) -> dict[str, Any] | None:
     if user is None:
         return None
     return {"_id": user.id, "username": user.username, "name": user.name, "email": f"{user.username}@example.test"}
 
 
 def offline_body(name: str, email: str, message: str, at: int) -> dict[str, Any]:
+    """`visitor.email` is a string here (2.4)."""
     return {
         "type": "LivechatOfflineMessage",
         "sentAt": iso(at),
@@ -76,5 +85,14 @@ def offline_body(name: str, email: str, message: str, at: int) -> dict[str, Any]
     }
 
 
-def _defined(body: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if value is not None}
+def sample_body() -> dict[str, Any]:
+    """What `webhook.test` posts: e-mail and phone are plain strings, the address is no address (2.1)."""
+    visitor = {
+        "_id": "sample",
+        "name": "visitor name",
+        "username": "guest-0",
+        "ip": "127.0.0.2.3",
+        "email": "visitor@example.test",
+        "phone": "12345",
+    }
+    return {"_id": new_id(), "type": "LivechatSession", "label": "sample", "visitor": visitor, "messages": []}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import signal
 import socket
@@ -14,21 +15,29 @@ from typing import Any
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from omnibridge.sandbox.agent_api import AgentApi
 from omnibridge.sandbox.control_api import ControlApi
-from omnibridge.sandbox.http import Api
+from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
+from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor_api import VisitorApi
+from omnibridge.sandbox.webhook_api import WebhookApi
 
 SIMULATORS = "omnibridge.simulators"
 
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """port 0 takes a free one. licence: community or enterprise. admin: USER:PASSWORD."""
+    """port 0 takes a free one. licence: community or enterprise. admin: USER:PASSWORD.
+
+    department: name of one to begin with, alice and bot in it; empty = none. simulators: those of the vendors.
+    """
 
     port: int = 0
     host: str = "127.0.0.1"
@@ -42,27 +51,52 @@ class SandboxOptions:
     duplicate_rate: float = 0.0
     swap_rate: float = 0.0
     seed: int = 0
+    simulators: bool = True
+    department: str = ""
+    rate_limit: bool = False
 
 
 class Socket:
-    """One ASGI app on one listening socket, in this process."""
+    """One ASGI app on one listening socket, in this process.
+
+    uvicorn's own loop looks every 0.1 s whether it shall end; here it is driven from outside, so that a hub
+    stops at once: tests start hundreds of them.
+    """
 
     def __init__(self, app: Any, host: str, port: int) -> None:
-        self._socket = socket.create_server((host, port), backlog=512)
+        # asyncio sets TCP_NODELAY only where the protocol is named; `create_server` leaves it 0, and every
+        # answer would wait 40 ms for a delayed ACK.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((host, port))
+        self._socket.listen(512)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
+        config.load()
         self._server = uvicorn.Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._server.lifespan = config.lifespan_class(config)
+        self._ticking: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """The socket listens already, so callers need not wait: their requests are queued."""
-        self._task = asyncio.create_task(self._server._serve([self._socket]))
+    async def start(self) -> None:
+        """Raises RuntimeError when the app's lifespan fails."""
+        await self._server.startup(sockets=[self._socket])
+        if not self._server.started:
+            self._socket.close()
+            raise RuntimeError("the application does not start up")
+        self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
-        self._server.should_exit = True
-        if self._task:
-            await self._task
+        if self._ticking:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+            await self._server.shutdown(sockets=[self._socket])
         self._socket.close()
+
+    async def _tick(self) -> None:
+        """Renews the Date header."""
+        for counter in itertools.count(0, 10):
+            await self._server.on_tick(counter)
+            await asyncio.sleep(1)
 
 
 @dataclass
@@ -72,19 +106,24 @@ class RunningSandbox:
     url: str
     hub: SimulatedHub
     description: dict[str, Any]
+    life: Lifecycle
     sockets: list[Socket] = field(default_factory=list)
 
     async def stop(self) -> None:
+        """Long polls end at once; webhooks that wait for a retry are lost, as with the real hub."""
+        self.hub.is_stopping = True
+        self.hub.changed_everywhere()
+        await self.life.aclose()
         await self.hub.sender.aclose()
-        for each in self.sockets:
-            await each.stop()
+        await asyncio.gather(*(each.stop() for each in self.sockets))
 
 
-def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Starlette, dict[str, Any]]:
-    """The hub with its users, its app, and what it tells about its accounts."""
+def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starlette, dict[str, Any]]:
+    """The hub with its users, its routing, its app, and what it tells about its accounts."""
     major, minor = (int(part) for part in options.hub_version.split(".")[:2])
     hub = SimulatedHub((major, minor), options.licence, options.seed)
-    hub.bot_first = options.bot_first
+    life = Lifecycle(hub)
+    life.bot_first = options.bot_first
     sender = hub.sender
     sender.url, sender.token = options.webhook_url, options.webhook_token or secrets.token_urlsafe(24)
     sender.http_timeout_ms = options.http_timeout_ms
@@ -94,9 +133,13 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Starlette, dict[s
     relay = hub.add_user("omnibridge", "secret", {"bot", "livechat-manager"}, "omnibridge")
     bot = hub.add_user("bot", "secret", {"bot", "livechat-agent"}, "Assistant")
     alice = hub.add_user("alice", "secret", {"user", "livechat-agent"}, "Alice Example")
-    api = Api(hub)
-    parts = (AgentApi(api), OmnichannelApi(api), VisitorApi(api), ControlApi(api))
-    app = Starlette(routes=[route for part in parts for route in part.routes()])
+    if options.department:
+        hub.add_department(options.department, {bot.id, alice.id})
+    api = Api(hub, life)
+    api.limiter.is_on = options.rate_limit
+    parts = (AgentApi(api), StaffApi(api), OmnichannelApi(api), WebhookApi(api), VisitorApi(api), ControlApi(api))
+    routes = [route for part in parts for route in part.routes()]
+    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:
         return {"username": user.username, "user_id": user.id, "auth_token": hub.issue_token(user)}
@@ -110,23 +153,28 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Starlette, dict[s
         "agent_account": account(alice),
         "webhook_token": sender.token,
     }
-    return hub, app, description
+    return hub, life, app, description
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return reply({"success": False, "error": "Resource not found"}, 404)
 
 
 async def start(options: SandboxOptions) -> RunningSandbox:
     """Run everything in this process and event loop; real sockets all the same."""
-    hub, app, description = create_hub(options)
+    hub, life, app, description = create_hub(options)
     hub_socket = Socket(app, options.host, options.port)
-    hub_socket.start()
-    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, [hub_socket])
-    for each in sorted(entry_points(group=SIMULATORS), key=lambda point: point.name):
+    await hub_socket.start()
+    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, [hub_socket])
+    found = entry_points(group=SIMULATORS) if options.simulators else ()
+    for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None
         try:
             simulator = Socket(each.load()(), options.host, 0)
+            await simulator.start()
         except Exception as exc:
             print(f"sandbox: simulator {each.name!r} is left out: {exc}", file=sys.stderr)
             continue
-        simulator.start()
         running.sockets.append(simulator)
         running.description[f"{each.name}_url"] = simulator.url
     return running
@@ -138,6 +186,10 @@ def run(options: SandboxOptions, *, as_json: bool) -> None:
 
 
 async def _run(options: SandboxOptions, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):  # before anything is printed: a reader may end us right then
+        loop.add_signal_handler(each, stop.set)
     running = await start(options)
     if as_json:
         print(msgspec.json.encode(running.description).decode(), flush=True)
@@ -146,9 +198,5 @@ async def _run(options: SandboxOptions, as_json: bool) -> None:
         for key, value in running.description.items():
             print(f"  {key}: {value}")
         print("Ledger and switches: /_sandbox/ledger, /_sandbox/control. Stop with Ctrl-C.", flush=True)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
     await stop.wait()
     await running.stop()

@@ -6,149 +6,197 @@ import re
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api, body_of
-from omnibridge.sandbox.state import HubError, Room, Visitor, message_json, new_id, room_json, visitor_json
+from omnibridge.sandbox.http import Api, body_of, maybe, need, page, reply
+from omnibridge.sandbox.shapes import department_json, message_json, reference, room_json, visitor_json
+from omnibridge.sandbox.state import HubError, Message, Room, Visitor, new_id
+
+CLOSED_BY_VISITOR = "Closed by visitor"
 
 
 class VisitorApi:
-    """Routes under /api/v1/livechat."""
+    """Routes under /api/v1/livechat that need no log-in."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._hub = api, api.hub
+        self._api, self._hub, self._life = api, api.hub, api.life
 
     def routes(self) -> list[Route]:
-        route = self._api.route
-        return [
-            route("GET", "livechat/config", self._config),
-            route("POST", "livechat/visitor", self._register),
-            route("GET", "livechat/visitor/{token}", self._show),
-            route("GET", "livechat/room", self._room),
-            route("POST", "livechat/message", self._say),
-            route("GET", "livechat/message/{id}", self._message),
-            route("PUT", "livechat/message/{id}", self._edit),
-            route("GET", "livechat/messages.history/{rid}", self._history),
-            route("POST", "livechat/room.close", self._close),
-            route("POST", "livechat/custom.field", self._field),
-            route("POST", "livechat/offline.message", self._offline),
-            route("POST", "livechat/upload/{rid}", self._upload),
-        ]
+        table = (
+            ("GET", "livechat/config", self._config),
+            ("POST", "livechat/visitor", self._register),
+            ("GET", "livechat/visitor/{token}", self._show),
+            ("GET", "livechat/room", self._room),
+            ("POST", "livechat/message", self._say),
+            ("GET", "livechat/message/{id}", self._message),
+            ("PUT", "livechat/message/{id}", self._edit),
+            ("GET", "livechat/messages.history/{rid}", self._history),
+            ("POST", "livechat/room.close", self._close),
+            ("POST", "livechat/custom.field", self._field),
+            ("POST", "livechat/offline.message", self._offline),
+            ("POST", "livechat/upload/{rid}", self._upload),
+        )
+        return [self._api.route(method, path, handler, is_public=True) for method, path, handler in table]
 
     async def _config(self, request: Request) -> dict[str, Any]:
-        online = any(each.is_available for each in self._hub.users.values())
-        departments = [{"_id": each.id, "name": each.name} for each in self._hub.departments.values()]
-        return {"config": {"enabled": True, "online": online, "departments": departments}}
+        is_anybody = any(each.is_available for each in self._hub.users.values())
+        visitor = self._hub.visitors.get(request.query_params.get("token", ""))
+        config: dict[str, Any] = {
+            "enabled": True,
+            "online": is_anybody or self._life.accept_with_no_agents,
+            "settings": {},
+            "theme": {},
+            "messages": {},
+            "triggers": [],
+            "departments": [department_json(each) for each in self._hub.departments.values()],
+        }
+        if visitor:
+            config["guest"] = visitor_json(visitor)
+        if visitor and visitor.room:
+            config["room"] = room_json(visitor.room)
+            config["agent"] = reference(visitor.room.served_by)
+        return {"config": config}
 
     async def _register(self, request: Request) -> dict[str, Any]:
-        wish = (await body_of(request))["visitor"]
-        token = wish["token"]
-        visitor = self._hub.visitors.get(token)
-        if visitor is None:
-            visitor = Visitor(new_id(), token, f"guest-{len(self._hub.visitors) + 1}")
-            self._hub.visitors[token] = visitor
-        visitor.name = wish.get("name", visitor.name)
-        visitor.email = wish.get("email", visitor.email)
-        visitor.phone = wish.get("phone", visitor.phone)
-        if wish.get("department"):
-            visitor.department = self._department(wish["department"])
-        for each in wish.get("customFields") or []:
-            visitor.fields[each["key"]] = str(each["value"])
+        """Upsert. Go on with the token of the answer: a known phone keeps its own (4.1)."""
+        wish = need(await body_of(request), "visitor", dict)
+        token = need(wish, "token", str)
+        if not token:
+            raise HubError("error-invalid-token", "Invalid token")
+        department = self._department(maybe(wish, "department", ""))
+        given = maybe(wish, "customFields", list[Any]())
+        fields = [(need(each, "key", str), str(each.get("value", ""))) for each in given]
+        visitor = self._hub.register(token, maybe(wish, "email", ""), maybe(wish, "phone", ""))
+        visitor.name = maybe(wish, "name", visitor.name)
+        visitor.username = maybe(wish, "username", visitor.username)
+        visitor.department = department or visitor.department
+        visitor.fields |= {key: value for key, value in fields if self._scope(key)}
         return {"visitor": visitor_json(visitor)}
-
-    def _department(self, name: str) -> str:
-        for each in self._hub.departments.values():
-            if name in (each.id, each.name):
-                return each.id
-        raise HubError("error-invalid-department")
 
     async def _show(self, request: Request) -> dict[str, Any]:
         return {"visitor": visitor_json(self._visitor(request.path_params["token"]))}
 
     async def _room(self, request: Request) -> dict[str, Any]:
-        visitor = self._visitor(request.query_params.get("token", ""))
-        room = self._hub.open_room_of(visitor)
-        is_new = room is None
-        if room is None:
-            if request.query_params.get("rid"):
-                raise HubError("invalid-room")
-            room = await self._hub.open_room(visitor)
-        return {"room": room_json(room), "newRoom": is_new}
+        """Creates a room unless one is open; `rid` only looks one up, `agentId` is a preference."""
+        query = request.query_params
+        visitor = self._visitor(query.get("token", ""))
+        room, rid = visitor.room, query.get("rid")
+        if rid and (room is None or room.id != rid):
+            raise HubError("invalid-room", coded=False)
+        if room:
+            return {"room": room_json(room), "newRoom": False}
+        room = await self._life.open_room(visitor, self._hub.users.get(query.get("agentId", "")))
+        return {"room": room_json(room), "newRoom": True}
 
     async def _say(self, request: Request) -> dict[str, Any]:
+        """A repeated `_id`: the stored message from 7.x on, before that 400; stored once either way (5.3)."""
         wish = await body_of(request)
-        room = self._own_room(wish["token"], wish["rid"])
-        known = self._hub.messages.get(wish.get("_id", ""))
-        if known is not None:
-            if self._hub.version < (7, 0):
-                raise HubError("Cannot read properties of undefined (reading '_id')", coded=False)
-            return {"message": message_json(known)}
-        if len(wish["msg"]) > 5000:
-            raise HubError("message-length-exceeds-character-limit")
-        message = await self._hub.save_visitor_message(room, wish["msg"], wish.get("_id", ""))
-        return {"message": message_json(message)}
+        room = self._own_room(need(wish, "token", str), need(wish, "rid", str))
+        text, message_id = need(wish, "msg", str), maybe(wish, "_id", "")
+        if not room.open:
+            raise HubError("room-closed", coded=False)
+        known = self._hub.messages.get(message_id)
+        if known is None:
+            known = await self._hub.say_as_visitor(room, text, message_id, "livechat/message")
+        elif self._hub.version < (7, 0):
+            raise HubError("Cannot read properties of undefined (reading '_id')", coded=False)
+        return {"message": message_json(known)}
 
     async def _message(self, request: Request) -> dict[str, Any]:
-        self._own_room(request.query_params["token"], request.query_params["rid"])
-        found = self._hub.messages.get(request.path_params["id"])
-        if found is None:
-            raise HubError("invalid-message")
-        return {"message": message_json(found)}
+        query = request.query_params
+        room = self._own_room(query.get("token", ""), query.get("rid", ""))
+        return {"message": message_json(self._stored(room, request.path_params["id"]))}
 
     async def _edit(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
-        room = self._own_room(wish["token"], wish["rid"])
-        found = self._hub.messages.get(request.path_params["id"])
-        if found is None or found.author_id != room.visitor.id:
-            raise HubError("invalid-message")
-        await self._hub.edit(found, wish["msg"])
+        room = self._own_room(need(wish, "token", str), need(wish, "rid", str))
+        found = self._stored(room, request.path_params["id"])
+        if found.author is not room.visitor:
+            raise HubError("error-action-not-allowed", "Message editing not allowed")
+        await self._hub.edit(found, need(wish, "msg", str))
         return {"message": message_json(found)}
 
     async def _history(self, request: Request) -> dict[str, Any]:
-        room = self._own_room(request.query_params["token"], request.path_params["rid"])
-        limit = int(request.query_params.get("limit", "20"))
-        return {"messages": [message_json(each) for each in reversed(room.messages[-limit:])]}
+        """Newest first, 20 unless told otherwise."""
+        query = request.query_params
+        room = self._own_room(query.get("token", ""), request.path_params["rid"])
+        offset, count = page({"count": query.get("limit", "20"), "offset": query.get("offset", "0")})
+        newest = room.messages[::-1][offset : None if count is None else offset + count]
+        return {"messages": [message_json(each) for each in newest]}
 
     async def _close(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
-        room = self._own_room(wish["token"], wish["rid"])
+        room = self._own_room(need(wish, "token", str), need(wish, "rid", str))
         if not room.open:
-            raise HubError("room-closed")
-        await self._hub.close(room, "visitor", room.visitor.id, "Closed by visitor")
-        return {"rid": room.id, "comment": "Closed by visitor"}
+            raise HubError("room-closed", coded=False)
+        await self._life.close(room, room.visitor, CLOSED_BY_VISITOR)
+        return {"rid": room.id, "comment": CLOSED_BY_VISITOR}
 
     async def _field(self, request: Request) -> dict[str, Any]:
+        """Goes to the visitor or to the open room, by the scope of the field."""
         wish = await body_of(request)
-        visitor = self._visitor(wish["token"])
-        visitor.fields[wish["key"]] = str(wish["value"])
-        room = self._hub.open_room_of(visitor)
-        if room:
-            room.fields[wish["key"]] = str(wish["value"])
-        return {"field": {"key": wish["key"], "value": wish["value"], "overwrite": True}}
+        visitor, key = self._visitor(need(wish, "token", str)), need(wish, "key", str)
+        value, overwrite = str(wish.get("value", "")), maybe(wish, "overwrite", True)
+        scope = self._scope(key)
+        if not scope:
+            raise HubError("invalid-custom-field", coded=False)
+        targets = [visitor.fields] if scope != "room" else []
+        if visitor.room and scope != "visitor":
+            targets.append(visitor.room.fields)
+        for fields in targets:
+            if overwrite or key not in fields:
+                fields[key] = value
+        return {"field": {"key": key, "value": value, "overwrite": overwrite}}
 
     async def _offline(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
-        await self._hub.leave_offline_message(wish["name"], wish["email"], wish["message"])
+        await self._hub.leave_offline_message(*(need(wish, key, str) for key in ("name", "email", "message")))
         return {"message": "Success"}
 
-    async def _upload(self, request: Request) -> dict[str, Any]:
-        token = request.headers.get("x-visitor-token", "")
-        room = self._own_room(token, request.path_params["rid"])
+    async def _upload(self, request: Request) -> Response:
+        """The saved message itself is the answer; a wrong token or a closed room is 403."""
+        visitor = self._hub.visitors.get(request.headers.get("x-visitor-token", ""))
+        room = visitor.room if visitor else None
+        if room is None or room.id != request.path_params["rid"]:
+            raise HubError("unauthorized", status=403, coded=False)
+        # The file's bytes are of no interest here, so its name is enough: no form parser is needed for that.
         found = re.search(rb'filename="([^"\r\n]{1,200})"', await request.body())
         if found is None:
-            raise HubError("invalid-field")
+            raise HubError("error-no-file-uploaded")
         name = found.group(1).decode("utf-8", "replace")
         attachment = {"title": name, "title_link": f"/file-upload/{new_id()}/{name}", "type": "file"}
-        return message_json(await self._hub.save_visitor_message(room, "", attachments=[attachment]))
+        saved = await self._hub.say_as_visitor(room, "", "", "livechat/upload", attachments=[attachment])
+        return reply({**message_json(saved), "success": True})
 
     def _visitor(self, token: str) -> Visitor:
         if token not in self._hub.visitors:
-            raise HubError("invalid-token")
+            raise HubError("invalid-token", coded=False)
         return self._hub.visitors[token]
 
     def _own_room(self, token: str, rid: str) -> Room:
         visitor = self._visitor(token)
-        room = self._hub.room(rid, code="invalid-room")
-        if room.visitor is not visitor:
-            raise HubError("invalid-room")
+        room = self._hub.rooms.get(rid)
+        if room is None or room.visitor is not visitor:
+            raise HubError("invalid-room", coded=False)
         return room
+
+    def _stored(self, room: Room, message_id: str) -> Message:
+        found = self._hub.messages.get(message_id)
+        if found is None or found.rid != room.id:
+            raise HubError("invalid-message", coded=False)
+        return found
+
+    def _department(self, name: str) -> str:
+        """By id or name."""
+        if not name:
+            return ""
+        for each in self._hub.departments.values():
+            if name in (each.id, each.name):
+                return each.id
+        raise HubError("error-invalid-department", "The provided department is invalid")
+
+    def _scope(self, key: str) -> str:
+        """visitor, room, or "" for a field nobody declared. Nothing declared at all: every key, on both."""
+        declared = self._hub.custom_fields
+        return "both" if declared is None else declared.get(key, "")

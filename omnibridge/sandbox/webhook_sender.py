@@ -1,15 +1,18 @@
 """Sends webhooks as the hub does, faults included. Source: rocketchat-api 2.6.
 
-Success is exactly 200. Retries live in memory, 4 x the HTTP timeout apart: ten attempts for everything up to
-7.7, where the first one runs inside the save; five for 429, 5xx, time-outs and network errors on 8.x.
-Duplicates and overtaking are injected at seeded rates; both are counted from what was really sent.
+Success is exactly 200. Retries live in memory, 4 x the HTTP timeout apart: ten attempts for everything that
+is not 200 up to 7.7, where the first one runs inside the save of a message; five for 429, 5xx, time-outs and
+network errors on 8.x, where any other status loses the event. Redirects are not followed.
+Duplicates, overtaking and lateness are injected at seeded rates and counted from what was really sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -21,125 +24,180 @@ _encode = msgspec.json.Encoder().encode
 
 
 class WebhookSender:
-    """url, token, http_timeout_ms and the rates may be changed while it runs."""
+    """Its public fields may be changed while it runs. is_blocking: up to 7.7. unsettled: not yet 200 or given up."""
 
-    def __init__(self, is_blocking: bool, seed: int) -> None:
+    def __init__(self, *, is_blocking: bool, seed: int) -> None:
         self.url, self.token = "", ""
         self.http_timeout_ms = 5000
-        self.duplicate_rate = self.swap_rate = 0.0
-        self.swap_hold_ms = 40
+        self.duplicate_rate = self.swap_rate = self.late_rate = 0.0
+        self.swap_hold_ms, self.late_ms = 40, 1000
         self.log: list[dict[str, Any]] = []
         self.duplicates_sent = self.reordered_sent = 0
         self.unsettled = 0
+        self.on_settled: Callable[[], None] = lambda: None
         self._is_blocking = is_blocking
         self._random = random.Random(seed)
         self._newest_sent: dict[str, int] = {}
+        self._held: defaultdict[str, dict[int, asyncio.Event]] = defaultdict(dict)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.on_settled: Callable[[], None] = lambda: None
 
     def reseed(self, seed: int) -> None:
         self._random.seed(seed)
 
-    async def fire(self, body: dict[str, Any], room: Room | None) -> None:
-        """Send one event. Up to 7.7 this returns after the first attempt, from 8.x on at once."""
+    async def fire(self, body: dict[str, Any], room: Room | None, *, inside_save: bool = False) -> None:
+        """Send one event. Up to 7.7 a save returns after the first attempt; everything else returns at once."""
         if not self.url:
             return
-        messages = body.get("messages") or [{}]
+        entry = self._log_entry(body)
+        data = _encode(body)
+        # Always three draws, so that changing one rate leaves the other faults where they were.
+        swap, late, double = (self._random.random() for _ in range(3))
+        hold_s = self.swap_hold_ms / 1000 if swap < self.swap_rate else 0.0
+        late_s = self.late_ms / 1000 if late < self.late_rate else 0.0
+        if double < self.duplicate_rate:
+            entry["duplicate"] = self._random.uniform(0.005, 0.1)
+            self.unsettled += 1
+        if self._is_blocking and inside_save:
+            if not await self._first(entry, data, room, hold_s, late_s):
+                self._start(self._go_on(entry, data, room))
+        else:
+            self._start(self._send(entry, data, room, hold_s, late_s))
+
+    async def test(self, body: dict[str, Any]) -> int:
+        """Post a sample once, outside the log of events. Returns the status, 0 without an answer."""
+        status, _ = await self._exchange(_encode(body), {"Accept": "application/json"})
+        return status
+
+    async def reset(self) -> None:
+        """Forget everything that was sent or waits for a retry."""
+        await self._cancel()
+        self.log, self.duplicates_sent, self.reordered_sent, self.unsettled = [], 0, 0, 0
+        self._newest_sent.clear()
+        self._held.clear()
+        self.on_settled()
+
+    async def aclose(self) -> None:
+        await self._cancel()
+        if self._session:
+            await self._session.close()
+
+    def _log_entry(self, body: dict[str, Any]) -> dict[str, Any]:
+        """attempts: [started_at, status, finished_at, is_duplicate] each; status 0 = no answer."""
+        message = body["messages"][0] if body["type"] == "Message" else {}
         entry: dict[str, Any] = {
             "n": len(self.log),
             "type": body["type"],
             "rid": body.get("_id", ""),
-            "message": messages[0].get("_id", "") if body["type"] == "Message" else "",
+            "message": message.get("_id", ""),
             "attempts": [],
             "ok_at": None,
             "given_up": False,
+            "swapped": False,
+            "duplicate": None,
         }
         self.log.append(entry)
         self.unsettled += 1
-        data = _encode(body)
-        hold_s = self.swap_hold_ms / 1000 if self._random.random() < self.swap_rate else 0.0
-        if self._random.random() < self.duplicate_rate:
-            self._start(self._duplicate(entry, data, self._random.uniform(0.0, 0.2)))
-        if self._is_blocking and not hold_s:
-            retry = not await self._attempt(entry, data, room)
-            if retry:
-                self._start(self._go_on(entry, data, room))
-        else:
-            self._start(self._send(entry, data, room, hold_s))
+        return entry
 
-    async def test(self, body: dict[str, Any]) -> int:
-        """Post a sample once, outside the log of events. Returns the status, 0 without an answer."""
-        status, _ = await self._post({"rid": "", "attempts": []}, _encode(body))
-        return status
-
-    async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._session:
-            await self._session.close()
-
-    async def _send(self, entry: dict[str, Any], data: bytes, room: Room | None, hold_s: float) -> None:
-        if hold_s:
-            await asyncio.sleep(hold_s)
-        if not await self._attempt(entry, data, room):
+    async def _send(self, entry: dict[str, Any], data: bytes, room: Room | None, hold_s: float, late_s: float) -> None:
+        if not await self._first(entry, data, room, hold_s, late_s):
             await self._go_on(entry, data, room)
+
+    async def _first(self, entry: dict[str, Any], data: bytes, room: Room | None, hold_s: float, late_s: float) -> bool:
+        """The first attempt, held back by the injected faults; whether the event is settled after it."""
+        if late_s:
+            await asyncio.sleep(late_s)
+        if hold_s:
+            await self._hold(entry, hold_s)
+        settled = await self._attempt(entry, data, room)
+        if entry["duplicate"] is not None:
+            self._start(self._send_again(entry, data))
+        return settled
+
+    async def _hold(self, entry: dict[str, Any], seconds: float) -> None:
+        """Until a younger webhook of the same room was answered, at most `seconds`."""
+        overtaken = self._held[entry["rid"]][entry["n"]] = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(overtaken.wait(), seconds)
+        held = self._held[entry["rid"]]
+        del held[entry["n"]]
+        if not held:
+            del self._held[entry["rid"]]
 
     async def _go_on(self, entry: dict[str, Any], data: bytes, room: Room | None) -> None:
         """Attempts after the first."""
         for _ in range((10 if self._is_blocking else 5) - 1):
-            if entry["given_up"]:
-                return
             await asyncio.sleep(4 * self.http_timeout_ms / 1000)
             if await self._attempt(entry, data, room):
                 return
-        if not entry["given_up"]:
-            self._give_up(entry)
+        entry["given_up"] = True
+        self._settle()
 
     async def _attempt(self, entry: dict[str, Any], data: bytes, room: Room | None) -> bool:
-        status, text = await self._post(entry, data)
+        """One delivery; whether nothing more is to come: it was taken, or will never be tried again."""
+        self._note_order(entry)
+        status, text = await self._deliver(entry, data, is_duplicate=False)
+        for n, overtaken in self._held.get(entry["rid"], {}).items():
+            if n < entry["n"]:
+                overtaken.set()
         if status == 200:
             entry["ok_at"] = now_ms()
             if room is not None:
                 room.crm_data = text
-            self.unsettled -= 1
-            self.on_settled()
-            return True
-        if not self._is_blocking and status and status != 429 and status < 500:
-            self._give_up(entry)
-        return False
+        elif self._is_blocking or not status or status == 429 or status >= 500:
+            return False
+        else:
+            entry["given_up"] = True
+        self._settle()
+        return True
 
-    def _give_up(self, entry: dict[str, Any]) -> None:
-        entry["given_up"] = True
-        self.unsettled -= 1
-        self.on_settled()
-
-    async def _duplicate(self, entry: dict[str, Any], data: bytes, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+    async def _send_again(self, entry: dict[str, Any], data: bytes) -> None:
+        """The injected duplicate; as a hub that timed out on an answer, but without the 20 s."""
+        await asyncio.sleep(entry["duplicate"])
         self.duplicates_sent += 1
-        await self._post({**entry, "attempts": entry["attempts"]}, data, is_duplicate=True)
+        await self._deliver(entry, data, is_duplicate=True)
+        self._settle()
 
-    async def _post(self, entry: dict[str, Any], data: bytes, *, is_duplicate: bool = False) -> tuple[int, str]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
-        if not is_duplicate and entry["rid"]:
-            newest = self._newest_sent.get(entry["rid"], -1)
-            self.reordered_sent += entry["n"] < newest
-            self._newest_sent[entry["rid"]] = max(newest, entry["n"])
+    def _note_order(self, entry: dict[str, Any]) -> None:
+        newest = self._newest_sent.get(entry["rid"], -1)
+        if entry["n"] < newest and not entry["swapped"]:
+            entry["swapped"] = True
+            self.reordered_sent += 1
+        self._newest_sent[entry["rid"]] = max(newest, entry["n"])
+
+    async def _deliver(self, entry: dict[str, Any], data: bytes, *, is_duplicate: bool) -> tuple[int, str]:
         began = now_ms()
-        headers = {"Content-Type": "application/json", "X-RocketChat-Livechat-Token": self.token}
-        status, text = 0, ""
-        try:
-            limit = aiohttp.ClientTimeout(total=self.http_timeout_ms / 1000)
-            async with self._session.post(self.url, data=data, headers=headers, timeout=limit) as answer:
-                status, text = answer.status, await answer.text()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            status = 0
+        status, text = await self._exchange(data, {})
         entry["attempts"].append([began, status, now_ms(), is_duplicate])
         return status, text
 
-    def _start(self, coroutine: Any) -> None:
+    async def _exchange(self, data: bytes, more_headers: dict[str, str]) -> tuple[int, str]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
+        headers = {"Content-Type": "application/json", **more_headers}
+        if self.token:
+            headers["X-RocketChat-Livechat-Token"] = self.token
+        limit = aiohttp.ClientTimeout(total=self.http_timeout_ms / 1000)
+        try:
+            async with self._session.post(
+                self.url, data=data, headers=headers, timeout=limit, allow_redirects=False
+            ) as answer:
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, ""
+
+    def _settle(self) -> None:
+        self.unsettled = max(0, self.unsettled - 1)  # a reset may have come in between
+        self.on_settled()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -42,10 +42,18 @@ def test_newer_message_waits_its_own_window() -> None:
     assert (ids(ready), wake_at) == ([1], 350)
 
 
-def test_session_event_releases_what_was_said_before_it() -> None:
-    ready, _ = release([row(1, 100, ts=20), row(2, 101, ts=10), row(3, 102, "LivechatSession")], ts_of, 105, 150)
+def test_session_event_waits_for_what_was_said_before_it() -> None:
+    rows = [row(1, 100, ts=20), row(2, 102, "LivechatSession"), row(3, 110, ts=10)]
 
-    assert ids(ready) == [2, 1, 3]
+    assert release(rows, ts_of, 120, 150) == ([], 250)
+    ready, wake_at = release(rows, ts_of, 250, 150)
+    assert (ids(ready), wake_at) == ([3, 1, 2], None)
+
+
+def test_session_event_with_nothing_before_it_is_ready() -> None:
+    ready, wake_at = release([row(1, 100, "LivechatSessionTaken"), row(2, 101)], ts_of, 102, 150)
+
+    assert (ids(ready), wake_at) == ([1], 251)
 
 
 def test_what_the_engine_says_passes_held_messages() -> None:

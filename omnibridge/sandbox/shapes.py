@@ -1,0 +1,154 @@
+"""Records as the REST API shows them. Source: rocketchat-api 9."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from omnibridge.sandbox.state import Department, Message, Room, User, Visitor
+
+
+def iso(ms: int | None) -> str | None:
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def defined(body: dict[str, Any]) -> dict[str, Any]:
+    """Undefined values are left out, as JSON.stringify does."""
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def reference(who: User | Visitor | None) -> dict[str, Any] | None:
+    return {"_id": who.id, "username": who.username} if who else None
+
+
+def room_json(room: Room) -> dict[str, Any]:
+    """A room (9.2). `open` is absent once it is closed."""
+    served, visitor = room.served_by, room.visitor
+    return defined(
+        {
+            "_id": room.id,
+            "t": "l",
+            "fname": visitor.name or visitor.username,
+            "ts": iso(room.ts),
+            "lm": iso(room.last_ts),
+            "msgs": len(room.messages),
+            "open": True if room.open else None,
+            "v": {"_id": visitor.id, "username": visitor.username, "token": visitor.token, "status": "online"},
+            "source": {"type": "api"},
+            "departmentId": room.department or None,
+            "servedBy": {**(reference(served) or {}), "ts": iso(room.served_at)} if served else None,
+            "waitingResponse": True if room.open and not (room.counts["agent"] or room.counts["bot"]) else None,
+            "queuedAt": iso(room.queued_at) if room.queued_at else None,
+            "livechatData": room.fields or None,
+            "tags": room.tags or None,
+            "crmData": room.crm_data,
+            "lastMessage": message_json(room.messages[-1]) if room.messages else None,
+            "closedAt": iso(room.closed_at),
+            "closer": room.closer or None,
+            "closedBy": reference(room.closed_by),
+        }
+    )
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """A message (9.1). `token` only on what the visitor wrote: the reliable test for that."""
+    author = message.author
+    is_visitor = isinstance(author, Visitor)
+    return defined(
+        {
+            **message.extras,
+            "_id": message.id,
+            "rid": message.rid,
+            "msg": message.text,
+            "ts": iso(message.ts),
+            "u": {"_id": author.id, "username": author.username, "name": author.name},
+            "token": author.token if isinstance(author, Visitor) else None,
+            "alias": (author.name or None) if is_visitor else message.extras.get("alias"),
+            "t": message.system_type or None,
+            "_updatedAt": iso(message.edited_at or message.ts),
+            "editedAt": iso(message.edited_at),
+            "editedBy": reference(author) if message.edited_at else None,
+        }
+    )
+
+
+def visitor_json(visitor: Visitor) -> dict[str, Any]:
+    """A visitor (9.4)."""
+    return defined(
+        {
+            "_id": visitor.id,
+            "username": visitor.username,
+            "token": visitor.token,
+            "name": visitor.name or None,
+            "visitorEmails": [{"address": visitor.email}] if visitor.email else None,
+            "phone": [{"phoneNumber": visitor.phone}] if visitor.phone else None,
+            "department": visitor.department or None,
+            "livechatData": visitor.fields or None,
+        }
+    )
+
+
+def inquiry_json(room: Room) -> dict[str, Any] | None:
+    """The inquiry of a room (9.3); None once the room is closed."""
+    if not room.inquiry_status:
+        return None
+    return defined(
+        {
+            "_id": room.inquiry_id,
+            "rid": room.id,
+            "name": room.visitor.name or room.visitor.username,
+            "ts": iso(room.ts),
+            "message": next((each.text for each in room.messages if not each.system_type), ""),
+            "status": room.inquiry_status,
+            "v": {"_id": room.visitor.id, "username": room.visitor.username, "token": room.visitor.token},
+            "t": "l",
+            "department": room.department or None,
+            "source": {"type": "api"},
+            "queuedAt": iso(room.queued_at) if room.queued_at else None,
+            "takenAt": iso(room.served_at) if room.inquiry_status == "taken" else None,
+        }
+    )
+
+
+def user_json(user: User) -> dict[str, Any]:
+    """As `me` and `users.info` show a user."""
+    return {
+        "_id": user.id,
+        "username": user.username,
+        "name": user.name,
+        "emails": [{"address": f"{user.username}@example.test", "verified": True}],
+        "roles": sorted(user.roles),
+        "type": "user",
+        "status": "online",
+        "active": True,
+        **({"statusLivechat": user.status_livechat} if user.is_agent else {}),
+    }
+
+
+def agent_json(user: User, departments: list[str]) -> dict[str, Any]:
+    """As `livechat/users/agent` lists an agent (3.5): no roles, no custom fields."""
+    return {
+        "_id": user.id,
+        "username": user.username,
+        "name": user.name,
+        "status": "online",
+        "statusLivechat": user.status_livechat,
+        "emails": [{"address": f"{user.username}@example.test", "verified": True}],
+        "livechatCount": user.open_chats,
+        "livechat": {"maxNumberSimultaneousChat": 0},
+        "departments": departments,
+    }
+
+
+def department_json(department: Department) -> dict[str, Any]:
+    return {
+        "_id": department.id,
+        "name": department.name,
+        "enabled": True,
+        "email": "support@example.test",
+        "showOnRegistration": True,
+        "showOnOfflineForm": True,
+        "numAgents": len(department.agents),
+    }

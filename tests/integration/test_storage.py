@@ -1,0 +1,132 @@
+"""Writer, schema and outbox on a real SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2 as sqlite
+import pytest
+from sqlalchemy import create_engine
+
+from omnibridge.errors import ConcurrentUpdate, ConfigError
+from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage.database import connect, database_path, migrate, open_database
+from omnibridge.storage.journal import Observation
+from omnibridge.storage.outbox import BURIED, DONE, Delivery
+from omnibridge.storage.tables import metadata
+
+
+def observation(n: int, dedupe: str | None = None) -> Observation:
+    return Observation(n, "w", "r", "webhook", "Message", n, b"{}", dedupe)
+
+
+def delivery(n: int, stream: str = "hub", epoch: int | None = 1) -> Delivery:
+    return Delivery(n, 1, 1, stream, "SendToVisitor", "", epoch, f"x{n}", b"{}", 0, 0, "b", 0, 10, 0)
+
+
+async def test_units_of_a_batch_fail_alone(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+
+    def bad(cursor: Any) -> None:
+        journal.append(cursor, observation(99))
+        raise ValueError("bad unit")
+
+    units = [lambda cur, n=n: journal.append(cur, observation(n)) for n in range(1, 4)]
+    futures = [database.writer.submit(each) for each in (units[0], bad, *units[1:])]
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+
+    assert [type(each) for each in outcomes] == [type(None), ValueError, type(None), type(None)]
+    assert [each.id for each in journal.pending(database.reader, "w", "r")] == [1, 2, 3]
+    await database.aclose()
+
+
+async def test_lazy_units_are_written_soon_and_at_close(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    await database.writer.submit_lazily(lambda cur: journal.append(cur, observation(1)))
+    pending = database.writer.submit_lazily(lambda cur: journal.append(cur, observation(2)))
+    await database.aclose()
+    await pending
+    with sqlite.connect(tmp_path / "a.db") as reader:
+        assert reader.execute("SELECT count(*) FROM observations").fetchone() == (2,)
+
+
+async def test_observation_of_a_known_key_is_not_written_twice(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    written: list[bool] = []
+    for n in (1, 2):
+        await database.writer.submit(lambda cur, n=n: written.append(journal.append(cur, observation(n, "key"))))
+
+    assert written == [True, False]
+    await database.aclose()
+
+
+async def test_conversation_saved_over_a_newer_one_is_refused(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+
+    def save(version: int) -> Any:
+        return lambda cur: conversations.save(cur, 1, "w", "r", version, closed=False, state=b"{}", at=1)
+
+    await database.writer.submit(save(0))
+    await database.writer.submit(save(1))
+    with pytest.raises(ConcurrentUpdate):
+        await database.writer.submit(save(1))
+    await database.aclose()
+
+
+async def test_stream_gives_its_lowest_row_and_settling_is_final(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    write = database.writer.submit
+    for row in (delivery(1), delivery(2), delivery(3, "other"), delivery(4, epoch=None)):
+        await write(lambda cur, row=row: outbox.enqueue(cur, row))
+    first = outbox.next_due(database.reader, 1, "hub")
+    assert first and first.id == 1
+    await write(lambda cur: outbox.settle(cur, 1, DONE, "", 1, 5))
+    await write(lambda cur: outbox.settle(cur, 1, BURIED, "late", 2, 6))
+    await write(lambda cur: outbox.refuse_older(cur, 1, 2, 7))
+    left = outbox.next_due(database.reader, 1, "hub")
+    assert left and left.id == 4
+    # It was under way when control changed, and arrived.
+    await write(lambda cur: outbox.settle(cur, 2, DONE, "", 1, 8))
+    states = database.reader.execute("SELECT id, state, code FROM deliveries ORDER BY id").fetchall()
+
+    assert states == [(1, 1, ""), (2, 1, "overlap"), (3, 2, "control-changed"), (4, 0, "")]
+    await database.aclose()
+
+
+def test_migrated_schema_is_the_schema_of_the_tables(tmp_path: Path) -> None:
+    migrate(tmp_path / "migrated.db")
+    fresh = create_engine("sqlite://", module=sqlite, creator=lambda: connect(tmp_path / "fresh.db"))
+    metadata.create_all(fresh)
+    fresh.dispose()
+
+    def shape(name: str) -> dict[str, Any]:
+        with sqlite.connect(tmp_path / name) as reader:
+            tables = [row[0] for row in reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {
+                table: (
+                    [row[1:4] for row in reader.execute(f"PRAGMA table_info({table})")],
+                    sorted(
+                        (row[1].split("_autoindex_")[0], row[2], row[4])
+                        for row in reader.execute(f"PRAGMA index_list({table})")
+                    ),
+                )
+                for table in tables
+                if table != "alembic_version"
+            }
+
+    assert shape("migrated.db") == shape("fresh.db")
+
+
+async def test_reader_cannot_write(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(sqlite.OperationalError, match="readonly"):
+        database.reader.execute("DELETE FROM observations")
+    assert database.reader.execute("PRAGMA synchronous").fetchone() == (2,)
+    await database.aclose()
+
+
+def test_other_databases_are_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="PostgreSQL comes"):
+        database_path("postgresql://x")
