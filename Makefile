@@ -3,33 +3,44 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: demo test check soak bench test-rasa setup lock format clean
+.PHONY: setup demo test check soak bench test-rasa docs lock format clean
 
 setup: $(STAMP)
 
 $(STAMP): requirements/dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3 python3-venv"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
-		{ echo "omnibridge needs Python 3.11 to 3.13; this is $$($(PYTHON) --version). Try make PYTHON=python3.12 ..."; exit 2; }
+		{ echo "omnibridge needs Python 3.11 to 3.13; this is $$($(PYTHON) --version)." \
+		       "Another one: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "venv is missing: apt-get install python3-venv"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Installing into $(VENV), once ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 demo: setup
 	@$(BIN)/omnibridge demo $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest tests $(ARGS)
-	@echo "Not run: make soak (kill -9 by the dozen, minutes), make bench (quiet machine), make test-rasa (real Rasa, needs Python 3.10)."
+	@$(BIN)/python -m pytest tests $(ARGS)
+	@echo "Not run here:"
+	@echo "  make soak          kill -9 again and again under load: takes minutes"
+	@echo "  make bench         a measurement: means something on a quiet machine only"
+	@echo "  make test-rasa     against a real Rasa server: needs one, which needs Python 3.10"
+	@echo "  test-browser       the widget in a real browser: not built yet"
+	@echo "  test-clients       other clients of Rocket.Chat: not built yet"
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/unit tests/test_architecture.py
+	$(BIN)/python -m pytest tests/unit tests/test_architecture.py tests/test_docs.py
 
 soak: setup
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -40,13 +51,14 @@ bench: setup
 test-rasa: setup
 	@$(BIN)/python -m tests.real_rasa $(ARGS)
 
+# The settings table of README, between its two markers.
+docs: setup
+	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
+
 # Pins with hashes, and no address of where packages come from. Needs uv.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements/runtime.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml --group dev \
-		-c requirements/runtime.lock -o requirements/dev.lock
+	$(LOCK) $(ARGS) pyproject.toml -o requirements/runtime.lock
+	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
 
 format: setup
 	$(BIN)/ruff format .

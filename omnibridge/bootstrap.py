@@ -155,7 +155,7 @@ class Service:
             for each in self._settings.connection:
                 if self._settings.workspace_of(each).name != workspace.name:
                     continue
-                user_id = await self._user_id(client, workspace.name, each.rocketchat_user)
+                user_id = each.rocketchat_user_id or await self._user_id(client, workspace.name, each.rocketchat_user)
                 posters[each.name] = Credentials(user_id, each.rocketchat_token.get_secret_value())
                 bot_ids[each.name] = user_id
                 bots.append(self._bot(each, workspace.name, user_id))

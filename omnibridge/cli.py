@@ -102,19 +102,16 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     import msgspec
 
     from omnibridge.bootstrap import read_rules
-    from omnibridge.config_reader import check_options, load
+    from omnibridge.config_reader import check, load
     from omnibridge.engine.plugins import installed_kinds, settings_types
 
-    problems: list[str] = []
-    try:
-        settings = load(config, os.environ)
-        problems += check_options(
-            settings, settings_types({each.kind for each in settings.connection}), installed_kinds()
-        )
-        rules = read_rules(settings)
-        problems += _unknown_targets(rules, {each.name for each in settings.connection})
-    except (ConfigError, RuleInvalid) as exc:
-        problems += exc.problems
+    problems = check(config, os.environ, settings_types(set(installed_kinds())))
+    if not problems:
+        try:
+            settings = load(config, os.environ)
+            problems += _unknown_targets(read_rules(settings), {each.name for each in settings.connection})
+        except (ConfigError, RuleInvalid) as exc:
+            problems += exc.problems
     if as_json:
         typer.echo(msgspec.json.encode({"problems": problems}))
     elif not problems:

@@ -1,43 +1,89 @@
 """Settings: what can be configured, with defaults and help. Checked once at start, then frozen.
 
 `omnibridge.toml` plus `OMNIBRIDGE_*` (the environment wins); reading is in `config_reader.py`. The commented
-sample and the table in README are made from these fields, so they cannot drift.
+sample and the table in README are made from these fields by `config_sample.py`, so they cannot drift.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, SkipValidation
 
+from omnibridge.config_lines import Sources
 from omnibridge.errors import ConfigError
+
+FACTS = (
+    "workspace",
+    "room",
+    "department",
+    "source",
+    "visitor_id",
+    "visitor_name",
+    "visitor_username",
+    "visitor_email",
+    "text",
+)
+"""Names that `facts` may hold besides `room.<field>` and `visitor.<field>`; those that rules may read."""
+
+
+class Secret(SecretStr):
+    """A value that is never shown: `***` in str, repr and JSON."""
+
+    def reveal(self) -> str:
+        """The value itself; for the one place that sends it."""
+        return self.get_secret_value()
+
+    def _display(self) -> str:
+        return "***"
+
+
+def suggest(word: str, known: Iterator[str] | list[str]) -> str:
+    """`; did you mean "port"?` when one of the known is near, else nothing."""
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f'; did you mean "{found[0]}"?' if found else ""
 
 
 def _url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise ValueError("is not an address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must begin with http:// or https:// and name a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must hold no user name, password, query or fragment")
     return value.rstrip("/")
 
 
 def _database_url(value: str) -> str:
-    if value.startswith(("postgresql://", "postgresql+", "postgres://")):
-        raise ValueError(
-            "PostgreSQL is not built yet; use sqlite:///PATH, which one node runs on, and move later with the same data"
-        )
-    if not value.startswith("sqlite:///"):
-        raise ValueError("must be sqlite:///PATH")
+    if value.startswith(("postgresql:", "postgresql+", "postgres:")):
+        raise ValueError("PostgreSQL comes with a later version; use sqlite:///PATH now, on one node")
+    if not value.removeprefix("sqlite:///").strip("/") or not value.startswith("sqlite:///") or ":memory:" in value:
+        raise ValueError("must be sqlite:///PATH, with the path of a file")
+    return value
+
+
+def _fact(value: str) -> str:
+    if value not in FACTS and not re.fullmatch(r"(room|visitor)\.(\*|\S+)", value):
+        raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
     return value
 
 
 Url = Annotated[str, AfterValidator(_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+RequiredSecret = Annotated[Secret, Field(min_length=1)]
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ServerSettings(_Section):
@@ -78,8 +124,8 @@ class WorkspaceSettings(_Section):
     name: Name = Field(description="name in addresses, logs and rules")
     url: Url = Field(description="address of the server")
     user_id: str = Field(min_length=1, description="user id of the relay account")
-    auth_token: SecretStr = Field(description="personal access token of the relay account")
-    webhook_token: SecretStr = Field(
+    auth_token: RequiredSecret = Field(description="personal access token of the relay account")
+    webhook_token: Secret = Field(
         min_length=8, description="Omnichannel > Webhooks > Secret Token; at least 8 characters"
     )
     http_timeout_s: float = Field(10, gt=0, le=120, description="for each REST call")
@@ -89,7 +135,7 @@ class WorkspaceSettings(_Section):
 class ConnectionSettings(BaseModel):
     """One backend. Further keys belong to its connector; see the README in its folder."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     name: Name = Field(description="name in rules, logs and targets (bot:NAME)")
     kind: str = Field(min_length=1, description="which connector: the name of an installed one")
@@ -97,8 +143,9 @@ class ConnectionSettings(BaseModel):
     rocketchat_user: str = Field(
         min_length=1, description="user name that posts the bot's words (roles bot, livechat-agent)"
     )
-    rocketchat_token: SecretStr = Field(description="personal access token of that user")
-    facts: tuple[str, ...] = Field(
+    rocketchat_user_id: str = Field("", description="user id of that user; asked of the server when left out")
+    rocketchat_token: RequiredSecret = Field(description="personal access token of that user")
+    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
         DEFAULT_FACTS, description="facts that the backend is told; room.* and visitor.* name whole groups"
     )
     on_uncertain: Literal["ask", "resend", "bury"] = Field(
@@ -115,7 +162,7 @@ class ConnectionSettings(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The connector's own settings, as written."""
+        """The connector's own settings, as written; KEY_file is already KEY."""
         return dict(self.model_extra or {})
 
 
@@ -154,7 +201,8 @@ class Settings(_Section):
     connection: tuple[ConnectionSettings, ...] = ()
     rules: RulesSettings = RulesSettings()
     texts: TextsSettings = TextsSettings()
-    folder: Path = Field(Path("."), exclude=True)
+    folder: Path = Field(Path("."), exclude=True, repr=False)
+    sources: SkipValidation[Sources] = Field(default_factory=Sources, exclude=True, repr=False)
 
     def resolve(self, path: Path) -> Path:
         """A path of the configuration, relative to its file."""

@@ -1,205 +1,258 @@
-"""omnibridge.toml + environment -> Settings, with every problem at once and the line it stands on."""
+"""omnibridge.toml + environment -> Settings, with every problem at once and the place where it stands."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from omnibridge.config import SECTIONS, ConnectionSettings, Settings
+from omnibridge.config import SECTIONS, ConnectionSettings, Secret, Settings, suggest
+from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
+from omnibridge.config_lines import KeyPath, Sources, locate
 from omnibridge.errors import ConfigError
 
-PREFIX = "OMNIBRIDGE_"
 LISTED = ("workspace", "connection")
-OTHER_VARIABLES = frozenset({"OMNIBRIDGE_CONFIG", "OMNIBRIDGE_CRASH_AT"})
-"""Read by the command line and by the crash test, not settings."""
+DEFAULT_FILE = "omnibridge.toml"
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read and check everything. Raises ConfigError with all problems; secrets are never repeated."""
-    reader = _Reader(path, environ)
-    settings = reader.read()
-    if reader.problems or settings is None:
-        raise ConfigError(reader.problems)
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read and check everything but what connectors check themselves. Raises ConfigError with all problems.
+
+    path: None takes OMNIBRIDGE_CONFIG, else ./omnibridge.toml. Secrets are never repeated in a problem.
+    """
+    reading = _Reading(path, environ)
+    settings = reading.settings()
+    if settings is None:
+        raise ConfigError(reading.problems)
     return settings
 
 
+def check(
+    path: Path | None, environ: Mapping[str, str], connector_types: Mapping[str, type[msgspec.Struct]]
+) -> list[str]:
+    """Every problem at once, also of connectors' own settings. connector_types: by kind, all that are installed."""
+    reading = _Reading(path, environ)
+    reading.settings()
+    for index, entry in enumerate(reading.entries("connection")):
+        options = {key: value for key, value in entry.items() if key not in ConnectionSettings.model_fields}
+        kind = entry.get("kind")
+        if isinstance(kind, str) and kind:
+            for at, what in _option_problems(kind, options, connector_types, sorted(connector_types)):
+                reading.report(("connection", index, *at), what)
+    return reading.problems
+
+
 def check_options(settings: Settings, types: Mapping[str, type[msgspec.Struct]], kinds: list[str]) -> list[str]:
-    """Problems of the connectors' own settings. types: by kind, for those that could be loaded."""
-    problems = []
-    for each in settings.connection:
-        where = f"[[connection]] {each.name}"
-        if each.kind not in types:
-            problems.append(
-                f"{where}: connector {each.kind!r} is not installed; installed: {', '.join(kinds) or 'none'}"
-            )
+    """Problems of connectors' own settings. types: by kind, for those in use. kinds: all that are installed."""
+    return [
+        f"{settings.sources.where(('connection', index, *at))}: {what}"
+        for index, each in enumerate(settings.connection)
+        for at, what in _option_problems(each.kind, each.options, types, kinds)
+    ]
+
+
+def _option_problems(
+    kind: str, options: dict[str, Any], types: Mapping[str, type[msgspec.Struct]], kinds: list[str]
+) -> Iterator[tuple[KeyPath, str]]:
+    """(key, what is wrong with it); each key by itself, because msgspec stops at the first."""
+    if kind not in types:
+        yield (
+            ("kind",),
+            f'connector "{kind}" is not installed; installed: {", ".join(kinds) or "none"}{suggest(kind, kinds)}',
+        )
+        return
+    fields = {each.encode_name: each for each in msgspec.structs.fields(types[kind])}
+    is_sound = True
+    for key, value in options.items():
+        if key not in fields:
+            yield (key,), f"unknown key{suggest(key, [*fields, *ConnectionSettings.model_fields])}"
+            is_sound = False
             continue
-        known = set(types[each.kind].__struct_fields__)
-        problems += [f"{where}: unknown key {key!r}{_hint(key, known)}" for key in each.options if key not in known]
         try:
-            msgspec.convert({k: v for k, v in each.options.items() if k in known}, types[each.kind])
+            msgspec.convert(value, fields[key].type)
         except msgspec.ValidationError as exc:
-            problems.append(f"{where}: {exc}")
-    return problems
-
-
-class _Reader:
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
-        self._path, self._environ = path, environ
-        self.problems: list[str] = []
-        self._lines: list[str] = []
-
-    def read(self) -> Settings | None:
-        raw = self._file()
-        if raw is None:
-            return None
-        self._listed_tables(raw)
-        self._environment(raw)
-        self._secret_files(raw)
+            yield (key,), _without_value(str(exc))
+            is_sound = False
+    for key in (key for key, each in fields.items() if each.required and key not in options):
+        yield (key,), "missing"
+        is_sound = False
+    if is_sound:
         try:
-            settings = Settings.model_validate({**raw, "folder": self._path.parent})
+            msgspec.convert(options, types[kind])
+        except msgspec.ValidationError as exc:  # a rule between several keys
+            yield (), _without_value(str(exc))
+
+
+class _Reading:
+    """One file and one environment on their way to Settings."""
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+        self._path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
+        self._environ = environ
+        self._sources = Sources(str(self._path))
+        self._tables: dict[str, Any] = {}
+        self._found: list[tuple[int, str]] = []
+        self._reported: set[KeyPath] = set()
+
+    @property
+    def problems(self) -> list[str]:
+        """In the order of the file; those of the environment first."""
+        return [text for _, text in sorted(self._found, key=lambda each: each[0])]
+
+    def report(self, path: KeyPath, what: str) -> None:
+        """Once per key: what follows from a first problem is not worth a second line."""
+        if path not in self._reported:
+            self._reported.add(path)
+            line = 0 if path in self._sources.variables else self._sources.line(path)
+            self._found.append((line, f"{self._sources.where(path)}: {what}"))
+
+    def entries(self, section: str) -> list[dict[str, Any]]:
+        """Of an array of tables; only what has the right shape."""
+        found: list[dict[str, Any]] = self._tables.get(section, [])
+        return found
+
+    def settings(self) -> Settings | None:
+        """None when there are problems."""
+        text = self._text()
+        if text is None or not self._parse(text):
+            return None
+        self._check_shape()
+        for variable, what in read_environment(self._environ, self._tables, self._sources):
+            self._found.append((0, f"{variable}: {what}"))
+        self._read_secret_files()
+        self._check_names()
+        try:
+            settings = Settings.model_validate({**self._tables, "folder": self._path.parent, "sources": self._sources})
         except ValidationError as exc:
-            self.problems += [self._explain(raw, each) for each in exc.errors(include_url=False, include_input=False)]
+            for each in exc.errors(include_url=False, include_input=False, include_context=False):
+                self._explain(each["loc"], each["type"], each["msg"])
             return None
-        self._names(settings)
-        return settings
+        return None if self._found else settings
 
-    def _file(self) -> dict[str, Any] | None:
+    def _text(self) -> str | None:
         try:
-            text = self._path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
-            self.problems.append(f"{self._path}: {reason}; `omnibridge config sample` prints one to begin with")
-            return None
-        self._lines = text.splitlines()
-        try:
-            return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as exc:
-            self.problems.append(f"{self._path}: {exc}")
-            return None
-
-    def _listed_tables(self, raw: dict[str, Any]) -> None:
-        for section in LISTED:
-            if isinstance(raw.get(section), dict):
-                self._problem(f"[{section}]", "", f"write [[{section}]], with two brackets: there may be several")
-                raw[section] = [raw[section]]
-
-    def _environment(self, raw: dict[str, Any]) -> None:
-        """OMNIBRIDGE_SERVER__PORT; OMNIBRIDGE_CONNECTION__HELPER__TOKEN names the entry in capitals."""
-        for variable in sorted(self._environ):
-            if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
-                continue
-            parts = variable.removeprefix(PREFIX).lower().split("__")
-            table = self._table_of(raw, parts)
-            if table is None:
-                self.problems.append(f"{variable}: no such setting; OMNIBRIDGE_SECTION__KEY or _SECTION__NAME__KEY")
-                continue
-            model = SECTIONS[parts[0]][0]
-            base = parts[-1].removesuffix("_file")
-            if (
-                parts[-1] not in model.model_fields
-                and base not in model.model_fields
-                and model is not ConnectionSettings
-            ):
-                self.problems.append(f"{variable}: unknown key {parts[-1]!r}{_hint(parts[-1], model.model_fields)}")
-                continue
-            for other in (base, f"{base}_file"):
-                table.pop(other, None)  # the environment wins, in whichever form
-            table[parts[-1]] = self._environ[variable]
-
-    def _table_of(self, raw: dict[str, Any], parts: list[str]) -> dict[str, Any] | None:
-        if len(parts) == 2 and parts[0] in SECTIONS and parts[0] not in LISTED:
-            table = raw.setdefault(parts[0], {})
-            return table if isinstance(table, dict) else None
-        if len(parts) == 3 and parts[0] in LISTED:
-            for each in raw.get(parts[0], []):
-                if str(each.get("name", "")).replace("-", "_") == parts[1]:
-                    return each if isinstance(each, dict) else None
+            return self._path.read_text("utf-8-sig")
+        except FileNotFoundError:
+            what = "there is no such file; `omnibridge config sample` prints one to begin with"
+        except UnicodeDecodeError:
+            what = "is not UTF-8"
+        except OSError as exc:
+            what = str(exc.strerror)
+        self._found.append((0, f"{self._path}: {what}"))
         return None
 
-    def _secret_files(self, raw: dict[str, Any]) -> None:
-        for section in LISTED:
-            for entry in raw.get(section, []):
-                for key in [key for key in entry if isinstance(key, str) and key.endswith("_file")]:
-                    plain = key.removesuffix("_file")
-                    value = entry.pop(key)
-                    if plain in entry:
-                        self._problem(f"[[{section}]]", key, f"give {plain} or {key}, not both")
-                        continue
-                    try:
-                        entry[plain] = (self._path.parent / str(value)).read_text("utf-8").strip()
-                    except (OSError, UnicodeDecodeError) as exc:
-                        self._problem(f"[[{section}]]", key, f"{key}: {value}: {getattr(exc, 'strerror', 'not UTF-8')}")
-                        entry[plain] = "x" * 16  # one problem is enough
+    def _parse(self, text: str) -> bool:
+        try:
+            self._tables = tomllib.loads(text)
+        except (ValueError, RecursionError) as exc:  # beyond TOMLDecodeError: endless numbers, endless nesting
+            what, _, place = str(exc).rpartition(" (at ")
+            line = re.match(r"line (\d+)", place)
+            at = f":{line.group(1)}" if line else ""
+            self._found.append((0, f"{self._path}{at}: {what or exc}"))
+            return False
+        self._sources.lines = locate(text)
+        return True
 
-    def _explain(self, raw: dict[str, Any], error: Any) -> str:
-        location = [part for part in error["loc"] if part != "folder"]
-        section = str(location[0]) if location else ""
-        index = location[1] if len(location) > 1 and isinstance(location[1], int) else 0
-        key = str(location[-1]) if len(location) > 1 and isinstance(location[-1], str) else ""
-        if section not in SECTIONS:
-            return self._line_of("", section, 0) + f"unknown table [{section}]{_hint(section, SECTIONS)}"
-        model, header = SECTIONS[section]
-        where = header
-        if section in LISTED and isinstance(raw.get(section), list) and index < len(raw[section]):
-            where += f" {raw[section][index].get('name', index + 1)}"
-        at = self._line_of(header, key, index)
-        if error["type"] == "extra_forbidden":
-            return f"{at}{where}: unknown key {key!r}{_hint(key, model.model_fields)}"
-        if error["type"] == "missing":
-            return f"{at}{where}: {key} is missing"
-        return f"{at}{where}: {key}: {str(error['msg']).removeprefix('Value error, ')}"
-
-    def _names(self, settings: Settings) -> None:
-        if not settings.workspace:
-            self.problems.append(f"{self._path}: no [[workspace]]: there is nothing to listen to")
-        for section in LISTED:
-            names = [each.name for each in getattr(settings, section)]
-            for name in sorted({each for each in names if names.count(each) > 1}):
-                self._problem(f"[[{section}]]", "name", f"two are called {name!r}")
-        for connection in settings.connection:
-            known = {each.name for each in settings.workspace}
-            if connection.workspace and connection.workspace not in known:
-                hint = _hint(connection.workspace, known)
-                self._problem(
-                    "[[connection]]", "workspace", f"{connection.name}: no workspace {connection.workspace!r}{hint}"
+    def _check_shape(self) -> None:
+        """Known tables only, and each of its kind; what is not is reported and dropped."""
+        for section in list(self._tables):
+            value, is_listed = self._tables[section], section in LISTED
+            if section not in SECTIONS and not isinstance(value, dict | list):
+                homes = [header for model, header in SECTIONS.values() if section in model.model_fields]
+                what = f"a key outside of any table{'; it belongs below ' + homes[0] if homes else ''}"
+                self._found.append(
+                    (self._sources.line((section,)), f"{self._sources.place((section,))}: {section}: {what}")
                 )
-            elif not connection.workspace and len(known) > 1:
-                self._problem(
-                    "[[connection]]", "name", f"{connection.name}: say which workspace, there are {len(known)}"
-                )
+                del self._tables[section]
+                continue
+            if section not in SECTIONS:
+                what = f"unknown table{suggest(section, list(SECTIONS))}"
+            elif is_listed and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+                what = f"write [[{section}]], with two brackets: there may be several"
+            elif not is_listed and not isinstance(value, dict):
+                what = f"write [{section}], with one bracket: there is one"
+            else:
+                continue
+            self.report((section,), what)
+            del self._tables[section]
+        for section in LISTED:
+            for index, entry in enumerate(self.entries(section)):
+                if isinstance(entry.get("name"), str):
+                    self._sources.labels[section, index] = entry["name"]
 
-    def _problem(self, header: str, key: str, what: str) -> None:
-        self.problems.append(f"{self._line_of(header, key, 0)}{header} {what}")
+    def _read_secret_files(self) -> None:
+        for section in LISTED:
+            for index, entry in enumerate(self.entries(section)):
+                for key in [key for key in entry if key.endswith("_file") and _is_secret(section, key[:-5])]:
+                    self._read_secret_file((section, index), entry, key)
 
-    def _line_of(self, header: str, key: str, index: int) -> str:
-        """`file:12: ` of a key in the index-th table of a header; of the header when the key is not there."""
-        seen, found = -1, 0
-        for number, line in enumerate(self._lines, 1):
-            text = line.strip()
-            if text.startswith("["):
-                is_ours = text.split("#")[0].strip() == header
-                seen += is_ours
-                inside = is_ours and seen == index
-                if (inside and not found) or (not header and text.strip("[] ") == key):
-                    found = number
-            elif header and seen == index and re.match(rf'"?{re.escape(key)}"?\s*=', text) and inside:
-                return f"{self._path}:{number}: "
-        return f"{self._path}:{found}: " if found else f"{self._path}: "
+    def _read_secret_file(self, at: KeyPath, entry: dict[str, Any], key: str) -> None:
+        value, plain = entry.pop(key), key.removesuffix("_file")
+        if plain in entry:
+            self.report((*at, key), f"give {plain} or {key}, not both")
+            return
+        path = (*at, key)
+        if path in self._sources.variables:
+            self._sources.variables[(*at, plain)] = self._sources.variables[path]
+        try:
+            if not isinstance(value, str):
+                raise TypeError
+            entry[plain] = (self._path.parent / value).read_text("utf-8").strip()
+            if not entry[plain]:
+                self.report(path, "the file is empty")
+        except (OSError, ValueError, TypeError) as exc:  # the path is not repeated: it may be the secret itself
+            reason = exc.strerror if isinstance(exc, OSError) else "must be the path of a text file"
+            self.report(path, f"cannot be read: {reason}")
+            entry[plain] = ""
+        if path in self._reported:
+            self._reported.add((*at, plain))
+
+    def _check_names(self) -> None:
+        if not self.entries("workspace") and ("workspace",) not in self._reported:
+            self._found.append((0, f"{self._path}: no [[workspace]]: there is nothing to listen to"))
+        for section in LISTED:
+            names = Counter[str]()
+            for index, entry in enumerate(self.entries(section)):
+                name = entry.get("name")
+                if isinstance(name, str):
+                    names[name] += 1
+                    if names[name] > 1:
+                        self.report((section, index, "name"), f'there is another [[{section}]] called "{name}"')
+        known = [each["name"] for each in self.entries("workspace") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("connection")):
+            wanted = entry.get("workspace", "")
+            if wanted and isinstance(wanted, str) and wanted not in known:
+                self.report(("connection", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
+            elif not wanted and len(known) > 1:
+                self.report(("connection", index, "workspace"), f"missing; there are {', '.join(known)}")
+
+    def _explain(self, path: KeyPath, kind: str, message: str) -> None:
+        section, key = str(path[0]), str(path[-1])
+        model = SECTIONS[section][0]
+        if kind == "extra_forbidden":
+            self.report(path, f"unknown key{suggest(key, list(model.model_fields))}")
+        elif kind == "missing":
+            index = path[1] if len(path) > 1 and isinstance(path[1], int) else 0
+            others = [each for each in self.entries(section)[index] if each not in model.model_fields]
+            near = suggest(key, others).replace("did you mean", "is it written").replace("?", "")
+            self.report(path, f"missing{near}")
+        else:
+            message = re.sub(r"^(Input|String|Value|Data) should ", "must ", message)
+            self.report(path, message.removeprefix("Value error, "))
 
 
-def _hint(key: str, known: Any) -> str:
-    found = difflib.get_close_matches(key, list(known), 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+def _is_secret(section: str, key: str) -> bool:
+    """Ours by type. Whatever a connection has beyond our keys may be a secret of its connector."""
+    field = SECTIONS[section][0].model_fields.get(key)
+    return section == "connection" if field is None else field.annotation is Secret
 
 
-def fields_of(section: str) -> dict[str, Any]:
-    """Field name -> pydantic's description of it."""
-    model: type[BaseModel] = SECTIONS[section][0]
-    return dict(model.model_fields)
+def _without_value(message: str) -> str:
+    """msgspec's words, without a value that it repeats: it may be a misplaced secret."""
+    return re.sub(r"(Invalid enum value) .*", r"\1", message, flags=re.DOTALL)

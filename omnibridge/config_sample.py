@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-from pydantic_core import PydanticUndefined
-
-from omnibridge.config import SECTIONS
-from omnibridge.config_reader import fields_of
+from omnibridge.config import SECTIONS, Secret
 
 EXAMPLES = {
     ("workspace", "name"): '"main"',
@@ -20,6 +17,7 @@ EXAMPLES = {
     ("connection", "name"): '"assistant"',
     ("connection", "kind"): '"rasa"',
     ("connection", "rocketchat_user"): '"assistant.bot"',
+    ("workspace", "reorder_window_ms"): "0",
     ("connection", "rocketchat_token"): '"personal-access-token-of-that-user"',
     ("rules", "file"): '"rules.toml"',
 }
@@ -32,10 +30,11 @@ def sample() -> str:
         "# omnibridge.toml. Every key can also be set from the environment, which wins:",
         "# OMNIBRIDGE_SERVER__PORT, OMNIBRIDGE_WORKSPACE__MAIN__AUTH_TOKEN (name in capitals, - as _).",
         "# Secrets can be kept in files: auth_token_file instead of auth_token.",
+        "# `omnibridge config check` names everything that is wrong, with its line.",
     ]
     for section, (model, header) in SECTIONS.items():
         lines += ["", f"# {(model.__doc__ or '').splitlines()[0]}", header]
-        for key, field in fields_of(section).items():
+        for key, field in model.model_fields.items():
             lines.append(f"# {field.description}")
             example = EXAMPLES.get((section, key))
             if field.is_required():
@@ -48,23 +47,28 @@ def sample() -> str:
 
 
 def settings_table() -> str:
-    """Markdown table of every key."""
+    """Markdown table of every key; README holds it between two markers."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
-    for section, (_, header) in SECTIONS.items():
-        for key, field in fields_of(section).items():
-            secret = " (secret; also `" + key + "_file`)" if field.annotation is SecretStr else ""
-            default = "required" if field.is_required() else f"`{_toml(field.default)}`"
+    for model, header in SECTIONS.values():
+        for key, field in model.model_fields.items():
+            secret = f" (secret; also `{key}_file`)" if field.annotation is Secret else ""
+            default = "required"
+            if not field.is_required():
+                default = "" if field.default in ("", None) else f"`{_toml(field.default)}`"
             rows.append(f"| `{header} {key}` | {default} | {field.description}{secret} |")
     return "\n".join(rows)
 
 
+def write_table(page: str) -> None:
+    """Put the table between the markers of a markdown page, in place of what is there."""
+    path = Path(page)
+    before, rest = path.read_text("utf-8").split("<!-- settings -->\n", 1)
+    after = rest[rest.index("<!-- /settings -->") :]
+    path.write_text(f"{before}<!-- settings -->\n{settings_table()}\n{after}", "utf-8")
+
+
 def _toml(value: Any) -> str:
-    if value is None or value is PydanticUndefined:
-        return '""'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
+    """A default as TOML. JSON's strings, numbers and truth values are TOML's too."""
+    if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
-    if isinstance(value, str | Path):
-        return f'"{value}"'
-    return str(value)
+    return json.dumps("" if value is None else value, ensure_ascii=False)

@@ -1,0 +1,97 @@
+"""The pages say what the program does: settings, commands, make targets, version; locks name no host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from omnibridge import __version__
+from omnibridge.config import SECTIONS
+from omnibridge.config_sample import settings_table
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def between(text: str, name: str) -> str:
+    """What stands between `<!-- name -->` and `<!-- /name -->`."""
+    return text.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
+
+
+def commands(app: typer.Typer, prefix: str = "omnibridge") -> Iterator[str]:
+    """`omnibridge serve`, `omnibridge config check`: every command of an app and of its groups."""
+    for each in app.registered_commands:
+        assert each.callback is not None
+        yield f"{prefix} {each.name or each.callback.__name__.replace('_', '-')}"
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands(group.typer_instance, f"{prefix} {group.name}")
+
+
+def test_settings_table_is_up_to_date() -> None:
+    """`make docs` writes it."""
+    assert between(README, "settings") == settings_table()
+
+
+def test_every_setting_is_documented() -> None:
+    missing = [
+        f"{header} {key}"
+        for model, header in SECTIONS.values()
+        for key in model.model_fields
+        if f"| `{header} {key}` |" not in README
+    ]
+
+    assert missing == []
+
+
+def test_every_command_is_documented() -> None:
+    from omnibridge.cli import app
+
+    documented = re.findall(r"^\| `(omnibridge [a-z -]+?)(?: [A-Z\[].*)?` \|", README, re.MULTILINE)
+
+    assert sorted(documented) == sorted(commands(app))
+
+
+def test_every_make_target_is_documented() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)
+
+    assert [each for each in targets if f"`make {each}`" not in README] == []
+    assert set(makefile.split(".PHONY:")[1].split("\n")[0].split()) == set(targets)
+
+
+def test_changelog_has_this_version() -> None:
+    headings = re.findall(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+    assert {__version__, "Unreleased"} & set(headings)
+
+
+def test_version_is_the_same_everywhere() -> None:
+    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["runtime.lock", "dev.lock"])
+def test_lock_pins_with_hashes_and_names_no_host(name: str) -> None:
+    lines = (ROOT / "requirements" / name).read_text("utf-8").splitlines()
+    pins = [line for line in lines if line and line[0] not in " #"]
+
+    assert [line for line in lines if "http:" in line or "https:" in line or line.startswith("-")] == []
+    assert pins
+    assert [pin for pin in pins if not re.match(r"[a-z0-9-]+==\S+ (; .+ )?\\$", pin)] == []
+    assert sum(line.startswith("    --hash=sha256:") for line in lines) >= len(pins)
+
+
+def test_runtime_pins_are_those_of_development() -> None:
+    """What is tested is what is deployed."""
+    runtime, dev = (set(_pins(name)) for name in ("runtime.lock", "dev.lock"))
+
+    assert runtime - dev == set()
+
+
+def _pins(name: str) -> list[str]:
+    text = (ROOT / "requirements" / name).read_text("utf-8")
+    return re.findall(r"^([a-z0-9-]+==[^\s\\;]+)", text, re.MULTILINE)
