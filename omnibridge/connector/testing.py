@@ -1,0 +1,84 @@
+"""Contract checks that each connector's tests run, and a context to run them in.
+
+    async def test_contract() -> None:
+        await check_contract(MyConnector, {"url": "http://127.0.0.1:9"})
+
+The settings must name a backend that refuses connections: a connector has to live with that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from omnibridge.clock import FixedClock
+from omnibridge.connector.context import ConnectorContext, decode_settings
+from omnibridge.connector.interface import ChecksHealth, Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.errors import DeliveryError, DeliveryRetryable
+from omnibridge.http import create_client
+
+
+class FakeContext:
+    """Makes contexts and remembers what a connector counted and logged."""
+
+    def __init__(self, name: str = "test") -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def make(self, settings: msgspec.Struct) -> ConnectorContext:
+        return ConnectorContext(
+            name=self.name,
+            settings=settings,
+            clock=FixedClock(),
+            create_client=create_client,
+            count=lambda name, n: self.counts.update({name: n}),
+            log=lambda action, **fields: self.lines.append((action, fields)),
+        )
+
+
+def turn(text: str = "hello", **fields: Any) -> Turn:
+    """A turn to give to a connector."""
+    given: dict[str, Any] = {"delivery_id": "1", "session_id": "s1", "workspace": "w", "room": "r", "text": text}
+    return Turn(**{**given, **fields})
+
+
+async def check_contract(connector_type: type[Connector], settings: dict[str, Any]) -> None:
+    """Raises AssertionError that names the rule. Opens no connection but to the address in `settings`."""
+    _settings_are_strict(connector_type, settings)
+    connector = connector_type()
+    decoded = decode_settings(connector_type.settings_type, settings)
+    for _ in range(2):  # again, after a change of settings
+        await connector.initialize(FakeContext().make(decoded))
+    await _fails_as_agreed("on_message", connector.on_message(turn()))
+    if isinstance(connector, WelcomesVisitors):
+        await _fails_as_agreed("on_start", connector.on_start(turn("")))
+    if isinstance(connector, ResolvesTurns):
+        await _fails_as_agreed("resolve", connector.resolve(turn()), may_be_silent=False)
+    if isinstance(connector, ChecksHealth):
+        await _fails_as_agreed("check", connector.check(), may_be_silent=False)
+    await _fails_as_agreed("on_close", connector.on_close("s1", "closed"))
+    await connector.aclose()
+    await connector.aclose()
+
+
+def _settings_are_strict(connector_type: type[Connector], settings: dict[str, Any]) -> None:
+    try:
+        decode_settings(connector_type.settings_type, {**settings, "no_such_setting": 1})
+    except msgspec.ValidationError:
+        return
+    raise AssertionError("settings_type takes unknown keys: declare it with forbid_unknown_fields=True")
+
+
+async def _fails_as_agreed(name: str, call: Any, *, may_be_silent: bool = True) -> None:
+    try:
+        answer = await call
+    except DeliveryRetryable:
+        return
+    except DeliveryError as exc:
+        raise AssertionError(
+            f"{name}: nothing was sent, so this is DeliveryRetryable, not {type(exc).__name__}"
+        ) from exc
+    assert may_be_silent and answer in (None, Reply()), f"{name}: invented an answer of a backend that is down"

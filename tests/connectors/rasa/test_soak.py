@@ -1,0 +1,18 @@
+"""The crash test in small: each fault point once, real processes. The large one is `make soak`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omnibridge.engine.faults import POINTS
+from tests.soak.__main__ import Soak
+
+
+async def test_kill_at_every_point_loses_nothing(tmp_path: Path) -> None:
+    result = await Soak(len(POINTS), 5, 8, "8.3", "rasa", tmp_path).run()
+
+    assert {point: result["kills_by_point"][point] for point in POINTS} == dict.fromkeys(POINTS, 1), result
+    assert (result["lost"], result["doubled"], result["out_of_order"]) == (0, 0, 0), result
+    assert result["messages"] > 100
+    assert result["duplicates_sent"] > 0.04 * result["messages"]
+    assert result["reordered_sent"] > 0.04 * result["messages"]

@@ -1,0 +1,133 @@
+"""Content for the widget, choices understood, failures classified."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omnibridge.domain.choices import match_choice
+from omnibridge.domain.content import Card, Choices, Custom, File, Image, Option, Text
+from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.http import create_client, translate
+from omnibridge.rocketchat.errors import code_of, from_answer, from_exception, says_duplicate
+from omnibridge.rocketchat.render import render, split_text
+
+OPTIONS = (Option("Yes, please", "/yes"), Option("No", "/no"), Option("no", "/no2"), Option("Docs", url="https://d"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", "/yes"),
+        (" 1. ", "/yes"),
+        ("#2", "/no"),
+        ("(1)", "/yes"),
+        ("yes, PLEASE!", "/yes"),
+        ("no", None),  # two options of that name
+        ("5", None),
+        ("0", None),
+        ("1 or 2", None),
+        ("", None),
+    ],
+)
+def test_choice_by_number_or_label(text: str, value: str | None) -> None:
+    found = match_choice(text, OPTIONS)
+
+    assert (found.value if found else None) == value
+
+
+def test_choices_are_numbered_text_and_links() -> None:
+    assert [each.text for each in render(Choices("Pick:", OPTIONS))] == [
+        "Pick:\n1. Yes, please\n2. No\n3. no\n4. [Docs](https://d)"
+    ]
+
+
+def test_what_the_widget_cannot_draw_is_text() -> None:
+    assert render(Image("https://i", "Cat"))[0].attachments == ({"title": "Cat", "image_url": "https://i"},)
+    assert render(File("https://f", "Price list"))[0].text == "[Price list](https://f)"
+    assert render(File("javascript:alert(1)", "x"))[0].text == "x"
+    assert [each.text for each in render(Card("T", "B", "https://i", OPTIONS[:1]))] == ["", "*T*\nB\n1. Yes, please"]
+    assert render(Custom({"a": 1})) == []
+    assert render(Text("  ")) == []
+
+
+@given(st.text(alphabet="ab .\n", max_size=400), st.integers(5, 60))
+def test_long_text_is_split_without_loss(text: str, limit: int) -> None:
+    pieces = split_text(text, limit)
+
+    assert all(len(each) <= limit for each in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (400, {"errorType": "error-invalid-room"}, DeliveryRejected, "error-invalid-room"),
+        (400, {"error": "Gone [error-not-allowed]"}, DeliveryRejected, "error-not-allowed"),
+        (400, {"error": "room-closed"}, DeliveryRejected, "room-closed"),
+        (400, {"error": "Some sentence."}, DeliveryRejected, "http-400"),
+        (401, {}, DeliveryRejected, "not-logged-in"),
+        (429, {"error": "You must wait 7 seconds before"}, DeliveryRetryable, "rate-limited"),
+        (400, {"errorType": "error-room-cannot-be-closed-try-again"}, DeliveryRetryable, None),
+        (502, {}, DeliveryUncertain, "http-502"),
+    ],
+)
+def test_answers_are_classified(status: int, body: dict[str, str], kind: type, code: str | None) -> None:
+    error = from_answer(status, body, {})
+
+    assert type(error) is kind
+    assert code is None or error.code == code
+
+
+def test_pause_asked_for_is_kept() -> None:
+    error = from_answer(429, {"error": "You must wait 7 seconds before"}, {})
+
+    assert isinstance(error, DeliveryRetryable) and error.retry_after_s == 7
+
+
+def test_duplicate_answers_are_recognised() -> None:
+    assert says_duplicate({"error": "Cannot read properties of undefined (reading 'starred')"})
+    assert says_duplicate({"error": "E11000 duplicate key"})
+    assert not says_duplicate({"error": "error-not-allowed"})
+    assert code_of({"error": 7}) == ""
+
+
+def every_subclass(root: type[Exception]) -> set[type[Exception]]:
+    return {root} | {leaf for each in root.__subclasses__() for leaf in every_subclass(each)}
+
+
+def test_every_failure_of_the_client_has_a_place() -> None:
+    not_sent = {httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol}
+    for each in every_subclass(httpx2.HTTPError) - {httpx2.HTTPStatusError}:
+        expected = DeliveryRetryable if each in not_sent else DeliveryUncertain
+        assert type(from_exception(each("x"))) is expected, each
+
+
+def test_dropped_connection_is_never_taken_for_not_sent() -> None:
+    """What makes a transport of our own worth having: sent and cut is not the same as never sent."""
+    assert translate(aiohttp.ServerDisconnectedError()) is httpx2.RemoteProtocolError
+    assert translate(aiohttp.ClientOSError()) is httpx2.ReadError
+    assert translate(TimeoutError()) is httpx2.ReadTimeout
+    assert translate(aiohttp.ConnectionTimeoutError()) is httpx2.ConnectTimeout
+
+
+async def test_client_over_a_socket_that_answers_nothing() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _.readline()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = create_client(base_url=f"http://127.0.0.1:{port}", timeout_s=2)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await client.post("/x", content=b"{}")
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(httpx2.ConnectError):
+        await client.post("/x", content=b"{}")
+    await client.aclose()
