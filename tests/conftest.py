@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
@@ -18,6 +19,10 @@ from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
 from tests.scripted import ScriptedBot, ScriptedConnector
+
+# Speed of a shared machine is not what these tests are about.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 class SimulatedBot:
