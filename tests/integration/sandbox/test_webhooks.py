@@ -76,7 +76,7 @@ async def test_save_does_not_wait_on_8(start_hub: Start) -> None:
     ],
 )
 async def test_what_is_retried(start_hub: Start, version: str, status: int, arrivals: int) -> None:
-    hub = await start_hub(version, http_timeout_ms=75)
+    hub = await start_hub(version, http_timeout_ms=300)
     await hub.client.control(webhook_url="")
     visitor = await hub.visitor()
     await hub.client.control(webhook_url=hub.receiver.socket.url + "/")
