@@ -94,6 +94,10 @@ def listed(context: Context, event: ev.AgentsListed) -> Decision:
 def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     """The hub carried it out. Who serves now is told by the hub's own events or was part of the move."""
     conversation = context.conversation
+    if event.move == "bot":
+        # The hub's own report may come later, or never: 7.7 does not send it.
+        serving = conversation.served_by or ev.UserRef(event.target)
+        return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
         return context.nothing(f"{event.move} was carried out")
     after = _replace(conversation, held=(), handover=_replace(conversation.handover, stage="idle", rungs=()))

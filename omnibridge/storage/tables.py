@@ -71,6 +71,13 @@ conversations = Table(
     UniqueConstraint("workspace", "room", name="ux_conversations_room"),
 )
 
+Index(
+    "ix_conversations_open",
+    conversations.c.id,
+    sqlite_where=text("closed = 0"),
+    postgresql_where=text("closed = 0"),
+)
+
 events = Table(
     "events",
     metadata,

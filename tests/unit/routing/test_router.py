@@ -242,6 +242,15 @@ def test_bot_that_is_down_gives_way_to_people() -> None:
     assert kinds(decision) == ["SendToVisitor", "ListAgents"]
 
 
+def test_bot_serves_although_the_hub_never_reported_it() -> None:
+    """Then a handover that finds nobody leaves the conversation with the bot."""
+    story = Story()
+    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "botId"))
+    decision = story.on(said("human"), replied(handover=True), listed())
+
+    assert decision.after.control.party == "connection:helper"
+
+
 def test_slow_bot_is_excused_once() -> None:
     story = Story().with_bot()
 

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.UniqueConstraint("workspace", "room", name="ux_conversations_room"),
     )
+    _partial("ix_conversations_open", "conversations", ["id"], "closed = 0")
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
