@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.webhook import _ms, _table, _text
+from omnibridge.rocketchat.leaves import ms_of, table_of, text_of
 
 
 class RoomInfo(msgspec.Struct, frozen=True):
@@ -32,14 +32,14 @@ class Inquiry(msgspec.Struct, frozen=True):
 
 def read_room(raw: dict[str, Any]) -> RoomInfo:
     """A room object -> RoomInfo."""
-    served = _table(raw.get("servedBy"))
-    identity = _text(served.get("_id"))
+    served = table_of(raw.get("servedBy"))
+    identity = text_of(served.get("_id"))
     return RoomInfo(
-        id=_text(raw.get("_id")),
+        id=text_of(raw.get("_id")),
         open=raw.get("open") is True,
-        served_by=UserRef(identity, _text(served.get("username"))) if identity else None,
-        department=_text(raw.get("departmentId")),
-        closed_at_ms=_ms(raw.get("closedAt")),
-        closed_by=_text(_table(raw.get("closedBy")).get("username")),
-        closer=_text(raw.get("closer")),
+        served_by=UserRef(identity, text_of(served.get("username"))) if identity else None,
+        department=text_of(raw.get("departmentId")),
+        closed_at_ms=ms_of(raw.get("closedAt")),
+        closed_by=text_of(table_of(raw.get("closedBy")).get("username")),
+        closer=text_of(raw.get("closer")),
     )

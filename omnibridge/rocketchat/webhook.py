@@ -7,12 +7,12 @@ undecoded: only the one message of a `Message` event is looked at.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from omnibridge.domain.events import UserRef
+from omnibridge.rocketchat.leaves import ms_of, table_of, text_of
 
 ACTED_ON = frozenset(
     {
@@ -108,7 +108,7 @@ def peek(body: bytes) -> tuple[str, str]:
         found = _peek.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "", ""
-    return _text(found.type)[:64], _text(found.id)[:64]
+    return text_of(found.type)[:64], text_of(found.id)[:64]
 
 
 def check_depth(body: bytes, limit: int = 64) -> bool:
@@ -139,102 +139,80 @@ def read_webhook(body: bytes) -> WebhookReading:
     """Read a body. A JSON object that makes no sense gives a reading with `problem` set. Raises nothing."""
     try:
         raw = _body.decode(body)
-        kind = _text(raw.type)
+        kind = text_of(raw.type)
         if kind == "LivechatOfflineMessage":
             return _offline(raw)
         messages = _list.decode(raw.messages) if kind == "Message" else []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         return WebhookReading("", "", problem=f"not readable: {exc}")
-    room = _text(raw.id)
+    room = text_of(raw.id)
     if kind in ACTED_ON and not room:
         return WebhookReading(kind, "", problem="no room id at _id")
-    visitor = _visitor(_table(raw.visitor))
-    closed_by = _table(raw.closedBy)
+    visitor = _visitor(table_of(raw.visitor))
+    closed_by = table_of(raw.closedBy)
     return WebhookReading(
         kind=kind,
         room=room,
         visitor=visitor,
-        department=_text(raw.departmentId) or visitor.department,
-        room_fields=_table(raw.customFields),
+        department=text_of(raw.departmentId) or visitor.department,
+        room_fields=table_of(raw.customFields),
         agent=_user(raw.agent) or (_user(raw.servedBy) if kind != "Message" else None),
         old_agent=_user(raw.oldServedBy),
-        old_department=_text(raw.oldDepartmentId),
-        created_at_ms=_ms(raw.createdAt),
-        closed_at_ms=_ms(raw.closedAt),
-        closer=_text(raw.closer),
-        closed_by=_text(closed_by.get("username")),
+        old_department=text_of(raw.oldDepartmentId),
+        created_at_ms=ms_of(raw.createdAt),
+        closed_at_ms=ms_of(raw.closedAt),
+        closer=text_of(raw.closer),
+        closed_by=text_of(closed_by.get("username")),
         messages=tuple(_message(each, visitor) for each in messages if isinstance(each, dict)),
     )
 
 
 def _offline(raw: _Body) -> WebhookReading:
-    visitor = _table(raw.visitor)
-    who = Visitor(name=_text(visitor.get("name")), email=_text(visitor.get("email")))
-    return WebhookReading("LivechatOfflineMessage", "", who, offline_text=_text(raw.message))
+    visitor = table_of(raw.visitor)
+    who = Visitor(name=text_of(visitor.get("name")), email=text_of(visitor.get("email")))
+    return WebhookReading("LivechatOfflineMessage", "", who, offline_text=text_of(raw.message))
 
 
 def _visitor(raw: dict[str, Any]) -> Visitor:
     return Visitor(
-        id=_text(raw.get("_id")),
-        username=_text(raw.get("username")),
-        name=_text(raw.get("name")),
+        id=text_of(raw.get("_id")),
+        username=text_of(raw.get("username")),
+        name=text_of(raw.get("name")),
         email=_first(raw.get("email"), "address"),
-        department=_text(raw.get("department")),
-        fields=_table(raw.get("customFields")),
+        department=text_of(raw.get("department")),
+        fields=table_of(raw.get("customFields")),
     )
 
 
 def _message(raw: dict[str, Any], visitor: Visitor) -> WebhookMessage:
-    author = _table(raw.get("u"))
-    author_id = _text(author.get("_id"))
-    username = _text(author.get("username")) or _text(raw.get("username"))
+    author = table_of(raw.get("u"))
+    author_id = text_of(author.get("_id"))
+    username = text_of(author.get("username")) or text_of(raw.get("username"))
     is_visitors_name = username == visitor.username if username and visitor.username else author_id == visitor.id
-    file = _table(raw.get("file"))
+    file = table_of(raw.get("file"))
     edited = raw.get("editedAt")
     return WebhookMessage(
-        id=_text(raw.get("_id")),
-        text=_text(raw.get("msg")),
-        ts_ms=_ms(raw.get("ts")),
+        id=text_of(raw.get("_id")),
+        text=text_of(raw.get("msg")),
+        ts_ms=ms_of(raw.get("ts")),
         author_id=author_id,
         author_username=username,
         # agentId is present when the author's user name differs from the visitor's (2.3).
         from_visitor=not raw.get("agentId") and is_visitors_name,
-        edited_at_ms=_ms(edited) if edited else None,
+        edited_at_ms=ms_of(edited) if edited else None,
         closing=raw.get("closingMessage") is True,
-        file_name=_text(file.get("name")),
+        file_name=text_of(file.get("name")),
         has_file=bool(file) or bool(raw.get("fileUpload")),
     )
 
 
 def _user(raw: Any) -> UserRef | None:
-    found = _table(raw)
-    identity = _text(found.get("_id"))
-    return UserRef(identity, _text(found.get("username")), _text(found.get("name"))) if identity else None
+    found = table_of(raw)
+    identity = text_of(found.get("_id"))
+    return UserRef(identity, text_of(found.get("username")), text_of(found.get("name"))) if identity else None
 
 
 def _first(raw: Any, key: str) -> str:
     if isinstance(raw, list):
-        return _text(_table(raw[0]).get(key)) if raw else ""
-    return _text(raw)
-
-
-def _table(raw: Any) -> dict[str, Any]:
-    return raw if isinstance(raw, dict) else {}
-
-
-def _text(raw: Any) -> str:
-    return raw if isinstance(raw, str) else ""
-
-
-def _ms(raw: Any) -> int:
-    """ISO text, `{"$date": ms}` or a number -> ms; 0 when it is none of these."""
-    if isinstance(raw, dict):
-        raw = raw.get("$date")
-    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 <= raw < 1e15:
-        return int(raw)
-    if not isinstance(raw, str):
-        return 0
-    try:
-        return int(datetime.fromisoformat(raw).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return 0
+        return text_of(table_of(raw[0]).get(key)) if raw else ""
+    return text_of(raw)

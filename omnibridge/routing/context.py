@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from omnibridge.domain.commands import CloseSession, Command
-from omnibridge.domain.conversation import Control, Conversation
+from omnibridge.domain.commands import CloseSession, Command, SendToParty, SendToVisitor
+from omnibridge.domain.content import Text
+from omnibridge.domain.conversation import Control, Conversation, VisitorTurn
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision, Fact
@@ -65,3 +66,18 @@ def end_session(conversation: Conversation, reason: str) -> tuple[Conversation, 
     if not conversation.session:
         return conversation, ()
     return _replace(conversation, session=""), (CloseSession(conversation.session, reason),)
+
+
+def poster(conversation: Conversation, connection: str) -> str:
+    """Whose bot user posts; empty = the relay account, when the bot user could not be made to serve."""
+    return "" if conversation.relay_posts else connection
+
+
+def tell(conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:
+    """A sentence of ours to the visitor; none when the operator left it empty."""
+    return (SendToVisitor(Text(text), poster(conversation, connection), "system"),) if text else ()
+
+
+def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
+    """The command that carries a turn."""
+    return SendToParty(connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late)

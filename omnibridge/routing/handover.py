@@ -19,21 +19,17 @@ from omnibridge.domain.commands import (
     Command,
     ListAgents,
     ReturnToQueue,
-    SendToParty,
-    SendToVisitor,
     TransferToDepartment,
 )
-from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import (
     AGENTS,
     QUEUE,
     Conversation,
     Handover,
     Move,
-    VisitorTurn,
     bot_party,
 )
-from omnibridge.routing.context import Context, end_session, pass_control
+from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -62,7 +58,7 @@ def begin(
     recent = tuple(at for at in state.started_at if at > context.now_ms - policy.window_s * 1000)
     connection = conversation.control.connection
     if len(recent) >= policy.max_handovers and connection:
-        told = _tell(context, conversation, context.rules.texts.nobody_online, connection)
+        told = tell(conversation, context.rules.texts.nobody_online, connection)
         why = f"{reason}, but it came back {len(recent)} times within {policy.window_s} s: the bot stays"
         return context.decide(why, conversation, *before, *told)
     after = _replace(
@@ -70,7 +66,7 @@ def begin(
         held=tuple(turn for turn in conversation.waiting if not turn.welcome),
         handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
     )
-    told = _tell(context, conversation, say, connection)
+    told = tell(conversation, say, connection)
     return context.decide(reason, after, *before, *told, ListAgents(), rule=rule, considered=considered)
 
 
@@ -137,13 +133,13 @@ def nobody(
     bot = context.directory.connection(connection)
     after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
     bot_serves = bool(bot and conversation.served_by and conversation.served_by.id == bot.user_id)
-    said = _tell(context, conversation, context.rules.texts.nobody_online, connection if bot_serves else "")
+    said = tell(conversation, context.rules.texts.nobody_online, connection if bot_serves else "")
     if bot is None or not bot_serves:
         return context.decide(
             f"{reason}: the visitor is told and waits", _replace(after, held=()), *said, considered=considered
         )
     after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=conversation.held)
-    turns = [_turn(connection, turn) for turn in conversation.held]
+    turns = [send_turn(connection, turn) for turn in conversation.held]
     return context.decide(f"{reason}: the visitor is told, the bot stays", after, *said, *turns, considered=considered)
 
 
@@ -232,17 +228,6 @@ def _command(move: Move) -> Command:
     if move.kind == "agent":
         return AssignAgent(move.id, move.name)
     return ReturnToQueue()
-
-
-def _tell(context: Context, conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:
-    if not text:
-        return ()
-    posts_as = "" if conversation.relay_posts else connection
-    return (SendToVisitor(Text(text), posts_as, "system"),)
-
-
-def _turn(connection: str, turn: VisitorTurn) -> SendToParty:
-    return SendToParty(connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late)
 
 
 def _bot_ids(context: Context) -> set[str]:

@@ -8,10 +8,10 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
-from omnibridge.domain.content import Card, Choices, Content, Custom, Option, Text
+from omnibridge.domain.content import Card, Choices, Content, Custom, Option
 from omnibridge.domain.conversation import Conversation
 from omnibridge.routing import handover
-from omnibridge.routing.context import Context
+from omnibridge.routing.context import Context, poster, tell
 from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
@@ -22,7 +22,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     conversation = context.conversation
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
-    posts_as = "" if conversation.relay_posts else event.connection
+    posts_as = poster(conversation, event.connection)
     shown = [each for each in event.parts if not isinstance(each, Custom)]
     says: tuple[Command, ...] = tuple(SendToVisitor(each, posts_as) for each in shown)
     fallbacks = conversation.fallbacks + 1 if event.fallback else 0 if not event.welcome else conversation.fallbacks
@@ -54,16 +54,11 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
 def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     """Leave the visitor no longer without a word, once per wait."""
     conversation = context.conversation
-    text = context.rules.texts.delayed
-    if conversation.told_delay or not text or conversation.control.connection != event.connection:
+    told = tell(conversation, context.rules.texts.delayed, event.connection)
+    if conversation.told_delay or not told or conversation.control.connection != event.connection:
         return context.nothing("the visitor knows already, or need not")
     after = _replace(conversation, told_delay=True)
-    posts_as = "" if conversation.relay_posts else event.connection
-    return context.decide(
-        f"{event.connection} is slow: the visitor is told",
-        after,
-        SendToVisitor(Text(text), posts_as, "system"),
-    )
+    return context.decide(f"{event.connection} is slow: the visitor is told", after, *told)
 
 
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
@@ -75,8 +70,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
             return handover.nobody(context, conversation, f"{event.command} could not be carried out ({event.code})")
         return context.nothing(f"{event.command} could not be carried out ({event.code})")
     if event.command != "SendToParty" or connection != event.connection:
-        text = context.rules.texts.undeliverable
-        told = (SendToVisitor(Text(text), "", "system"),) if text and event.command == "SendToVisitor" else ()
+        told = tell(conversation, context.rules.texts.undeliverable, "") if event.command == "SendToVisitor" else ()
         return context.decide(f"{event.command} could not be delivered ({event.code})", conversation, *told)
     after = _replace(conversation, waiting=conversation.waiting[1:])
     context = _with(context, after)
@@ -84,9 +78,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     bot = context.directory.connection(connection)
     if bot and bot.handover_when_down:
         return handover.begin(context, reason, say=context.rules.texts.bot_down)
-    text = context.rules.texts.bot_down
-    posts_as = "" if conversation.relay_posts else connection
-    told = (SendToVisitor(Text(text), posts_as, "system"),) if text else ()
+    told = tell(conversation, context.rules.texts.bot_down, connection)
     return context.decide(f"{reason}: the visitor is told", after, *told)
 
 

@@ -14,8 +14,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
-from omnibridge.domain.commands import AssignAgent, Command, SendToParty, SendToVisitor
-from omnibridge.domain.content import Text
+from omnibridge.domain.commands import AssignAgent, Command, SendToParty
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -28,7 +27,7 @@ from omnibridge.domain.conversation import (
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import handover, replies
-from omnibridge.routing.context import Context, end_session, pass_control
+from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.facts import facts_of, start_facts
 from omnibridge.routing.rules import RuleSet, Target
@@ -160,7 +159,7 @@ def _transferred(context: Context, event: ev.ConversationTransferred) -> Decisio
 def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     conversation = context.conversation
     if event.author != "visitor":
-        return context.decide(f"a {event.author} wrote in the room: shown by the hub itself", conversation)
+        return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
     conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts))
     context = replace_context(context, conversation=conversation)
     connection = conversation.control.connection
@@ -198,20 +197,10 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
 
 
 def _nothing_to_read(context: Context, conversation: Conversation, connection: str, *, has_file: bool) -> Decision:
-    text = context.rules.texts.no_files
-    if not has_file or not text:
+    told = tell(conversation, context.rules.texts.no_files, connection) if has_file else ()
+    if not told:
         return context.decide("nothing that a bot could read", conversation)
-    posts_as = "" if conversation.relay_posts else connection
-    return context.decide(
-        "a file for a bot that reads text: the visitor is told",
-        conversation,
-        SendToVisitor(Text(text), posts_as, "system"),
-    )
-
-
-def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
-    """The command that carries a turn."""
-    return SendToParty(connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late)
+    return context.decide("a file for a bot that reads text: the visitor is told", conversation, *told)
 
 
 def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
