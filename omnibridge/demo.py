@@ -176,7 +176,7 @@ async def _print_answers(visitor: Visitor) -> None:
             messages = await visitor.wait_for("any", n + 1, timeout_ms=60_000)
             for each in messages[n:]:
                 if each["kind"] != "visitor":
-                    print(_line(each), flush=True)
+                    print(_line(each, width=2_000), flush=True)
             n = len(messages)
 
 
@@ -204,13 +204,13 @@ rocketchat_token = "{bot["auth_token"]}"
 """
 
 
-def _line(message: dict[str, Any]) -> str:
+def _line(message: dict[str, Any], width: int = WIDTH) -> str:
     if message["t"]:
         return {"uj": f"-- {message['author']} serves", "livechat-close": "-- closed"}.get(message["t"], "")
     who = {"visitor": "Vera", "bot": "Bot"}.get(message["kind"], message["author"].title())
     pictures = "".join(f"[{each.get('title', 'file')}]" for each in message["attachments"])
     text = f"{message['text']}{pictures}".replace("\n", " / ")
-    return f"{who + ':':<7}{text}"[: WIDTH - 1]
+    return f"{who + ':':<7}{text}"[: width - 1]
 
 
 def _handed_over(room: dict[str, Any]) -> bool:

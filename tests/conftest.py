@@ -79,12 +79,12 @@ class World:
         await self.quiet()
 
     async def quiet(self) -> None:
-        """Until nothing waits to be decided or sent."""
+        """Until the bridge relays, and nothing waits to be decided or sent."""
         async with asyncio.timeout(10):
             due = (
                 "SELECT 1 FROM deliveries WHERE state = 0 UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
             )
-            while self.rows(due):
+            while self.node.service._why_not_ready or self.rows(due):
                 await asyncio.sleep(0.01)
 
     async def _bot_until(self, matches: Callable[[dict[str, Any]], bool], turns: int) -> None:

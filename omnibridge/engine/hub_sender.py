@@ -64,12 +64,24 @@ class HubSender:
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         return 0
 
-    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
-        """For words: read back. Moves read the room before they act, anyway."""
+    async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
+        """Words are read back; a person who serves, or a department that is reached, tells of a move."""
         hub = self._hubs.get(conversation.workspace)
-        if hub is None or row.external_id is None:
-            return False
-        return await self._confirm(hub, row, conversation, _message.decode(row.body))
+        if hub is None:
+            return None
+        if row.external_id is not None:
+            arrived = await self._confirm(hub, row, conversation, _message.decode(row.body))
+            return Sent(resolved=True) if arrived else None
+        if row.command not in ("AssignAgent", "TransferToDepartment"):
+            return None
+        room = await hub.client.room(conversation.room)
+        if row.command == "TransferToDepartment":
+            wanted = _department.decode(row.body).department_id
+            return Sent(MoveSucceeded(row.id, "department", wanted)) if room.department == wanted else None
+        assign = _assign.decode(row.body)
+        if room.served_by is None or room.served_by.id != assign.user_id:
+            return None
+        return Sent(MoveSucceeded(row.id, "bot" if assign.connection else "agent", assign.user_id))
 
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         hub = self._hubs.get(workspace)

@@ -52,9 +52,9 @@ class PartySender:
         party = self._parties.get(row.connection)
         return party.breaker.wait_until(now_ms) if party else 0
 
-    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
+    async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """A turn is resolved when it is its turn: its answer matters, not only its arrival."""
-        return False
+        return None
 
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         party = self._parties.get(row.connection)

@@ -39,6 +39,9 @@ StreamKey = tuple[int, str]
 
 CONTROL_CHANGED = "control-changed"
 
+LOOK_BACK_MS = 600_000
+"""How far back a start looks for words that were refused while they were under way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -58,8 +61,8 @@ class Sender(Protocol):
         """Send once. maybe_sent: an earlier attempt may have arrived, find out first. Raises DeliveryError."""
         ...
 
-    async def has_arrived(self, row: Delivery, conversation: Conversation) -> bool:
-        """Whether an earlier process's attempt is known to have arrived. Raises DeliveryError."""
+    async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
+        """What came of an earlier process's attempt, if it is known to have arrived. Raises DeliveryError."""
         ...
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
@@ -85,6 +88,7 @@ class Streams:
         self._floor: dict[StreamKey, int] = {}
         self._lanes: Lanes | None = None
         self._sender_for: Callable[[str], Sender] | None = None
+        self._is_open = False
         self._grace_until = 0
         self.doorbell: EmbeddedDoorbell[StreamKey] = EmbeddedDoorbell()
         self.doorbell.serve(self._drain)
@@ -96,32 +100,40 @@ class Streams:
 
         Otherwise a change of control handled first would refuse words that were said. Only the first row
         of a stream can have been under way. What cannot be found out now is found out when it is sent.
+        Words that were refused while they were under way, and arrived, become `overlap`.
         """
         slots = asyncio.Semaphore(at_a_time)
+        self._lanes = lanes
+        reader, since = self._database.reader, (self._clock.now_ms() - LOOK_BACK_MS) << 20
+        heads = [outbox.next_due(reader, *key) for key in outbox.streams_due(reader)]
+        rows = [row for row in heads if row is not None] + outbox.refused_lately(reader, since)
 
-        async def settle(key: StreamKey) -> bool:
-            row = outbox.next_due(self._database.reader, *key)
-            found = lanes.conversation(key[0])
-            if row is None or found is None:
+        async def settle(row: Delivery) -> bool:
+            found = lanes.conversation(row.conversation_id)
+            if found is None:
                 return False
             try:
                 async with slots:
-                    if not await sender_for(key[1]).has_arrived(row, found[1]):
-                        return False
+                    sent = await sender_for(row.stream).find_arrived(row, found[1])
             except DeliveryError as exc:
                 _log.info("not_known_whether_arrived", delivery=row.id, code=exc.code)
                 return False
-            await self._database.writer.submit(self._settle_unit(row, DONE, ""))
+            if sent is None:
+                return False
+            if sent.event is None:  # durable at once: the floor of a lazy settle would hide lower rows
+                await self._database.writer.submit(self._settle_unit(row, DONE, ""))
+            else:
+                await self._settle((row.conversation_id, row.stream), row, DONE, "", *found[0], sent)
             return True
 
-        return sum(await asyncio.gather(*(settle(key) for key in outbox.streams_due(self._database.reader))))
+        return sum(await asyncio.gather(*(settle(row) for row in rows)))
 
     def open(self, lanes: Lanes, sender_for: Callable[[str], Sender], grace_ms: int = 30_000) -> int:
         """Start sending: ring every stream that the outbox says has work. Returns how many.
 
         grace_ms: what we could not send because we were not running is not buried for that.
         """
-        self._lanes, self._sender_for = lanes, sender_for
+        self._lanes, self._sender_for, self._is_open = lanes, sender_for, True
         self._grace_until = self._clock.now_ms() + grace_ms
         waiting = outbox.streams_due(self._database.reader)
         for key in waiting:
@@ -130,7 +142,7 @@ class Streams:
 
     def ring(self, conversation_id: int, stream: str) -> None:
         """A row of this stream was committed."""
-        if self._lanes is not None:
+        if self._is_open:
             self.doorbell.ring((conversation_id, stream))
 
     async def aclose(self) -> None:

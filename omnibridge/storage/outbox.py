@@ -95,6 +95,18 @@ def next_due(reader: Any, conversation_id: int, stream: str, after: int = 0) -> 
     return None if row is None else Delivery(*row)
 
 
+def refused_lately(reader: Any, since_id: int) -> list[Delivery]:
+    """Words refused by a change of control, the first of each stream: the one that may have been under way.
+
+    since_id: ids grow with time, so this bounds the search to what is recent.
+    """
+    first = (
+        "SELECT min(id) FROM deliveries WHERE id > ? AND state = 2 AND code = 'control-changed' "
+        "AND external_id IS NOT NULL GROUP BY conversation_id, stream"
+    )
+    return [Delivery(*row) for row in reader.execute(f"{_select} WHERE id IN ({first})", (since_id,))]
+
+
 def streams_due(reader: Any) -> list[tuple[int, str]]:
     """(conversation, stream) of everything unsettled: what to ring at start."""
     return [
