@@ -7,7 +7,7 @@ finds it in the journal. Visitor messages wait for the reorder window first.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +25,9 @@ from omnibridge.storage.writer import Unit
 
 LaneKey = tuple[str, str]
 """(workspace, room)"""
+
+BRIEFLY_S = 0.005
+"""Pause before a lane looks again whether what is being taken in has been journalled."""
 
 CACHED = 2_048
 """Lanes kept in memory; the others are read again when something happens in them."""
@@ -47,6 +50,8 @@ class Lanes:
         self._counters, self._faults, self._ring_stream = counters, faults, ring_stream
         self._lanes: OrderedDict[LaneKey, Lane] = OrderedDict()
         self._keys: dict[int, LaneKey] = {}
+        self._incoming: Counter[LaneKey] = Counter()
+        self._visible_at: dict[int, int] = {}
         self.doorbell: EmbeddedDoorbell[LaneKey] = EmbeddedDoorbell()
         self.doorbell.serve(self._drain)
         self._open = False
@@ -66,11 +71,21 @@ class Lanes:
         """
         self._counters.add("observations", 1, row.source, row.kind)
         key = (row.workspace, row.room)
+        self._incoming[key] += 1
+        try:
+            await self._take_in(key, row)
+        finally:
+            self._incoming[key] -= 1
+            if not self._incoming[key]:
+                del self._incoming[key]
+
+    async def _take_in(self, key: LaneKey, row: Observation) -> None:
         window = self._windows.get(row.workspace, 0)
         held = window > 0 and self._processor.visitor_ts(row) is not None
         if not self._open or held or not await self._try_now(key, row, None, behind_pending=True):
             await self._journal(row, None)
             if self._open:
+                self._visible_at[row.id] = self._clock.now_ms()
                 if held:
                     self.doorbell.ring_at(key, window / 1000 + 0.001)
                 else:
@@ -136,13 +151,23 @@ class Lanes:
             return
         window = self._windows.get(key[0], 0)
         while rows := journal.pending(self._database.reader, *key):
-            ready, wake_at = release(rows, self._processor.visitor_ts, self._clock.now_ms(), window)
+            ready, wake_at = self._release(rows, window)
+            if self._incoming[key] and any(self._processor.visitor_ts(row) is not None for row in ready):
+                # What is being taken in may be older: it is journalled in a moment.
+                self.doorbell.ring_at(key, BRIEFLY_S)
+                return
             if wake_at is not None:
                 self.doorbell.ring_at(key, max(0.0, (wake_at - self._clock.now_ms()) / 1000) + 0.001)
             if not ready:
                 return
             self._faults.reach("200_to_route")
             await self._commit(key, self._processor.handle(self._lane(key), ready))
+            for row in ready:
+                self._visible_at.pop(row.id, None)
+
+    def _release(self, rows: list[Observation], window: int) -> tuple[list[Observation], int | None]:
+        now, visible_at = self._clock.now_ms(), self._visible_at
+        return release(rows, self._processor.visitor_ts, now, window, lambda row: visible_at.setdefault(row.id, now))
 
     async def _commit(self, key: LaneKey, work: Work) -> None:
         try:

@@ -17,11 +17,12 @@ TsOf = Callable[[Observation], int | None]
 
 
 def release(
-    rows: Sequence[Observation], ts_of: TsOf, now_ms: int, window_ms: int
+    rows: Sequence[Observation], ts_of: TsOf, now_ms: int, window_ms: int, since: Callable[[Observation], int]
 ) -> tuple[list[Observation], int | None]:
-    """rows: pending, oldest first. Returns those to handle now, in order, and when (ms) the rest is due."""
+    """rows: pending, oldest first. since: when a row became visible (ms): its window begins there, because a
+    commit may take longer than the window. Returns those to handle now, in order, and when the rest is due."""
     times = {row.id: ts for row in rows if (ts := ts_of(row)) is not None}
-    due = [times[row.id] for row in rows if row.id in times and row.received_at + window_ms <= now_ms]
+    due = [times[row.id] for row in rows if row.id in times and since(row) + window_ms <= now_ms]
     newest = max(due, default=None)
     messages = deque(
         sorted(
@@ -42,5 +43,5 @@ def release(
             while messages and times[messages[0].id] <= ts:
                 ready.append(messages.popleft())
     handled = {row.id for row in ready}
-    wake = min((row.received_at + window_ms for row in rows if row.id in times and row.id not in handled), default=None)
+    wake = min((since(row) + window_ms for row in rows if row.id in times and row.id not in handled), default=None)
     return ready, wake

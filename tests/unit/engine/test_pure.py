@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from omnibridge.clock import FixedClock
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.faults import POINTS, Faults
 from omnibridge.engine.ids import IdSequence, message_id, session_id
-from omnibridge.engine.reorder import release
+from omnibridge.engine.reorder import release as release_since
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.storage.journal import Observation
@@ -22,6 +24,10 @@ def row(n: int, received_at: int, kind: str = "Message", source: str = "webhook"
 
 def ts_of(observation: Observation) -> int | None:
     return int(observation.body) if observation.source == "webhook" and observation.kind == "Message" else None
+
+
+def release(rows: list[Observation], ts: Any, now: int, window: int) -> tuple[list[Observation], int | None]:
+    return release_since(rows, ts, now, window, lambda each: each.received_at)
 
 
 def ids(rows: list[Observation]) -> list[int]:
@@ -40,6 +46,12 @@ def test_newer_message_waits_its_own_window() -> None:
     ready, wake_at = release([row(1, 100, ts=10), row(2, 200, ts=30)], ts_of, 260, 150)
 
     assert (ids(ready), wake_at) == ([1], 350)
+
+
+def test_window_begins_when_a_row_is_visible() -> None:
+    rows = [row(1, 100, ts=20)]
+
+    assert release_since(rows, ts_of, 260, 150, lambda _: 200) == ([], 350)
 
 
 def test_session_event_waits_for_what_was_said_before_it() -> None:
