@@ -23,6 +23,10 @@ from omnibridge.sandbox.state import Room, now_ms
 _encode = msgspec.json.Encoder().encode
 
 
+NOT_SENT = -1
+"""Status of an attempt that could not even connect; 0 = sent, perhaps taken, but no answer came."""
+
+
 class WebhookSender:
     """Its public fields may be changed while it runs. is_blocking: up to 7.7. unsettled: not yet 200 or given up."""
 
@@ -83,7 +87,8 @@ class WebhookSender:
             await self._session.close()
 
     def _log_entry(self, body: dict[str, Any]) -> dict[str, Any]:
-        """attempts: [started_at, status, finished_at, is_duplicate] each; status 0 = no answer."""
+        """attempts: [started_at, status, finished_at, is_duplicate] each; status 0 = no answer, -1 = not even
+        connected, so that nobody can have taken it."""
         message = body["messages"][0] if body["type"] == "Message" else {}
         entry: dict[str, Any] = {
             "n": len(self.log),
@@ -145,7 +150,7 @@ class WebhookSender:
             entry["ok_at"] = now_ms()
             if room is not None:
                 room.crm_data = text
-        elif self._is_blocking or not status or status == 429 or status >= 500:
+        elif self._is_blocking or status <= 0 or status == 429 or status >= 500:
             return False
         else:
             entry["given_up"] = True
@@ -184,6 +189,8 @@ class WebhookSender:
                 self.url, data=data, headers=headers, timeout=limit, allow_redirects=False
             ) as answer:
                 return answer.status, await answer.text()
+        except aiohttp.ClientConnectorError:
+            return NOT_SENT, ""
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0, ""
 

@@ -42,7 +42,7 @@ class Soak:
     async def run(self) -> dict[str, Any]:
         sandbox = Sandbox(
             "--hub-version", self._hub_version, "--duplicate-rate", "0.07", "--swap-rate", "0.08",
-            "--http-timeout-ms", "800", "--seed", str(self._seed),
+            "--http-timeout-ms", "1200", "--seed", str(self._seed),
         )  # fmt: skip
         description = await sandbox.start()
         bridge = Bridge(self._folder, description, self._kind)
@@ -113,10 +113,10 @@ class Soak:
             for _ in range(self._random.choice((1, 1, 2, 3))):
                 said += 1
                 await visitor.say(f"echo c{number}-m{said:03}")
-            await visitor.wait_for("bot", said, timeout_ms=30_000)
+            await visitor.wait_for("bot", said, timeout_ms=60_000)
         if wants_person:
             await visitor.say("talk to a human")
-            await visitor.wait_event("assigned", "alice", timeout_ms=30_000)
+            await visitor.wait_event("assigned", "alice", timeout_ms=60_000)
             await alice.close(visitor.rid)
         else:
             await visitor.close()

@@ -7,7 +7,9 @@ import pytest
 from tests.soak.verdict import judge
 
 
-def hub(*texts: str, posts: tuple[str, ...] = (), ok_at: tuple[int | None, ...] = ()) -> dict[str, object]:
+def hub(
+    *texts: str, posts: tuple[str, ...] = (), ok_at: tuple[int | None, ...] = (), cut: tuple[int, int] = (0, 0)
+) -> dict[str, object]:
     """A ledger of one room: the visitor's `echo X`, the bot's posts."""
     messages = [{"id": f"v{n}", "text": f"echo {tag}", "kind": "visitor", "seq": n} for n, tag in enumerate(texts)]
     messages += [{"id": f"b{n}", "text": tag, "kind": "bot", "seq": 100 + n} for n, tag in enumerate(posts)]
@@ -15,6 +17,8 @@ def hub(*texts: str, posts: tuple[str, ...] = (), ok_at: tuple[int | None, ...] 
     webhooks = [
         {"message": f"v{n}", "attempts": [[0, 200, at, False]] if at is not None else []} for n, at in enumerate(times)
     ]
+    if cut[1]:
+        webhooks[cut[0]]["attempts"].insert(0, [0, 0, cut[1], False])
     room = {"rid": "r", "messages": messages, "log": []}
     return {"rooms": [room], "webhooks": webhooks, "duplicates_sent": 0, "reordered_sent": 0}
 
@@ -44,6 +48,8 @@ A, B = "c1-m001", "c1-m002"
         ((hub(A, B, posts=(B, A), ok_at=(900, 100)), bot(B, A)), 0, 0, 1),
         ((hub(A, B, posts=(B, A), ok_at=(150, 100)), bot(B, A, late=(A,))), 0, 0, 1),
         ((hub(A, ok_at=(None,)), bot()), 0, 0, 0),
+        ((hub(A, B, posts=(B, A), ok_at=(900, 899), cut=(1, 100)), bot(B, A, late=(A,))), 0, 0, 0),
+        ((hub(A, B, posts=(B, A), ok_at=(900, 899), cut=(0, 100)), bot(B, A, late=(A,))), 0, 0, 1),
     ],
 )
 def test_verdict_sees_what_is_wrong(ledgers: tuple[dict, dict], lost: int, doubled: int, disorder: int) -> None:  # type: ignore[type-arg]

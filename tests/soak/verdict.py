@@ -2,7 +2,8 @@
 
 Each visitor message `echo X` must be one answered turn at the bot and one post `X` of the bot in its room.
 Two messages may reach the bot in another order than they were written only if the first was acknowledged
-later than the second by more than the reorder window: then nobody could have known.
+later than the second by more than the reorder window: then nobody could have known. An attempt of the second
+that was cut off counts as well: the process may have died after it had journalled, before it answered.
 """
 
 from __future__ import annotations
@@ -53,20 +54,25 @@ def judge(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
 
 def _asked(hub: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Tag -> the visitor's message, with its room and the time of its first 200."""
-    acknowledged = _acknowledged(hub)
+    acknowledged, taken = _acknowledged(hub), _acknowledged(hub, also_cut=True)
     return {
-        each["text"][5:]: {**each, "rid": room["rid"], "ok_at": acknowledged.get(each["id"])}
+        each["text"][5:]: {
+            **each,
+            "rid": room["rid"],
+            "ok_at": acknowledged.get(each["id"]),
+            "taken_at": taken.get(each["id"]),
+        }
         for room in hub["rooms"]
         for each in room["messages"]
         if each["kind"] == "visitor" and each["text"].startswith("echo ")
     }
 
 
-def _acknowledged(hub: dict[str, Any]) -> dict[str, int]:
-    """Message id -> when one of its webhooks was first answered 200."""
+def _acknowledged(hub: dict[str, Any], *, also_cut: bool = False) -> dict[str, int]:
+    """Message id -> when one of its webhooks was first answered 200. also_cut: or was sent and cut off."""
     found: dict[str, int] = {}
     for each in hub["webhooks"]:
-        times = [ended for _, status, ended, _ in each["attempts"] if status == 200]
+        times = [ended for _, status, ended, _ in each["attempts"] if status == 200 or (also_cut and status == 0)]
         if each["message"] and times:
             found[each["message"]] = min(times)
     return found
@@ -109,15 +115,15 @@ def _disorder(
                 if by_turn[first] > by_turn[second] and not _excused(asked[first], asked[second], turns[first][0]):
                     count += 1
                     details.append(
-                        f"{first} reached the bot after {second}: {asked[first]['ok_at']}, {asked[second]['ok_at']}"
+                        f"{first} reached the bot after {second}: {asked[first]['ok_at']}, {asked[second]['taken_at']}"
                     )
     return count, details
 
 
 def _excused(first: dict[str, Any], second: dict[str, Any], turn: dict[str, Any]) -> bool:
-    if first["ok_at"] is None or second["ok_at"] is None or not turn["late"]:
+    if first["ok_at"] is None or second["taken_at"] is None or not turn["late"]:
         return False
-    return bool(first["ok_at"] - second["ok_at"] > WINDOW_MS - SLACK_MS)
+    return bool(first["ok_at"] - second["taken_at"] > WINDOW_MS - SLACK_MS)
 
 
 def _handovers(hub: dict[str, Any], acknowledged: dict[str, int]) -> tuple[int, int, list[str]]:
