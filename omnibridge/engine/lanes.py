@@ -133,7 +133,8 @@ class Lanes:
         if not self.doorbell.enter(key):
             return False
         try:
-            if behind_pending and journal.pending(self._database.reader, *key, limit=1):
+            others = self._incoming[key] > 1  # being journalled before this one
+            if behind_pending and (others or journal.pending(self._database.reader, *key, limit=1)):
                 self.doorbell.ring(key)
                 return False
             work = self._processor.handle(self._lane(key), [row], frozenset({row.id}))

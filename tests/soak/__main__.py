@@ -80,7 +80,7 @@ class Soak:
     async def _crash_again_and_again(self, bridge: Bridge, session: aiohttp.ClientSession) -> None:
         for n in range(self._kills):
             point = POINTS[n % len(POINTS)]
-            count = 1 if point == "start_up" else self._random.randint(40, 160)
+            count = 1 if point == "start_up" else self._random.randint(80, 240)
             await bridge.start(f"{point}:{count}")
             if point != "start_up":
                 took = await bridge.ready(session)
