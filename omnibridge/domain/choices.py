@@ -14,15 +14,16 @@ def match_choice(text: str, options: Sequence[Option]) -> Option | None:
     """The option meant by `2`, `2.`, `#2`, `(2)` or its label; None when the text is something else.
 
     Labels are compared without regard to case, outer blanks and punctuation at the ends. A label that two
-    options share means neither.
+    options share means neither; nor does a number that is one option's place and another's label: the bot
+    reads it as typed.
     """
-    found = _NUMBER.match(text)
-    if found:
-        number = int(found.group(1))
-        return options[number - 1] if 1 <= number <= len(options) else None
     wanted = _plain(text)
-    matching = [each for each in options if wanted and _plain(each.label) == wanted]
-    return matching[0] if len(matching) == 1 else None
+    meant = [each for each in options if wanted and _plain(each.label) == wanted]
+    found = _NUMBER.match(text)
+    if found and 1 <= int(found.group(1)) <= len(options):
+        placed = options[int(found.group(1)) - 1]
+        meant += [] if placed in meant else [placed]
+    return meant[0] if len(meant) == 1 else None
 
 
 def _plain(text: str) -> str:

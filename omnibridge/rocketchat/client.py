@@ -5,40 +5,27 @@ Source: rocketchat-api 1-5. Made for versions 6.14 to 8.x: where they differ, `i
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx2
-import msgspec
 
 from omnibridge.domain.events import CandidateAgent, CandidateDepartment, UserRef
-from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-from omnibridge.http import create_client
-from omnibridge.rocketchat.errors import from_answer, from_exception, says_duplicate
-from omnibridge.rocketchat.rooms import Inquiry, RoomInfo, read_room
+from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.rocketchat.calls import Calls, Credentials, checked, encode
+from omnibridge.rocketchat.errors import says_duplicate, unreadable
+from omnibridge.rocketchat.leaves import iso_of, table_of, text_of, user_of
+from omnibridge.rocketchat.rooms import HubMessage, Inquiry, RoomInfo, read_message, read_room
+from omnibridge.rocketchat.versions import RETURNS_OVER_REST, Version, read_version
 
-_object = msgspec.json.Decoder(dict[str, Any])
-_encode = msgspec.json.Encoder().encode
+__all__ = ["Credentials", "RocketChatClient", "Version"]
 
+T = TypeVar("T")
+PAGE = 100
+"""API_Upper_Count_Limit (1.7)."""
 
-@dataclass(frozen=True)
-class Credentials:
-    """A user's id and login or personal access token."""
-
-    user_id: str
-    auth_token: str
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.user_id!r}, '***')"
-
-
-class Version(NamedTuple):
-    """Patch levels are hidden from most callers, so two numbers have to do."""
-
-    major: int
-    minor: int
+NOT_FOUND = ("http-400", "http-404", "error-invalid-user")
+"""What a look-up that finds nothing answers: 400 without a code, even without a text."""
 
 
 class RocketChatClient:
@@ -52,33 +39,48 @@ class RocketChatClient:
         timeout_s: float = 10.0,
         client: httpx2.AsyncClient | None = None,
     ) -> None:
-        self._credentials, self._timeout_s = credentials, timeout_s
-        self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
+        self._calls = Calls(base_url, credentials, timeout_s, client)
         self._version: Version | None = None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._calls.aclose()
+
+    # -- server and users -------------------------------------------------------------------------------
 
     async def info(self) -> Version:
-        """Version of the server; asked once."""
+        """Version of the server; asked once, and again after a method was refused: it may have been upgraded."""
         if self._version is None:
-            body = await self._call("GET", "/api/info")
-            text = body.get("version") or (body.get("info") or {}).get("version") or ""
-            parts = [int(part) if part.isdigit() else 0 for part in str(text).split("-")[0].split(".")[:2]]
-            if not parts or not parts[0]:
+            found = read_version(checked(await self._calls.exchange("GET", "/api/info")))
+            if found is None:
                 raise DeliveryRetryable("the server does not tell its version", code="no-version")
-            self._version = Version(parts[0], parts[1] if len(parts) > 1 else 0)
+            self._version = found
         return self._version
 
     async def me(self) -> dict[str, Any]:
         """The relay account's own profile."""
-        return await self._get("me")
+        return await self._calls.get("me", {})
+
+    async def user_by_username(self, username: str) -> UserRef | None:
+        """None when there is no such user (`User not found.`, 3.2)."""
+        try:
+            body = await self._calls.get("users.info", {"username": username})
+        except DeliveryRejected as exc:
+            if exc.code in NOT_FOUND:
+                return None
+            raise
+        found = user_of(body.get("user"))
+        if found is None or found.username != username:
+            raise unreadable()
+        return found
 
     async def user(self, username: str) -> UserRef:
-        """By user name. Raises DeliveryRejected when there is none."""
-        body = await self._get("users.info", username=username)
-        found = body.get("user") or {}
-        return UserRef(str(found["_id"]), str(found.get("username", "")), str(found.get("name", "")))
+        """By user name. Raises DeliveryRejected `error-invalid-user` when there is none."""
+        found = await self.user_by_username(username)
+        if found is None:
+            raise DeliveryRejected("there is no user of this name", code="error-invalid-user")
+        return found
+
+    # -- messages ---------------------------------------------------------------------------------------
 
     async def send_message(
         self,
@@ -88,167 +90,154 @@ class RocketChatClient:
         *,
         attachments: list[dict[str, Any]] | None = None,
         as_user: Credentials | None = None,
+        alias: str | None = None,
     ) -> None:
-        """`chat.sendMessage` with our id. A repeated id raises DeliveryUncertain "maybe-duplicate": read back."""
+        """`chat.sendMessage` with our id. alias: needs `message-impersonate`; staff see it, visitors do not (5.2).
+
+        A repeated id, which the hub answers with the text of a crash, raises DeliveryUncertain
+        `maybe-duplicate`: read back (5.3).
+        """
         message: dict[str, Any] = {"_id": message_id, "rid": room, "msg": text}
         if attachments:
             message["attachments"] = attachments
-        await self._post("chat.sendMessage", {"message": message}, as_user)
+        if alias:
+            message["alias"] = alias
+        content = encode({"message": message})
+        answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
+        if not answer.is_success and says_duplicate(answer.body):
+            raise DeliveryUncertain("a message of this id may be there already", code="maybe-duplicate")
+        checked(answer)
 
-    async def message(self, message_id: str) -> dict[str, Any] | None:
+    async def get_message(self, message_id: str, as_user: Credentials | None = None) -> HubMessage | None:
         """A message by id, None when there is none. The relay account may read all livechat rooms."""
         try:
-            body = await self._get("chat.getMessage", msgId=message_id)
+            body = await self._calls.get("chat.getMessage", {"msgId": message_id}, as_user)
         except DeliveryRejected as exc:
-            if exc.code in ("not-logged-in", "error-unauthorized"):
-                raise
-            return None
-        found = body.get("message")
-        return found if isinstance(found, dict) else None
+            if exc.code in NOT_FOUND:
+                return None
+            raise
+        found = read_message(table_of(body.get("message")))
+        if found.id != message_id:
+            raise unreadable()
+        return found
 
     async def confirm_message(self, room: str, message_id: str, author: str | None, text: str) -> bool:
         """Read back a send: True when it is there as we sent it, False when it is not there.
 
-        Raises DeliveryRejected "id-taken" when the id belongs to something else.
+        An edited message counts as ours whatever it says now. Raises DeliveryRejected `id-taken` when the id
+        belongs to something else: visitors choose the ids of their messages.
         """
-        found = await self.message(message_id)
+        found = await self.get_message(message_id)
         if found is None:
             return False
-        same_author = author is None or (found.get("u") or {}).get("_id") == author
-        if found.get("rid") == room and same_author and (found.get("msg") == text or found.get("editedAt")):
+        is_author = not found.from_visitor and author in (None, found.author_id)
+        is_content = found.text.strip() == text.strip() or found.edited_at_ms is not None
+        if found.room == room and is_author and is_content:
             return True
         raise DeliveryRejected("the message id is taken by another message", code="id-taken")
 
+    async def history_since(self, room: str, since_ms: int) -> list[HubMessage]:
+        """Messages stored or changed after a time, oldest first, system messages among them."""
+        body = await self._calls.get("chat.syncMessages", {"roomId": room, "lastUpdate": iso_of(since_ms)})
+        updated = table_of(body.get("result")).get("updated")
+        if not isinstance(updated, list):
+            raise unreadable()
+        read = (read_message(table_of(each)) for each in updated)
+        return sorted((each for each in read if each.id), key=lambda each: each.ts_ms)
+
+    # -- rooms ------------------------------------------------------------------------------------------
+
     async def room(self, room: str) -> RoomInfo:
-        body = await self._get("rooms.info", roomId=room)
-        return read_room(body.get("room") or {})
+        """Raises DeliveryUncertain when the answer holds no room: a missing one must not look closed."""
+        found = read_room(table_of((await self._calls.get("rooms.info", {"roomId": room})).get("room")))
+        if found.id != room:
+            raise unreadable()
+        return found
 
-    async def open_rooms(self, offset: int = 0, count: int = 100) -> list[RoomInfo]:
-        """Open livechat rooms, a page of them."""
-        body = await self._get("livechat/rooms", open="true", offset=str(offset), count=str(count))
-        return [read_room(each) for each in body.get("rooms") or []]
-
-    async def history_since(self, room: str, since_iso: str) -> list[dict[str, Any]]:
-        """Messages updated since a time, as the hub shows them."""
-        body = await self._get("chat.syncMessages", roomId=room, lastUpdate=since_iso)
-        return list((body.get("result") or {}).get("updated") or [])
+    async def rooms(self, open: bool = True, offset: int = 0, count: int = PAGE) -> list[RoomInfo]:
+        """Livechat rooms, a page of them; fewer than `count` = the last page."""
+        query = {"open": "true" if open else "false", "offset": str(offset), "count": str(count)}
+        body = await self._calls.get("livechat/rooms", query)
+        if not isinstance(body.get("rooms"), list):
+            raise unreadable()
+        return [read_room(table_of(each)) for each in body["rooms"]]
 
     async def inquiry(self, room: str) -> Inquiry | None:
         """The waiting inquiry of a room; None when it was taken or there is none."""
-        body = await self._get("livechat/inquiries.getOne", roomId=room)
-        found = body.get("inquiry")
-        if not isinstance(found, dict) or found.get("status") not in ("queued", "ready"):
-            return None
-        return Inquiry(str(found["_id"]), room, str(found["status"]))
+        found = table_of((await self._calls.get("livechat/inquiries.getOne", {"roomId": room})).get("inquiry"))
+        identity, status = text_of(found.get("_id")), text_of(found.get("status"))
+        return Inquiry(identity, room, status) if identity and status in ("queued", "ready") else None
 
     async def take(self, inquiry_id: str, user_id: str) -> None:
         """Let a user take a waiting inquiry, on his behalf."""
-        await self._post("livechat/inquiries.take", {"inquiryId": inquiry_id, "userId": user_id})
+        await self._calls.post("livechat/inquiries.take", {"inquiryId": inquiry_id, "userId": user_id})
 
-    async def forward_to_agent(self, room: str, user_id: str) -> None:
-        await self._post("livechat/room.forward", {"roomId": room, "userId": user_id})
+    async def forward_to_agent(self, room: str, user_id: str, comment: str = "") -> None:
+        await self._forward({"roomId": room, "userId": user_id}, comment)
 
-    async def forward_to_department(self, room: str, department_id: str) -> None:
-        await self._post("livechat/room.forward", {"roomId": room, "departmentId": department_id})
+    async def forward_to_department(self, room: str, department_id: str, comment: str = "") -> None:
+        await self._forward({"roomId": room, "departmentId": department_id}, comment)
 
-    async def return_to_queue(self, room: str) -> None:
-        """Over REST from 7.12, before that by the DDP method through `method.call`."""
-        if await self.info() >= Version(7, 12):
-            body = await self._post("livechat/inquiries.returnAsInquiry", {"roomId": room})
-            if body.get("result") is False:
-                raise DeliveryRejected("nobody served the room", code="not-served")
-            return
-        await self._method("livechat:returnAsInquiry", room)
+    async def return_to_queue(self, room: str, department: str = "") -> None:
+        """Over REST from 7.12, before that by the DDP method through `method.call`; so it can always be done.
+
+        Raises DeliveryRejected `not-served` when nobody served the room.
+        """
+        if await self.info() >= RETURNS_OVER_REST:
+            wish = {"roomId": room, **({"departmentId": department} if department else {})}
+            result = (await self._calls.post("livechat/inquiries.returnAsInquiry", wish)).get("result")
+        else:
+            try:
+                result = await self._calls.method(
+                    "livechat:returnAsInquiry", room, *([department] if department else [])
+                )
+            except DeliveryRejected:
+                self._version = None
+                raise
+        if result is False:
+            raise DeliveryRejected("nobody served the room", code="not-served")
 
     async def close(self, room: str, comment: str) -> None:
         """The comment must not be empty: the hub asks for one by default."""
-        await self._post("livechat/room.closeByUser", {"rid": room, "comment": comment})
+        await self._calls.post("livechat/room.closeByUser", {"rid": room, "comment": comment})
+
+    # -- who could serve --------------------------------------------------------------------------------
 
     async def available_agents(self) -> list[CandidateAgent]:
-        """Users who could take a chat now, our bot users among them."""
-        body = await self._get("livechat/users/agent", onlyAvailable="true", count="100")
-        return [
-            CandidateAgent(
-                str(each["_id"]),
-                str(each.get("username", "")),
-                str(each.get("name", "")),
-                int(each.get("livechatCount") or 0),
-            )
-            for each in body.get("users") or []
-        ]
+        """Users who could take a chat now. Our bot users are among them and not marked: the answer has no roles."""
+        found = await self._all("livechat/users/agent", "users", _agent, {"onlyAvailable": "true"})
+        return [each for each in found if each.id]
 
     async def departments(self) -> list[CandidateDepartment]:
-        body = await self._get("livechat/department", enabled="true", count="100")
-        return [
-            CandidateDepartment(str(each["_id"]), str(each.get("name", ""))) for each in body.get("departments") or []
-        ]
+        """Enabled departments."""
+        found = await self._all("livechat/department", "departments", _department, {"enabled": "true"})
+        return [each for each in found if each.id]
 
-    async def _get(self, path: str, **query: str) -> dict[str, Any]:
-        return await self._call("GET", f"/api/v1/{path}", query=query)
+    async def _all(self, path: str, key: str, read: Callable[[dict[str, Any]], T], query: dict[str, str]) -> list[T]:
+        """All pages of a list. Raises DeliveryUncertain when a page holds none."""
+        found: list[T] = []
+        while True:
+            body = await self._calls.get(path, {"offset": str(len(found)), "count": str(PAGE), **query})
+            page, total = body.get(key), body.get("total")
+            if not isinstance(page, list):
+                raise unreadable()
+            found += [read(table_of(each)) for each in page]
+            if not page or (len(found) >= total if isinstance(total, int) else len(page) < PAGE):
+                return found
 
-    async def _post(self, path: str, body: object, as_user: Credentials | None = None) -> dict[str, Any]:
-        return await self._call("POST", f"/api/v1/{path}", content=_encode(body), as_user=as_user)
-
-    async def _method(self, name: str, *params: object) -> None:
-        """`method.call`: the real outcome is inside `message`, whatever the HTTP status (6.4)."""
-        call = _encode({"msg": "method", "id": "1", "method": name, "params": params}).decode()
-        status, body, headers = await self._exchange(
-            "POST", f"/api/v1/method.call/{name}", content=_encode({"message": call})
-        )
-        inner = body.get("message")
-        result = _decode(inner.encode()) if isinstance(inner, str) else {}
-        error = result.get("error")
-        if isinstance(error, dict):
-            raise from_answer(
-                400,
-                {"errorType": str(error.get("error", "")), "error": str(error.get("message", ""))},
-                headers,
-            )
-        if status != 200:
-            raise from_answer(status, body, headers)
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-        as_user: Credentials | None = None,
-    ) -> dict[str, Any]:
-        status, body, headers = await self._exchange(method, path, query=query, content=content, as_user=as_user)
-        if status == 200 and body.get("success") is not False:
-            return body
-        if says_duplicate(body):
-            raise DeliveryUncertain("a message of this id may be there already", code="maybe-duplicate")
-        raise from_answer(status, body, headers)
-
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-        as_user: Credentials | None = None,
-    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        who = as_user or self._credentials
-        headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.request(method, path, params=query, content=content, headers=headers)
-            return response.status_code, _decode(response.content), response.headers
-        except DeliveryError:
-            raise
-        except Exception as exc:
-            raise from_exception(exc) from exc
+    async def _forward(self, wish: dict[str, str], comment: str) -> None:
+        await self._calls.post("livechat/room.forward", {**wish, **({"comment": comment} if comment else {})})
 
 
-def _decode(body: bytes) -> dict[str, Any]:
-    """A JSON object, {} for anything else: proxies answer HTML."""
-    try:
-        return _object.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
+def _agent(raw: dict[str, Any]) -> CandidateAgent:
+    n_chats = raw.get("livechatCount")
+    return CandidateAgent(
+        text_of(raw.get("_id")),
+        text_of(raw.get("username")),
+        text_of(raw.get("name")),
+        n_chats if isinstance(n_chats, int) else 0,
+    )
+
+
+def _department(raw: dict[str, Any]) -> CandidateDepartment:
+    return CandidateDepartment(text_of(raw.get("_id")), text_of(raw.get("name")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 from omnibridge.domain.events import (
     AgentAssigned,
@@ -33,6 +34,7 @@ class View:
     """What the conversation knows. bot_users: user id and user name of our bot users -> connection.
 
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
+    emptied: somebody served and was unassigned, so a report that names an agent may be an old one.
     """
 
     known: bool
@@ -42,6 +44,7 @@ class View:
     bot_users: Mapping[str, str]
     is_ours: Callable[[str], bool]
     seen: Callable[[str], bool]
+    emptied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,76 +64,102 @@ class Derivation:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a report does to the state of service."""
+
+    events: tuple[Event, ...] = ()
+    needs_room_read: bool = False
+    note: str = ""
+
+
 def derive(reading: WebhookReading, view: View) -> Derivation:
-    """Events of one webhook, in the order in which they happened."""
+    """Events of one webhook, in the order in which they happened.
+
+    Of a session event only the state is read: what its history has and we lack, the reconciler fetches.
+    """
+    if not reading.acted_on:
+        return Derivation(note=reading.note)
     if reading.kind == "LivechatOfflineMessage":
-        left = OfflineMessageLeft(reading.visitor.name, reading.visitor.email, reading.offline_text)
-        return Derivation((DerivedEvent("", left),))
+        return Derivation((_offline(reading),))
     events: list[DerivedEvent] = []
     if not view.known:
         events.append(DerivedEvent("start", _started(reading)))
-    changes, needs_read, note = ((), False, "closed already") if view.closed else _service(reading, view)
-    events += [DerivedEvent("", each) for each in changes]
+    change = _Change(note="closed already") if view.closed else _service(reading, view)
+    events += [DerivedEvent("", each) for each in change.events]
+    note = change.note
     for message in reading.messages:
         derived, why = _message(message, view)
         note = why or note
         events += derived
     if reading.kind == "LivechatSession":
         closed = ConversationClosed(reading.closed_by, reading.closer, reading.closed_at_ms)
-        events.append(DerivedEvent("close", closed))
-        needs_read = False
-    return Derivation(tuple(events), needs_read, note)
+        return Derivation((*events, DerivedEvent("close", closed)), note=note)
+    return Derivation(tuple(events), change.needs_room_read, note)
 
 
 def derive_room_read(room: RoomInfo, view: View) -> Derivation:
     """The hub's own word on a room: what differs from what is known becomes events."""
     if view.closed:
         return Derivation(note="closed already")
+    events = [] if view.known else [DerivedEvent("start", _started_as_read(room))]
     if not room.open:
-        return Derivation((DerivedEvent("close", ConversationClosed(room.closed_by, room.closer, room.closed_at_ms)),))
+        closed = ConversationClosed(room.closed_by, room.closer, room.closed_at_ms)
+        return Derivation((*events, DerivedEvent("close", closed)))
+    known, served = view.served_by, room.served_by
+    is_same = (known.id if known else "") == (served.id if served else "")
     changes: list[Event] = []
-    if room.department and view.department and room.department != view.department:
+    if view.known and room.department and room.department != view.department:
         changes.append(ConversationTransferred(view.department, room.department))
-    known = view.served_by.id if view.served_by else ""
-    served = room.served_by.id if room.served_by else ""
-    if known and known != served and view.served_by:
-        changes.append(AgentUnassigned(view.served_by))
-    if room.served_by and known != served:
-        changes.append(_assigned(room.served_by, view))
-    if known and not served:
+    if known and not is_same:
+        changes.append(AgentUnassigned(known))
+    if served and not is_same:
+        changes.append(_assigned(served, view))
+    if not served and (known or not view.known):
         changes.append(ConversationQueued(room.department))
-    return Derivation(tuple(DerivedEvent("", each) for each in changes), note="" if changes else "as known")
+    events += [DerivedEvent("", each) for each in changes]
+    return Derivation(tuple(events), note="" if events else "as known")
 
 
-def _service(reading: WebhookReading, view: View) -> tuple[tuple[Event, ...], bool, str]:
-    """Who serves, where it waits, which department it belongs to."""
+def _service(reading: WebhookReading, view: View) -> _Change:
+    """Who serves, where it waits, which department it belongs to.
+
+    Reports are repeated 20 s later and overtake each other, and carry no time: a contradiction is never
+    believed, neither is an agent where one has just left.
+    """
     agent, known = reading.agent, view.served_by
-    if agent and known and agent.id == known.id:
-        return (), False, "served by the same agent"
-    if agent and known:
-        return (), True, "reports another agent: the room is read"
-    if agent:
-        if reading.kind == "Message":
+    if agent and known and agent.id != known.id:
+        return _Change((), True, "reports another agent: the room is read")
+    if known and not agent and reading.kind not in ("LivechatSessionStart", "LivechatSession"):
+        return _Change((), True, "reports nobody, but somebody serves: the room is read")
+    if agent and not known:
+        if view.known and reading.kind == "Message":
             # May have been sent before the agent left: only the room itself can tell.
-            return ((_assigned(agent, view),), False, "") if not view.known else ((), True, "an agent is named")
-        return (_assigned(agent, view),), False, ""
-    if known and reading.kind in (
-        "LivechatSessionQueued",
-        "LivechatSessionForwarded",
-        "LivechatSessionStart",
-    ):
-        return (), reading.kind != "LivechatSessionStart", "reports nobody, but somebody serves"
-    changes: list[Event] = []
-    if reading.kind == "LivechatSessionForwarded" and reading.department != view.department:
-        changes.append(ConversationTransferred(reading.old_department or view.department, reading.department))
-    if reading.kind == "LivechatSessionQueued":
+            return _Change((), True, "a message names an agent: the room is read")
+        if view.emptied:
+            return _Change((), True, "names an agent where one has left: the room is read")
+    moved = _moved(reading, view)
+    if moved is None:
+        return _Change((), True, "forwarded from a department that we did not know: the room is read")
+    changes: list[Event] = list(moved)
+    if agent and not known:
+        changes.append(_assigned(agent, view))
+    if reading.kind == "LivechatSessionQueued" and not agent:
         changes.append(ConversationQueued(reading.department))
-    return tuple(changes), False, ""
+    return _Change(tuple(changes), False, "" if changes or not known else "served by the same agent")
+
+
+def _moved(reading: WebhookReading, view: View) -> tuple[Event, ...] | None:
+    """The change of department of a forward; None when it does not start where we believe to be."""
+    department = reading.department
+    if reading.kind != "LivechatSessionForwarded" or not department or department == view.department:
+        return ()
+    if view.department and reading.old_department != view.department:
+        return None
+    return (ConversationTransferred(reading.old_department or view.department, department),)
 
 
 def _message(message: WebhookMessage, view: View) -> tuple[list[DerivedEvent], str]:
-    if not message.id:
-        raise ValueError("a message without _id")
     author = _author(message, view)
     if author != "visitor" and view.is_ours(message.id):
         return [], "echo of our own message"
@@ -159,6 +188,15 @@ def _assigned(agent: UserRef, view: View) -> AgentAssigned:
     return AgentAssigned(agent, bool(connection), connection)
 
 
+def _offline(reading: WebhookReading) -> DerivedEvent:
+    """The form has no id and belongs to no room: a repeat is known by its time and its words."""
+    visitor = reading.visitor
+    words = "\0".join((visitor.name, visitor.email, reading.offline_text))
+    digest = sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+    key = f"offline:{reading.offline_at_ms}:{digest}" if reading.offline_at_ms else ""
+    return DerivedEvent(key, OfflineMessageLeft(visitor.name, visitor.email, reading.offline_text))
+
+
 def _started(reading: WebhookReading) -> ConversationStarted:
     visitor = reading.visitor
     return ConversationStarted(
@@ -170,4 +208,16 @@ def _started(reading: WebhookReading) -> ConversationStarted:
         room_fields=reading.room_fields,
         visitor_fields=visitor.fields,
         at=reading.created_at_ms,
+    )
+
+
+def _started_as_read(room: RoomInfo) -> ConversationStarted:
+    return ConversationStarted(
+        visitor_id=room.visitor_id,
+        visitor_name=room.visitor_name,
+        visitor_username=room.visitor_username,
+        department=room.department,
+        room_fields=room.fields,
+        source=room.source,
+        at=room.created_at_ms,
     )

@@ -25,7 +25,10 @@ from omnibridge.domain.content import (
 )
 
 LONGEST = 5_000
-"""Message_MaxAllowedSize, characters."""
+"""Message_MaxAllowedSize. Counted in UTF-16 units, as the hub's JavaScript does: an emoji is two."""
+
+TITLE = 200
+"""Longest title of an attachment, characters."""
 
 
 class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,7 +46,10 @@ def render(content: Content) -> list[OutgoingMessage]:
         case Choices(text=text, options=options):
             return _texts("\n".join(part for part in (text, numbered(options)) if part))
         case Image(url=url, title=title):
-            return [OutgoingMessage(title, ({"title": title or "Image", "image_url": url},))]
+            picture = _picture(title or "Image", url)
+            if picture and len(title) <= TITLE:
+                return [OutgoingMessage(title, picture[0].attachments)]
+            return [*_texts(title), *picture]
         case File(url=url, title=title) | Link(url=url, title=title):
             return _texts(_link(title or url, url))
         case Card():
@@ -62,33 +68,56 @@ def numbered(options: tuple[Option, ...]) -> str:
 
 
 def split_text(text: str, limit: int = LONGEST) -> list[str]:
-    """Cut at a paragraph, else a line, a sentence, a blank, else anywhere; joined pieces hold every character
-    but the blanks at the cuts."""
+    """Cut at a paragraph, else a line, a sentence, a blank, else anywhere: the first of these in the second half
+    of what fits. Joined pieces hold every character in order, but for the blanks at the cuts. limit: UTF-16
+    units, at least 2.
+    """
     pieces: list[str] = []
-    while len(text) > limit:
+    while (fits := _fitting(text, limit)) < len(text):
         cut = next(
-            (at + len(mark.rstrip()) for mark in ("\n\n", "\n", ". ", " ") if (at := text.rfind(mark, 1, limit)) > 0),
-            limit,
+            (
+                at + len(mark.rstrip())
+                for mark in ("\n\n", "\n", ". ", " ")
+                if (at := text.rfind(mark, fits // 2, fits)) > 0
+            ),
+            fits,
         )
         pieces.append(text[:cut].rstrip())
         text = text[cut:].lstrip()
-    return [*pieces, text] if text.strip() else pieces
+    return [piece for piece in (*pieces, text) if piece.strip()]
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many characters of a text take at most `limit` UTF-16 units."""
+    end = min(len(text), limit)
+    while (excess := end + sum(char > "\uffff" for char in text[:end]) - limit) > 0:
+        end -= (excess + 1) // 2
+    return end
 
 
 def _texts(text: str) -> list[OutgoingMessage]:
-    return [OutgoingMessage(piece) for piece in split_text(text) if piece.strip()]
+    return [OutgoingMessage(piece) for piece in split_text(text)]
+
+
+def _picture(title: str, url: str) -> list[OutgoingMessage]:
+    """A message that is one picture; none for an address that the hub would refuse, message and all (5.5)."""
+    if not _is_web(url):
+        return []
+    return [OutgoingMessage("", ({"title": title[:TITLE], "image_url": url},))]
 
 
 def _card(card: Card) -> list[OutgoingMessage]:
     lines = [f"*{card.title}*" if card.title else "", card.body, numbered(card.options)]
-    messages = _texts("\n".join(line for line in lines if line))
-    if card.image_url:
-        messages.insert(0, OutgoingMessage("", ({"title": card.title or "Image", "image_url": card.image_url},)))
-    return messages
+    picture = _picture(card.title or "Image", card.image_url) if card.image_url else []
+    return [*picture, *_texts("\n".join(line for line in lines if line))]
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
 
 
 def _link(label: str, url: str) -> str:
-    """Markdown link; addresses that are no http(s) are shown as text, so that nobody can click them."""
-    if not url.startswith(("http://", "https://")):
+    """Markdown link; of an address that is no http(s) only the label is shown."""
+    if not _is_web(url):
         return label
     return url if label == url else f"[{label.replace(']', '')}]({url.replace(')', '%29')})"

@@ -1,4 +1,4 @@
-"""Rooms and inquiries as the REST API shows them, reduced to what we read. Source: rocketchat-api 9.2, 9.3."""
+"""Rooms, inquiries and messages as the REST API shows them, reduced to what we read. Source: rocketchat-api 9."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.leaves import ms_of, table_of, text_of
+from omnibridge.rocketchat.leaves import ms_of, table_of, text_of, user_of
 
 
 class RoomInfo(msgspec.Struct, frozen=True):
-    """A livechat room. open: absent or false on the hub means closed."""
+    """A livechat room. open: absent or false on the hub means closed. Times in ms, 0 = not told.
+
+    fields: the room's custom fields (`livechatData`), which the visitor may write. source: widget, api, ...
+    """
 
     id: str
     open: bool
@@ -20,6 +23,12 @@ class RoomInfo(msgspec.Struct, frozen=True):
     closed_at_ms: int = 0
     closed_by: str = ""
     closer: str = ""
+    visitor_id: str = ""
+    visitor_username: str = ""
+    visitor_name: str = ""
+    fields: dict[str, Any] = {}
+    source: str = ""
+    created_at_ms: int = 0
 
 
 class Inquiry(msgspec.Struct, frozen=True):
@@ -30,16 +39,57 @@ class Inquiry(msgspec.Struct, frozen=True):
     status: str
 
 
+class HubMessage(msgspec.Struct, frozen=True):
+    """A message as the hub stores it. system_type: empty for what somebody wrote. Times in ms.
+
+    from_visitor: it carries a visitor's token, the reliable test over REST (9.1).
+    """
+
+    id: str
+    room: str
+    text: str
+    ts_ms: int
+    author_id: str
+    author_username: str
+    from_visitor: bool = False
+    edited_at_ms: int | None = None
+    system_type: str = ""
+    has_file: bool = False
+
+
 def read_room(raw: dict[str, Any]) -> RoomInfo:
-    """A room object -> RoomInfo."""
-    served = table_of(raw.get("servedBy"))
-    identity = text_of(served.get("_id"))
+    """A room object -> RoomInfo; id is empty when it is none."""
+    visitor = table_of(raw.get("v"))
     return RoomInfo(
         id=text_of(raw.get("_id")),
         open=raw.get("open") is True,
-        served_by=UserRef(identity, text_of(served.get("username"))) if identity else None,
+        served_by=user_of(raw.get("servedBy")),
         department=text_of(raw.get("departmentId")),
         closed_at_ms=ms_of(raw.get("closedAt")),
         closed_by=text_of(table_of(raw.get("closedBy")).get("username")),
         closer=text_of(raw.get("closer")),
+        visitor_id=text_of(visitor.get("_id")),
+        visitor_username=text_of(visitor.get("username")),
+        visitor_name=text_of(raw.get("fname")),
+        fields=table_of(raw.get("livechatData")),
+        source=text_of(table_of(raw.get("source")).get("type")),
+        created_at_ms=ms_of(raw.get("ts")),
+    )
+
+
+def read_message(raw: dict[str, Any]) -> HubMessage:
+    """A message object -> HubMessage; id is empty when it is none."""
+    author = table_of(raw.get("u"))
+    edited = raw.get("editedAt")
+    return HubMessage(
+        id=text_of(raw.get("_id")),
+        room=text_of(raw.get("rid")),
+        text=text_of(raw.get("msg")),
+        ts_ms=ms_of(raw.get("ts")),
+        author_id=text_of(author.get("_id")),
+        author_username=text_of(author.get("username")),
+        from_visitor=bool(text_of(raw.get("token"))),
+        edited_at_ms=ms_of(edited) if edited else None,
+        system_type=text_of(raw.get("t")),
+        has_file=bool(table_of(raw.get("file")) or raw.get("files")),
     )

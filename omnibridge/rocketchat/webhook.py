@@ -2,17 +2,20 @@
 
 Source: rocketchat-api section 2 (`sendToCRM.ts`, `webhooks.ts`), 6.14, 7.7 and 8.3. `webhook.test` sends
 e-mail and phone as plain strings, real events as lists; both are read. Histories of session events stay
-undecoded: only the one message of a `Message` event is looked at.
+undecoded: only the one message of a `Message` event is looked at; `read_history` is for who needs more.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, TypeVar
 
 import msgspec
 
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.leaves import ms_of, table_of, text_of
+from omnibridge.rocketchat.leaves import list_of, ms_of, table_of, text_of, user_of
+
+T = TypeVar("T")
 
 ACTED_ON = frozenset(
     {
@@ -27,9 +30,18 @@ ACTED_ON = frozenset(
 )
 """Event types that lead to events of ours; LivechatEdit, LeadCapture and unknown ones are recorded only."""
 
+RECORDED_ONLY = {
+    "LivechatEdit": "LivechatEdit: a closed room was edited",
+    "LeadCapture": "LeadCapture: the message itself comes as Message",
+}
+
 
 class WebhookMessage(msgspec.Struct, frozen=True):
-    """One message of a webhook. Times in ms; edited_at_ms None = not an edit."""
+    """One message of a webhook. Times in ms, 0 = unreadable; edited_at_ms None = not an edit.
+
+    from_visitor: the hub names no agent and the author is the visitor of the room. has_blocks: then an empty
+    text was sent as the JSON of the blocks (2.3), which is left out here.
+    """
 
     id: str
     text: str
@@ -41,9 +53,14 @@ class WebhookMessage(msgspec.Struct, frozen=True):
     closing: bool = False
     file_name: str = ""
     has_file: bool = False
+    file_url: str = ""
+    file_type: str = ""
+    has_blocks: bool = False
 
 
 class Visitor(msgspec.Struct, frozen=True):
+    """Who writes in; name, e-mail and fields are the visitor's own claims."""
+
     id: str = ""
     username: str = ""
     name: str = ""
@@ -53,7 +70,11 @@ class Visitor(msgspec.Struct, frozen=True):
 
 
 class WebhookReading(msgspec.Struct, frozen=True):
-    """What a webhook says. problem: why it could not be read, empty when it could."""
+    """What a webhook says. problem: why it could not be read, empty when it could.
+
+    agent: who serves as reported. department: the room's; in a `Message`, which does not tell it, the visitor's.
+    messages: of a `Message` event only. offline_at_ms: when the offline form was sent.
+    """
 
     kind: str
     room: str
@@ -70,10 +91,17 @@ class WebhookReading(msgspec.Struct, frozen=True):
     messages: tuple[WebhookMessage, ...] = ()
     offline_text: str = ""
     problem: str = ""
+    offline_at_ms: int = 0
 
     @property
     def acted_on(self) -> bool:
+        """False for what is recorded only."""
         return self.kind in ACTED_ON
+
+    @property
+    def note(self) -> str:
+        """Why nothing follows from it; empty when something may."""
+        return "" if self.acted_on else RECORDED_ONLY.get(self.kind, "a type that we do not know")
 
 
 class _Peek(msgspec.Struct):
@@ -83,6 +111,7 @@ class _Peek(msgspec.Struct):
 
 class _Body(_Peek):
     createdAt: Any = None
+    sentAt: Any = None
     visitor: Any = None
     agent: Any = None
     servedBy: Any = None
@@ -99,78 +128,105 @@ class _Body(_Peek):
 
 _peek = msgspec.json.Decoder(_Peek)
 _body = msgspec.json.Decoder(_Body)
-_list = msgspec.json.Decoder(list[Any])
+_any = msgspec.json.Decoder(Any)
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def peek(body: bytes) -> tuple[str, str]:
     """(type, room id) of a body, empty strings where there is none. Raises nothing."""
     try:
-        found = _peek.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _decode(_peek, body)
+    except _UNREADABLE:
         return "", ""
     return text_of(found.type)[:64], text_of(found.id)[:64]
 
 
 def check_depth(body: bytes, limit: int = 64) -> bool:
-    """Whether brackets nest at most `limit` deep; brackets inside strings do not count."""
+    """Whether brackets nest at most `limit` deep; brackets inside strings do not count. Linear in the body."""
     if body.count(b"{") + body.count(b"[") <= limit:
         return True
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x7B, 0x5B):
-            depth += 1
+    # First drop, at the speed of C, what decides nothing: escapes, all but quotes and brackets, quotes in pairs.
+    marks = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, delete=_NO_MARKS).replace(b'""', b"")
+    depth, is_outside = 0, True
+    for byte in marks:
+        if byte == 0x22:
+            is_outside = not is_outside
+        elif is_outside:
+            depth += 1 if byte in b"{[" else -1
             if depth > limit:
                 return False
-        elif byte in (0x7D, 0x5D):
-            depth -= 1
     return True
+
+
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b'{[}]"')
 
 
 def read_webhook(body: bytes) -> WebhookReading:
     """Read a body. A JSON object that makes no sense gives a reading with `problem` set. Raises nothing."""
     try:
-        raw = _body.decode(body)
-        kind = text_of(raw.type)
+        raw = _decode(_body, body)
+        kind, room = text_of(raw.type), text_of(raw.id)
         if kind == "LivechatOfflineMessage":
             return _offline(raw)
-        messages = _list.decode(raw.messages) if kind == "Message" else []
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        return WebhookReading("", "", problem=f"not readable: {exc}")
-    room = text_of(raw.id)
+        messages = list_of(_decode(_any, raw.messages)) if kind == "Message" else []
+    except _UNREADABLE as exc:
+        kind, room = peek(body)
+        return WebhookReading(kind, room, problem=f"not readable: {exc}")
     if kind in ACTED_ON and not room:
         return WebhookReading(kind, "", problem="no room id at _id")
     visitor = _visitor(table_of(raw.visitor))
+    read = tuple(_message(each, visitor) for each in messages if isinstance(each, dict))
+    if kind == "Message" and not (read and all(each.id for each in read)):
+        return WebhookReading(kind, room, visitor, problem="no message with an _id in messages")
     closed_by = table_of(raw.closedBy)
     return WebhookReading(
         kind=kind,
         room=room,
         visitor=visitor,
-        department=text_of(raw.departmentId) or visitor.department,
+        department=text_of(raw.departmentId) or (visitor.department if kind == "Message" else ""),
         room_fields=table_of(raw.customFields),
-        agent=_user(raw.agent) or (_user(raw.servedBy) if kind != "Message" else None),
-        old_agent=_user(raw.oldServedBy),
+        agent=user_of(raw.agent) or (user_of(raw.servedBy) if kind != "Message" else None),
+        old_agent=user_of(raw.oldServedBy),
         old_department=text_of(raw.oldDepartmentId),
         created_at_ms=ms_of(raw.createdAt),
         closed_at_ms=ms_of(raw.closedAt),
         closer=text_of(raw.closer),
         closed_by=text_of(closed_by.get("username")),
-        messages=tuple(_message(each, visitor) for each in messages if isinstance(each, dict)),
+        messages=read,
     )
+
+
+def read_history(body: bytes) -> tuple[WebhookMessage, ...]:
+    """All messages that a body carries, whatever its type; those without an id are left out. Raises nothing."""
+    try:
+        raw = _decode(_body, body)
+        messages = list_of(_decode(_any, raw.messages))
+    except _UNREADABLE:
+        return ()
+    visitor = _visitor(table_of(raw.visitor))
+    read = (_message(each, visitor) for each in messages if isinstance(each, dict))
+    return tuple(each for each in read if each.id)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """Decode; JSON that only msgspec refuses (half of an emoji, cut by a client) is repaired first.
+
+    Raises one of _UNREADABLE.
+    """
+    try:
+        return decoder.decode(body)
+    except _UNREADABLE:
+        as_text = json.dumps(json.loads(bytes(body)), ensure_ascii=False)
+        whole = as_text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return decoder.decode(whole.encode())
 
 
 def _offline(raw: _Body) -> WebhookReading:
     visitor = table_of(raw.visitor)
-    who = Visitor(name=text_of(visitor.get("name")), email=text_of(visitor.get("email")))
-    return WebhookReading("LivechatOfflineMessage", "", who, offline_text=text_of(raw.message))
+    who = Visitor(name=text_of(visitor.get("name")), email=_first(visitor.get("email"), "address"))
+    return WebhookReading(
+        "LivechatOfflineMessage", "", who, offline_text=text_of(raw.message), offline_at_ms=ms_of(raw.sentAt)
+    )
 
 
 def _visitor(raw: dict[str, Any]) -> Visitor:
@@ -188,31 +244,36 @@ def _message(raw: dict[str, Any], visitor: Visitor) -> WebhookMessage:
     author = table_of(raw.get("u"))
     author_id = text_of(author.get("_id"))
     username = text_of(author.get("username")) or text_of(raw.get("username"))
-    is_visitors_name = username == visitor.username if username and visitor.username else author_id == visitor.id
-    file = table_of(raw.get("file"))
-    edited = raw.get("editedAt")
+    is_visitor = bool((username and username == visitor.username) or (author_id and author_id == visitor.id))
+    file, upload = table_of(raw.get("file")), table_of(raw.get("fileUpload"))
+    edited, blocks = raw.get("editedAt"), list_of(raw.get("blocks"))
+    text = text_of(raw.get("msg"))
     return WebhookMessage(
         id=text_of(raw.get("_id")),
-        text=text_of(raw.get("msg")),
+        text="" if blocks and _is_json_of(blocks, text) else text,
         ts_ms=ms_of(raw.get("ts")),
         author_id=author_id,
         author_username=username,
         # agentId is present when the author's user name differs from the visitor's (2.3).
-        from_visitor=not raw.get("agentId") and is_visitors_name,
+        from_visitor=not raw.get("agentId") and is_visitor,
         edited_at_ms=ms_of(edited) if edited else None,
         closing=raw.get("closingMessage") is True,
         file_name=text_of(file.get("name")),
-        has_file=bool(file) or bool(raw.get("fileUpload")),
+        has_file=bool(file or upload),
+        file_url=text_of(upload.get("publicFilePath")),
+        file_type=text_of(file.get("type")) or text_of(upload.get("type")),
+        has_blocks=bool(blocks),
     )
 
 
-def _user(raw: Any) -> UserRef | None:
-    found = table_of(raw)
-    identity = text_of(found.get("_id"))
-    return UserRef(identity, text_of(found.get("username")), text_of(found.get("name"))) if identity else None
+def _is_json_of(blocks: list[Any], text: str) -> bool:
+    try:
+        found: object = _any.decode(text)
+        return found == blocks
+    except _UNREADABLE:
+        return False
 
 
 def _first(raw: Any, key: str) -> str:
-    if isinstance(raw, list):
-        return text_of(table_of(raw[0]).get(key)) if raw else ""
-    return text_of(raw)
+    """A plain string, or `key` of the first of a list."""
+    return text_of(table_of(raw[0]).get(key)) if isinstance(raw, list) and raw else text_of(raw)

@@ -1,0 +1,116 @@
+"""One HTTP call to the hub: log-in headers, time limit, envelope. Source: rocketchat-api 1.2, 1.3, 6.4."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import httpx2
+import msgspec
+
+from omnibridge.errors import DeliveryError
+from omnibridge.http import create_client
+from omnibridge.rocketchat.errors import from_answer, from_exception, unreadable
+
+_object = msgspec.json.Decoder(dict[str, Any])
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user's id and login or personal access token."""
+
+    user_id: str
+    auth_token: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.user_id!r}, '***')"
+
+
+class Answer(NamedTuple):
+    """body: {} when it was no JSON object."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def is_success(self) -> bool:
+        """Every success is HTTP 200 with `success: true` (1.2)."""
+        return self.status == 200 and self.body.get("success") is True
+
+
+class Calls:
+    """Raises a DeliveryError for every failure. timeout_s: for each call as a whole."""
+
+    def __init__(
+        self, base_url: str, credentials: Credentials, timeout_s: float, client: httpx2.AsyncClient | None
+    ) -> None:
+        self._credentials, self._timeout_s = credentials, timeout_s
+        self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, query: Mapping[str, str], as_user: Credentials | None = None) -> dict[str, Any]:
+        """GET below /api/v1."""
+        return checked(await self.exchange("GET", f"/api/v1/{path}", query=query, as_user=as_user))
+
+    async def post(self, path: str, body: object, as_user: Credentials | None = None) -> dict[str, Any]:
+        """POST below /api/v1. body: encoded as JSON."""
+        return checked(await self.exchange("POST", f"/api/v1/{path}", content=encode(body), as_user=as_user))
+
+    async def method(self, name: str, *params: object) -> object:
+        """`method.call`: the outcome is inside `message`, whatever the HTTP status (6.4). Returns its `result`."""
+        call = encode({"msg": "method", "id": "1", "method": name, "params": params}).decode()
+        answer = await self.exchange("POST", f"/api/v1/method.call/{name}", content=encode({"message": call}))
+        inner = answer.body.get("message")
+        result = _decode(inner.encode()) if isinstance(inner, str) else {}
+        error = result.get("error")
+        if isinstance(error, dict):
+            coded = {"errorType": str(error.get("error", "")), "error": str(error.get("message", ""))}
+            raise from_answer(400, coded, answer.headers)
+        checked(answer)
+        if result.get("msg") != "result":
+            raise unreadable()
+        return result.get("result")
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        as_user: Credentials | None = None,
+    ) -> Answer:
+        """Send and read, whatever the status. Raises for failures of the transport only."""
+        who = as_user or self._credentials
+        headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._client.request(method, path, params=query, content=content, headers=headers)
+            return Answer(response.status_code, _decode(response.content), response.headers)
+        except DeliveryError:
+            raise
+        except Exception as exc:
+            raise from_exception(exc) from exc
+
+
+def checked(answer: Answer) -> dict[str, Any]:
+    """The body of a success. Raises DeliveryError otherwise."""
+    if not answer.is_success:
+        raise from_answer(*answer)
+    return answer.body
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    """A JSON object, {} for anything else: proxies answer HTML."""
+    try:
+        return _object.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
