@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings
@@ -70,7 +70,7 @@ class Service:
         self._streams: Streams | None = None
         self._webhooks: WebhookEndpoint | None = None
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None, "start() comes before app()"
         return create_app(self._webhooks, self.counters, lambda: self._why_not_ready)
@@ -96,9 +96,7 @@ class Service:
             each.name: settings.engine.reorder_window_ms if each.reorder_window_ms is None else each.reorder_window_ms
             for each in settings.workspace
         }
-        lanes = self._lanes = Lanes(
-            database, processor, self._clock, windows, self.counters, self._faults, streams.ring
-        )
+        lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
         tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
         self._webhooks = WebhookEndpoint(
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s

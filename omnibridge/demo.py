@@ -151,7 +151,7 @@ class Play:
     def _reasons(self) -> list[str]:
         with contextlib.closing(sqlite.connect(str(self._database))) as reader:
             found = reader.execute(
-                "SELECT id, reason FROM decisions WHERE id > ? ORDER BY id", (self._decided,)
+                "SELECT id, reason FROM events WHERE id > ? ORDER BY id", (self._decided,)
             ).fetchall()
         self._decided = found[-1][0] if found else self._decided
         return [each[1] for each in found]

@@ -9,7 +9,8 @@ OmnibridgeError
 │  ├─ DeliveryUncertain      may have been processed: read back first
 │  └─ DeliveryRejected       never going to work: bury and tell the operator
 └─ StorageError
-   └─ ConcurrentUpdate       someone saved first: load and decide again
+   ├─ ConcurrentUpdate       someone saved first: load and decide again
+   └─ EventExists            the event was derived before: look before deciding
 
 A docstring is the default message.
 """
@@ -78,3 +79,7 @@ class StorageError(OmnibridgeError):
 
 class ConcurrentUpdate(StorageError):
     """Another writer saved this conversation first; load it and decide again."""
+
+
+class EventExists(StorageError):
+    """An event of this key was derived before; look up what is known, and decide again."""

@@ -4,18 +4,77 @@ httpx2 is the maintained continuation of httpx by its author, with the same API;
 loses its pool when requests are cancelled. aiohttp's pool costs a third of the CPU of httpx2's own. The
 transport is ours and not `httpx-aiohttp`, because that one reports a connection that the server dropped
 after the request was sent as "could not connect", and an outbox must never mix up those two.
+
+`Client.exchange` is for the calls that every message makes: the same pool and the same exceptions without
+httpx2's request, URL and response objects, which cost more than all else around a small call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx2
 from yarl import URL
 
-_NO_AUTOMATIC_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_NO_AUTOMATIC_HEADERS = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
+
+
+class Answer(NamedTuple):
+    """headers: names in any case find their value."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client(httpx2.AsyncClient):
+    """httpx2's client, and `exchange`. Made by `create_client`; a transport of your own is for tests."""
+
+    def __init__(self, *, transport: httpx2.AsyncBaseTransport, **options: Any) -> None:
+        super().__init__(transport=transport, **options)
+        self._pool = transport if isinstance(transport, PooledTransport) else None
+        self._limits = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout.connect)
+        self._url = lru_cache(maxsize=512)(self._make_url)
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send and read whole, whatever the status. path: joined to base_url, percent-encoded already.
+
+        headers: all that are sent but Host and the length. Raises httpx2.TransportError. The only time limit
+        is that of connecting: put `asyncio.timeout()` around it.
+        """
+        if self._pool is None:
+            response = await self.request(method, path, params=query, content=content, headers=headers)
+            return Answer(response.status_code, response.headers, response.content)
+        url = URL(f"{self._url(path)}?{urlencode(query)}", encoded=True) if query else self._url(path)
+        try:
+            async with self._pool.session.request(
+                method,
+                url,
+                data=content,
+                headers=headers,
+                skip_auto_headers=_NO_AUTOMATIC_HEADERS,
+                allow_redirects=False,
+                timeout=self._limits,
+            ) as answer:
+                return Answer(answer.status, answer.headers, await answer.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise translate(exc)(str(exc)) from exc
+
+    def _make_url(self, path: str) -> URL:
+        return URL(str(self.base_url).rstrip("/") + path, encoded=True)
 
 
 def create_client(
@@ -24,12 +83,12 @@ def create_client(
     timeout_s: float = 30.0,
     headers: Mapping[str, str] | None = None,
     max_connections: int = 64,
-) -> httpx2.AsyncClient:
+) -> Client:
     """A pooled client. Redirects are not followed; proxies of the environment are not used.
 
     timeout_s limits the wait for each part of an answer; put `asyncio.timeout()` around the whole call.
     """
-    return httpx2.AsyncClient(
+    return Client(
         base_url=base_url,
         timeout=httpx2.Timeout(timeout_s, connect=min(5.0, timeout_s)),
         headers=dict(headers or {}),
@@ -47,10 +106,9 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        session = self._session or self._open()
         limits = request.extensions.get("timeout", {})
         try:
-            async with session.request(
+            async with self.session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 data=await request.aread(),
@@ -73,12 +131,15 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(loop=asyncio.get_running_loop()),
-            auto_decompress=False,
-        )
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The pool itself."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30),
+                cookie_jar=aiohttp.DummyCookieJar(loop=asyncio.get_running_loop()),
+                auto_decompress=False,
+            )
         return self._session
 
 

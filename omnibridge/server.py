@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
+import sys
 
 import structlog
 import uvicorn
@@ -16,6 +18,13 @@ from omnibridge.engine.faults import Faults
 from omnibridge.errors import ConfigError
 
 _log = structlog.get_logger("omnibridge.server")
+
+SWITCH_S = 0.0005
+"""How long a thread that wants the interpreter waits for a busy one: the writer thread, twice a commit."""
+
+
+GARBAGE_AFTER = 20_000
+"""Objects made before the collector looks for cycles: we make hardly any, and each look costs."""
 
 
 class Node:
@@ -46,6 +55,7 @@ class Node:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
@@ -62,6 +72,10 @@ class Node:
 
 def serve(settings: Settings, faults: Faults) -> None:
     """Run until SIGINT or SIGTERM. Raises ConfigError, StorageError before anything is taken."""
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
     uvloop.run(_serve(settings, faults))
 
 

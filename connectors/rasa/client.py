@@ -8,20 +8,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx2
 import msgspec
 
 from connectors.rasa.errors import from_exception, from_status
-from omnibridge.connector import DeliveryError, DeliveryUncertain
+from omnibridge.connector import Client, DeliveryError, DeliveryUncertain
 
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
+_JSON = {"Content-Type": "application/json"}
 
 
 class RasaClient:
     """timeout_s: for a turn; look-ups take 10 s at most."""
 
-    def __init__(self, client: httpx2.AsyncClient, token: str, timeout_s: float) -> None:
+    def __init__(self, client: Client, token: str, timeout_s: float) -> None:
         self._client, self._token, self._timeout_s = client, token, timeout_s
 
     async def turn(self, body: dict[str, Any]) -> list[Any]:
@@ -62,17 +62,18 @@ class RasaClient:
         params = dict(query or {})
         if authenticated and self._token:
             params["token"] = self._token
-        headers = {"Content-Type": "application/json"} if content is not None else None
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._client.request(method, path, params=params, content=content, headers=headers)
+                found = await self._client.exchange(
+                    method, path, query=params, content=content, headers=None if content is None else _JSON
+                )
         except DeliveryError:
             raise
         except Exception as exc:
             raise from_exception(exc) from exc
-        if response.status_code != 200:
-            raise from_status(response.status_code)
+        if found.status != 200:
+            raise from_status(found.status)
         try:
-            return _any.decode(response.content)
+            return _any.decode(found.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise DeliveryUncertain("Rasa's answer is not JSON", code="not-json") from exc

@@ -29,12 +29,15 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
+from omnibridge.http import Answer, Client
 
 __all__ = [
+    "Answer",
     "Card",
     "Carousel",
     "ChecksHealth",
     "Choices",
+    "Client",
     "ClientFactory",
     "ConfigError",
     "Connector",

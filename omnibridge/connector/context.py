@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import msgspec
 
 from omnibridge.clock import Clock
+from omnibridge.http import Client
 
-ClientFactory = Callable[..., httpx2.AsyncClient]
-"""`factory(base_url=…, timeout=…, headers=…, max_connections=…)`: one pooled client per destination."""
+ClientFactory = Callable[..., Client]
+"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…)`: one pooled client per destination.
+
+httpx2's API, and `exchange` for the calls that every message makes."""
 
 
 @dataclass(frozen=True)

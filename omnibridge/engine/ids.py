@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from omnibridge.clock import Clock
 
@@ -23,11 +23,20 @@ class IdSequence:
 def message_id(secret: bytes, workspace: str, room: str, delivery_id: int) -> str:
     """The id that a message of ours has in Rocket.Chat: the same for every attempt, not to be guessed.
 
-    22 characters. A visitor chooses the ids of his own messages, so an id that could be foreseen could be
-    taken before us.
+    22 characters: the delivery's id and 64 bits of its HMAC. A visitor chooses the ids of his own messages,
+    so an id that could be foreseen could be taken before us; and an echo is known without a look-up.
     """
-    name = f"{workspace}/{room}/{delivery_id}".encode()
-    return urlsafe_b64encode(hmac.digest(secret, name, hashlib.sha256)[:16]).decode().rstrip("=")
+    row = delivery_id.to_bytes(8, "big")
+    seal = hmac.digest(secret, f"{workspace}/{room}/{delivery_id}".encode(), hashlib.sha256)[:8]
+    return urlsafe_b64encode(row + seal).decode().rstrip("=")
+
+
+def is_message_id(secret: bytes, workspace: str, room: str, found: str) -> bool:
+    """Whether `message_id` made this id for this room, in this installation."""
+    if len(found) != 22 or not found.isascii():
+        return False
+    row = int.from_bytes(urlsafe_b64decode(found[:12])[:8], "big")
+    return row < 1 << 63 and hmac.compare_digest(message_id(secret, workspace, room, row), found)
 
 
 def session_id(secret: bytes, workspace: str, room: str, connection: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,13 +17,13 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event, MessagePosted, kind_of
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.ids import IdSequence, message_id
+from omnibridge.engine.ids import IdSequence, is_message_id, message_id
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_room_read
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
-from omnibridge.routing.decision import Decision
+from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import RuleSet
 from omnibridge.storage import conversations, journal, outbox
@@ -57,25 +57,43 @@ class Policy:
         return self.rules.hash(), hashlib.sha256(directory).hexdigest()[:16]
 
 
+RECENT = 64
+"""Event keys that a lane remembers: reports are repeated within minutes, if at all."""
+
+
 @dataclass(slots=True)
 class Lane:
-    """A conversation as the lane holds it. version 0 = not saved yet."""
+    """A conversation as the lane holds it. version 0 = not saved yet. recent: its last event keys, oldest first."""
 
     id: int
     version: int
     state: Conversation
+    recent: dict[str, None] = field(default_factory=dict)
+
+    def remember(self, keys: Iterable[str]) -> None:
+        """Keys that were committed."""
+        self.recent.update(dict.fromkeys(keys))
+        while len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
 
 
 @dataclass(slots=True)
 class Work:
-    """What handling a few observations leads to; `write` is the unit that makes it durable."""
+    """What handling a few observations leads to; `write` is the unit that makes it durable.
+
+    sure: every key was looked up. Otherwise a repeated event is found by its insert: then do it again, sure.
+    """
 
     lane: Lane
     now_ms: int
+    sure: bool = False
     writes: list[Unit] = field(default_factory=list)
-    streams: set[str] = field(default_factory=set)
+    deliveries: list[Delivery] = field(default_factory=list)
     changed: bool = False
-    keys: set[str] = field(default_factory=set)
+    keys: dict[str, None] = field(default_factory=dict)
+
+    def knows(self, key: str) -> bool:
+        return key in self.keys or key in self.lane.recent
 
     def write(self, cursor: Any) -> None:
         for each in self.writes:
@@ -130,17 +148,24 @@ class Processor:
             return Lane(self._ids.next(), 0, Conversation(workspace, room))
         return Lane(found[0], found[1], _state_decoder.decode(found[2]))
 
-    def handle(self, lane: Lane, rows: Sequence[Observation], fresh: frozenset[int] = frozenset()) -> Work:
-        """Handle observations of one room in the order given. fresh: ids that are not journalled yet."""
-        work = Work(replace(lane), self._clock.now_ms())
+    def handle(
+        self, lane: Lane, rows: Sequence[Observation], fresh: frozenset[int] = frozenset(), *, sure: bool = False
+    ) -> Work:
+        """Handle observations of one room in the order given. fresh: ids that are not journalled yet.
+
+        sure: look each event up. Without, `Work.write` raises EventExists if one was derived before.
+        """
+        work = Work(replace(lane), self._clock.now_ms(), sure)
         for row in rows:
-            before = (work.lane.state, len(work.writes), work.changed)
+            before = (work.lane.state, len(work.writes), work.changed, len(work.deliveries), len(work.keys))
             try:
                 state, note = self._handle_one(work, row)
             except Exception as exc:
                 # Nothing may stop a lane: what we cannot read is kept, counted, and read again after an upgrade.
                 work.lane.state, work.changed = before[0], before[2]
-                del work.writes[before[1] :]
+                del work.writes[before[1] :], work.deliveries[before[3] :]
+                for key in list(work.keys)[before[4] :]:
+                    del work.keys[key]
                 state, note = QUARANTINED, f"{type(exc).__name__}"
                 _log.exception("observation_quarantined", observation=row.id, room=row.room, kind=row.kind)
             self._close_observation(work, row, state, note, fresh=row.id in fresh)
@@ -150,7 +175,7 @@ class Processor:
         """Hub time of a visitor message, for the reorder window; None for all else."""
         if row.source != "webhook" or row.kind != "Message":
             return None
-        reading = read_webhook(row.body)
+        reading = _reading(row)
         first = reading.messages[0] if reading.messages else None
         if first is None or not first.from_visitor:
             return None
@@ -162,7 +187,7 @@ class Processor:
             return SKIPPED, "not acted on"
         derived = 0
         for each in derivation.events:
-            if each.key and (each.key in work.keys or journal.has_event(self._reader, work.lane.id, each.key)):
+            if each.key and self._is_known(work, each.key):
                 continue
             derived += 1
             self._decide(work, row, each)
@@ -179,7 +204,7 @@ class Processor:
         view = self._view(work)
         if row.source == "hub-read":
             return derive_room_read(_room_decoder.decode(row.body), view)
-        reading: WebhookReading = read_webhook(row.body)
+        reading = _reading(row)
         if reading.problem:
             raise ValueError(reading.problem)
         if not reading.acted_on:
@@ -195,11 +220,14 @@ class Processor:
             served_by=state.served_by,
             department=state.department,
             bot_users=self._policy.bot_users.get(state.workspace, {}),
-            is_ours=lambda message: outbox.is_ours(self._reader, lane_id, message),
+            is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),
             seen=lambda message: (
-                f"msg:{message}" in work.keys or journal.has_event(self._reader, lane_id, f"msg:{message}")
+                work.knows(f"msg:{message}") or journal.has_event(self._reader, lane_id, f"msg:{message}")
             ),
         )
+
+    def _is_known(self, work: Work, key: str) -> bool:
+        return work.knows(key) or (work.sure and journal.has_event(self._reader, work.lane.id, key))
 
     def _decide(self, work: Work, row: Observation, derived: DerivedEvent) -> None:
         lane, event = work.lane, derived.event
@@ -208,19 +236,21 @@ class Processor:
             self._counters.add("messages_late")
         before = lane.state
         decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
-        event_id, decision_id = self._ids.next(), self._ids.next()
-        kind, data, body = kind_of(event), _encode(event), _encode(decision)
-        key, lane_id, now = derived.key, lane.id, work.now_ms
+        event_id = self._ids.next()
+        kind, data, body = kind_of(event), _encode(event), encode_decision(decision, before)
+        key, lane_id = derived.key, lane.id
         rules_hash, directory_hash = self._hashes
         if key:
-            work.keys.add(key)
-        work.writes.append(lambda cur: journal.append_event(cur, event_id, lane_id, row.id, key, kind, data, now))
+            work.keys[key] = None
         work.writes.append(
-            lambda cur: journal.append_decision(
+            lambda cur: journal.append_event(
                 cur,
-                decision_id,
-                lane_id,
                 event_id,
+                lane_id,
+                row.id,
+                key,
+                kind,
+                data,
                 row.received_at,
                 rules_hash,
                 directory_hash,
@@ -230,9 +260,9 @@ class Processor:
         )
         self._counters.add("events", 1, kind)
         self._counters.add("decisions")
-        self._apply(work, before, decision, decision_id)
+        self._apply(work, before, decision, event_id)
 
-    def _apply(self, work: Work, before: Conversation, decision: Decision, decision_id: int) -> None:
+    def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int) -> None:
         lane = work.lane
         epoch = decision.after.control.epoch
         if epoch != before.control.epoch:
@@ -243,9 +273,9 @@ class Processor:
         if decision.after is not before:
             lane.state, work.changed = decision.after, True
         for command in decision.commands:
-            self._send(work, decision_id, command, epoch)
+            self._send(work, event_id, command, epoch)
 
-    def _send(self, work: Work, decision_id: int, command: cmd.Command, epoch: int) -> None:
+    def _send(self, work: Work, event_id: int, command: cmd.Command, epoch: int) -> None:
         stream, kind = cmd.stream_of(command), cmd.kind_of(command)
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
@@ -253,7 +283,7 @@ class Processor:
                 body = _encode(message)
                 self._enqueue(
                     work,
-                    decision_id,
+                    event_id,
                     stream,
                     "SystemText" if said_by_us else kind,
                     command.connection,
@@ -264,12 +294,12 @@ class Processor:
             return
         connection = getattr(command, "connection", "")
         unbound = isinstance(command, cmd.CloseSession)
-        self._enqueue(work, decision_id, stream, kind, connection, _encode(command), epoch=None if unbound else epoch)
+        self._enqueue(work, event_id, stream, kind, connection, _encode(command), epoch=None if unbound else epoch)
 
     def _enqueue(
         self,
         work: Work,
-        decision_id: int,
+        event_id: int,
         stream: str,
         kind: str,
         connection: str,
@@ -283,7 +313,7 @@ class Processor:
         delivery = Delivery(
             id=delivery_id,
             conversation_id=work.lane.id,
-            decision_id=decision_id,
+            event_id=event_id,
             stream=stream,
             command=kind,
             connection=connection,
@@ -298,15 +328,24 @@ class Processor:
             created_at=work.now_ms,
         )
         work.writes.append(lambda cursor: outbox.enqueue(cursor, delivery))
-        work.streams.add(stream)
+        work.deliveries.append(delivery)
 
     def _close_observation(self, work: Work, row: Observation, state: int, note: str, *, fresh: bool) -> None:
         if state == QUARANTINED:
             self._counters.add("observations_quarantined")
+        if fresh and row.source == "engine" and state == HANDLED:
+            return  # the event says all of it, under the same key
         if fresh:
             work.writes.insert(0, lambda cursor: journal.append(cursor, row, state, note))
         else:
             work.writes.append(lambda cursor: journal.mark(cursor, row.id, state, note))
+
+
+def _reading(row: Observation) -> WebhookReading:
+    if row.read is None:
+        row.read = read_webhook(row.body)
+    reading: WebhookReading = row.read
+    return reading
 
 
 def rendered(content: Content) -> list[OutgoingMessage]:

@@ -8,8 +8,7 @@ message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -23,6 +22,7 @@ from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.storage import outbox
@@ -34,17 +34,16 @@ from omnibridge.storage.writer import Unit
 _log = structlog.get_logger("omnibridge.streams")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-StreamKey = tuple[int, str]
-"""(conversation id, stream)"""
-
 CONTROL_CHANGED = "control-changed"
+
+SWEEP_S = 0.5
+"""How often the turns under way are looked at; sooner when visitors are to be told sooner."""
 
 LOOK_BACK_MS = 600_000
 """How far back a start looks for words that were refused while they were under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """How a delivery went. event: what the conversation should know; raw: a body for another source than
     the engine itself, with its source name. resolved: it had arrived earlier already."""
 
@@ -86,13 +85,17 @@ class Streams:
         self._database, self._clock, self._ids, self._boot = database, clock, ids, boot
         self._counters, self._faults, self._notice_after_ms = counters, faults, notice_after_ms
         self._floor: dict[StreamKey, int] = {}
+        self._queues = Queues(database.reader)
         self._lanes: Lanes | None = None
         self._sender_for: Callable[[str], Sender] | None = None
         self._is_open = False
         self._grace_until = 0
         self.doorbell: EmbeddedDoorbell[StreamKey] = EmbeddedDoorbell()
         self.doorbell.serve(self._drain)
+        self._turns: dict[int, tuple[Delivery, str, str]] = {}
         self._notices: set[asyncio.Task[None]] = set()
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_s = min(SWEEP_S, max(0.02, notice_after_ms / 2000))
         self.in_flight = 0
 
     async def settle_arrived(self, lanes: Lanes, sender_for: Callable[[str], Sender], at_a_time: int = 32) -> int:
@@ -137,19 +140,43 @@ class Streams:
         self._grace_until = self._clock.now_ms() + grace_ms
         waiting = outbox.streams_due(self._database.reader)
         for key in waiting:
-            self.doorbell.ring(key)
+            self.ring(*key)
         return len(waiting)
 
     def ring(self, conversation_id: int, stream: str) -> None:
-        """A row of this stream was committed."""
+        """The outbox may hold rows of this stream that were not announced here, or changed ones."""
         if self._is_open:
+            self._queues.forget((conversation_id, stream))
             self.doorbell.ring((conversation_id, stream))
 
+    def announce(self, rows: Sequence[Delivery]) -> None:
+        """These are about to be committed."""
+        self._queues.announce(rows)
+
+    def committed(self, rows: Sequence[Delivery]) -> None:
+        """They are durable: send them."""
+        for key in self._queues.committed(rows, keep=self._is_open):
+            self.doorbell.ring(key)
+
+    def failed(self, rows: Sequence[Delivery]) -> None:
+        """They may be durable or not: the outbox knows."""
+        for key in self._queues.failed(rows):
+            self.doorbell.ring(key)
+
     async def aclose(self) -> None:
+        if self._sweep_timer:
+            self._sweep_timer.cancel()
         await self.doorbell.aclose()
 
     async def _drain(self, key: StreamKey) -> None:
-        while row := outbox.next_due(self._database.reader, *key, after=self._floor.get(key, 0)):
+        try:
+            await self._drain_known(key)
+        except BaseException:
+            self._queues.forget(key)  # a row may have been dropped from memory and not been settled
+            raise
+
+    async def _drain_known(self, key: StreamKey) -> None:
+        while self._is_open and (row := self._queues.head(key, self._floor.get(key, 0))):
             now = self._clock.now_ms()
             if row.next_attempt_at > now:
                 self.doorbell.ring_at(key, (row.next_attempt_at - now) / 1000)
@@ -165,10 +192,11 @@ class Streams:
             raise RuntimeError(f"delivery {row.id} belongs to no conversation")
         (workspace, room), conversation = found
         if row.epoch is not None and row.epoch != conversation.control.epoch:
-            current = outbox.next_due(self._database.reader, *key, after=row.id - 1)
+            current = self._queues.reread(key, row)
             if current is None or current.id != row.id or current.epoch == conversation.control.epoch:
                 return True  # settled or restamped by the decision that changed control
             self._counters.add("deliveries_refused", 1, row.command)
+            self._queues.drop(key, row)
             self._settle_lazily(key, row, REFUSED, CONTROL_CHANGED)
             return True
         sender = self._sender_for(row.stream)
@@ -180,7 +208,8 @@ class Streams:
             return False
         maybe_sent = row.uncertain > 0 or row.boot != self._boot
         self._faults.reach("outbox_to_send")
-        notice = self._notice_later(row, workspace, room)
+        if row.command == "SendToParty":
+            self._watch(row, workspace, room)
         self.in_flight += 1
         try:
             if wait_until:
@@ -190,8 +219,7 @@ class Streams:
             return await self._failed(key, row, workspace, room, exc)
         finally:
             self.in_flight -= 1
-            if notice:
-                notice.cancel()
+            self._turns.pop(row.id, None)
         self._faults.reach("response_to_settle")
         self._counters.add("deliveries_done", 1, row.command)
         if sent.resolved:
@@ -220,6 +248,7 @@ class Streams:
             attempts=attempts,
             in_ms=decision.at - now,
         )
+        self._queues.forget(key)
         # Not lazily: another row of this stream may ring before, and would find this one due and unmarked.
         await self._database.writer.submit(
             lambda cur: outbox.retry_later(cur, row.id, attempts, uncertain, decision.code, decision.at)
@@ -255,6 +284,7 @@ class Streams:
         self, key: StreamKey, row: Delivery, state: int, code: str, workspace: str, room: str, sent: Sent
     ) -> None:
         """Settle a row; together with the observation that follows from it, in one commit, if there is one."""
+        self._queues.drop(key, row)
         if sent.event is None and sent.raw is None:
             self._settle_lazily(key, row, state, code)
             return
@@ -287,23 +317,29 @@ class Streams:
             del self._floor[key]
         if not done.cancelled() and done.exception():
             _log.error("settle_failed", delivery=row_id, reason=str(done.exception()))
+            self.ring(*key)
 
     def _settle_unit(self, row: Delivery, state: int, code: str) -> Unit:
         now, attempts = self._clock.now_ms(), row.attempts + 1
         return lambda cursor: outbox.settle(cursor, row.id, state, code, attempts, now)
 
-    def _notice_later(self, row: Delivery, workspace: str, room: str) -> asyncio.TimerHandle | None:
-        if row.command != "SendToParty":
-            return None
-        loop = asyncio.get_running_loop()
+    def _watch(self, row: Delivery, workspace: str, room: str) -> None:
+        """Have the visitor told if this turn takes long: one timer looks after all turns under way."""
+        self._turns[row.id] = (row, workspace, room)
+        if self._sweep_timer is None:
+            self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
-        def due() -> None:
-            task = loop.create_task(self._notice(row, workspace, room, self._clock.now_ms()))
-            self._notices.add(task)
-            task.add_done_callback(self._notices.discard)
-
-        waited_ms = self._clock.now_ms() - row.created_at
-        return loop.call_later(max(0.0, (self._notice_after_ms - waited_ms) / 1000), due)
+    def _sweep(self) -> None:
+        self._sweep_timer = None
+        now = self._clock.now_ms()
+        for row_id, (row, workspace, room) in list(self._turns.items()):
+            if now - row.created_at >= self._notice_after_ms:
+                del self._turns[row_id]
+                task = asyncio.ensure_future(self._notice(row, workspace, room, now))
+                self._notices.add(task)
+                task.add_done_callback(self._notices.discard)
+        if self._turns:
+            self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     async def _notice(self, row: Delivery, workspace: str, room: str, now: int) -> None:
         """Have the visitor told once that the bot is slow."""

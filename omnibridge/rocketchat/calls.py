@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import httpx2
 import msgspec
+from multidict import CIMultiDict
 
 from omnibridge.errors import DeliveryError
-from omnibridge.http import create_client
+from omnibridge.http import Client, create_client
 from omnibridge.rocketchat.errors import from_answer, from_exception, unreadable
 
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -45,9 +46,7 @@ class Answer(NamedTuple):
 class Calls:
     """Raises a DeliveryError for every failure. timeout_s: for each call as a whole."""
 
-    def __init__(
-        self, base_url: str, credentials: Credentials, timeout_s: float, client: httpx2.AsyncClient | None
-    ) -> None:
+    def __init__(self, base_url: str, credentials: Credentials, timeout_s: float, client: Client | None) -> None:
         self._credentials, self._timeout_s = credentials, timeout_s
         self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
 
@@ -88,17 +87,23 @@ class Calls:
     ) -> Answer:
         """Send and read, whatever the status. Raises for failures of the transport only."""
         who = as_user or self._credentials
-        headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._client.request(method, path, params=query, content=content, headers=headers)
-            return Answer(response.status_code, _decode(response.content), response.headers)
+                found = await self._client.exchange(
+                    method, path, query=query, content=content, headers=_headers(who, has_body=content is not None)
+                )
+            return Answer(found.status, _decode(found.body), found.headers)
         except DeliveryError:
             raise
         except Exception as exc:
             raise from_exception(exc) from exc
+
+
+@lru_cache(maxsize=256)
+def _headers(who: Credentials, *, has_body: bool) -> Mapping[str, str]:
+    """Made once per account: aiohttp takes a CIMultiDict as it is."""
+    headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token, "User-Agent": "omnibridge"}
+    return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
 def checked(answer: Answer) -> dict[str, Any]:

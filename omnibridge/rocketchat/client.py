@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import httpx2
-
 from omnibridge.domain.events import CandidateAgent, CandidateDepartment, UserRef
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.http import Client
 from omnibridge.rocketchat.calls import Calls, Credentials, checked, encode
 from omnibridge.rocketchat.errors import says_duplicate, unreadable
 from omnibridge.rocketchat.leaves import iso_of, table_of, text_of, user_of
@@ -37,7 +36,7 @@ class RocketChatClient:
         credentials: Credentials,
         *,
         timeout_s: float = 10.0,
-        client: httpx2.AsyncClient | None = None,
+        client: Client | None = None,
     ) -> None:
         self._calls = Calls(base_url, credentials, timeout_s, client)
         self._version: Version | None = None

@@ -8,8 +8,9 @@ empty state is believed, one that contradicts leads to one read of the room, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from omnibridge.domain.events import (
     AgentAssigned,
@@ -29,8 +30,7 @@ from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.webhook import WebhookMessage, WebhookReading
 
 
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What the conversation knows. bot_users: user id and user name of our bot users -> connection.
 
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
@@ -47,16 +47,14 @@ class View:
     emptied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedEvent:
+class DerivedEvent(msgspec.Struct, frozen=True):
     """key: unique per room, however often reported; empty = a change of state."""
 
     key: str
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(msgspec.Struct, frozen=True):
     """needs_room_read: the report contradicts what is known. note: why nothing follows, in words."""
 
     events: tuple[DerivedEvent, ...] = ()
@@ -64,8 +62,7 @@ class Derivation:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(msgspec.Struct, frozen=True):
     """What a report does to the state of service."""
 
     events: tuple[Event, ...] = ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from omnibridge.domain.commands import CloseSession, Command, SendToParty, SendToVisitor
@@ -11,22 +9,22 @@ from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import Control, Conversation, VisitorTurn
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
-from omnibridge.routing.decision import Considered, Decision, Fact
+from omnibridge.routing.decision import Considered, Decision
+from omnibridge.routing.facts import Facts
 from omnibridge.routing.rules import RuleSet
 
 _replace = msgspec.structs.replace
 
 
-@dataclass(frozen=True)
-class Context:
-    """The arguments of `route()`, with the facts read from them."""
+class Context(msgspec.Struct, frozen=True):
+    """The arguments of `route()`, with the facts that can be read from them."""
 
     conversation: Conversation
     event: Event
     rules: RuleSet
     directory: Directory
     now_ms: int
-    facts: dict[str, Fact]
+    facts: Facts
 
     def decide(
         self,
@@ -38,7 +36,7 @@ class Context:
         refuse_spoken: bool = False,
     ) -> Decision:
         """A Decision with this context's facts."""
-        return Decision(reason, after, commands, self.facts, considered, rule, refuse_spoken)
+        return Decision(reason, after, commands, self.facts.read, considered, rule, refuse_spoken)
 
     def nothing(self, reason: str) -> Decision:
         """Nothing changes and nothing is done."""

@@ -31,6 +31,7 @@ class Considered(msgspec.Struct, frozen=True, omit_defaults=True):
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """Result of `route()`.
 
+    facts: those that a rule read; None = there was none of this name.
     refuse_spoken: pending words of the old party are refused, because somebody took control from it.
     When a party passes control by itself they stay: they were said before the move, in the same stream.
     """
@@ -38,7 +39,55 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     after: Conversation
     commands: tuple[Command, ...] = ()
-    facts: dict[str, Fact] = {}
+    facts: dict[str, Fact | None] = {}
     considered: tuple[Considered, ...] = ()
     rule: str = ""
     refuse_spoken: bool = False
+
+
+class StoredDecision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Decision as the journal keeps it, beside its reason: of the next state only what changed.
+
+    The whole state in each row was two thirds of the database. The state before a decision is the states
+    before it, one after the other: `state_after`.
+    """
+
+    changed: dict[str, msgspec.Raw] = {}
+    commands: tuple[Command, ...] = ()
+    facts: dict[str, Fact | None] = {}
+    considered: tuple[Considered, ...] = ()
+    rule: str = ""
+    refuse_spoken: bool = False
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_stored = msgspec.json.Decoder(StoredDecision)
+_FIELDS = Conversation.__struct_fields__
+
+
+def encode_decision(decision: Decision, before: Conversation) -> bytes:
+    """Canonical JSON of a StoredDecision. The same decision on the same state gives the same bytes."""
+    after, changed = decision.after, {}
+    if after is not before:
+        for name in _FIELDS:
+            value, old = getattr(after, name), getattr(before, name)
+            if value is not old and value != old:
+                changed[name] = msgspec.Raw(_encode(value))
+    return _encode(
+        StoredDecision(
+            changed, decision.commands, decision.facts, decision.considered, decision.rule, decision.refuse_spoken
+        )
+    )
+
+
+def decode_decision(body: bytes) -> StoredDecision:
+    """Raises msgspec.DecodeError."""
+    return _stored.decode(body)
+
+
+def state_after(before: Conversation, stored: StoredDecision) -> Conversation:
+    """The state that a stored decision left. Raises msgspec.ValidationError."""
+    if not stored.changed:
+        return before
+    fields = {name: msgspec.json.decode(raw) for name, raw in stored.changed.items()}
+    return msgspec.convert({**msgspec.to_builtins(before), **fields}, Conversation)

@@ -37,23 +37,40 @@ def start_facts(event: ConversationStarted) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
-def facts_of(conversation: Conversation, event: Event) -> dict[str, Fact]:
-    """Everything a rule can read for this event.
+class Facts:
+    """What a rule can read for one event, found when it is read. `read`: what was, and what it was then.
 
     Room custom fields count as the visitor's word: he may write them (rocketchat-api, custom.field).
     The department too: he chooses it in the widget's form.
     """
-    facts = {
-        "workspace": Fact(conversation.workspace, "configuration", "ours"),
-        "room": Fact(conversation.room, "hub", "staff"),
-    }
-    if conversation.department:
-        facts["department"] = Fact(conversation.department, "hub room", "visitor")
-    for name, value in conversation.facts.items():
-        facts[name] = Fact(value, "start of the conversation", "visitor")
-    if isinstance(event, MessagePosted):
-        facts["text"] = Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
-    return facts
+
+    __slots__ = ("_conversation", "_event", "read")
+
+    def __init__(self, conversation: Conversation, event: Event) -> None:
+        self._conversation, self._event = conversation, event
+        self.read: dict[str, Fact | None] = {}
+
+    def value(self, name: str) -> Any:
+        """None when there is no such fact."""
+        if name not in self.read:
+            self.read[name] = self._find(name)
+        found = self.read[name]
+        return found.value if found else None
+
+    def _find(self, name: str) -> Fact | None:
+        conversation, event = self._conversation, self._event
+        match name:
+            case "workspace":
+                return Fact(conversation.workspace, "configuration", "ours")
+            case "room":
+                return Fact(conversation.room, "hub", "staff")
+            case "department":
+                return Fact(conversation.department, "hub room", "visitor") if conversation.department else None
+            case "text" if isinstance(event, MessagePosted):
+                return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
+        if name not in conversation.facts:
+            return None
+        return Fact(conversation.facts[name], "start of the conversation", "visitor")
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from omnibridge.domain import events as ev
@@ -88,4 +86,4 @@ def _options(parts: tuple[Content, ...]) -> tuple[Option, ...]:
 
 
 def _with(context: Context, conversation: Conversation) -> Context:
-    return replace(context, conversation=conversation)
+    return _replace(context, conversation=conversation)

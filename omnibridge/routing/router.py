@@ -7,7 +7,6 @@ to people is in `handover.py`; what a bot's answer leads to is in `replies.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace as replace_context
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ from omnibridge.domain.directory import Directory
 from omnibridge.routing import handover, replies
 from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision
-from omnibridge.routing.facts import facts_of, start_facts
+from omnibridge.routing.facts import Facts, start_facts
 from omnibridge.routing.rules import RuleSet, Target
 
 _replace = msgspec.structs.replace
@@ -41,7 +40,7 @@ def route(conversation: Conversation, event: ev.Event, rules: RuleSet, directory
     conversation: the state left by the decision before. now_ms: UTC; when the observation was received.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, facts_of(conversation, event))
+    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     return _TABLE[type(event)](context, event)
@@ -49,7 +48,7 @@ def route(conversation: Conversation, event: ev.Event, rules: RuleSet, directory
 
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
     conversation = _replace(context.conversation, started=True, facts=start_facts(event), department=event.department)
-    context = replace_context(context, conversation=conversation, facts=facts_of(conversation, event))
+    context = _replace(context, conversation=conversation, facts=Facts(conversation, event))
     rule, considered = context.rules.first_match("start", context.facts)
     target = rule.target if rule else context.rules.default
     if target is None:
@@ -161,7 +160,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     if event.author != "visitor":
         return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
     conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts))
-    context = replace_context(context, conversation=conversation)
+    context = _replace(context, conversation=conversation)
     connection = conversation.control.connection
     if connection:
         rule, considered = context.rules.first_match("message", context.facts)

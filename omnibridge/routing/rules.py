@@ -6,17 +6,23 @@ The seam for a richer language: the router only calls `RuleSet.first_match`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
-from omnibridge.routing.decision import Considered, Fact
+from omnibridge.routing.decision import Considered
 
 Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not"]
 On = Literal["start", "message"]
 TargetKind = Literal["bot", "department", "agent", "queue"]
 Rung = Literal["department", "agent", "queue"]
+
+
+class Readable(Protocol):
+    """Facts by name, as rules read them."""
+
+    def value(self, name: str) -> Any:
+        """None when there is no such fact."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -26,8 +32,8 @@ class Condition(msgspec.Struct, frozen=True):
     operator: Operator
     value: Any
 
-    def holds(self, facts: Mapping[str, Fact]) -> bool:
-        found = facts[self.fact].value if self.fact in facts else None
+    def holds(self, facts: Readable) -> bool:
+        found = facts.value(self.fact)
         match self.operator:
             case "exists":
                 return (found is not None) is bool(self.value)
@@ -106,7 +112,7 @@ class RuleSet(msgspec.Struct, frozen=True):
         """First 16 hex digits of SHA-256 over `encode()`."""
         return hashlib.sha256(self.encode()).hexdigest()[:16]
 
-    def first_match(self, on: On, facts: Mapping[str, Fact]) -> tuple[Rule | None, tuple[Considered, ...]]:
+    def first_match(self, on: On, facts: Readable) -> tuple[Rule | None, tuple[Considered, ...]]:
         """The first rule whose conditions all hold, and what was looked at on the way."""
         considered: list[Considered] = []
         for rule in self.rules:

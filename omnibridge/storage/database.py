@@ -16,6 +16,7 @@ from typing import IO, Any
 import pysqlite3.dbapi2 as sqlite
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import create_engine
 
 from omnibridge.errors import ConfigError, StorageError
@@ -101,7 +102,12 @@ def migrate(path: Path) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as exc:
+            raise StorageError(
+                f"{path} was made by another version of omnibridge ({exc}): use that version, or move the file away"
+            ) from exc
         connection.commit()
     engine.dispose()
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from omnibridge.errors import EventExists
 from omnibridge.storage.statements import Insert
-from omnibridge.storage.tables import PENDING, QUARANTINED, decisions, events, observations, snapshots
+from omnibridge.storage.tables import PENDING, QUARANTINED, events, observations, snapshots
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One thing a source told us. body: raw bytes. received_at: ms. dedupe: journalled at most once if set."""
+class Observation(msgspec.Struct):
+    """One thing a source told us. body: raw bytes. received_at: ms. dedupe: journalled at most once if set.
+
+    read: what the body was read as, kept so that it is read once; not stored.
+    """
 
     id: int
     workspace: str
@@ -21,6 +25,7 @@ class Observation:
     received_at: int
     body: bytes
     dedupe: str | None = None
+    read: Any = None
 
 
 _insert_observation = Insert(
@@ -28,10 +33,11 @@ _insert_observation = Insert(
     "id", "workspace", "room", "source", "kind", "dedupe", "received_at", "body", "state", "note",
     ignore=True,
 )  # fmt: skip
-_insert_event = Insert(events, "id", "conversation_id", "observation_id", "key", "kind", "data", "at", ignore=True)
-_insert_decision = Insert(
-    decisions,
-    "id", "conversation_id", "event_id", "at", "rules_hash", "directory_hash", "reason", "body",
+_insert_event = Insert(
+    events,
+    "id", "conversation_id", "observation_id", "key", "kind", "data", "at", "rules_hash", "directory_hash", "reason",
+    "decision",
+    ignore=True,
 )  # fmt: skip
 _insert_snapshot = Insert(snapshots, "hash", "kind", "body", "created_at", ignore=True)
 _mark = "UPDATE observations SET state = ?, note = ? WHERE id = ?"
@@ -63,24 +69,17 @@ def append_event(
     kind: str,
     data: bytes,
     at: int,
-) -> bool:
-    """Write an event. False when its key is there already."""
-    return _insert_event(cursor, event_id, conversation_id, observation_id, key or None, kind, data, at)
-
-
-def append_decision(
-    cursor: Any,
-    decision_id: int,
-    conversation_id: int,
-    event_id: int,
-    at: int,
     rules_hash: str,
     directory_hash: str,
     reason: str,
-    body: bytes,
+    decision: bytes,
 ) -> None:
-    """Write a decision with everything that it was made from."""
-    _insert_decision(cursor, decision_id, conversation_id, event_id, at, rules_hash, directory_hash, reason, body)
+    """Write an event and the decision on it. Raises EventExists when its key is there already."""
+    if not _insert_event(
+        cursor, event_id, conversation_id, observation_id, key or f"#{event_id}", kind, data, at, rules_hash,
+        directory_hash, reason, decision,
+    ):  # fmt: skip
+        raise EventExists
 
 
 def keep_snapshot(cursor: Any, digest: str, kind: str, body: bytes, at: int) -> None:
@@ -108,11 +107,6 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
-def has_observation(reader: Any, dedupe: str) -> bool:
-    """Whether an observation of this dedupe key was journalled before."""
-    return reader.execute("SELECT 1 FROM observations WHERE dedupe = ?", (dedupe,)).fetchone() is not None
-
-
 def release_quarantine(cursor: Any) -> int:
     """After an upgrade: let everything that could not be read be parsed again. Returns how many."""
     cursor.execute("UPDATE observations SET state = ?, note = '' WHERE state = ?", (PENDING, QUARANTINED))
@@ -121,7 +115,7 @@ def release_quarantine(cursor: Any) -> int:
 
 def newest_ids(reader: Any) -> int:
     """The largest id in use, 0 in an empty database: ids of a new process start above it."""
-    tables = ("observations", "conversations", "events", "decisions", "deliveries")
+    tables = ("observations", "conversations", "events", "deliveries")
     union = " UNION ALL ".join(f"SELECT max(id) AS id FROM {name}" for name in tables)  # noqa: S608 - fixed names
     row = reader.execute(f"SELECT max(id) FROM ({union})").fetchone()  # noqa: S608 - fixed names
     return int(row[0] or 0)

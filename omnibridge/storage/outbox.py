@@ -5,8 +5,9 @@ A stream is one (conversation, destination): only its lowest unsettled row may b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from omnibridge.storage.statements import Insert
 from omnibridge.storage.tables import BURIED, DONE, DUE, REFUSED, deliveries
@@ -14,18 +15,17 @@ from omnibridge.storage.tables import BURIED, DONE, DUE, REFUSED, deliveries
 __all__ = ["BURIED", "DONE", "DUE", "REFUSED", "Delivery"]
 
 _COLUMNS = (
-    "id", "conversation_id", "decision_id", "stream", "command", "connection", "epoch", "external_id", "body",
+    "id", "conversation_id", "event_id", "stream", "command", "connection", "epoch", "external_id", "body",
     "attempts", "uncertain", "boot", "next_attempt_at", "deadline_at", "created_at",
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """A row that waits to be sent. epoch: control epoch it was decided in, None = whoever is in control."""
 
     id: int
     conversation_id: int
-    decision_id: int
+    event_id: int
     stream: str
     command: str
     connection: str
@@ -40,6 +40,7 @@ class Delivery:
     created_at: int
 
 
+astuple = msgspec.structs.astuple
 _insert = Insert(deliveries, *_COLUMNS, "state", "code")
 _select = f"SELECT {', '.join(_COLUMNS)} FROM deliveries"  # noqa: S608 - fixed names
 _next = f"{_select} WHERE state = 0 AND conversation_id = ? AND stream = ? AND id > ? ORDER BY id LIMIT 1"
@@ -60,7 +61,7 @@ _restamp = (
 
 def enqueue(cursor: Any, row: Delivery) -> None:
     """Write a row; it is sent after the commit."""
-    _insert(cursor, *(getattr(row, name) for name in _COLUMNS), DUE, "")
+    _insert(cursor, *astuple(row), DUE, "")
 
 
 def settle(cursor: Any, delivery_id: int, state: int, code: str, attempts: int, at: int) -> None:
@@ -113,15 +114,6 @@ def streams_due(reader: Any) -> list[tuple[int, str]]:
         (row[0], row[1])
         for row in reader.execute("SELECT DISTINCT conversation_id, stream FROM deliveries WHERE state = 0")
     ]
-
-
-def is_ours(reader: Any, conversation_id: int, external_id: str) -> bool:
-    """Whether a message id was given by us in this conversation: the echo filter."""
-    found = reader.execute(
-        "SELECT 1 FROM deliveries WHERE external_id = ? AND conversation_id = ?",
-        (external_id, conversation_id),
-    ).fetchone()
-    return found is not None
 
 
 def counts(reader: Any) -> dict[int, int]:

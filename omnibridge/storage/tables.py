@@ -1,8 +1,9 @@
 """Every table, and what its columns mean. Times are milliseconds since the epoch, UTC.
 
-The journal (observations, events, decisions) and the outbox (deliveries) are the only truth; everything
-in memory can be rebuilt from them. Ids are made by us and grow with time, so rows of one unit can refer
-to each other before they are written.
+The journal (observations, events with their decisions) and the outbox (deliveries) are the only truth; everything
+in memory can be rebuilt from them. Ids are made by us and grow with time (milliseconds << 20), so rows of
+one unit can refer to each other before they are written, and the rows of a conversation are found in the
+range of ids of its life. Each further index would cost a page of the log for each message.
 """
 
 from __future__ import annotations
@@ -81,36 +82,21 @@ Index(
 events = Table(
     "events",
     metadata,
+    # What happened, and what was decided on it: there is exactly one decision for each event.
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("conversation_id", BigInteger, nullable=False),
-    Column("observation_id", BigInteger, nullable=False),
-    Column("key", String),  # what makes it one event however often it is reported; NULL = state change
+    Column("observation_id", BigInteger, nullable=False),  # no row of this id: the engine told it to an idle lane
+    Column("key", String, nullable=False),  # one event however often it is reported; '#' + id = a change of state
     Column("kind", String, nullable=False),
     Column("data", LargeBinary, nullable=False),  # domain Event as JSON
-    Column("at", BigInteger, nullable=False),
-)
-Index(
-    "ux_events_key",
-    events.c.conversation_id,
-    events.c.key,
-    unique=True,
-    sqlite_where=text("key IS NOT NULL"),
-    postgresql_where=text("key IS NOT NULL"),
-)
-
-decisions = Table(
-    "decisions",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("conversation_id", BigInteger, nullable=False),
-    Column("event_id", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),  # the `now` that the router was given
+    Column("at", BigInteger, nullable=False),  # the `now` that the router was given: receipt of the observation
     Column("rules_hash", String, nullable=False),
     Column("directory_hash", String, nullable=False),
     Column("reason", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # Decision as JSON, next state included
+    Column("decision", LargeBinary, nullable=False),  # StoredDecision as JSON: of the next state what changed
 )
-Index("ix_decisions_conversation", decisions.c.conversation_id, decisions.c.id)
+# The one index finds an event by its key, and all events of a conversation.
+Index("ux_events_key", events.c.conversation_id, events.c.key, unique=True)
 
 snapshots = Table(
     "snapshots",
@@ -126,7 +112,7 @@ deliveries = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("conversation_id", BigInteger, nullable=False),
-    Column("decision_id", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # whose decision asked for it; 0 = none
     Column("stream", String, nullable=False),  # (conversation, stream): one row in flight, lowest id first
     Column("command", String, nullable=False),
     Column("connection", String, nullable=False),  # whose backend, or whose bot user posts; '' = relay account
@@ -150,13 +136,6 @@ Index(
     deliveries.c.id,
     sqlite_where=text("state = 0"),
     postgresql_where=text("state = 0"),
-)
-Index(
-    "ux_deliveries_external",
-    deliveries.c.external_id,
-    unique=True,
-    sqlite_where=text("external_id IS NOT NULL"),
-    postgresql_where=text("external_id IS NOT NULL"),
 )
 
 instance = Table(

@@ -1,9 +1,14 @@
-"""The one writer: a thread that commits units of work in groups.
+"""The one writer: units of work, committed in groups. Statements run on the loop, the commit in a thread.
 
 A unit is a function of a DBAPI cursor; it runs inside the group's transaction. One bad unit fails alone:
-the group is run again with a savepoint per unit. Measured (spine-performance): a commit per event costs
-20 times the CPU of grouped commits, and pacing (a batch that held several units lets about 2 ms pass
-before the next) lowers latency as well, because it halves the thread switches.
+the group is run again with a savepoint per unit. Why this shape (figures: tests/bench/README.md):
+
+- A commit per event costs 20 times the CPU of grouped commits. What comes while a commit is under way is
+  the next group, so groups grow with the load by themselves; a pause after a group of several (pacing)
+  lets the next one carry more.
+- SQLite's driver lets go of the interpreter lock at each statement, and a thread that wants it back from a
+  busy loop waits for the switch interval, each time. So the thread gets the one call that really waits,
+  the commit with its fsync: two hand-overs a group, however many statements it has.
 """
 
 from __future__ import annotations
@@ -13,116 +18,136 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 Unit = Callable[[Any], object]
 """Writes with the cursor it is given; what it returns is ignored. Raises to fail; nothing of it stays then."""
 
+_Queue = deque[tuple[Unit, "asyncio.Future[None]"]]
+_Outcomes = list[tuple["asyncio.Future[None]", BaseException | None]]
+
 BATCH = 256
 PACE_S = 0.002
 LAZY_S = 0.05
+REMEMBERED = 1024
+"""Commits whose duration is kept, for the percentiles of /metrics."""
 
 
 class Writer:
-    """Owns the only connection that writes and checkpoints."""
+    """Owns the only connection that writes and checkpoints. All methods are for the loop's thread."""
 
     def __init__(self, connection: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._connection = connection
-        self._loop = loop
-        self._wake = threading.Condition()
-        self._hot: deque[tuple[Unit, asyncio.Future[None]]] = deque()
-        self._lazy: deque[tuple[Unit, asyncio.Future[None]]] = deque()
-        self._bulk: deque[tuple[Unit, asyncio.Future[None]]] = deque()
-        self._lazy_since = 0.0
+        self._connection, self._loop = connection, loop
+        self._cursor = connection.cursor()
+        self._hot: _Queue = deque()
+        self._lazy: _Queue = deque()
+        self._bulk: _Queue = deque()
+        self._is_busy = False
+        self._is_due: asyncio.Handle | None = None
+        self._lazy_timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
+        self._idle = asyncio.Event()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
         self.commits = 0
         self.units = 0
         self.commit_s = 0.0
+        self.durations: deque[float] = deque(maxlen=REMEMBERED)
         self._thread.start()
 
     def submit(self, unit: Unit) -> asyncio.Future[None]:
         """Run a unit soon. The future is done when it is durable, or has the unit's exception."""
-        return self._put(self._hot, unit)
+        future = self._put(self._hot, unit)
+        self._schedule()
+        return future
 
     def submit_lazily(self, unit: Unit) -> asyncio.Future[None]:
         """Run a unit with the next commit, at most 50 ms later: for what a crash may forget."""
-        if not self._lazy:
-            self._lazy_since = time.monotonic()
-        return self._put(self._lazy, unit)
+        future = self._put(self._lazy, unit)
+        if self._lazy_timer is None:
+            self._lazy_timer = self._loop.call_later(LAZY_S, self._lazy_is_due)
+        return future
 
     def submit_bulk(self, unit: Unit) -> asyncio.Future[None]:
-        """Run a unit when nothing hot waits. Keep each one under 5 ms."""
-        return self._put(self._bulk, unit)
+        """Run a unit in the thread when nothing hot waits. Keep each one under 5 ms: hot ones wait for it."""
+        future = self._put(self._bulk, unit)
+        self._schedule()
+        return future
 
     async def aclose(self) -> None:
         """Write what is queued, then stop the thread and close the connection."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
+        self._stopping = True
+        while self._is_busy or self._hot or self._lazy or self._bulk:
+            self._idle.clear()
+            self._not_before = 0.0
+            if not self._is_busy:
+                self._start()
+            await self._idle.wait()
+        self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    def _put(self, queue: deque[tuple[Unit, asyncio.Future[None]]], unit: Unit) -> asyncio.Future[None]:
+    # -- on the loop ------------------------------------------------------------------------------------
+
+    def _put(self, queue: _Queue, unit: Unit) -> asyncio.Future[None]:
+        if self._stopping:
+            raise RuntimeError("the writer is closed")
         future: asyncio.Future[None] = self._loop.create_future()
-        with self._wake:
-            if self._stopping:
-                raise RuntimeError("the writer is closed")
-            queue.append((unit, future))
-            # The thread looks at its queues before it waits, so only an empty one needs a wake-up.
-            self._wake.notify()
+        queue.append((unit, future))
         return future
 
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            began = time.monotonic()
-            outcomes = self._write(batch)
-            self.commit_s += time.monotonic() - began
-            self.commits += 1
-            self.units += len(batch)
-            self._loop.call_soon_threadsafe(_resolve, outcomes)
-            rest = PACE_S - (time.monotonic() - began)
-            if len(batch) > 1 and rest > 0 and not self._stopping:
-                time.sleep(rest)  # pacing: let the next commit carry more; see above
+    def _schedule(self) -> None:
+        """Start a group at the end of this turn of the loop: all that the turn brings goes into it."""
+        if self._is_busy or self._is_due is not None:
+            return
+        wait = self._not_before - self._loop.time()
+        self._is_due = self._loop.call_later(wait, self._start) if wait > 0 else self._loop.call_soon(self._start)
 
-    def _next_batch(self) -> list[tuple[Unit, asyncio.Future[None]]]:
-        with self._wake:
-            while True:
-                overdue = bool(self._lazy) and time.monotonic() - self._lazy_since >= LAZY_S
-                if self._hot or overdue or (self._stopping and self._lazy):
-                    batch = [self._hot.popleft() for _ in range(min(len(self._hot), BATCH))]
-                    while self._lazy and len(batch) < 2 * BATCH:
-                        batch.append(self._lazy.popleft())
-                    self._lazy_since = time.monotonic()
-                    return batch
-                if self._bulk:
-                    return [self._bulk.popleft()]
-                if self._stopping:
-                    return []
-                self._wake.wait(LAZY_S if self._lazy else None)
+    def _lazy_is_due(self) -> None:
+        self._lazy_timer = None
+        self._schedule()
 
-    def _write(
-        self, batch: list[tuple[Unit, asyncio.Future[None]]]
-    ) -> list[tuple[asyncio.Future[None], BaseException | None]]:
-        cursor = self._connection.cursor()
+    def _start(self) -> None:
+        if self._is_due is not None:
+            self._is_due.cancel()
+            self._is_due = None
+        if self._is_busy:
+            return
+        batch = [self._hot.popleft() for _ in range(min(len(self._hot), BATCH))]
+        if not batch and self._bulk:
+            unit, future = self._bulk.popleft()
+            self._is_busy = True
+            self._jobs.put(lambda: self._bulk_commit(unit, future))
+            return
+        while self._lazy and len(batch) < 2 * BATCH:
+            batch.append(self._lazy.popleft())
+        if not batch:
+            return
+        if self._lazy_timer is not None and not self._lazy:
+            self._lazy_timer.cancel()
+            self._lazy_timer = None
+        self._is_busy = True
+        began = time.perf_counter()
+        outcomes = self._execute(batch)
+        self._jobs.put(lambda: self._commit(outcomes, began))
+
+    def _execute(self, batch: list[tuple[Unit, asyncio.Future[None]]]) -> _Outcomes:
+        cursor = self._cursor
         try:
             cursor.execute("BEGIN IMMEDIATE")
             for unit, _ in batch:
                 unit(cursor)
-            cursor.execute("COMMIT")
             return [(future, None) for _, future in batch]
         except Exception as exc:
-            self._roll_back(cursor)
+            self._roll_back()
             if len(batch) == 1:
                 return [(batch[0][1], exc)]
-            return self._write_each_alone(cursor, batch)
-        finally:
-            cursor.close()
+            return self._execute_each_alone(batch)
 
-    def _write_each_alone(
-        self, cursor: Any, batch: list[tuple[Unit, asyncio.Future[None]]]
-    ) -> list[tuple[asyncio.Future[None], BaseException | None]]:
-        outcomes: list[tuple[asyncio.Future[None], BaseException | None]] = []
+    def _execute_each_alone(self, batch: list[tuple[Unit, asyncio.Future[None]]]) -> _Outcomes:
+        cursor, outcomes = self._cursor, _Outcomes()
         try:
             cursor.execute("BEGIN IMMEDIATE")
             for unit, future in batch:
@@ -134,22 +159,53 @@ class Writer:
                     cursor.execute("ROLLBACK TO unit")
                     outcomes.append((future, exc))
                 cursor.execute("RELEASE unit")
-            cursor.execute("COMMIT")
             return outcomes
         except Exception as exc:
-            self._roll_back(cursor)
+            self._roll_back()
             return [(future, exc) for _, future in batch]
 
-    def _roll_back(self, cursor: Any) -> None:
+    def _done(self, outcomes: _Outcomes, took_s: float, began: float) -> None:
+        self._is_busy = False
+        self.commits += 1
+        self.units += len(outcomes)
+        self.commit_s += took_s
+        self.durations.append(took_s)
+        if len(outcomes) > 1:
+            self._not_before = self._loop.time() + PACE_S - (time.perf_counter() - began)
+        for future, exc in outcomes:
+            if future.done():
+                continue  # the caller stopped waiting
+            if exc is None:
+                future.set_result(None)
+            else:
+                future.set_exception(exc)
+        self._idle.set()
+        if self._hot or self._bulk or (self._lazy and self._lazy_timer is None):
+            self._schedule()
+
+    # -- in the thread ----------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            job()
+
+    def _commit(self, outcomes: _Outcomes, began: float) -> None:
+        started = time.perf_counter()
+        try:
+            if self._connection.in_transaction:
+                self._cursor.execute("COMMIT")
+        except Exception as exc:
+            self._roll_back()
+            outcomes = [(future, exc) for future, _ in outcomes]
+        self._tell(outcomes, time.perf_counter() - started, began)
+
+    def _bulk_commit(self, unit: Unit, future: asyncio.Future[None]) -> None:
+        started = time.perf_counter()
+        self._commit(self._execute([(unit, future)]), started)
+
+    def _tell(self, outcomes: _Outcomes, took_s: float, began: float) -> None:
+        self._loop.call_soon_threadsafe(self._done, outcomes, took_s, began)
+
+    def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            cursor.execute("ROLLBACK")
-
-
-def _resolve(outcomes: list[tuple[asyncio.Future[None], BaseException | None]]) -> None:
-    for future, exc in outcomes:
-        if future.done():
-            continue  # the caller stopped waiting
-        if exc is None:
-            future.set_result(None)
-        else:
-            future.set_exception(exc)
+            self._cursor.execute("ROLLBACK")

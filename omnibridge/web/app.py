@@ -9,18 +9,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omnibridge.engine.counters import Counters
 from omnibridge.web.errors import problem
+from omnibridge.web.webhooks import PREFIX
 
 
 def create_app(
     webhooks: ASGIApp,
     counters: Counters,
     why_not_ready: Callable[[], str],
-) -> Starlette:
-    """why_not_ready: empty when the service takes and relays messages, else the reason for `/readyz`."""
+) -> ASGIApp:
+    """webhooks: gets its requests before Starlette's middleware, which would cost more than all that it does.
+
+    why_not_ready: empty when the service takes and relays messages, else the reason for `/readyz`."""
 
     async def live(_: Request) -> Response:
         return Response(b"ok\n", media_type="text/plain")
@@ -39,12 +42,17 @@ def create_app(
         detail = "See README for the addresses of this service." if status == 404 else "The request was not taken."
         return Response(problem(status, "Request refused", detail), status, media_type="application/problem+json")
 
-    return Starlette(
+    rest = Starlette(
         routes=[
-            Route("/webhooks/rocketchat/{workspace}", webhooks),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/metrics", metrics),
         ],
         exception_handlers={HTTPException: refused, Exception: refused},
     )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_hook = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (webhooks if is_hook else rest)(scope, receive, send)
+
+    return app

@@ -29,6 +29,9 @@ from omnibridge.web.errors import send_problem
 
 _log = structlog.get_logger("omnibridge.webhooks")
 
+PREFIX = "/webhooks/rocketchat/"
+"""Then the workspace's name."""
+
 LARGEST = 16 * 1024 * 1024
 DEEPEST = 64
 _any_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -58,23 +61,24 @@ class WebhookEndpoint:
         self._counters, self._faults, self._commit_timeout_s = counters, faults, commit_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _Answer(send, self._counters)
         try:
             workspace = self._authenticate(scope)
             body = await _read(scope, receive)
             check_json(body)
-            await self._commit(workspace, body)
+            await self._commit(workspace, body, answer)
         except IntakeError as exc:
-            self._counters.add("intake_refused", 1, str(exc.status))
-            await send_problem(send, exc)
+            await answer.refuse(exc)
             return
-        self._faults.reach("commit_to_200")
-        await send(_OK_START)
-        await send(_OK_BODY)
+        if not answer.is_given:
+            self._faults.reach("commit_to_200")
+            await send(_OK_START)
+            await send(_OK_BODY)
 
     def _authenticate(self, scope: Scope) -> str:
         if scope["method"] != "POST":
             raise IntakeError(405, "Method not allowed", "Rocket.Chat sends its webhooks as POST.")
-        workspace = str(scope["path_params"]["workspace"])
+        workspace: str = scope["path"].removeprefix(PREFIX)
         token = self._tokens.get(workspace)
         if token is None:
             raise IntakeError(
@@ -91,19 +95,37 @@ class WebhookEndpoint:
             )
         return workspace
 
-    async def _commit(self, workspace: str, body: bytes) -> None:
+    async def _commit(self, workspace: str, body: bytes, answer: _Answer) -> None:
         kind, room = peek(body)
         row = Observation(self._ids.next(), workspace, room, "webhook", kind, self._clock.now_ms(), body)
-        task = asyncio.ensure_future(self._lanes.take_in(row))
+        # Not cancelled when it is late: it becomes a harmless duplicate then, a cancelled one would be unknown.
+        timer = asyncio.get_running_loop().call_later(self._commit_timeout_s, answer.give_up)
         try:
-            # Shielded: a commit that comes late is a harmless duplicate, a cancelled one would be unknown.
-            await asyncio.wait_for(asyncio.shield(task), self._commit_timeout_s)
-        except TimeoutError:
-            task.add_done_callback(_swallow_late)
-            _unavailable("The journal did not commit in time; send it again.")
+            await self._lanes.take_in(row)
         except Exception as exc:
             _log.error("intake_failed", room=room, kind=kind, reason=f"{type(exc).__name__}: {exc}")
-            _unavailable("The journal could not be written; send it again.")
+            raise IntakeError(503, "Not stored", "The journal could not be written; send it again.") from exc
+        finally:
+            timer.cancel()
+
+
+class _Answer:
+    """One request is answered once: by its end, or by the time limit before it."""
+
+    def __init__(self, send: Send, counters: Counters) -> None:
+        self._send, self._counters = send, counters
+        self.is_given = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def refuse(self, why: IntakeError) -> None:
+        if not self.is_given:
+            self.is_given = True
+            self._counters.add("intake_refused", 1, str(why.status))
+            await send_problem(self._send, why)
+
+    def give_up(self) -> None:
+        late = IntakeError(503, "Not stored", "The journal did not commit in time; send it again.")
+        self._task = asyncio.ensure_future(self.refuse(late))
 
 
 def check_json(body: bytes) -> None:
@@ -140,14 +162,5 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
             return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 
 
-def _unavailable(detail: str) -> NoReturn:
-    raise IntakeError(503, "Not stored", detail)
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _swallow_late(task: asyncio.Future[None]) -> None:
-    if not task.cancelled() and task.exception():
-        _log.error("intake_failed_late", reason=type(task.exception()).__name__)

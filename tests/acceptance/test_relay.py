@@ -112,7 +112,7 @@ async def test_person_taking_over_silences_the_bot(make_world: MakeWorld) -> Non
 
     room = await world.room(visitor.rid)
     assert [each["text"] for each in room["messages"] if each["kind"] == "bot"] == []
-    assert world.rows("SELECT reason FROM decisions WHERE reason LIKE '%agents is in control now'")
+    assert world.rows("SELECT reason FROM events WHERE reason LIKE '%agents is in control now'")
 
 
 async def test_visitor_closing_while_the_bot_thinks(make_world: MakeWorld) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omnibridge.clock import FixedClock
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.faults import POINTS, Faults
-from omnibridge.engine.ids import IdSequence, message_id, session_id
+from omnibridge.engine.ids import IdSequence, is_message_id, message_id, session_id
 from omnibridge.engine.reorder import release as release_since
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
@@ -143,3 +143,17 @@ def test_faults_are_off_by_default_and_count_visits() -> None:
     assert [faults.wants("outbox_to_send") for _ in range(3)] == [False, True, False]
     with pytest.raises(ValueError, match="unknown fault point"):
         Faults("nowhere")
+
+
+def test_message_id_is_known_again_in_its_room_only() -> None:
+    made = message_id(b"s", "w", "r", 7 << 40)
+
+    assert is_message_id(b"s", "w", "r", made)
+    others = [
+        (b"t", "w", "r", made),
+        (b"s", "v", "r", made),
+        (b"s", "w", "x", made),
+        (b"s", "w", "r", made[:-2] + "AA"),
+    ]
+    odd = [(b"s", "w", "r", text) for text in ("", "x" * 22, "-" * 22, "é" * 22, made + "=")]
+    assert not any(is_message_id(*each) for each in others + odd)

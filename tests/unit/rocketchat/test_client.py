@@ -12,6 +12,7 @@ import pytest
 
 from omnibridge.domain.events import UserRef
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.http import Client
 from omnibridge.rocketchat.client import Credentials, RocketChatClient, Version
 from omnibridge.rocketchat.errors import NOT_OF_A_REQUEST, from_answer, from_exception
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
@@ -32,7 +33,7 @@ class Hub:
         self.requests: list[httpx2.Request] = []
         self.answers = {"info": (200, {**OK, "version": "8.3"}), **answers}
         transport = httpx2.MockTransport(self._answer)
-        http = httpx2.AsyncClient(base_url="http://hub.test/chat", transport=transport)
+        http = Client(base_url="http://hub.test/chat", transport=transport)
         self.client = RocketChatClient("", Credentials("relayId", "relay-token"), timeout_s=2, client=http)
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
@@ -292,7 +293,7 @@ async def test_call_ends_at_its_time_limit() -> None:
         await never.wait()
         raise AssertionError
 
-    http = httpx2.AsyncClient(base_url="http://hub.test", transport=httpx2.MockTransport(hang))
+    http = Client(base_url="http://hub.test", transport=httpx2.MockTransport(hang))
     client = RocketChatClient("", Credentials("u", "t"), timeout_s=0.01, client=http)
 
     assert type(await failure(client.close("r1", "Done."))) is DeliveryUncertain

@@ -1,6 +1,7 @@
-"""The spine: journal, conversations, decisions, outbox.
+"""The spine: journal, conversations, outbox.
 
-Revision id: 0001. `pre` migrations let old code run beside the new schema, `post` ones clean up.
+Revision id: 0002; databases of 0001, from before the first release, cannot be brought here.
+`pre` migrations let old code run beside the new schema, `post` ones clean up.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0002"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -47,24 +48,16 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("conversation_id", sa.BigInteger, nullable=False),
         sa.Column("observation_id", sa.BigInteger, nullable=False),
-        sa.Column("key", sa.String),
+        sa.Column("key", sa.String, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
-    )
-    _partial("ux_events_key", "events", ["conversation_id", "key"], "key IS NOT NULL", unique=True)
-    op.create_table(
-        "decisions",
-        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("conversation_id", sa.BigInteger, nullable=False),
-        sa.Column("event_id", sa.BigInteger, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("rules_hash", sa.String, nullable=False),
         sa.Column("directory_hash", sa.String, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("decision", sa.LargeBinary, nullable=False),
     )
-    op.create_index("ix_decisions_conversation", "decisions", ["conversation_id", "id"])
+    op.create_index("ux_events_key", "events", ["conversation_id", "key"], unique=True)
     op.create_table(
         "snapshots",
         sa.Column("hash", sa.String, primary_key=True),
@@ -76,7 +69,7 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("conversation_id", sa.BigInteger, nullable=False),
-        sa.Column("decision_id", sa.BigInteger, nullable=False),
+        sa.Column("event_id", sa.BigInteger, nullable=False),
         sa.Column("stream", sa.String, nullable=False),
         sa.Column("command", sa.String, nullable=False),
         sa.Column("connection", sa.String, nullable=False),
@@ -94,7 +87,6 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.BigInteger),
     )
     _partial("ix_deliveries_due", "deliveries", ["conversation_id", "stream", "id"], "state = 0")
-    _partial("ux_deliveries_external", "deliveries", ["external_id"], "external_id IS NOT NULL", unique=True)
     op.create_table(
         "instance",
         sa.Column("name", sa.String, primary_key=True),
