@@ -30,6 +30,7 @@ from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
@@ -227,7 +228,7 @@ class Service:
                 self._connectors[each.name],
                 frozenset(each.facts),
                 each.on_uncertain,
-                engine.bot_turn_deadline_s,
+                TimeLimit(engine.bot_turn_deadline_s),
                 asyncio.Semaphore(engine.max_in_flight),
                 Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
             )

@@ -65,7 +65,6 @@ class Client(httpx2.AsyncClient):
                 url,
                 data=content,
                 headers=headers,
-                skip_auto_headers=_NO_AUTOMATIC_HEADERS,
                 allow_redirects=False,
                 timeout=self._limits,
             ) as answer:
@@ -113,7 +112,6 @@ class PooledTransport(httpx2.AsyncBaseTransport):
                 URL(str(request.url), encoded=True),
                 data=await request.aread(),
                 headers=request.headers.multi_items(),
-                skip_auto_headers=_NO_AUTOMATIC_HEADERS,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
@@ -139,6 +137,7 @@ class PooledTransport(httpx2.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30),
                 cookie_jar=aiohttp.DummyCookieJar(loop=asyncio.get_running_loop()),
                 auto_decompress=False,
+                skip_auto_headers=_NO_AUTOMATIC_HEADERS,
             )
         return self._session
 

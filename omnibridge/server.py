@@ -23,7 +23,7 @@ SWITCH_S = 0.0005
 """How long a thread that wants the interpreter waits for a busy one: the writer thread, twice a commit."""
 
 
-GARBAGE_AFTER = 20_000
+GARBAGE_AFTER = 50_000
 """Objects made before the collector looks for cycles: we make hardly any, and each look costs."""
 
 
@@ -75,7 +75,7 @@ def serve(settings: Settings, faults: Faults) -> None:
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER, 20, 50)
+    gc.set_threshold(GARBAGE_AFTER, 50, 100)
     uvloop.run(_serve(settings, faults))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridge.log"}
+LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridge.limits", "omnibridge.log"}
 """Modules that every package may use."""
 
 TOP = {"omnibridge.bootstrap", "omnibridge.cli", "omnibridge.server", "omnibridge.demo", "omnibridge.__main__"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
+from hashlib import blake2b
 
 from omnibridge.clock import Clock
 
@@ -23,11 +24,12 @@ class IdSequence:
 def message_id(secret: bytes, workspace: str, room: str, delivery_id: int) -> str:
     """The id that a message of ours has in Rocket.Chat: the same for every attempt, not to be guessed.
 
-    22 characters: the delivery's id and 64 bits of its HMAC. A visitor chooses the ids of his own messages,
+    22 characters: the delivery's id and 64 bits of a keyed hash of it. A visitor chooses the ids of his own messages,
     so an id that could be foreseen could be taken before us; and an echo is known without a look-up.
     """
     row = delivery_id.to_bytes(8, "big")
-    seal = hmac.digest(secret, f"{workspace}/{room}/{delivery_id}".encode(), hashlib.sha256)[:8]
+    # BLAKE2's own key: as good as an HMAC, and a tenth of its cost with OpenSSL 3.
+    seal = blake2b(f"{workspace}/{room}/{delivery_id}".encode(), digest_size=8, key=secret).digest()
     return urlsafe_b64encode(row + seal).decode().rstrip("=")
 
 
@@ -39,7 +41,8 @@ def is_message_id(secret: bytes, workspace: str, room: str, found: str) -> bool:
     return row < 1 << 63 and hmac.compare_digest(message_id(secret, workspace, room, row), found)
 
 
+@lru_cache(maxsize=4096)
 def session_id(secret: bytes, workspace: str, room: str, connection: str) -> str:
     """A conversation's name at a backend: 32 hex digits, safe in URLs, tells nothing about the visitor."""
     name = f"session/{workspace}/{room}/{connection}".encode()
-    return hmac.digest(secret, name, hashlib.sha256)[:16].hex()
+    return blake2b(name, digest_size=16, key=secret).hexdigest()

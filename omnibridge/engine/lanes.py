@@ -9,7 +9,6 @@ from the journal until it is empty. The journal stays the truth: memory only spa
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -236,10 +235,9 @@ class Lanes:
         deliveries = work.deliveries
         self._outlet.announce(deliveries)
         try:
-            # Not cancelled with its caller: a half-known commit would leave the cached lane behind the database.
-            await asyncio.shield(self._database.writer.submit(work.write))
+            await self._database.writer.submit(work.write)
         except BaseException:
-            self._forget(key)
+            self._forget(key)  # cancelled or failed, it may be in the database: the cached lane is not to be believed
             self._outlet.failed(deliveries)
             raise
         work.lane.remember(work.keys)

@@ -20,6 +20,7 @@ from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
 from omnibridge.engine.streams import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.limits import TimeLimit
 from omnibridge.routing.facts import allowed_facts
 from omnibridge.storage.outbox import Delivery
 
@@ -37,7 +38,7 @@ class Party:
     connector: Connector
     facts: frozenset[str] = frozenset()
     on_uncertain: OnUncertain = "ask"
-    turn_deadline_s: float = 30.0
+    limit: TimeLimit = field(default_factory=lambda: TimeLimit(30.0))
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     breaker: Breaker = field(default_factory=Breaker)
 
@@ -122,12 +123,12 @@ class PartySender:
         if self._faults.wants("sent_to_response"):
             asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
         try:
-            async with asyncio.timeout(party.turn_deadline_s):
+            async with party.limit():
                 if welcome and isinstance(connector, WelcomesVisitors):
                     return await connector.on_start(turn)
                 return await connector.on_message(turn)
         except TimeoutError as exc:
-            raise DeliveryUncertain(f"no answer within {party.turn_deadline_s:g} s", code="turn-timeout") from exc
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="turn-timeout") from exc
 
     async def _resolve(self, party: Party, turn: Turn) -> Reply | None:
         """What became of an earlier attempt. None = it never arrived, or the setting says to send again."""
@@ -136,7 +137,7 @@ class PartySender:
         cannot_tell = "it may have arrived before, and the backend cannot tell"
         if party.on_uncertain == "ask" and isinstance(party.connector, ResolvesTurns):
             try:
-                async with asyncio.timeout(party.turn_deadline_s):
+                async with party.limit():
                     return await party.connector.resolve(turn)
             except TimeoutError as exc:
                 raise DeliveryRetryable("the backend did not say in time", code="resolve-timeout") from exc

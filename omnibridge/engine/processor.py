@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -155,7 +155,7 @@ class Processor:
 
         sure: look each event up. Without, `Work.write` raises EventExists if one was derived before.
         """
-        work = Work(replace(lane), self._clock.now_ms(), sure)
+        work = Work(Lane(lane.id, lane.version, lane.state, lane.recent), self._clock.now_ms(), sure)
         for row in rows:
             before = (work.lane.state, len(work.writes), work.changed, len(work.deliveries), len(work.keys))
             try:
@@ -200,7 +200,8 @@ class Processor:
 
     def _interpret(self, work: Work, row: Observation) -> Derivation | None:
         if row.source == "engine":
-            return Derivation((DerivedEvent(row.dedupe or "", _event_decoder.decode(row.body)),))
+            event = row.read or _event_decoder.decode(row.body)
+            return Derivation((DerivedEvent(row.dedupe or "", event),))
         view = self._view(work)
         if row.source == "hub-read":
             return derive_room_read(_room_decoder.decode(row.body), view)

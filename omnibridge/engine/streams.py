@@ -359,4 +359,5 @@ class Streams:
             self._clock.now_ms(),
             _encode(event),
             dedupe,
+            event,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from multidict import CIMultiDict
 
 from omnibridge.errors import DeliveryError
 from omnibridge.http import Client, create_client
+from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.errors import from_answer, from_exception, unreadable
 
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -47,7 +47,7 @@ class Calls:
     """Raises a DeliveryError for every failure. timeout_s: for each call as a whole."""
 
     def __init__(self, base_url: str, credentials: Credentials, timeout_s: float, client: Client | None) -> None:
-        self._credentials, self._timeout_s = credentials, timeout_s
+        self._credentials, self._limit = credentials, TimeLimit(timeout_s)
         self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
 
     async def aclose(self) -> None:
@@ -88,7 +88,7 @@ class Calls:
         """Send and read, whatever the status. Raises for failures of the transport only."""
         who = as_user or self._credentials
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._limit():
                 found = await self._client.exchange(
                     method, path, query=query, content=content, headers=_headers(who, has_body=content is not None)
                 )

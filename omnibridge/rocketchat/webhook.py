@@ -141,6 +141,12 @@ def peek(body: bytes) -> tuple[str, str]:
     return text_of(found.type)[:64], text_of(found.id)[:64]
 
 
+def peek_strictly(body: bytes) -> tuple[str, str]:
+    """`peek` of what must be one JSON object; all of it is checked. Raises msgspec.DecodeError, UnicodeDecodeError."""
+    found = _peek.decode(body)
+    return text_of(found.type)[:64], text_of(found.id)[:64]
+
+
 def check_depth(body: bytes, limit: int = 64) -> bool:
     """Whether brackets nest at most `limit` deep; brackets inside strings do not count. Linear in the body."""
     if body.count(b"{") + body.count(b"[") <= limit:

@@ -62,6 +62,7 @@ class StoredDecision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _stored = msgspec.json.Decoder(StoredDecision)
+_astuple = msgspec.structs.astuple
 _FIELDS = Conversation.__struct_fields__
 
 
@@ -69,8 +70,7 @@ def encode_decision(decision: Decision, before: Conversation) -> bytes:
     """Canonical JSON of a StoredDecision. The same decision on the same state gives the same bytes."""
     after, changed = decision.after, {}
     if after is not before:
-        for name in _FIELDS:
-            value, old = getattr(after, name), getattr(before, name)
+        for name, value, old in zip(_FIELDS, _astuple(after), _astuple(before), strict=True):
             if value is not old and value != old:
                 changed[name] = msgspec.Raw(_encode(value))
     return _encode(

@@ -22,6 +22,11 @@ from sqlalchemy import create_engine
 from omnibridge.errors import ConfigError, StorageError
 from omnibridge.storage.writer import Writer
 
+CHECKPOINT_PAGES = 4_000
+"""Pages of the log before it is copied back: hot pages are copied once for many commits."""
+
+CACHE_KB = 16_384
+
 OLDEST_SQLITE = (3, 51, 3)
 
 
@@ -72,6 +77,8 @@ def connect(path: Path, *, read_only: bool = False) -> Any:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     if read_only:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA query_only=1")

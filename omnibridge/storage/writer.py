@@ -28,7 +28,7 @@ _Queue = deque[tuple[Unit, "asyncio.Future[None]"]]
 _Outcomes = list[tuple["asyncio.Future[None]", BaseException | None]]
 
 BATCH = 256
-PACE_S = 0.002
+PACE_S = 0.003
 LAZY_S = 0.05
 REMEMBERED = 1024
 """Commits whose duration is kept, for the percentiles of /metrics."""

@@ -23,7 +23,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import IntakeError
-from omnibridge.rocketchat.webhook import check_depth, peek
+from omnibridge.rocketchat.webhook import check_depth, peek, peek_strictly
 from omnibridge.storage.journal import Observation
 from omnibridge.web.errors import send_problem
 
@@ -34,7 +34,6 @@ PREFIX = "/webhooks/rocketchat/"
 
 LARGEST = 16 * 1024 * 1024
 DEEPEST = 64
-_any_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OK_START: dict[str, Any] = {
     "type": "http.response.start",
     "status": 200,
@@ -65,8 +64,8 @@ class WebhookEndpoint:
         try:
             workspace = self._authenticate(scope)
             body = await _read(scope, receive)
-            check_json(body)
-            await self._commit(workspace, body, answer)
+            kind, room = check_json(body)
+            await self._commit(workspace, kind, room, body, answer)
         except IntakeError as exc:
             await answer.refuse(exc)
             return
@@ -95,8 +94,7 @@ class WebhookEndpoint:
             )
         return workspace
 
-    async def _commit(self, workspace: str, body: bytes, answer: _Answer) -> None:
-        kind, room = peek(body)
+    async def _commit(self, workspace: str, kind: str, room: str, body: bytes, answer: _Answer) -> None:
         row = Observation(self._ids.next(), workspace, room, "webhook", kind, self._clock.now_ms(), body)
         # Not cancelled when it is late: it becomes a harmless duplicate then, a cancelled one would be unknown.
         timer = asyncio.get_running_loop().call_later(self._commit_timeout_s, answer.give_up)
@@ -128,12 +126,12 @@ class _Answer:
         self._task = asyncio.ensure_future(self.refuse(late))
 
 
-def check_json(body: bytes) -> None:
-    """Raises IntakeError 413 for too deep, 400 for what is not a JSON object."""
+def check_json(body: bytes) -> tuple[str, str]:
+    """(type, room id), empty where there is none. Raises IntakeError 413 for too deep, 400 for no JSON object."""
     if not check_depth(body, DEEPEST):
         raise IntakeError(413, "Nested too deep", f"At most {DEEPEST} levels are read.")
     try:
-        _any_object.decode(body)
+        return peek_strictly(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Stricter than the standard in places (lone surrogates): what Python can read is journalled.
         try:
@@ -142,6 +140,7 @@ def check_json(body: bytes) -> None:
             raise IntakeError(400, "Not JSON", "Send one JSON object, as Rocket.Chat's webhooks do.") from None
         if not isinstance(value, dict):
             raise IntakeError(400, "Not an object", "Send one JSON object, as Rocket.Chat's webhooks do.") from None
+        return peek(body)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
