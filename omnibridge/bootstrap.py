@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Policy, Processor
+from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
@@ -103,7 +104,14 @@ class Service:
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
         )
         self._gauges(database)
-        task = asyncio.create_task(self._begin_relaying(processor))
+        self._in_background(self._begin_relaying(processor))
+        kept = settings.retention
+        terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days)
+        retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
+        self._in_background(retention.run_for_ever())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

@@ -118,6 +118,15 @@ class EngineSettings(_Section):
     breaker_open_s: float = Field(5, gt=0, description="how long a failing connection is left alone")
 
 
+class RetentionSettings(_Section):
+    """How long what is settled is kept; 0 = for ever. What waits or cannot be read is never purged."""
+
+    observations_days: float = Field(30, ge=0, description="raw webhooks, once handled; 0 = for ever")
+    deliveries_days: float = Field(90, ge=0, description="deliveries, once settled; 0 = for ever")
+    conversations_days: float = Field(365, ge=0, description="closed conversations with their decisions; 0 = for ever")
+    every_s: float = Field(3600, ge=0.05, description="how often the old is looked for")
+
+
 class WorkspaceSettings(_Section):
     """One Rocket.Chat server, and the relay account on it (roles bot and livechat-manager)."""
 
@@ -197,6 +206,7 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
+    retention: RetentionSettings = RetentionSettings()
     workspace: tuple[WorkspaceSettings, ...] = ()
     connection: tuple[ConnectionSettings, ...] = ()
     rules: RulesSettings = RulesSettings()
@@ -225,6 +235,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "server": (ServerSettings, "[server]"),
     "database": (DatabaseSettings, "[database]"),
     "engine": (EngineSettings, "[engine]"),
+    "retention": (RetentionSettings, "[retention]"),
     "workspace": (WorkspaceSettings, "[[workspace]]"),
     "connection": (ConnectionSettings, "[[connection]]"),
     "rules": (RulesSettings, "[rules]"),

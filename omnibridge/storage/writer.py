@@ -30,6 +30,9 @@ _Outcomes = list[tuple["asyncio.Future[None]", BaseException | None]]
 BATCH = 256
 PACE_S = 0.003
 LAZY_S = 0.05
+HOT_GROUPS = 4
+"""Groups after which bulk work gets its turn although hot units wait."""
+
 REMEMBERED = 1024
 """Commits whose duration is kept, for the percentiles of /metrics."""
 
@@ -47,6 +50,7 @@ class Writer:
         self._is_due: asyncio.Handle | None = None
         self._lazy_timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
+        self._since_bulk = 0
         self._stopping = False
         self._idle = asyncio.Event()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -71,7 +75,7 @@ class Writer:
         return future
 
     def submit_bulk(self, unit: Unit) -> asyncio.Future[None]:
-        """Run a unit in the thread when nothing hot waits. Keep each one under 5 ms: hot ones wait for it."""
+        """Run a unit in the thread when nothing hot waits, or after some groups. Keep each under 5 ms."""
         future = self._put(self._bulk, unit)
         self._schedule()
         return future
@@ -115,12 +119,14 @@ class Writer:
             self._is_due = None
         if self._is_busy:
             return
-        batch = [self._hot.popleft() for _ in range(min(len(self._hot), BATCH))]
-        if not batch and self._bulk:
+        is_bulks_turn = bool(self._bulk) and (not self._hot or self._since_bulk >= HOT_GROUPS)
+        self._since_bulk = 0 if is_bulks_turn else self._since_bulk + 1
+        if is_bulks_turn:
             unit, future = self._bulk.popleft()
             self._is_busy = True
             self._jobs.put(lambda: self._bulk_commit(unit, future))
             return
+        batch = [self._hot.popleft() for _ in range(min(len(self._hot), BATCH))]
         while self._lazy and len(batch) < 2 * BATCH:
             batch.append(self._lazy.popleft())
         if not batch:

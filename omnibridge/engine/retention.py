@@ -1,0 +1,130 @@
+"""Retention: what is old goes, in small chunks that hot writes pass. One task, from time to time.
+
+A chunk takes as many rows as it can in about 2 ms: it is measured, and the next one is made larger or smaller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from omnibridge.clock import Clock
+from omnibridge.engine.counters import Counters
+from omnibridge.storage import retention
+from omnibridge.storage.database import Database
+
+_log = structlog.get_logger("omnibridge.retention")
+
+Purge = Callable[[Any, int, int], int]
+"""(cursor, before ms, at most so many rows) -> rows taken; 0 = nothing left."""
+
+DAY_MS = 86_400_000
+CHUNK_S = 0.002
+"""Aim of a chunk: hot writes wait for one that is under way, never for two."""
+
+SMALLEST, LARGEST = 8, 2_000
+COMPACT_AFTER_MS = 3_600_000
+"""Session events are compacted when their conversation has had the time to settle."""
+
+COMPACT_AT_A_TIME = 100
+REST_S = 0.001
+"""Between two chunks: the loop goes on meanwhile."""
+
+MARK = "compacted_to"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long each kind is kept, in days; 0 = for ever."""
+
+    observations_days: float = 30
+    deliveries_days: float = 90
+    conversations_days: float = 365
+
+
+class Retention:
+    """every_s: pause between two runs."""
+
+    def __init__(self, database: Database, clock: Clock, counters: Counters, terms: Terms, every_s: float) -> None:
+        self._database, self._clock, self._counters, self._terms = database, clock, counters, terms
+        self._every_s = every_s
+
+    async def run_for_ever(self) -> None:
+        """Until cancelled. A run that fails is logged and tried again at the next time."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.run()
+            except Exception:
+                _log.exception("retention_failed")
+
+    async def run(self) -> dict[str, int]:
+        """Purge and compact everything that is due now. Returns rows by kind."""
+        began = time.monotonic()
+        terms, purged = self._terms, {}
+        purges: tuple[tuple[str, float, Purge], ...] = (
+            ("observations", terms.observations_days, retention.purge_observations),
+            ("deliveries", terms.deliveries_days, retention.purge_deliveries),
+            ("conversations", terms.conversations_days, retention.purge_conversations),
+        )
+        for kind, days, purge in purges:
+            purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0
+            self._counters.add("purged", purged[kind], kind)
+        purged["compacted"] = await self._compact()
+        self._counters.add("purged", purged["compacted"], "compacted")
+        if any(purged.values()):
+            _log.info("retention", **purged, seconds=round(time.monotonic() - began, 1))
+        return purged
+
+    async def _purge(self, purge: Purge, before_ms: int) -> int:
+        total, limit = 0, SMALLEST
+        while True:
+            took_rows, took_s = 0, 0.0
+
+            def chunk(cursor: Any, limit: int = limit) -> None:
+                nonlocal took_rows, took_s
+                began = time.perf_counter()
+                took_rows = purge(cursor, before_ms, limit)
+                took_s = time.perf_counter() - began
+
+            await self._database.writer.submit_bulk(chunk)
+            total += took_rows
+            if not took_rows:
+                return total
+            limit = next_limit(limit, took_s)
+            await asyncio.sleep(REST_S)
+
+    async def _compact(self) -> int:
+        """Session events that are older than an hour, each once: the mark remembers how far we are."""
+        reader = self._database.reader
+        found = reader.execute("SELECT value FROM instance WHERE name = ?", (MARK,)).fetchone()
+        mark, total = int(found[0]) if found else 0, 0
+        before_ms = self._clock.now_ms() - COMPACT_AFTER_MS
+        while rows := retention.large_session_bodies(reader, mark, before_ms, COMPACT_AT_A_TIME):
+            bodies = []
+            for row_id, workspace, room, body in rows:
+                shorter = retention.compacted(reader, workspace, room, body) if body is not None else None
+                if shorter is not None:
+                    bodies.append((row_id, shorter))
+            mark = rows[-1][0]
+            await self._database.writer.submit_bulk(partial(_save, mark=mark, bodies=bodies))
+            total += len(bodies)
+            await asyncio.sleep(REST_S)
+        return total
+
+
+def next_limit(limit: int, took_s: float) -> int:
+    """Rows of the next chunk, from what this one took: at most doubled, at most quartered."""
+    factor = CHUNK_S / took_s if took_s > 0 else 2.0
+    return max(SMALLEST, min(LARGEST, int(limit * max(0.25, min(2.0, factor)))))
+
+
+def _save(cursor: Any, *, mark: int, bodies: list[tuple[int, bytes]]) -> None:
+    retention.rewrite(cursor, bodies)
+    cursor.execute("INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (MARK, str(mark)))
