@@ -252,6 +252,9 @@ class Service:
         self.counters.gauge("observations_due", "Observations waiting", lambda: reader.execute(pending).fetchone()[0])
         self.counters.gauge("commits", "Commits of the writer since start", lambda: writer.commits)
         self.counters.gauge("commit_seconds", "Seconds spent in commits since start", lambda: writer.commit_s)
+        for percent in (50, 99):
+            read = partial(writer.commit_ms, percent)
+            self.counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
         self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
 
 

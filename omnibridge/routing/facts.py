@@ -8,6 +8,7 @@ from typing import Any
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import ConversationStarted, Event, MessagePosted
 from omnibridge.routing.decision import Fact
+from omnibridge.routing.rules import plain
 
 PLAIN_FACTS = (
     "workspace",
@@ -44,18 +45,19 @@ class Facts:
     The department too: he chooses it in the widget's form.
     """
 
-    __slots__ = ("_conversation", "_event", "read")
+    __slots__ = ("_conversation", "_event", "_plain", "read")
 
     def __init__(self, conversation: Conversation, event: Event) -> None:
         self._conversation, self._event = conversation, event
         self.read: dict[str, Fact | None] = {}
+        self._plain: dict[str, Any] = {}
 
-    def value(self, name: str) -> Any:
-        """None when there is no such fact."""
-        if name not in self.read:
-            self.read[name] = self._find(name)
-        found = self.read[name]
-        return found.value if found else None
+    def plain(self, name: str) -> Any:
+        """As it is compared; None when there is no such fact. Noted as read."""
+        if name not in self._plain:
+            found = self.read[name] = self._find(name)
+            self._plain[name] = plain(found.value) if found else None
+        return self._plain[name]
 
     def _find(self, name: str) -> Fact | None:
         conversation, event = self._conversation, self._event

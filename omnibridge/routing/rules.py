@@ -18,11 +18,16 @@ TargetKind = Literal["bot", "department", "agent", "queue"]
 Rung = Literal["department", "agent", "queue"]
 
 
+def plain(value: object) -> object:
+    """Texts without outer blanks and case; anything else as it is."""
+    return value.strip().casefold() if isinstance(value, str) else value
+
+
 class Readable(Protocol):
     """Facts by name, as rules read them."""
 
-    def value(self, name: str) -> Any:
-        """None when there is no such fact."""
+    def plain(self, name: str) -> Any:
+        """In the form in which it is compared: see `plain`. None when there is no such fact."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -33,20 +38,20 @@ class Condition(msgspec.Struct, frozen=True):
     value: Any
 
     def holds(self, facts: Readable) -> bool:
-        found = facts.value(self.fact)
+        found, value = facts.plain(self.fact), self.value
         match self.operator:
             case "exists":
-                return (found is not None) is bool(self.value)
+                return (found is not None) is bool(value)
             case "equals":
-                return _plain(found) == _plain(self.value)
+                return bool(found == plain(value))
             case "any_of":
-                return any(_plain(found) == _plain(each) for each in self.value)
+                return any(found == plain(each) for each in value)
             case "not":
-                return _plain(found) != _plain(self.value)
+                return bool(found != plain(value))
             case "contains":
-                return found is not None and str(_plain(self.value)) in str(_plain(found))
+                return found is not None and str(plain(value)) in str(found)
             case "starts_with":
-                return found is not None and str(_plain(found)).startswith(str(_plain(self.value)))
+                return found is not None and str(found).startswith(str(plain(value)))
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,13 +123,11 @@ class RuleSet(msgspec.Struct, frozen=True):
         for rule in self.rules:
             if rule.on != on:
                 continue
-            failed = next((each for each in rule.when if not each.holds(facts)), None)
-            if failed is None:
+            for each in rule.when:
+                if not each.holds(facts):
+                    considered.append(Considered(rule.name, False, f"{each.fact} {each.operator} does not hold"))
+                    break
+            else:
                 considered.append(Considered(rule.name, chosen=True))
                 return rule, tuple(considered)
-            considered.append(Considered(rule.name, why=f"{failed.fact} {failed.operator} does not hold"))
         return None, tuple(considered)
-
-
-def _plain(value: object) -> object:
-    return value.strip().casefold() if isinstance(value, str) else value

@@ -16,7 +16,8 @@ import httptools
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
+NOT_FOUND = b'{"success": false}'
 Handler = Callable[[str, bytes], bytes]
 """(path with query, body) -> JSON body of a 200."""
 
@@ -45,7 +46,9 @@ class _Served(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         body = self._handler(self._url.decode(), self._body)
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+        # As the hub: what it does not know is a 400.
+        status = b"400 Bad Request" if body is NOT_FOUND else b"200 OK"
+        head = b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
         self._transport.write(head + body)  # type: ignore[attr-defined]
 
 
@@ -120,7 +123,7 @@ class Outside:
         if not path.startswith("/webhooks/rest/webhook"):
             return b"{}"
         turn = _decode(body)
-        return _encode([{"recipient_id": turn["sender"], "text": turn["message"]}])
+        return encode([{"recipient_id": turn["sender"], "text": turn["message"]}])
 
     def _hub(self, path: str, body: bytes) -> bytes:
         if path.startswith("/api/v1/chat.sendMessage"):
@@ -129,9 +132,9 @@ class Outside:
         self.looks += 1
         if path.startswith("/api/v1/chat.getMessage"):
             found = self._ids.get(path.partition("msgId=")[2])
-            return _encode({"success": True, "message": found} if found else {"success": False})
+            return encode({"success": True, "message": found}) if found else NOT_FOUND
         if path.startswith("/api/v1/rooms.info"):
-            return _encode({"success": True, "room": room_of(path.partition("roomId=")[2])})
+            return encode({"success": True, "room": room_of(path.partition("roomId=")[2])})
         return b'{"success": true, "version": "8.3.0"}'
 
     def _post(self, message: dict[str, Any]) -> bytes:
@@ -139,10 +142,11 @@ class Outside:
         if text in self.posted:
             self.doubled += 1
         self.posted[text] = time.monotonic()
+        self._ids[message["_id"]] = {**message, "u": BOT}
         waiting = self._waiting.pop(text, None)
         if waiting and not waiting.done():
             waiting.set_result(self.posted[text])
-        return _encode({"success": True, "message": {**message, "ts": "2026-11-21T10:00:00.000Z", "u": BOT}})
+        return encode({"success": True, "message": {**message, "ts": "2026-11-21T10:00:00.000Z", "u": BOT}})
 
 
 BOT = {"_id": "botId", "username": "assistant", "name": "Assistant"}
@@ -174,4 +178,4 @@ def webhook(kind: str, room: str, text: str = "", at_ms: int = 0) -> bytes:
             "rid": room, "_updatedAt": stamp,
         }  # fmt: skip
         body["messages"] = [message]
-    return _encode(body)
+    return encode(body)

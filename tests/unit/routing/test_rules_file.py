@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from omnibridge.errors import RuleInvalid
-from omnibridge.routing.rules import Condition, RuleSet, Target
+from omnibridge.routing.rules import Condition, RuleSet, Target, plain
 from omnibridge.routing.rules_file import parse_rules
 
 
@@ -59,8 +59,8 @@ def test_all_problems_at_once() -> None:
 )
 def test_operators(operator: str, value: object, found: object, holds: bool) -> None:
     class Known:
-        def value(self, name: str) -> object:
-            return found if name == "f" else None
+        def plain(self, name: str) -> object:
+            return plain(found) if name == "f" else None
 
     assert Condition("f", operator, value).holds(Known()) is holds  # type: ignore[arg-type]
 
