@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from omnibridge import __version__
+from omnibridge import __version__, cli_operator
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 rules_app = typer.Typer(help="Look at the rules.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(rules_app, name="rules")
+app.command()(cli_operator.trace)
+app.command()(cli_operator.replay)
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -14,7 +14,14 @@ ROOT = Path(__file__).parent.parent
 LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridge.limits", "omnibridge.log"}
 """Modules that every package may use."""
 
-TOP = {"omnibridge.bootstrap", "omnibridge.cli", "omnibridge.server", "omnibridge.demo", "omnibridge.__main__"}
+TOP = {
+    "omnibridge.bootstrap",
+    "omnibridge.cli",
+    "omnibridge.cli_operator",
+    "omnibridge.server",
+    "omnibridge.demo",
+    "omnibridge.__main__",
+}
 """Modules that put the parts together: they alone may import everything but connectors."""
 
 CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment", "_lines", "_sample")}
@@ -29,6 +36,7 @@ ALLOWED = {
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
     "web": {"domain", "routing", "rocketchat", "storage", "engine", "web"},
     "sandbox": {"sandbox"},
+    "operator": {"domain", "routing", "storage", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from omnibridge.domain.conversation import Conversation
@@ -45,12 +46,19 @@ class Facts:
     The department too: he chooses it in the widget's form.
     """
 
-    __slots__ = ("_conversation", "_event", "_plain", "read")
+    __slots__ = ("_conversation", "_event", "_instead", "_plain", "read")
 
-    def __init__(self, conversation: Conversation, event: Event) -> None:
-        self._conversation, self._event = conversation, event
+    def __init__(
+        self, conversation: Conversation, event: Event, instead: Mapping[str, Fact] = MappingProxyType({})
+    ) -> None:
+        """instead: facts that shall be other than found: what a replay asks "what if" with."""
+        self._conversation, self._event, self._instead = conversation, event, instead
         self.read: dict[str, Fact | None] = {}
         self._plain: dict[str, Any] = {}
+
+    def of(self, conversation: Conversation) -> Facts:
+        """The same for another state of the conversation; nothing of it is read yet."""
+        return Facts(conversation, self._event, self._instead)
 
     def plain(self, name: str) -> Any:
         """As it is compared; None when there is no such fact. Noted as read."""
@@ -60,6 +68,8 @@ class Facts:
         return self._plain[name]
 
     def _find(self, name: str) -> Fact | None:
+        if name in self._instead:
+            return self._instead[name]
         conversation, event = self._conversation, self._event
         match name:
             case "workspace":

@@ -6,7 +6,8 @@ to people is in `handover.py`; what a bot's answer leads to is in `replies.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -27,20 +28,31 @@ from omnibridge.domain.conversation import (
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import handover, replies
 from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
-from omnibridge.routing.decision import Considered, Decision
+from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
 from omnibridge.routing.rules import RuleSet, Target
 
 _replace = msgspec.structs.replace
 
 
-def route(conversation: Conversation, event: ev.Event, rules: RuleSet, directory: Directory, now_ms: int) -> Decision:
+NOTHING: Mapping[str, Fact] = MappingProxyType({})
+
+
+def route(
+    conversation: Conversation,
+    event: ev.Event,
+    rules: RuleSet,
+    directory: Directory,
+    now_ms: int,
+    instead: Mapping[str, Fact] = NOTHING,
+) -> Decision:
     """Decide what one event leads to.
 
     conversation: the state left by the decision before. now_ms: UTC; when the observation was received.
+    instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event))
+    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     return _TABLE[type(event)](context, event)
@@ -48,7 +60,7 @@ def route(conversation: Conversation, event: ev.Event, rules: RuleSet, directory
 
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
     conversation = _replace(context.conversation, started=True, facts=start_facts(event), department=event.department)
-    context = _replace(context, conversation=conversation, facts=Facts(conversation, event))
+    context = _replace(context, conversation=conversation, facts=context.facts.of(conversation))
     rule, considered = context.rules.first_match("start", context.facts)
     target = rule.target if rule else context.rules.default
     if target is None:

@@ -1,0 +1,107 @@
+"""Commands that look into the database of a service, running or not: trace, replay."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from omnibridge.errors import ConfigError
+
+ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Workspace = Annotated[str, typer.Option("--workspace", help="when several have such a room")]
+INDENT = {"observation": "", "event": "  ", "control": "    ", "delivery": "    "}
+WIDTH = 160
+
+
+def trace(
+    room: Annotated[str, typer.Argument(help="room id, or the number of a conversation")],
+    config: ConfigPath = Path("omnibridge.toml"),
+    workspace: Workspace = "",
+    full: Annotated[bool, typer.Option("--full", help="do not cut long lines")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the time line of a conversation: what came, what was decided and why, what left."""
+    from omnibridge.operator.reading import find_conversation
+    from omnibridge.operator.trace import time_line
+
+    reader = _reader(config)
+    found = find_conversation(reader, room, workspace)
+    items = time_line(reader, *found)
+    if as_json:
+        typer.echo(msgspec.json.encode(items))
+        return
+    typer.echo(f"conversation {found[0]}, workspace {found[1]}, room {plain(found[2])}")
+    for item in items:
+        at = datetime.fromtimestamp(item.at / 1000).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        lines = [f"{at}  {INDENT[item.kind]}{item.kind:<11} {item.text}"]
+        lines += [f"{'':25}{INDENT[item.kind]}{'':11} {each}" for each in item.detail]
+        for line in lines:
+            shown = plain(line)
+            typer.echo(shown if full or len(shown) <= WIDTH else shown[: WIDTH - 1] + "…")
+
+
+def replay(
+    config: ConfigPath = Path("omnibridge.toml"),
+    everything: Annotated[bool, typer.Option("--all", help="all conversations")] = False,
+    room: Annotated[str, typer.Option("--room", help="one conversation: its room, or its number")] = "",
+    workspace: Workspace = "",
+    since: Annotated[
+        datetime | None, typer.Option("--since", help="only decisions made since then, local time")
+    ] = None,
+    flip: Annotated[list[str] | None, typer.Option("--flip", help="FACT=VALUE: what if it had been so")] = None,
+    event: Annotated[int, typer.Option("--event", help="flip in this event only; trace --json names them")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make recorded decisions again from what was recorded, and compare; exit 1 when one comes out otherwise."""
+    from omnibridge.operator.reading import find_conversation
+    from omnibridge.operator.replay import Replay
+
+    if everything == bool(room):
+        raise ConfigError("say what to replay: --all, or --room ROOM")
+    reader = _reader(config)
+    flips = dict(_flip(each) for each in flip or [])
+    conversation = find_conversation(reader, room, workspace)[0] if room else None
+    since_ms = int(since.timestamp() * 1000) if since else 0
+    report = Replay(reader, flips, event or None).run(conversation, since_ms)
+    if as_json:
+        typer.echo(msgspec.json.encode(report))
+        raise typer.Exit(0 if report.is_clean else 1)
+    for each in report.differences:
+        typer.echo(plain(f"event {each.event_id} in {each.room}, {each.kind}: {each.recorded} -> {each.now}"))
+        for name, (was, is_now) in each.facts.items():
+            typer.echo(plain(f"  fact {name}: {was!r} -> {is_now!r}"))
+        if each.parts:
+            typer.echo(f"  differs in: {', '.join(each.parts)}")
+    counts = {name: getattr(report, name) for name in report.__struct_fields__ if name != "differences"}
+    typer.echo(", ".join(f"{name} = {value}" for name, value in counts.items()))
+    raise typer.Exit(0 if report.is_clean else 1)
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey: visitors choose names and words."""
+    return "".join(" " if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs") else each for each in text)
+
+
+def _flip(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--flip {text!r}: write FACT=VALUE, as in --flip department=sales")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
+
+
+def _reader(config: Path) -> Any:
+    from omnibridge.config_reader import load
+    from omnibridge.operator.reading import open_reader
+    from omnibridge.storage.database import database_path
+
+    return open_reader(database_path(load(config, os.environ).database_url))

@@ -1,0 +1,109 @@
+"""The time line of one conversation, from the database alone: what came, what was decided and why, what left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from omnibridge.domain.conversation import Conversation
+from omnibridge.routing.decision import StoredDecision, decode_decision, state_after
+from omnibridge.storage.tables import BURIED, DONE, DUE, HANDLED, PENDING, QUARANTINED, REFUSED, SKIPPED
+
+OBSERVATION = {PENDING: "waits", HANDLED: "", SKIPPED: "recorded only", QUARANTINED: "cannot be read"}
+DELIVERY = {DUE: "waits", DONE: "done", REFUSED: "refused", BURIED: "buried"}
+SLACK_MS = 86_400_000
+"""Rows of a conversation are looked for in the ids of its life, and of a day after it."""
+
+
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line. at: ms. kind: observation, event, control or delivery. detail: further lines."""
+
+    at: int
+    id: int
+    kind: str
+    text: str
+    detail: tuple[str, ...] = ()
+
+
+def time_line(reader: Any, conversation_id: int, workspace: str, room: str) -> list[Item]:
+    """Everything that is known of a conversation, oldest first."""
+    updated = reader.execute("SELECT updated_at FROM conversations WHERE id = ?", (conversation_id,)).fetchone()[0]
+    first, last = conversation_id - (SLACK_MS << 20), (updated + SLACK_MS) << 20
+    items = [
+        *_observations(reader, workspace, room, first, last),
+        *_events(reader, conversation_id, workspace, room),
+        *_deliveries(reader, conversation_id, first, last),
+    ]
+    return sorted(items, key=lambda item: (item.at, item.id))
+
+
+def _observations(reader: Any, workspace: str, room: str, first: int, last: int) -> list[Item]:
+    rows = reader.execute(
+        "SELECT id, received_at, source, kind, state, note, length(body) FROM observations "
+        "WHERE id BETWEEN ? AND ? AND workspace = ? AND room = ? AND source <> 'engine' ORDER BY id",
+        (first, last, workspace, room),
+    )
+    items = []
+    for row_id, at, source, kind, state, note, size in rows:
+        more = ", ".join(each for each in (OBSERVATION.get(state, str(state)), note) if each)
+        items.append(Item(at, row_id, "observation", f"{source} {kind}, {size} bytes" + (f": {more}" if more else "")))
+    return items
+
+
+def _events(reader: Any, conversation_id: int, workspace: str, room: str) -> list[Item]:
+    state: Conversation | None = Conversation(workspace, room)
+    items = []
+    rows = reader.execute(
+        "SELECT id, at, kind, data, reason, decision FROM events WHERE conversation_id = ? ORDER BY id",
+        (conversation_id,),
+    ).fetchall()
+    for row_id, at, kind, data, reason, decision in rows:
+        try:
+            stored = decode_decision(decision)
+            after = state_after(state, stored) if state else None
+        except msgspec.DecodeError as exc:
+            items.append(Item(at, row_id, "event", f"{kind}: {reason}", (f"its decision cannot be read: {exc}",)))
+            state = None
+            continue
+        items.append(Item(at, row_id, "event", f"{kind}: {reason}", _why(stored, msgspec.json.decode(data))))
+        if state and after and after.control != state.control:
+            text = f"{state.control.party} -> {after.control.party}, epoch {after.control.epoch}"
+            items.append(Item(at, row_id, "control", text))
+        state = after
+    return items
+
+
+def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
+    lines = []
+    words = event.get("text") if isinstance(event, dict) else None
+    if words:
+        lines.append(f"text: {words}")
+    if stored.rule:
+        lines.append(f"rule: {stored.rule}")
+    for name, fact in stored.facts.items():
+        known = f"{fact.value!r} ({fact.origin}, trust: {fact.trust})" if fact else "not known"
+        lines.append(f"fact {name}: {known}")
+    for each in stored.considered:
+        why = f": {each.why}" if each.why else ""
+        lines.append(f"{'chosen' if each.chosen else 'not chosen'}: {each.name}{why}")
+    return tuple(lines)
+
+
+def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> list[Item]:
+    rows = reader.execute(
+        "SELECT id, created_at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch "
+        "FROM deliveries WHERE id BETWEEN ? AND ? AND conversation_id = ? ORDER BY id",
+        (first, last, conversation_id),
+    )
+    items = []
+    for row_id, at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch in rows:
+        parts = [f"{command} to {stream}" + (f" as {connection}" if connection and stream == "hub" else "")]
+        took = f" after {settled_at - at} ms" if settled_at else ""
+        parts.append(f"{DELIVERY.get(state, state)}{took}" + (f" ({code})" if code else ""))
+        if attempts > 1 or uncertain:
+            parts.append(f"{attempts} attempts" + (f", {uncertain} of unknown outcome" if uncertain else ""))
+        if epoch is not None:
+            parts.append(f"epoch {epoch}")
+        items.append(Item(at, row_id, "delivery", ", ".join(parts), (f"delivery {row_id}",)))
+    return items
