@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak bench test-rasa docs lock format clean
+.PHONY: setup demo test check soak soak-controls bench test-rasa docs lock format clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,7 @@ test: setup
 	@$(BIN)/python -m pytest tests $(ARGS)
 	@echo "Not run here:"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
+	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: needs one, which needs Python 3.10"
 	@echo "  test-browser       the widget in a real browser: not built yet"
@@ -44,6 +45,9 @@ check: setup
 
 soak: setup
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+soak-controls: setup
+	@$(BIN)/python -m tests.soak.controls $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -27,14 +27,31 @@ FAULT_LIMIT_S = 30.0
 
 
 class Soak:
-    """visitors: conversations at a time. Everything random comes from the seed."""
+    """visitors: conversations at a time. Everything random comes from the seed.
 
-    def __init__(self, kills: int, seed: int, visitors: int, hub_version: str, kind: str, folder: Path) -> None:
+    messages: after the kills, go on until so many were written. wait_ms: how long a visitor waits for an answer.
+    control: name of the guard that is switched off (tests/soak/crippled.py), empty for none.
+    """
+
+    def __init__(
+        self,
+        kills: int,
+        seed: int,
+        visitors: int,
+        hub_version: str,
+        kind: str,
+        folder: Path,
+        *,
+        messages: int = 0,
+        wait_ms: int = 60_000,
+        control: str = "",
+    ) -> None:
+        self._messages, self._wait_ms, self._control = messages, wait_ms, control
         self._kills, self._seed, self._visitors, self._kind, self._folder = kills, seed, visitors, kind, folder
         self._hub_version = hub_version
         self._random = random.Random(seed)
         self._stopping = False
-        self._n = 0
+        self._n = self._said = 0
         self.recovery_s: list[float] = []
         self.kills_by_point: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -45,7 +62,7 @@ class Soak:
             "--http-timeout-ms", "1200", "--seed", str(self._seed),
         )  # fmt: skip
         description = await sandbox.start()
-        bridge = Bridge(self._folder, description, self._kind)
+        bridge = Bridge(self._folder, description, self._kind, control=self._control)
         client = SandboxClient(description["url"])
         began = time.monotonic()
         try:
@@ -80,7 +97,8 @@ class Soak:
     async def _crash_again_and_again(self, bridge: Bridge, session: aiohttp.ClientSession) -> None:
         for n in range(self._kills):
             point = POINTS[n % len(POINTS)]
-            count = 1 if point == "start_up" else self._random.randint(80, 240)
+            # More visitors come by a point more often: so many messages for each kill, however many they are.
+            count = 1 if point == "start_up" else self._random.randint(80, 240) * self._visitors // 12 + 1
             await bridge.start(f"{point}:{count}")
             if point != "start_up":
                 took = await bridge.ready(session)
@@ -93,6 +111,8 @@ class Soak:
                 await bridge.kill()
         await bridge.start()
         self.recovery_s.append(await bridge.ready(session) or 99.0)
+        while self._said < self._messages and bridge.is_running:
+            await asyncio.sleep(0.2)
 
     async def _converse(self, client: SandboxClient, alice: Staff) -> None:
         """One visitor after the other, until told to stop."""
@@ -112,28 +132,32 @@ class Soak:
         for _ in range(self._random.randint(2, 5)):
             for _ in range(self._random.choice((1, 1, 2, 3))):
                 said += 1
+                self._said += 1
                 await visitor.say(f"echo c{number}-m{said:03}")
-            await visitor.wait_for("bot", said, timeout_ms=60_000)
+            await visitor.wait_for("bot", said, timeout_ms=self._wait_ms)
         if wants_person:
             await visitor.say("talk to a human")
-            await visitor.wait_event("assigned", "alice", timeout_ms=60_000)
+            await visitor.wait_event("assigned", "alice", timeout_ms=self._wait_ms)
             await alice.close(visitor.rid)
         else:
             await visitor.close()
 
     def _outbox(self, database: Path) -> dict[str, int]:
+        own = "SELECT count(*) FROM events WHERE kind = 'MessagePosted' AND data LIKE '%\"author\":\"bot\"%'"
         with contextlib.closing(sqlite.connect(str(database))) as reader:
             row = reader.execute(
                 "SELECT sum(uncertain), sum(state = 3), sum(state = 2), sum(state = 0) FROM deliveries"
             ).fetchone()
+            echoes = reader.execute(own).fetchone()[0]
         uncertain, buried, refused, due = (int(each or 0) for each in row)
-        return {"uncertain": uncertain, "buried": buried, "refused": refused, "unsettled": due}
+        return {"uncertain": uncertain, "buried": buried, "refused": refused, "unsettled": due, "echoes": echoes}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak ARGS=…", description=__doc__)
     parser.add_argument("--kills", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--messages", type=int, default=0, help="at least so many, also after the last kill")
     parser.add_argument("--visitors", type=int, default=12, help="conversations at a time")
     parser.add_argument("--hub-version", default="8.3")
     parser.add_argument("--kind", default="rasa", help="connector whose simulator plays the bot")
@@ -143,7 +167,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
         path = wish.keep or Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        soak = Soak(wish.kills, wish.seed, wish.visitors, wish.hub_version, wish.kind, path)
+        soak = Soak(wish.kills, wish.seed, wish.visitors, wish.hub_version, wish.kind, path, messages=wish.messages)
         result = asyncio.run(soak.run())
     if wish.json:
         print(json.dumps(result))

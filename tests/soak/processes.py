@@ -45,9 +45,21 @@ class Bridge:
     """`omnibridge serve` on a fixed port, restarted as often as it dies."""
 
     def __init__(
-        self, folder: Path, sandbox: dict[str, Any], kind: str, *, url: str = "", settings: str = "", options: str = ""
+        self,
+        folder: Path,
+        sandbox: dict[str, Any],
+        kind: str,
+        *,
+        url: str = "",
+        settings: str = "",
+        options: str = "",
+        control: str = "",
     ) -> None:
-        """url: of the backend, else of its simulator. settings: further tables. options: of the connection."""
+        """url: of the backend, else of its simulator. settings: further tables. options: of the connection.
+
+        control: guard that is switched off, see crippled.py.
+        """
+        self._program = ("tests.soak.crippled", control) if control else ("omnibridge",)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "omnibridge.toml"
@@ -62,7 +74,7 @@ class Bridge:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
         environ["OMNIBRIDGE_CRASH_AT"] = crash_at
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "omnibridge", "serve", "--config", str(self._config),
+            sys.executable, "-m", *self._program, "serve", "--config", str(self._config),
             env=environ, stdout=self._log, stderr=self._log,
         )  # fmt: skip
 
