@@ -15,7 +15,7 @@ from typing import Any
 import httptools
 import msgspec
 
-_decode = msgspec.json.Decoder().decode
+decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 NOT_FOUND = b'{"success": false}'
 Handler = Callable[[str, bytes], bytes]
@@ -122,12 +122,12 @@ class Outside:
     def _bot(self, path: str, body: bytes) -> bytes:
         if not path.startswith("/webhooks/rest/webhook"):
             return b"{}"
-        turn = _decode(body)
+        turn = decode(body)
         return encode([{"recipient_id": turn["sender"], "text": turn["message"]}])
 
     def _hub(self, path: str, body: bytes) -> bytes:
         if path.startswith("/api/v1/chat.sendMessage"):
-            message = _decode(body)["message"]
+            message = decode(body)["message"]
             return self._post(message)
         self.looks += 1
         if path.startswith("/api/v1/chat.getMessage"):
