@@ -43,6 +43,10 @@ from omnibridge.web.webhooks import WebhookEndpoint
 _log = structlog.get_logger("omnibridge.service")
 
 
+CATCH_UP_S = 1.0
+"""At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
+
+
 def read_rules(settings: Settings) -> RuleSet:
     """The rules file with the texts of the configuration. Raises RuleInvalid or ConfigError."""
     texts = msgspec.convert(settings.texts.model_dump(), Texts)
@@ -180,8 +184,10 @@ class Service:
 
         arrived = await self._streams.settle_arrived(self._lanes, sender_for)
         grace_ms = int(self._settings.engine.bot_turn_deadline_s * 1000)
-        streams = self._streams.open(self._lanes, sender_for, grace_ms)
+        # What was journalled first: it may say that somebody took over or closed, and then old words must not go.
         lanes = self._lanes.open()
+        await self._lanes.caught_up(CATCH_UP_S)
+        streams = self._streams.open(self._lanes, sender_for, grace_ms)
         self._why_not_ready = ""
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
 

@@ -124,6 +124,8 @@ class Simulator:
         if not failure.get("after_effect"):
             entry["outcome"] = "failed"
         status = int(failure.get("status", 500))
+        if failure.get("html"):
+            return Response("<html>please sign in</html>", status, media_type="text/html")
         return JSONResponse([], 200) if status == 200 else JSONResponse({"status": "failure"}, status)
 
     async def health(self, _: Request) -> Response:
@@ -155,10 +157,12 @@ class Simulator:
         return JSONResponse({"turns": self.ledger})
 
     async def control(self, request: Request) -> Response:
-        """delay_ms, down, fail_next [{status, count, after_effect}]."""
+        """delay_ms, down, fail_next [{status, count, after_effect, html}], clear_failures."""
         wish = await request.json()
         self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
         self.down = bool(wish.get("down", self.down))
+        if wish.get("clear_failures"):
+            self.fail_next.clear()
         self.fail_next += wish.get("fail_next", [])
         return JSONResponse({"ok": True})
 

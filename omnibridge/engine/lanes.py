@@ -9,6 +9,7 @@ from the journal until it is empty. The journal stays the truth: memory only spa
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -83,6 +84,15 @@ class Lanes:
         for key in waiting:
             self.ring(key)
         return len(waiting)
+
+    async def caught_up(self, limit_s: float) -> bool:
+        """Wait until nothing waits to be decided. False when it took longer than the limit."""
+        until = self._clock.monotonic() + limit_s
+        while self._backlog or self._pending:
+            if self._clock.monotonic() >= until:
+                return False
+            await asyncio.sleep(BRIEFLY_S)
+        return True
 
     def ring(self, key: LaneKey) -> None:
         """The journal may hold work of this lane that was not taken in here."""

@@ -19,6 +19,7 @@ from omnibridge.routing.router import route
 from omnibridge.routing.rules import RuleSet
 
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_state = msgspec.json.Decoder(Conversation)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 SHOWN = 20
 """Differing decisions that are described; all are counted."""
@@ -86,7 +87,8 @@ class Replay:
             self._one(row, compare=row.at >= since_ms)
         for identity, state in self._states.items():
             found = self._reader.execute("SELECT state FROM conversations WHERE id = ?", (identity,)).fetchone()
-            if state is not None and not self._flip and (found is None or found[0] != _encode(state)):
+            # As values: equal states may leave out other defaults.
+            if state is not None and not self._flip and (found is None or _state.decode(found[0]) != state):
                 self.report.states += 1
         return self.report
 

@@ -26,7 +26,7 @@ async def run_without(
 ) -> dict[str, Any]:
     """One short run. Returns the verdict, and under `found` the figure that the guard is there for."""
     folder.mkdir(parents=True, exist_ok=True)
-    result = await Soak(kills, seed, 8, "8.3", kind, folder, wait_ms=WAIT_MS, control=guard).run()
+    result = await Soak(kills, seed, 8, "8.3", kind, folder, wait_ms=WAIT_MS, control=guard, troubles=False).run()
     return {**result, "found": result[GUARDS[guard][1]]}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.soak.races import CLOSE, TAKEOVER, judge_races
 from tests.soak.verdict import judge
 
 
@@ -56,3 +59,27 @@ def test_verdict_sees_what_is_wrong(ledgers: tuple[dict, dict], lost: int, doubl
     found = judge(*ledgers)
 
     assert (found["lost"], found["doubled"], found["out_of_order"]) == (lost, doubled, disorder)
+
+
+def race(kind: str, posts: tuple[tuple[str, int], ...], at: int, turns: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What is found in a race: words of the bot with their place, and that of the takeover or the known close."""
+    messages = [{"text": f"echo {kind}1-m{n}", "kind": "visitor", "seq": n, "ts": n} for n in range(3)]
+    messages += [{"text": text, "kind": "bot", "seq": seq, "ts": seq} for text, seq in posts]
+    log = [{"what": "assigned", "who": "bot", "seq": 1}, {"what": "assigned", "who": "alice", "seq": at}]
+    room = {"rid": "r", "messages": messages, "log": log}
+    webhooks = [{"rid": "r", "type": "LivechatSession", "ok_at": at}]
+    told = [{"message": f"echo {tag}", "outcome": "answered"} for tag in turns]
+    return judge_races({"rooms": [room], "webhooks": webhooks}, {"turns": told})
+
+
+def test_races_are_judged() -> None:
+    """One answer may overlap, a second may not; an answer twice is twice in a race as well."""
+    before = race(TAKEOVER, (("t1-m0", 10), ("t1-m1", 11)), 20)
+    one = race(TAKEOVER, (("t1-m0", 10), ("t1-m1", 21)), 20)
+    two = race(TAKEOVER, (("t1-m0", 21), ("t1-m1", 22)), 20)
+    closed = race(CLOSE, (("x1-m0", 30), ("x1-m1", 175), ("x1-m2", 180)), 20)
+    doubled = race(CLOSE, (("x1-m0", 10), ("x1-m0", 11)), 20, ("x1-m1", "x1-m1"))
+
+    assert [each["max_overlap_per_race"] for each in (before, one, two)] == [0, 1, 2]
+    assert (closed["posts_after_close"], closed["max_posts_after_close"]) == (2, 2)
+    assert doubled["race_doubled"] == 2

@@ -1,6 +1,7 @@
 """What the ledgers of hub and bot say about a run. Pure; the bridge's own tables only add counts.
 
-Each visitor message `echo X` must be one answered turn at the bot and one post `X` of the bot in its room.
+Conversations that end in a race are judged by races.py. In all others each visitor message
+`echo X` must be one answered turn at the bot and one post `X` of the bot in its room.
 Two messages may reach the bot in another order than they were written only if the first was acknowledged
 later than the second by more than the reorder window: then nobody could have known. An attempt of the second
 that was cut off counts as well: the process may have died after it had journalled, before it answered.
@@ -64,7 +65,7 @@ def _asked(hub: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         for room in hub["rooms"]
         for each in room["messages"]
-        if each["kind"] == "visitor" and each["text"].startswith("echo ")
+        if each["kind"] == "visitor" and each["text"].startswith("echo c")
     }
 
 
@@ -82,7 +83,7 @@ def _turns(bot: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Tag -> turns that the bot answered; cancelled ones never happened for it."""
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in bot["turns"]:
-        if each.get("outcome") == "answered" and each["message"].startswith("echo "):
+        if each.get("outcome") == "answered" and each["message"].startswith("echo c"):
             found[each["message"][5:]].append(each)
     return found
 
