@@ -29,8 +29,10 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
+from omnibridge.http import AnswerTooLarge
 
 __all__ = [
+    "AnswerTooLarge",
     "Card",
     "Carousel",
     "ChecksHealth",

@@ -12,7 +12,8 @@ import msgspec
 from omnibridge.clock import Clock
 
 ClientFactory = Callable[..., httpx2.AsyncClient]
-"""`factory(base_url=…, timeout=…, headers=…, max_connections=…)`: one pooled client per destination."""
+"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…, max_answer_bytes=…)`: one pooled client per
+destination."""
 
 
 @dataclass(frozen=True)
