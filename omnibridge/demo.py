@@ -201,6 +201,7 @@ welcome = "/greet"
 fallbacks = 2
 rocketchat_user = "{bot["username"]}"
 rocketchat_token = "{bot["auth_token"]}"
+{sandbox[f"{kind}_settings"]}
 """
 
 

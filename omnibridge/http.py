@@ -68,7 +68,7 @@ class Client(httpx2.AsyncClient):
                 allow_redirects=False,
                 timeout=self._limits,
             ) as answer:
-                return Answer(answer.status, answer.headers, await answer.read())
+                return Answer(answer.status, answer.headers, await self._pool.read(answer))
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise translate(exc)(str(exc)) from exc
 
@@ -82,26 +82,32 @@ def create_client(
     timeout_s: float = 30.0,
     headers: Mapping[str, str] | None = None,
     max_connections: int = 64,
+    max_answer_bytes: int = 0,
 ) -> Client:
     """A pooled client. Redirects are not followed; proxies of the environment are not used.
 
     timeout_s limits the wait for each part of an answer; put `asyncio.timeout()` around the whole call.
+    max_answer_bytes: a longer answer is not read to its end, but raises AnswerTooLarge; 0 = any length.
     """
     return Client(
         base_url=base_url,
         timeout=httpx2.Timeout(timeout_s, connect=min(5.0, timeout_s)),
         headers=dict(headers or {}),
-        transport=PooledTransport(max_connections),
+        transport=PooledTransport(max_connections, max_answer_bytes),
         trust_env=False,
         follow_redirects=False,
     )
 
 
+class AnswerTooLarge(httpx2.ReadError):
+    """The answer is longer than this client takes, or compressed: then its length cannot be known."""
+
+
 class PooledTransport(httpx2.AsyncBaseTransport):
     """httpx2 transport on one aiohttp session, made at the first request. Answers are read whole."""
 
-    def __init__(self, max_connections: int) -> None:
-        self._max_connections = max_connections
+    def __init__(self, max_connections: int, max_answer_bytes: int = 0) -> None:
+        self._max_connections, self._max_answer_bytes = max_connections, max_answer_bytes
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -120,10 +126,15 @@ class PooledTransport(httpx2.AsyncBaseTransport):
                     sock_read=limits.get("read"),
                 ),
             ) as answer:
-                body = await answer.read()
+                body = await self.read(answer)
                 return httpx2.Response(answer.status, headers=list(answer.raw_headers), content=body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise translate(exc)(str(exc), request=request) from exc
+
+    async def read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The whole body. Raises AnswerTooLarge."""
+        limit = self._max_answer_bytes
+        return await _read_at_most(answer, limit) if limit else await answer.read()
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -140,6 +151,19 @@ class PooledTransport(httpx2.AsyncBaseTransport):
                 skip_auto_headers=_NO_AUTOMATIC_HEADERS,
             )
         return self._session
+
+
+async def _read_at_most(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Leaving early closes the connection. Nothing is unpacked here: few bytes may unpack to very many."""
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise AnswerTooLarge("the answer is compressed")
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise AnswerTooLarge(f"the answer is longer than {limit} bytes")
+    return b"".join(parts)
 
 
 def translate(exc: Exception) -> type[httpx2.TransportError]:

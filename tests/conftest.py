@@ -178,5 +178,6 @@ kind = "{kind}"
 url = "{told.get(f"{kind}_url") or ""}"
 rocketchat_user = "bot"
 rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{told.get(f"{kind}_settings", "")}
 {connection}
 """

@@ -29,10 +29,11 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
     "Answer",
+    "AnswerTooLarge",
     "Card",
     "Carousel",
     "ChecksHealth",

@@ -12,9 +12,8 @@ from omnibridge.clock import Clock
 from omnibridge.http import Client
 
 ClientFactory = Callable[..., Client]
-"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…)`: one pooled client per destination.
-
-httpx2's API, and `exchange` for the calls that every message makes."""
+"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…, max_answer_bytes=…)`: one pooled client per
+destination. httpx2's API, and `exchange` for the calls that every message makes."""
 
 
 @dataclass(frozen=True)

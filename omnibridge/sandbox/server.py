@@ -170,13 +170,17 @@ async def start(options: SandboxOptions) -> RunningSandbox:
     for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None
         try:
-            simulator = Socket(each.load()(), options.host, 0)
+            app = each.load()()
+            simulator = Socket(app, options.host, 0)
             await simulator.start()
         except Exception as exc:
             print(f"sandbox: simulator {each.name!r} is left out: {exc}", file=sys.stderr)
             continue
         running.sockets.append(simulator)
         running.description[f"{each.name}_url"] = simulator.url
+        # TOML that a connection to this simulator needs besides the address, such as its secret.
+        state = getattr(app, "state", None)
+        running.description[f"{each.name}_settings"] = getattr(state, "connection_settings", "")
     return running
 
 

@@ -143,5 +143,6 @@ kind = "{kind}"
 url = "{url}"
 rocketchat_user = "{bot["username"]}"
 rocketchat_token = "{bot["auth_token"]}"
+{sandbox.get(f"{kind}_settings", "")}
 {options}
 """

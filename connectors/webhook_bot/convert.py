@@ -1,0 +1,113 @@
+"""Turns -> JSON of ours, the bot's JSON -> Reply. Pure. The form is documented in README.md."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from omnibridge.connector import Content, DeliveryRejected, Handover, Reply, Turn
+
+Event = Literal["welcome", "message", "closed"]
+
+_encode = msgspec.json.Encoder().encode
+_path = re.compile(r" - at `\$([\w.\[\]]*)`$")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the bot may answer. Keys that we do not know are ignored."""
+
+    messages: tuple[Content, ...] = ()
+    handover: Handover | bool | None = None
+    close: bool = False
+    fallback: bool = False
+
+
+def turn_id(turn: Turn) -> str:
+    """The `webhook-id` of every attempt of this turn; no other turn of any bridge has it."""
+    return f"turn_{_without_stops(turn.session_id)}_{_without_stops(turn.delivery_id)}"
+
+
+def closed_id(session_id: str, now_ms: int) -> str:
+    """Another one for each attempt: a conversation may come back to the bot and be closed again."""
+    return f"closed_{_without_stops(session_id)}_{now_ms}"
+
+
+def turn_body(event: Event, turn: Turn) -> bytes:
+    return _encode(
+        {
+            "event": event,
+            "session": turn.session_id,
+            "message_id": turn.message_id,
+            "text": turn.text,
+            "choice": turn.choice_value,
+            "late": turn.late,
+            "facts": turn.facts,
+        }
+    )
+
+
+def closed_body(session_id: str, reason: str) -> bytes:
+    return _encode({"event": "closed", "session": session_id, "reason": reason})
+
+
+def to_reply(body: bytes) -> Reply:
+    """A 2xx body -> Reply; empty = nothing to say. Raises DeliveryRejected that names the wrong place."""
+    if not body.strip():
+        return Reply()
+    try:
+        raw = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        begins = "HTML" if body.lstrip()[:1] == b"<" else "something else"
+        raise DeliveryRejected(f"the bot answered 2xx with {begins}, not JSON: correct url", code="not-json") from exc
+    if not isinstance(raw, dict):
+        raise DeliveryRejected("the bot's answer is JSON, but no object", code="bad-answer")
+    try:
+        answer = msgspec.convert({**raw, "messages": _messages(raw)}, Answer)
+    except (msgspec.ValidationError, RecursionError) as exc:
+        # Only the place: the rest of the sentence may repeat what the bot said.
+        place = found.group(1).lstrip(".") if (found := _path.search(str(exc))) else ""
+        raise DeliveryRejected(
+            f"the bot's answer is wrong at {place or 'its top'}: see connectors/webhook_bot/README.md",
+            code="bad-answer",
+        ) from None
+    handover = Handover() if answer.handover is True else answer.handover or None
+    return Reply(answer.messages, handover, answer.close, answer.fallback)
+
+
+def _messages(raw: dict[str, Any]) -> Any:
+    """`{"text": …}` in place of `{"messages": [{"kind": "text", …}]}`, at either level."""
+    messages = raw.get("messages", [])
+    if not isinstance(messages, list):
+        return messages  # the decoder says what is wrong
+    if raw.get("text"):
+        messages = [{"text": raw["text"]}, *messages]
+    return [_full(each) for each in messages]
+
+
+def _full(item: Any) -> Any:
+    """A message or card with what its short form leaves out: the kind of a text, an option's value."""
+    if not isinstance(item, dict):
+        return item
+    full = dict(item)
+    if "kind" not in full and "text" in full:
+        full["kind"] = "choices" if "options" in full else "text"
+    if isinstance(full.get("options"), list):
+        full["options"] = [_option(each) for each in full["options"]]
+    if isinstance(full.get("cards"), list):
+        full["cards"] = [_full({"kind": "card", **each}) if isinstance(each, dict) else each for each in full["cards"]]
+    return full
+
+
+def _option(option: Any) -> Any:
+    """A string is a label; what has no value is told by its label."""
+    if isinstance(option, str):
+        return {"label": option, "value": option}
+    if isinstance(option, dict) and not option.get("value"):
+        return {**option, "value": option.get("label")}
+    return option
+
+
+def _without_stops(name: str) -> str:
+    return name.replace(".", "-")

@@ -1,0 +1,160 @@
+"""A stand-in for a webhook bot, with faults to switch on, and a ledger of its own under `/_sandbox/`.
+
+Verifies signatures by its own reading of Standard Webhooks 1.0.0. Folds requests of one `webhook-id`: the first
+is worked on to its end even if the caller hangs up, the others get the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import time
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connectors.webhook_bot.dialogue import answer
+
+SECRET = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXNpbXVsYXRvciE="  # noqa: S105 - published: for the sandbox alone
+TOLERANCE_S = 300
+
+
+class Simulator:
+    """State and handlers. ledger: one entry per turn, in order of arrival; repeats are counted in it."""
+
+    def __init__(self) -> None:
+        self.ledger: list[dict[str, Any]] = []
+        self.refused: list[str] = []
+        self.work: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.delay_ms = 0
+        self.down = False
+        self.fail_next: list[dict[str, Any]] = []
+
+    def app(self) -> Starlette:
+        app = Starlette(
+            routes=[
+                Route("/", self.receive, methods=["POST"]),
+                Route("/health", self.health),
+                Route("/_sandbox/ledger", self.show_ledger),
+                Route("/_sandbox/control", self.control, methods=["POST"]),
+                Route("/_sandbox/reset", self.reset, methods=["POST"]),
+            ]
+        )
+        app.state.connection_settings = f'secret = "{SECRET}"'
+        return app
+
+    async def receive(self, request: Request) -> Response:
+        try:
+            raw = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)
+        problem = why_not_genuine(request.headers.get, raw, time.time())
+        if problem:
+            self.refused.append(problem)
+            return JSONResponse({"error": problem}, 401)
+        if self.down:
+            return Response(status_code=503)
+        body, key = await request.json(), request.headers["webhook-id"]
+        failure = self._next_failure()
+        if key in self.work:
+            self.entries[key]["repeats"] += 1
+        elif failure and not failure.get("after_effect"):
+            self._enter(key, body)["outcome"] = "failed"
+        else:
+            self.entries[key] = self._enter(key, body)
+            self.work[key] = asyncio.create_task(self._turn(body, self.entries[key]))
+        if failure and not failure.get("after_effect"):
+            return _fail(failure)
+        found = await asyncio.shield(self.work[key])
+        if failure:
+            return _fail(failure)
+        return JSONResponse(found) if found else Response(status_code=204)
+
+    async def _turn(self, body: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+        if body["event"] == "closed":
+            entry["outcome"] = "closed"
+            return {}
+        if self.delay_ms:
+            await asyncio.sleep(self.delay_ms / 1000)
+        entry.update(outcome="answered", finished_at=_now())
+        return answer(body["choice"] or body["text"])
+
+    def _enter(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "n": len(self.ledger),
+            "delivery_id": key,
+            "event": body["event"],
+            "session": body["session"],
+            "message": body.get("choice") or body.get("text") or "",
+            "late": bool(body.get("late")),
+            "facts": body.get("facts", {}),
+            "repeats": 0,
+            "started_at": _now(),
+            "outcome": "started",
+        }
+        self.ledger.append(entry)
+        return entry
+
+    def _next_failure(self) -> dict[str, Any] | None:
+        while self.fail_next:
+            first = self.fail_next[0]
+            if first.get("count", 1) > 0:
+                first["count"] = first.get("count", 1) - 1
+                return first
+            self.fail_next.pop(0)
+        return None
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "down"}, 503) if self.down else JSONResponse({"status": "ok"})
+
+    async def show_ledger(self, _: Request) -> Response:
+        return JSONResponse({"turns": self.ledger, "refused": self.refused})
+
+    async def control(self, request: Request) -> Response:
+        """delay_ms, down, fail_next [{status, count, after_effect, body, headers}]."""
+        wish = await request.json()
+        self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
+        self.down = bool(wish.get("down", self.down))
+        self.fail_next += wish.get("fail_next", [])
+        return JSONResponse({"ok": True})
+
+    async def reset(self, _: Request) -> Response:
+        for each in (self.ledger, self.refused, self.work, self.entries, self.fail_next):
+            each.clear()
+        self.delay_ms, self.down = 0, False
+        return JSONResponse({"ok": True})
+
+
+def create_simulator() -> Starlette:
+    """Entry point of `omnibridge.simulators`."""
+    return Simulator().app()
+
+
+def why_not_genuine(header: Any, raw: bytes, now_s: float) -> str:
+    """What is wrong with a request's signature; empty = nothing. header: name -> value or None."""
+    named = [header(f"webhook-{each}") or "" for each in ("id", "timestamp", "signature")]
+    webhook_id, timestamp, signatures = named
+    if not all(named):
+        return "a webhook header is missing"
+    if not timestamp.isdecimal() or abs(int(timestamp[:20]) - now_s) > TOLERANCE_S:
+        return "the timestamp is too old, too new or none"
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    expected = hmac.new(key, f"{webhook_id}.{timestamp}.".encode() + raw, hashlib.sha256).digest()
+    wanted = b"v1," + base64.b64encode(expected)
+    if not any(hmac.compare_digest(wanted, each.encode()) for each in signatures.split(" ")):
+        return "no signature fits"
+    return ""
+
+
+def _fail(failure: dict[str, Any]) -> Response:
+    return Response(failure.get("body", ""), int(failure.get("status", 500)), failure.get("headers"))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

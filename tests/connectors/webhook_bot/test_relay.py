@@ -1,0 +1,47 @@
+"""The relay's acceptance tests with this connector and its simulator, and what only this bot does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omnibridge.engine.faults import POINTS
+from tests.acceptance.test_relay import *  # noqa: F403 - the same tests with another bot
+from tests.conftest import MakeWorld
+from tests.soak.__main__ import Soak
+
+
+@pytest.fixture
+def bot_kind() -> str:
+    return "webhook_bot"
+
+
+async def test_bot_that_closes_is_told_so(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("please close")
+    await visitor.wait_event("closed")
+    await world.answered(2)
+    turns = await world.bot.turns()
+
+    assert [(each["event"], each["outcome"]) for each in turns] == [("message", "answered"), ("closed", "closed")]
+    assert len({each["session"] for each in turns}) == 1
+
+
+async def test_welcome_is_said_first(make_world: MakeWorld) -> None:
+    world = await make_world(connection='welcome = "hello"')
+    visitor = await world.visitor()
+    heard = await visitor.wait_for("bot", 1)
+
+    assert heard[0]["text"].startswith("Hello, this is the test bot")
+    assert [each["event"] for each in await world.bot.turns()] == ["welcome"]
+
+
+async def test_kill_at_every_point_loses_nothing(tmp_path: Path) -> None:
+    """The crash test in small; the large one is `make soak ARGS="--kind webhook_bot"`."""
+    result = await Soak(len(POINTS), 7, 8, "8.3", "webhook_bot", tmp_path).run()
+
+    assert {point: result["kills_by_point"][point] for point in POINTS} == dict.fromkeys(POINTS, 1), result
+    assert (result["lost"], result["doubled"], result["out_of_order"]) == (0, 0, 0), result
+    assert result["messages"] > 100
