@@ -84,7 +84,7 @@ def available(view: HubView, bot: BotView) -> Finding | None:
     is_agent = bot.me is not None and "livechat-agent" in texts(bot.me.body.get("roles"))
     if not is_agent:
         return None
-    found = f"{name} is {status or 'neither available nor not-available'}: Rocket.Chat refuses to give it conversations"
+    found = f"{name} is {status or 'not set available'}: routing passes it over, taking and forwarding are refused"
     return problem("bot available", ACCOUNT, found, MAKE_AVAILABLE.format(user=name))
 
 

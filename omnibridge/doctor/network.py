@@ -79,11 +79,12 @@ def explain(exc: BaseException, url: str, setting: str) -> Trouble | None:
             f"{host}:{port} takes the connection and gives no answer in time",
             "look at the load of that server and at the proxy in front of it",
         )
-    if any(isinstance(each, aiohttp.ClientError | httpx2.TransportError) for each in causes(exc)):
+    broken = [each for each in causes(exc) if isinstance(each, aiohttp.ClientError | httpx2.TransportError)]
+    if broken:
         return Trouble(
             "cut",
             NETWORK,
-            f"{host}:{port} cut the connection ({type(exc).__name__})",
+            f"{host}:{port} cut the connection ({type(broken[-1]).__name__})",
             f"check scheme and port of {setting}, and the proxy in front of it",
         )
     return None

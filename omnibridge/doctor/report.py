@@ -22,7 +22,7 @@ SHORTEST_SECRET = 4
 
 def redacted(findings: list[Finding], settings: Settings) -> list[Finding]:
     """The last line of defence: the text of another system may repeat what we sent it."""
-    secrets = sorted(_secrets(settings), key=len, reverse=True)
+    secrets = sorted((each for each in _secrets(settings) if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def hide(text: str) -> str:
         for each in secrets:
@@ -69,5 +69,5 @@ def _secrets(settings: Settings) -> Iterable[str]:
         yield connection.rocketchat_token.get_secret_value()
         for name, value in connection.options.items():
             is_secret = any(part in name.casefold() for part in SECRET_NAMES)
-            if is_secret and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+            if is_secret and isinstance(value, str):
                 yield value
