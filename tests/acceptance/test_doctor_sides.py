@@ -1,4 +1,4 @@
-"""`omnibridge doctor` where more than a switch is broken: tokens, addresses, backends, this machine; the command."""
+"""`omnibridge doctor` where more than a switch is broken: addresses, backends, this machine; the command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +17,8 @@ from starlette.routing import Route
 
 from omnibridge.clock import SystemClock
 from omnibridge.config_reader import load
-from omnibridge.doctor.finding import ACCOUNT, BACKEND, MACHINE, NETWORK, OURS, SIDES
+from omnibridge.doctor import local
+from omnibridge.doctor.finding import BACKEND, MACHINE, NETWORK, OURS, SIDES
 from omnibridge.doctor.finding import problem as found_problem
 from omnibridge.doctor.report import as_text, redacted
 from omnibridge.doctor.run import examine, exit_code
@@ -25,64 +27,7 @@ from omnibridge.sandbox.server import Socket
 from tests.acceptance.patient import ALWAYS, MakePatient, command, free_port, silence, spoken
 from tests.conftest import MakeWorld
 
-# -- accounts and addresses ---------------------------------------------------------------------------------
-
-
-async def test_tokens_that_were_swapped_are_named(make_patient: MakePatient) -> None:
-    patient = await make_patient()
-    told = patient.world.sandbox.description
-    relay, bot = told["service_account"]["auth_token"], told["bot_account"]["auth_token"]
-    swapped = {f'"{relay}"': '"RELAY"', f'"{bot}"': f'"{relay}"', '"RELAY"': f'"{bot}"'}
-    findings = await patient.examine({**swapped, "rocketchat_token": 'rocketchat_user_id = "botId"\nrocketchat_token'})
-    found = {each.check: each for each in findings if each.status == "problem"}
-
-    assert set(found) == {"relay token", "bot token"}
-    assert "the user of connection helper" in found["relay token"].found
-    assert "the relay account" in found["bot token"].found
-    assert relay not in str(findings) and bot not in str(findings)
-
-
-async def test_wrong_token_says_how_to_make_one(make_patient: MakePatient) -> None:
-    patient = await make_patient()
-    token = patient.world.sandbox.description["service_account"]["auth_token"]
-    findings = await patient.examine({token: "a-wrong-token"})
-    found = [each for each in findings if each.status == "problem"]
-
-    assert [(each.check, each.side) for each in found] == [("relay token", ACCOUNT)]
-    assert "401" in found[0].found and "Ignore Two Factor Authentication" in found[0].do
-
-
-async def test_token_that_asks_for_a_second_factor(make_patient: MakePatient) -> None:
-    patient = await make_patient()
-    body = {"success": False, "error": "TOTP Required [totp-required]", "errorType": "totp-required"}
-    await patient.world.hub.control(fail_next=[{"path": "me", "status": 400, "count": 2, "body": body}])
-    found = [each for each in await patient.examine() if each.check in ("relay token", "bot token")]
-
-    assert {(each.status, each.side) for each in found} == {("problem", ACCOUNT)}
-    assert all("second factor" in each.found for each in found)
-
-
-async def test_limited_account(make_patient: MakePatient) -> None:
-    """The role lifts the limit by default; here its permission was taken away."""
-    patient = await make_patient(rate_limit=True)
-    assert spoken(await patient.examine()) == ALWAYS
-    await patient.world.hub.control(users={"bot": {"roles": ["livechat-agent"]}})
-    bot = next(each for each in await patient.examine() if each.check == "bot roles")
-
-    assert "rate limiter" in bot.found
-
-
-async def test_two_connections_with_one_user(make_patient: MakePatient) -> None:
-    patient = await make_patient()
-    path = patient.write({})
-    text = path.read_text("utf-8")
-    path.write_text(text + text[text.index("[[connection]]") :].replace('"helper"', '"second"'), "utf-8")
-    found = [each for each in await examine(load(path, {})) if each.status == "problem"]
-
-    assert [(each.check, each.connection, each.side) for each in found] == [
-        ("bot user of its own", "helper", OURS),
-        ("bot user of its own", "second", OURS),
-    ]
+# -- addresses and clocks ------------------------------------------------------------------------------------
 
 
 class Shifted(SystemClock):
@@ -214,6 +159,27 @@ async def test_lock_without_a_server(make_patient: MakePatient) -> None:
 
     assert port not in found.found
     assert (found.status, "does not answer" in found.found) == ("problem", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("LEAST_BYTES", 2**62, ("disk", "problem")),
+        ("FEW_BYTES", 2**62, ("disk", "warning")),
+        ("OLDEST_SQLITE", (99, 0, 0), ("sqlite", "problem")),
+        ("SLOW_COMMIT_S", -1.0, ("database", "warning")),
+    ],
+)
+async def test_machine_below_a_limit(
+    make_patient: MakePatient, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, says: tuple[str, str]
+) -> None:
+    """The limits are moved: no machine is broken for a test."""
+    patient = await make_patient()
+    monkeypatch.setattr(local, name, value)
+    findings = await patient.examine()
+
+    assert spoken(findings) == ALWAYS | {says}
+    assert next(each for each in findings if each.check == says[0]).side == MACHINE
 
 
 async def test_database_that_cannot_be_there(make_patient: MakePatient) -> None:
