@@ -60,6 +60,16 @@ def read_rules(settings: Settings) -> RuleSet:
     return parse_rules(text, str(path), texts)
 
 
+def unknown_targets(rules: RuleSet, connections: set[str]) -> list[str]:
+    """Rules that name a connection which is not configured, in words."""
+    targets = [("default", rules.default), *((rule.name, rule.target) for rule in rules.rules)]
+    return [
+        f"rules: {name}: there is no [[connection]] {target.name!r}"
+        for name, target in targets
+        if target and target.kind == "bot" and target.name not in connections
+    ]
+
+
 class Service:
     """One node. Made, started and stopped in one event loop."""
 

@@ -98,12 +98,30 @@ def migrate(config: ConfigPath = Path("omnibridge.toml")) -> None:
     typer.echo(f"{path}: up to date")
 
 
+@app.command()
+def doctor(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+    """Look at workspaces, accounts, backends and this machine; say what is wrong and what to do."""
+    import asyncio
+
+    from omnibridge.doctor.report import as_json as encode
+    from omnibridge.doctor.report import as_text, redacted
+    from omnibridge.doctor.run import examine, exit_code, read
+    from omnibridge.log import configure_logging
+
+    configure_logging("error", "text")
+    settings, findings = read(config, os.environ)
+    if settings:
+        findings = redacted(findings + asyncio.run(examine(settings)), settings)
+    typer.echo(encode(findings) if as_json else as_text(findings))
+    raise typer.Exit(exit_code(findings))
+
+
 @config_app.command("check")
 def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
     """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
     import msgspec
 
-    from omnibridge.bootstrap import read_rules
+    from omnibridge.bootstrap import read_rules, unknown_targets
     from omnibridge.config_reader import check, load
     from omnibridge.engine.plugins import installed_kinds, settings_types
 
@@ -111,7 +129,7 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     if not problems:
         try:
             settings = load(config, os.environ)
-            problems += _unknown_targets(read_rules(settings), {each.name for each in settings.connection})
+            problems += unknown_targets(read_rules(settings), {each.name for each in settings.connection})
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems
     if as_json:
@@ -147,18 +165,6 @@ def rules_check(file: Annotated[Path, typer.Argument(help="rules file")]) -> Non
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
-
-
-def _unknown_targets(rules: object, connections: set[str]) -> list[str]:
-    from omnibridge.routing.rules import RuleSet
-
-    assert isinstance(rules, RuleSet)
-    targets = [("default", rules.default), *((rule.name, rule.target) for rule in rules.rules)]
-    return [
-        f"rules: {name}: there is no [[connection]] {target.name!r}"
-        for name, target in targets
-        if target and target.kind == "bot" and target.name not in connections
-    ]
 
 
 def _fail(problems: list[str]) -> None:

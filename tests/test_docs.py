@@ -11,6 +11,7 @@ import typer
 
 from omnibridge import __version__
 from omnibridge.config import SECTIONS
+from omnibridge.config_reader import load
 from omnibridge.config_sample import settings_table
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,28 @@ def test_every_command_is_documented() -> None:
     documented = re.findall(r"^\| `(omnibridge [a-z -]+?)(?: [A-Z\[].*)?` \|", README, re.MULTILINE)
 
     assert sorted(documented) == sorted(commands(app))
+
+
+def test_example_of_the_guide_is_a_whole_configuration(tmp_path: Path) -> None:
+    """With the files that it names."""
+    example = between((ROOT / "deploy" / "README.md").read_text("utf-8"), "example").strip("`").removeprefix("toml\n")
+    (tmp_path / "omnibridge.toml").write_text(example, "utf-8")
+    for name in re.findall(r'_file = "(.+)"', example):
+        (tmp_path / name).write_text("a-long-random-secret\n", "utf-8")
+    settings = load(tmp_path / "omnibridge.toml", {})
+
+    assert settings.database_url == "sqlite:////var/lib/omnibridge/omnibridge.db"
+    assert settings.workspace[0].webhook_token.reveal() == "a-long-random-secret"
+
+
+def test_guide_names_checks_that_exist() -> None:
+    """Those that the table of faults sends its reader to."""
+    guide = (ROOT / "deploy" / "README.md").read_text("utf-8")
+    named = {each for found in re.findall(r"doctor: ((?:`[a-z ]+`(?:, )?)+)", guide) for each in found.split("`")[1::2]}
+    code = "".join(each.read_text("utf-8") for each in (ROOT / "omnibridge" / "doctor").glob("*.py"))
+
+    assert len(named) >= 10
+    assert {each for each in named if f'"{each}"' not in code} == set()
 
 
 def test_every_make_target_is_documented() -> None:

@@ -47,6 +47,15 @@ class RasaClient:
         answer = await self._call("GET", "/version", 10.0, authenticated=False)
         return str(answer.get("version", "")) if isinstance(answer, dict) else ""
 
+    async def channel(self) -> None:
+        """`GET /webhooks/rest/`, the channel's own health; not found when credentials.yml has no `rest:`."""
+        await self._call("GET", "/webhooks/rest/", 10.0, authenticated=False)
+
+    async def model(self) -> str:
+        """`GET /status`: name of the model file. Needs `--enable-api` and the token; 409 without a model."""
+        answer = await self._call("GET", "/status", 10.0)
+        return str(answer.get("model_file", "")) if isinstance(answer, dict) else ""
+
     async def aclose(self) -> None:
         await self._client.aclose()
 

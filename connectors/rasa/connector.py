@@ -78,7 +78,16 @@ class RasaConnector:
         return self._with_intent(reply, events[ours])
 
     async def check(self) -> str:
-        return f"Rasa {await self._rasa.version()}"
+        """Version and channel; the HTTP API only when a setting needs it: it alone looks at the token."""
+        version = await self._rasa.version()
+        if not version:
+            raise DeliveryRejected("this is not Rasa: /version tells none; correct url", code="not-found")
+        await self._rasa.channel()
+        settings = self._settings
+        needs_api = settings.token or settings.goodbye_intent or settings.ask_tracker_when_silent
+        if needs_api or "tracker" in settings.fallback_detection:
+            return f"Rasa {version}, model {await self._rasa.model()}"
+        return f"Rasa {version}"
 
     async def aclose(self) -> None:
         client = getattr(self, "_client", None)

@@ -183,8 +183,8 @@ class Processor:
 
     def _handle_one(self, work: Work, row: Observation) -> tuple[int, str]:
         derivation = self._interpret(work, row)
-        if derivation is None:
-            return SKIPPED, "not acted on"
+        if isinstance(derivation, str):
+            return SKIPPED, derivation
         derived = 0
         for each in derivation.events:
             if each.key and self._is_known(work, each.key):
@@ -198,7 +198,8 @@ class Processor:
             self._counters.add("observations_duplicate")
         return HANDLED, derivation.note
 
-    def _interpret(self, work: Work, row: Observation) -> Derivation | None:
+    def _interpret(self, work: Work, row: Observation) -> Derivation | str:
+        """Why nothing follows, when it is a report that we only record."""
         if row.source == "engine":
             event = row.read or _event_decoder.decode(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
@@ -210,7 +211,7 @@ class Processor:
             raise ValueError(reading.problem)
         if not reading.acted_on:
             self._counters.add("observations_skipped", 1, row.kind)
-            return None
+            return reading.note
         return derive(reading, view)
 
     def _view(self, work: Work) -> View:

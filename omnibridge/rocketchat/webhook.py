@@ -1,8 +1,9 @@
 """Rocket.Chat livechat webhook body -> WebhookReading. Lenient: a leaf of a wrong type is left out.
 
-Source: rocketchat-api section 2 (`sendToCRM.ts`, `webhooks.ts`), 6.14, 7.7 and 8.3. `webhook.test` sends
-e-mail and phone as plain strings, real events as lists; both are read. Histories of session events stay
-undecoded: only the one message of a `Message` event is looked at; `read_history` is for who needs more.
+Source: rocketchat-api section 2 (`sendToCRM.ts`, `webhooks.ts`), 6.14, 7.7 and 8.3. The sample of `webhook.test`
+(also of the button "Send Test") is told from a real end of a conversation, and nothing follows from it.
+Histories of session events stay undecoded: only the one message of a `Message` event is looked at;
+`read_history` is for who needs more.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ ACTED_ON = frozenset(
 )
 """Event types that lead to events of ours; LivechatEdit, LeadCapture and unknown ones are recorded only."""
 
+TEST = "webhook.test"
+"""Kind of a reading that is the sample: made up by the hub, of a conversation that does not exist."""
+
 RECORDED_ONLY = {
     "LivechatEdit": "LivechatEdit: a closed room was edited",
     "LeadCapture": "LeadCapture: the message itself comes as Message",
+    TEST: "webhook test",
 }
 
 
@@ -180,6 +185,8 @@ def read_webhook(body: bytes) -> WebhookReading:
         return WebhookReading(kind, room, problem=f"not readable: {exc}")
     if kind in ACTED_ON and not room:
         return WebhookReading(kind, "", problem="no room id at _id")
+    if kind == "LivechatSession" and _is_sample(raw):
+        return WebhookReading(TEST, room)
     visitor = _visitor(table_of(raw.visitor))
     read = tuple(_message(each, visitor) for each in messages if isinstance(each, dict))
     if kind == "Message" and not (read and all(each.id for each in read)):
@@ -233,6 +240,12 @@ def _offline(raw: _Body) -> WebhookReading:
     return WebhookReading(
         "LivechatOfflineMessage", "", who, offline_text=text_of(raw.message), offline_at_ms=ms_of(raw.sentAt)
     )
+
+
+def _is_sample(raw: _Body) -> bool:
+    """E-mail and phone of the sample are plain strings, those of real events lists; a real end has a time (2.1)."""
+    visitor = table_of(raw.visitor)
+    return isinstance(visitor.get("email"), str) and isinstance(visitor.get("phone"), str) and not raw.closedAt
 
 
 def _visitor(raw: dict[str, Any]) -> Visitor:

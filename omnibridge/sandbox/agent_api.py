@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api, body_of, maybe, need, reply
+from omnibridge.sandbox.http import Api, body_of, maybe, need, paged, reply
 from omnibridge.sandbox.permissions import may, may_see
-from omnibridge.sandbox.shapes import message_json, user_json
+from omnibridge.sandbox.shapes import message_json, public_user_json, user_json
 from omnibridge.sandbox.state import HubError, Message, User, now_ms
 
 _KEPT = ("tmid", "tshow", "alias", "emoji", "avatar", "attachments", "blocks", "groupable")
@@ -33,6 +33,7 @@ class AgentApi:
             route("POST", "login", self._login, is_public=True),
             route("GET", "me", self._me),
             route("GET", "users.info", self._user),
+            route("GET", "users.listByStatus", self._users_of_status),
             route("POST", "chat.sendMessage", self._send),
             route("GET", "chat.getMessage", self._get),
             route("POST", "chat.update", self._update),
@@ -63,13 +64,23 @@ class AgentApi:
         return user_json(self._api.user(request))
 
     async def _user(self, request: Request) -> dict[str, Any]:
-        """Not found is 400, not 404 (3.2)."""
-        self._api.user(request)
+        """Not found is 400, not 404; roles and e-mail need `view-full-other-user-info` (3.2)."""
+        caller = self._api.user(request)
         query = request.query_params
         found = self._hub.by_name.get(query.get("username", "")) or self._hub.users.get(query.get("userId", ""))
         if found is None:
             raise HubError("User not found.", coded=False)
-        return {"user": user_json(found)}
+        is_whole = found is caller or may(caller, "view-full-other-user-info")
+        return {"user": user_json(found) if is_whole else public_user_json(found)}
+
+    async def _users_of_status(self, request: Request) -> dict[str, Any]:
+        """The way to list the users of a role (3.2)."""
+        self._api.permitted(request, "view-d-room")
+        query = request.query_params
+        roles, is_active = set(query.getlist("roles[]")), query.get("status") != "deactivated"
+        users = self._hub.users.values()
+        found = [each for each in users if each.active is is_active and (not roles or roles & each.roles)]
+        return paged("users", found, query, user_json)
 
     async def _send(self, request: Request) -> dict[str, Any]:
         """A repeated `_id` stores nothing and fails while the answer is formatted (5.3)."""

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, Handler, body_of, need, reply
 from omnibridge.sandbox.ledger import ledger, message_entry
+from omnibridge.sandbox.settings_api import UNMODELLED
 from omnibridge.sandbox.state import HubError, Message, Room
 
 _SENDER = {
@@ -30,7 +31,17 @@ _LIFE = {
     "accept_with_no_agents": bool,
     "queue_delay_ms": int,
 }
-_OTHERS = {"seed", "available", "fail_next", "rest_delay_ms", "rate_limit", "switches", "custom_fields"}
+_OTHERS = {
+    "seed",
+    "available",
+    "fail_next",
+    "rest_delay_ms",
+    "rate_limit",
+    "switches",
+    "custom_fields",
+    "users",
+    "settings",
+}
 
 _SAME = {"taken": "assigned"}
 """Other names of what stands in a room's log."""
@@ -72,8 +83,9 @@ class ControlApi:
         unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS
         if unknown:
             raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
-        strangers = set(wish.get("available", {})) - set(self._hub.by_name)
+        strangers = (set(wish.get("available", {})) | set(wish.get("users", {}))) - set(self._hub.by_name)
         strangers |= set(wish.get("switches", {})) - set(self._hub.switches)
+        strangers |= set(wish.get("settings", {})) - set(UNMODELLED) - {"Message_MaxAllowedSize"}
         if strangers:
             raise HubError("unknown", f"unknown: {', '.join(sorted(strangers))}")
         for key, (name, kind) in _SENDER.items():
@@ -84,7 +96,11 @@ class ControlApi:
                 setattr(self._life, key, need(wish, key, kind))
         for username, is_available in wish.get("available", {}).items():
             self._hub.by_name[username].status_livechat = "available" if is_available else "not-available"
+        for username, change in wish.get("users", {}).items():
+            user = self._hub.by_name[username]
+            user.active, user.roles = change.get("active", user.active), set(change.get("roles", user.roles))
         self._hub.switches |= wish.get("switches", {})
+        self._hub.settings |= wish.get("settings", {})
         self._hub.custom_fields = wish.get("custom_fields", self._hub.custom_fields)
         if "seed" in wish:
             self._hub.sender.reseed(need(wish, "seed", int))

@@ -111,7 +111,7 @@ class Api:
 
     def _caller(self, request: Request) -> User | None:
         user = self.hub.by_token.get(request.headers.get("x-auth-token", ""))
-        return user if user and user.id == request.headers.get("x-user-id") else None
+        return user if user and user.active and user.id == request.headers.get("x-user-id") else None
 
     def _limit(self, path: str, request: Request, is_public: bool) -> tuple[dict[str, str], int]:
         if not self.limiter.is_on or path.startswith("method.call/"):

@@ -49,6 +49,7 @@ class SimulatedHub:
         self.departments: dict[str, Department] = {}
         self.switches = dict.fromkeys(SWITCHES.values(), True)
         self.custom_fields: dict[str, str] | None = None
+        self.settings: dict[str, Any] = {}
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
         self.is_stopping = False

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.sandbox.shapes import defined, iso
-from omnibridge.sandbox.state import Message, Room, User, new_id
+from omnibridge.sandbox.state import Message, Room, User, now_ms
 
 
 def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> dict[str, Any]:
@@ -86,13 +86,35 @@ def offline_body(name: str, email: str, message: str, at: int) -> dict[str, Any]
 
 
 def sample_body() -> dict[str, Any]:
-    """What `webhook.test` posts: e-mail and phone are plain strings, the address is no address (2.1)."""
+    """What `webhook.test` posts: e-mail and phone are plain strings, the address is no address, the visitor has no
+    id, the messages neither. The same ids each time (2.1; read in `api/v1/webhooks.ts`)."""
+    now = iso(now_ms())
+    agent = {"_id": "asdf89as6df8", "username": "agent.username", "name": "Agent Name", "email": "agent@example.test"}
     visitor = {
-        "_id": "sample",
+        "_id": "",
         "name": "visitor name",
-        "username": "guest-0",
-        "ip": "127.0.0.2.3",
+        "username": "visitor-username",
+        "department": "department",
         "email": "visitor@example.test",
-        "phone": "12345",
+        "phone": "192873192873",
+        "ip": "123.456.7.89",
+        "browser": "Chrome",
+        "os": "Linux",
+        "customFields": {"customerId": "123456"},
     }
-    return {"_id": new_id(), "type": "LivechatSession", "label": "sample", "visitor": visitor, "messages": []}
+    return {
+        "type": "LivechatSession",
+        "_id": "fasd6f5a4sd6f8a4sdf",
+        "label": "title",
+        "topic": "asiodojf",
+        "createdAt": now,
+        "lastMessageAt": now,
+        "tags": ["tag1", "tag2", "tag3"],
+        "customFields": {"productId": "123456"},
+        "visitor": visitor,
+        "agent": agent,
+        "messages": [
+            {"username": "visitor-username", "msg": "message content", "ts": now},
+            {"username": "agent.username", "agentId": agent["_id"], "msg": "message content from agent", "ts": now},
+        ],
+    }

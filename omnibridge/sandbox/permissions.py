@@ -24,6 +24,9 @@ ROLES_WITH = {
     "add-livechat-department-agents": _MANAGERS,
     "edit-omnichannel-contact": frozenset({"livechat-manager", "livechat-agent", "admin"}),
     "view-livechat-webhooks": frozenset({"livechat-manager", "admin"}),
+    "view-privileged-setting": frozenset({"admin"}),
+    "view-full-other-user-info": frozenset({"admin"}),
+    "view-d-room": frozenset({"admin", "user", "bot", "app", "guest"}),
 }
 
 

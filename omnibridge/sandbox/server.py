@@ -24,6 +24,7 @@ from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor_api import VisitorApi
@@ -137,8 +138,8 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
         hub.add_department(options.department, {bot.id, alice.id})
     api = Api(hub, life)
     api.limiter.is_on = options.rate_limit
-    parts = (AgentApi(api), StaffApi(api), OmnichannelApi(api), WebhookApi(api), VisitorApi(api), ControlApi(api))
-    routes = [route for part in parts for route in part.routes()]
+    kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi)
+    routes = [route for kind in kinds for route in kind(api).routes()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:

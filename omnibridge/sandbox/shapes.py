@@ -122,9 +122,14 @@ def user_json(user: User) -> dict[str, Any]:
         "roles": sorted(user.roles),
         "type": "user",
         "status": "online",
-        "active": True,
+        "active": user.active,
         **({"statusLivechat": user.status_livechat} if user.is_agent else {}),
     }
+
+
+def public_user_json(user: User) -> dict[str, Any]:
+    """As `users.info` shows a user to who lacks `view-full-other-user-info` (3.2)."""
+    return {key: value for key, value in user_json(user).items() if key not in ("emails", "roles")}
 
 
 def agent_json(user: User, departments: list[str]) -> dict[str, Any]:

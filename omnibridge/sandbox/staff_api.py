@@ -24,6 +24,7 @@ class StaffApi:
         return [
             route("GET", "livechat/users/agent", self._agents),
             route("POST", "livechat/users/agent", self._make_agent),
+            route("GET", "livechat/users/agent/{id}", self._show_agent),
             route("POST", "livechat/agent.status", self._status),
             route("GET", "livechat/department", self._departments),
             route("POST", "livechat/department", self._make_department),
@@ -45,6 +46,12 @@ class StaffApi:
             and (text in each.username.lower() or text in each.name.lower())
         ]
         return paged("users", found, query, self._show)
+
+    async def _show_agent(self, request: Request) -> dict[str, Any]:
+        """null for who is no agent."""
+        self._api.permitted(request, "view-livechat-manager")
+        found = self._hub.users.get(request.path_params["id"])
+        return {"user": self._show(found) if found and found.is_agent else None}
 
     async def _make_agent(self, request: Request) -> dict[str, Any]:
         """Idempotent; makes available."""

@@ -29,6 +29,7 @@ class User:
     roles: set[str]
     status_livechat: str = "available"
     open_chats: int = 0
+    active: bool = True
 
     @property
     def is_agent(self) -> bool:
@@ -41,7 +42,7 @@ class User:
     @property
     def is_available(self) -> bool:
         """Presence is not looked at: `Livechat_enabled_when_agent_idle` is true by default (7.2)."""
-        return self.is_agent and self.status_livechat == "available"
+        return self.active and self.is_agent and self.status_livechat == "available"
 
 
 @dataclass

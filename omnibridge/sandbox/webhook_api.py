@@ -63,7 +63,7 @@ class WebhookApi:
             "Livechat_webhookUrl": sender.url,
             "Livechat_secret_token": sender.token,
             "Livechat_http_timeout": sender.http_timeout_ms,
-            **self._hub.switches,
+            **{key: self._hub.switches[key] for key in _SWITCH_KEYS.values()},
         }
         return {"settings": [{"_id": key, "value": value} for key, value in values.items()]}
 

@@ -110,3 +110,44 @@ async def test_rate_limit_tells_when_to_come_back(start_hub: Start) -> None:
 
     assert limits.pop("X-RateLimit-Reset").isdigit()
     assert limits == {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4"}
+
+
+async def test_settings_show_what_the_caller_may_read(hub: Hub) -> None:
+    await hub.client.control(settings={"Livechat_enabled": False})
+    wanted = "Livechat_enabled, Livechat_Routing_Method,Livechat_assign_new_conversation_to_bot"
+    public = await hub.client.call("GET", "/api/v1/settings.public", _id=wanted)
+    refused = await hub.relay.get("settings/Livechat_assign_new_conversation_to_bot")
+    told = await hub.admin.get("settings/Livechat_assign_new_conversation_to_bot")
+
+    assert {each["_id"]: each["value"] for each in public["settings"]} == {
+        "Livechat_enabled": False,
+        "Livechat_Routing_Method": "Auto_Selection",
+    }
+    assert (refused["_status"], told["value"]) == (403, True)
+
+
+async def test_roles_of_others_are_for_the_privileged(hub: Hub) -> None:
+    await hub.client.control(users={"alice": {"roles": ["bot", "livechat-agent"]}})
+    seen, own = await hub.relay.get("users.info", username="alice"), await hub.alice.get("me")
+    listed = await hub.relay.get("users.listByStatus", **{"roles[]": "bot", "status": "active"})
+
+    assert "roles" not in seen["user"] and seen["user"]["active"] is True
+    assert own["roles"] == ["bot", "livechat-agent"]
+    assert {each["username"] for each in listed["users"]} == {"omnibridge", "bot", "alice"}
+    assert (await hub.relay.get("livechat/users/agent/nobody"))["user"] is None
+
+
+async def test_who_is_not_active_is_not_logged_in(hub: Hub) -> None:
+    await hub.client.control(users={"bot": {"active": False}})
+
+    assert (await hub.bot.get("me"))["_status"] == 401
+    assert (await hub.relay.get("users.info", username="bot"))["user"]["active"] is False
+
+
+@pytest.mark.parametrize(("licence", "modules"), [("community", 0), ("enterprise", 2)])
+async def test_licence_and_avatars_are_told(start_hub: Start, licence: str, modules: int) -> None:
+    hub = await start_hub(licence=licence)
+
+    assert len((await hub.relay.get("licenses.info"))["license"]["activeModules"]) == modules
+    async with aiohttp.ClientSession() as session, session.get(f"{hub.client.url}/avatar/bot") as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=3600"

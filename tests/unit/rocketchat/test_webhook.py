@@ -59,6 +59,19 @@ def test_fixture_is_read_and_leads_to_its_events(path: Path) -> None:
     assert derived == fixture["events"]
 
 
+def test_sample_of_webhook_test_is_told_from_a_real_end() -> None:
+    strings = {"_id": "", "username": "visitor-username", "email": "email@address.com", "phone": "1"}
+    lists = {**strings, "email": [{"address": "email@address.com"}], "phone": [{"phoneNumber": "1"}]}
+    sample = read_webhook(body("LivechatSession", visitor=strings))
+    ends = [
+        read_webhook(body("LivechatSession", visitor=lists)),
+        read_webhook(body("LivechatSession", visitor=strings, closedAt="2026-11-21T10:05:00.000Z")),
+    ]
+
+    assert (sample.acted_on, sample.note) == (False, "webhook test")
+    assert [each.acted_on for each in ends] == [True, True]
+
+
 def test_unknown_room_starts_first() -> None:
     assert kinds(body("Message", messages=[message()]), known=False, served_by=None) == [
         "ConversationStarted",
