@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Policy, Processor
+from omnibridge.engine.reconciler import Reconciler
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
@@ -65,6 +66,7 @@ class Service:
         self._clients: list[RocketChatClient] = []
         self._connectors: dict[str, Connector] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._reconcilers: list[Reconciler] = []
         self._database: Database | None = None
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
@@ -104,9 +106,7 @@ class Service:
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
         )
         self._gauges(database)
-        task = asyncio.create_task(self._begin_relaying(processor))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._start(self._begin_relaying(processor, ids))
 
     async def stop(self) -> None:
         """Stop sending and deciding, write what is queued, close. What is unfinished goes on at the next start."""
@@ -142,7 +142,12 @@ class Service:
     def _counter(self, connection: str) -> Callable[[str, int], None]:
         return lambda name, n: self.counters.add("connector", n, connection, name)
 
-    async def _begin_relaying(self, processor: Processor) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _begin_relaying(self, processor: Processor, ids: IdSequence) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
         assert self._database and self._lanes and self._streams
         hubs: dict[str, Hub] = {}
@@ -177,6 +182,18 @@ class Service:
         lanes = self._lanes.open()
         self._why_not_ready = ""
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
+        self._begin_reconciling(hubs, ids)
+
+    def _begin_reconciling(self, hubs: Mapping[str, Hub], ids: IdSequence) -> None:
+        assert self._database and self._lanes
+        every_s = self._settings.engine.reconcile_every_s
+        for workspace, hub in hubs.items():
+            reconciler = Reconciler(
+                workspace, hub.client, self._database, self._lanes, ids, self._clock, self.counters, every_s
+            )
+            hub.client.when_back(reconciler.ask)
+            self._reconcilers.append(reconciler)
+            self._start(reconciler.serve())
 
     async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
         """From the hub, else from what we learned before; waits for the hub when we know nothing."""
@@ -245,6 +262,11 @@ class Service:
         self.counters.gauge("observations_due", "Observations waiting", lambda: reader.execute(pending).fetchone()[0])
         self.counters.gauge("commits", "Commits of the writer since start", lambda: writer.commits)
         self.counters.gauge("commit_seconds", "Seconds spent in commits since start", lambda: writer.commit_s)
+        self.counters.gauge(
+            "reconciled_at_seconds",
+            "When every workspace was last compared with its hub, Unix time; 0 = not yet",
+            lambda: min((each.succeeded_at_ms / 1000 for each in self._reconcilers), default=0.0),
+        )
         self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
 
 

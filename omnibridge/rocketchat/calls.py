@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,10 @@ from omnibridge.rocketchat.errors import from_answer, from_exception, unreadable
 
 _object = msgspec.json.Decoder(dict[str, Any])
 encode = msgspec.json.Encoder().encode
+
+
+AWAY_S = 60.0
+"""Out of reach for longer than this is a gap: webhooks may have been given up meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,18 @@ class Answer(NamedTuple):
 
 
 class Calls:
-    """Raises a DeliveryError for every failure. timeout_s: for each call as a whole."""
+    """Raises a DeliveryError for every failure. timeout_s: for each call as a whole.
+
+    on_back: called when the hub answers again after more than AWAY_S without an answer.
+    """
 
     def __init__(
         self, base_url: str, credentials: Credentials, timeout_s: float, client: httpx2.AsyncClient | None
     ) -> None:
         self._credentials, self._timeout_s = credentials, timeout_s
         self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
+        self._away_since: float | None = None
+        self.on_back: Callable[[], None] | None = None
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -94,11 +104,23 @@ class Calls:
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._client.request(method, path, params=query, content=content, headers=headers)
+            if response.status_code >= 502:  # a proxy speaks for a hub that is not there
+                self._away_since = self._away_since or time.monotonic()
+            elif self._away_since is not None:
+                self._back()
             return Answer(response.status_code, _decode(response.content), response.headers)
         except DeliveryError:
             raise
         except Exception as exc:
+            if self._away_since is None:
+                self._away_since = time.monotonic()
             raise from_exception(exc) from exc
+
+    def _back(self) -> None:
+        away_s = time.monotonic() - (self._away_since or 0.0)
+        self._away_since = None
+        if self.on_back and away_s > AWAY_S:
+            self.on_back()
 
 
 def checked(answer: Answer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
     """A livechat room. open: absent or false on the hub means closed. Times in ms, 0 = not told.
 
     fields: the room's custom fields (`livechatData`), which the visitor may write. source: widget, api, ...
+    served_at_ms: since when served_by serves. last_message_at_ms: `lm`, or the newest message if that is newer.
     """
 
     id: str
@@ -29,6 +30,8 @@ class RoomInfo(msgspec.Struct, frozen=True):
     fields: dict[str, Any] = {}
     source: str = ""
     created_at_ms: int = 0
+    served_at_ms: int = 0
+    last_message_at_ms: int = 0
 
 
 class Inquiry(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class HubMessage(msgspec.Struct, frozen=True):
     edited_at_ms: int | None = None
     system_type: str = ""
     has_file: bool = False
+    file_name: str = ""
 
 
 def read_room(raw: dict[str, Any]) -> RoomInfo:
@@ -74,6 +78,8 @@ def read_room(raw: dict[str, Any]) -> RoomInfo:
         fields=table_of(raw.get("livechatData")),
         source=text_of(table_of(raw.get("source")).get("type")),
         created_at_ms=ms_of(raw.get("ts")),
+        served_at_ms=ms_of(table_of(raw.get("servedBy")).get("ts")),
+        last_message_at_ms=max(ms_of(raw.get("lm")), ms_of(table_of(raw.get("lastMessage")).get("ts"))),
     )
 
 
@@ -92,4 +98,5 @@ def read_message(raw: dict[str, Any]) -> HubMessage:
         edited_at_ms=ms_of(edited) if edited else None,
         system_type=text_of(raw.get("t")),
         has_file=bool(table_of(raw.get("file")) or raw.get("files")),
+        file_name=text_of(table_of(raw.get("file")).get("name")),
     )

@@ -113,6 +113,15 @@ def has_observation(reader: Any, dedupe: str) -> bool:
     return reader.execute("SELECT 1 FROM observations WHERE dedupe = ?", (dedupe,)).fetchone() is not None
 
 
+def newest_webhook_at(reader: Any, workspace: str) -> int:
+    """When the newest webhook of a workspace was received, ms; 0 = never. Ids grow with time."""
+    row = reader.execute(
+        "SELECT received_at FROM observations WHERE workspace = ? AND source = 'webhook' ORDER BY id DESC LIMIT 1",
+        (workspace,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def release_quarantine(cursor: Any) -> int:
     """After an upgrade: let everything that could not be read be parsed again. Returns how many."""
     cursor.execute("UPDATE observations SET state = ?, note = '' WHERE state = ?", (PENDING, QUARANTINED))

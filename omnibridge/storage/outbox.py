@@ -124,6 +124,15 @@ def is_ours(reader: Any, conversation_id: int, external_id: str) -> bool:
     return found is not None
 
 
+def is_command(reader: Any, conversation_id: int, external_id: str, command: str) -> bool:
+    """Whether a message of ours was sent by this command."""
+    found = reader.execute(
+        "SELECT 1 FROM deliveries WHERE external_id = ? AND conversation_id = ? AND command = ?",
+        (external_id, conversation_id, command),
+    ).fetchone()
+    return found is not None
+
+
 def counts(reader: Any) -> dict[int, int]:
     """How many rows are in each state."""
     return dict(reader.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall())
