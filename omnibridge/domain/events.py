@@ -100,7 +100,7 @@ class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 class MessagesRecovered(_Event, frozen=True, tag="MessagesRecovered"):
     """What the visitor wrote in a gap, oldest first; comes after a MessagePosted of each.
 
-    answered_at: hub time of the newest word of a bot or a person in the room since the gap began, 0 = none.
+    answered_at: hub time; what was written before it was answered by a bot or a person, 0 = nothing was.
     closed: the conversation ended meanwhile.
     """
 

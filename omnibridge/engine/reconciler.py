@@ -26,6 +26,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.processor import HISTORY
+from omnibridge.engine.told import ToldInJournal
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 from omnibridge.rocketchat.client import PAGE, RocketChatClient
 from omnibridge.rocketchat.reconcile import (
@@ -38,8 +39,8 @@ from omnibridge.rocketchat.reconcile import (
     missing,
     needs_history,
 )
-from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
-from omnibridge.storage import conversations, instance, journal, outbox
+from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.storage import conversations, instance, journal
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
 
@@ -105,27 +106,32 @@ class Reconciler:
         self._asked.set()
 
     async def serve(self) -> None:
-        """Compare now, then every `every_s`, then whenever asked; runs until cancelled."""
-        failures = 0
+        """Compare now, then every `every_s`, and whenever asked; runs until cancelled."""
+        failures, after_gap = 0, True
         while True:
             self._asked.clear()
             try:
                 run = await self.run()
                 failures, pause_s = 0, self._every_s or None
-                if run.failed or run.young:
-                    soon_s = LONGEST_PAUSE_S if run.failed else (SETTLE_MS + MARGIN_MS) / 1000
-                    pause_s = min(soon_s, self._every_s or soon_s)
                 self._counters.add("reconcile_runs", 1, "partly" if run.failed else "done")
+                if run.failed:
+                    pause_s = min(LONGEST_PAUSE_S, self._every_s or LONGEST_PAUSE_S)
+                elif run.young and after_gap:  # only then: with many visitors something is always under way
+                    soon_s = (SETTLE_MS + MARGIN_MS) / 1000
+                    pause_s = min(soon_s, self._every_s or soon_s)
+                after_gap = bool(run.failed)
             except DeliveryError as exc:
                 failures += 1
                 pause_s = _pause_s(exc, failures)
-                self._failed(exc.code, str(exc), pause_s)
-            except Exception as exc:  # nothing here may end the service, or the repairs for good
+                self._note_failure(exc.code, str(exc), pause_s)
+            except Exception as exc:  # a defect here must not end the repairs for good
                 failures += 1
                 pause_s = _pause_s(exc, failures)
-                self._failed(type(exc).__name__, str(exc), pause_s)
+                _log.exception("reconciler_failed", workspace=self._workspace)
+                self._note_failure(type(exc).__name__, "", pause_s)
             try:
                 await asyncio.wait_for(self._asked.wait(), pause_s)
+                after_gap = True
             except TimeoutError:
                 continue
 
@@ -145,7 +151,7 @@ class Reconciler:
         if not run.failed:
             name = self._mark_name
             await self._database.writer.submit(lambda cursor: instance.write(cursor, name, str(mark)))
-        self.succeeded_at_ms = self._clock.now_ms()
+            self.succeeded_at_ms = self._clock.now_ms()
         self._counters.add("reconcile_rooms", run.rooms)
         _log.info(
             "reconciled",
@@ -192,13 +198,8 @@ class Reconciler:
             history = await self._ask(partial(self._client.history_since, room.id, run.since_ms))
             run.histories += 1
             self._counters.add("reconcile_histories")
-            lacking = missing(
-                history,
-                room,
-                run.settled_ms,
-                partial(self._is_known, conversation_id),
-                lambda message: self._is_notice(conversation_id, message),
-            )
+            told = ToldInJournal(self._database.reader, conversation_id)
+            lacking = missing(history, room, told, run.since_ms, run.settled_ms)
             run.young += lacking.n_young
         if not lacking.messages and not is_other:
             return
@@ -262,18 +263,6 @@ class Reconciler:
         state = _decoder.decode(found[2])
         return found[0], Known(state.closed, state.served_by.id if state.served_by else "", state.department)
 
-    def _is_known(self, conversation_id: int, message: HubMessage) -> bool:
-        reader = self._database.reader
-        if not message.from_visitor and outbox.is_ours(reader, conversation_id, message.id):
-            return True
-        edit = f"edit:{message.id}:{message.edited_at_ms}"
-        return journal.has_event(reader, conversation_id, f"msg:{message.id}") and (
-            message.edited_at_ms is None or journal.has_event(reader, conversation_id, edit)
-        )
-
-    def _is_notice(self, conversation_id: int, message: str) -> bool:
-        return outbox.is_command(self._database.reader, conversation_id, message, "SystemText")
-
     @property
     def _mark_name(self) -> str:
         return f"reconciled:{self._workspace}"
@@ -284,7 +273,7 @@ class Reconciler:
         mark = instance.read(reader, self._mark_name)
         return int(mark) if mark else max(0, journal.newest_webhook_at(reader, self._workspace) - 60_000)
 
-    def _failed(self, code: str, reason: str, pause_s: float) -> None:
+    def _note_failure(self, code: str, reason: str, pause_s: float) -> None:
         self._counters.add("reconcile_runs", 1, "failed")
         _log.warning(
             "not_reconciled", workspace=self._workspace, code=code, reason=reason, next_try_in_s=round(pause_s, 1)

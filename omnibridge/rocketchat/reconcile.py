@@ -5,8 +5,9 @@ Everything is told in the hub's own time, which may differ from ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -16,8 +17,8 @@ from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
 class RoomHistory(msgspec.Struct, frozen=True):
     """A room as the hub shows it, and those of its messages that no report told us of, oldest first.
 
-    answered_at_ms: newest word of a bot or a person since the first of them, 0 = none. known_server: id of who
-    served, as we knew it when the hub was asked; empty = nobody.
+    answered_at_ms: what the visitor wrote before is answered, 0 = nothing is. known_server: id of who served, as we
+    knew it when the hub was asked; empty = nobody.
     """
 
     room: RoomInfo
@@ -28,8 +29,8 @@ class RoomHistory(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Missing:
-    """What we lack of a history, oldest first. answered_at_ms: newest answer since the first of it, 0 = none.
-    n_young: how many more there are that a report may still tell."""
+    """What we lack of a history, oldest first. answered_at_ms: what the visitor wrote before is answered, 0 =
+    nothing is. n_young: how many more there are that a report may still tell."""
 
     messages: tuple[HubMessage, ...] = ()
     answered_at_ms: int = 0
@@ -43,6 +44,20 @@ class Known:
     closed: bool
     server: str
     department: str
+
+
+class Told(Protocol):
+    """What we were told of one conversation, or did in it."""
+
+    def is_posted(self, message: HubMessage) -> bool:
+        """Reported before, or written by us."""
+
+    def is_edited(self, message: HubMessage) -> bool:
+        """Its last edit was reported before, or it is ours."""
+
+    def answers(self, message_id: str) -> str | None:
+        """For words of ours the id of the visitor's message that they answer, empty when they answer none (as
+        "one moment please"); None for words of others."""
 
 
 def hub_clock_ms(told_ms: int | None, now_ms: int) -> int:
@@ -74,29 +89,34 @@ def differs(room: RoomInfo, known: Known | None, settled_ms: int) -> bool:
     return is_other and room.served_at_ms <= settled_ms
 
 
-def missing(
-    history: Sequence[HubMessage],
-    room: RoomInfo,
-    settled_ms: int,
-    is_known: Callable[[HubMessage], bool],
-    is_notice: Callable[[str], bool],
-) -> Missing:
+def missing(history: Sequence[HubMessage], room: RoomInfo, told: Told, since_ms: int, settled_ms: int) -> Missing:
     """What a history has and we lack.
 
-    is_known: reported before, or written by us. is_notice: by id; a sentence of ours that answers nothing, such
-    as "one moment please". What was written after settled_ms is left to its report, unless the room is closed.
+    What was written up to since_ms was compared before, or belongs to a time before we were: an old message comes
+    along when the hub touched it since. What was written after settled_ms is left to its report, unless the room
+    is closed.
     """
     said = sorted((each for each in history if not each.system_type), key=lambda each: each.ts_ms)
-    unknown = [each for each in said if not is_known(each)]
+    unknown = [each for each in said if _is_lacking(each, told, since_ms)]
     lacking = [each for each in unknown if each.ts_ms <= settled_ms or not room.open]
     if not lacking:
         return Missing(n_young=len(unknown))
-    answers = (
-        each.ts_ms
-        for each in said
-        if each.ts_ms >= lacking[0].ts_ms and not is_by_visitor(each, room) and not is_notice(each.id)
-    )
+    times = {each.id: each.ts_ms for each in said}
+    answers = (_answered_ms(each, told, times) for each in said if not is_by_visitor(each, room))
     return Missing(tuple(lacking), max(answers, default=0), len(unknown) - len(lacking))
+
+
+def _is_lacking(message: HubMessage, told: Told, since_ms: int) -> bool:
+    if told.is_posted(message):
+        return message.edited_at_ms is not None and not told.is_edited(message)
+    return message.ts_ms > since_ms
+
+
+def _answered_ms(message: HubMessage, told: Told, times: Mapping[str, int]) -> int:
+    """Up to when this word answers what the visitor wrote. What our bot says answers the message it was given,
+    whenever it appears: after a start it still answers what came before the gap."""
+    turn = told.answers(message.id)
+    return message.ts_ms if turn is None else times.get(turn, 0)
 
 
 def is_by_visitor(message: HubMessage, room: RoomInfo) -> bool:

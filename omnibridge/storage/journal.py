@@ -108,6 +108,14 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
+def event_of(reader: Any, decision_id: int) -> bytes | None:
+    """The event that a decision was made for, as JSON."""
+    row = reader.execute(
+        "SELECT events.data FROM decisions JOIN events ON events.id = event_id WHERE decisions.id = ?", (decision_id,)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def has_observation(reader: Any, dedupe: str) -> bool:
     """Whether an observation of this dedupe key was journalled before."""
     return reader.execute("SELECT 1 FROM observations WHERE dedupe = ?", (dedupe,)).fetchone() is not None

@@ -124,13 +124,19 @@ def is_ours(reader: Any, conversation_id: int, external_id: str) -> bool:
     return found is not None
 
 
-def is_command(reader: Any, conversation_id: int, external_id: str, command: str) -> bool:
-    """Whether a message of ours was sent by this command."""
-    found = reader.execute(
-        "SELECT 1 FROM deliveries WHERE external_id = ? AND conversation_id = ? AND command = ?",
-        (external_id, conversation_id, command),
+def written_by(reader: Any, conversation_id: int, external_id: str) -> tuple[str, int] | None:
+    """(command, decision) that a message of ours comes from; None when it is not ours."""
+    row = reader.execute(
+        "SELECT command, decision_id FROM deliveries WHERE external_id = ? AND conversation_id = ?",
+        (external_id, conversation_id),
     ).fetchone()
-    return found is not None
+    return None if row is None else (row[0], row[1])
+
+
+def body_of(reader: Any, delivery_id: int) -> bytes | None:
+    """What a row carries, whatever became of it."""
+    row = reader.execute("SELECT body FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def counts(reader: Any) -> dict[int, int]:

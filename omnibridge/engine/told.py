@@ -1,0 +1,44 @@
+"""What a conversation was told or has said, looked up in journal and outbox: the reconciler compares with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from omnibridge.domain.commands import SendToParty
+from omnibridge.domain.events import Event, PartyReplied
+from omnibridge.rocketchat.rooms import HubMessage
+from omnibridge.storage import journal, outbox
+
+_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_turn = msgspec.json.Decoder(SendToParty)
+
+
+class ToldInJournal:
+    """Implements `rocketchat.reconcile.Told`. conversation_id 0 = a room that we do not know."""
+
+    def __init__(self, reader: Any, conversation_id: int) -> None:
+        self._reader, self._id = reader, conversation_id
+
+    def is_posted(self, message: HubMessage) -> bool:
+        return self._is_ours(message) or journal.has_event(self._reader, self._id, f"msg:{message.id}")
+
+    def is_edited(self, message: HubMessage) -> bool:
+        edit = f"edit:{message.id}:{message.edited_at_ms}"
+        return self._is_ours(message) or journal.has_event(self._reader, self._id, edit)
+
+    def answers(self, message_id: str) -> str | None:
+        """Our post -> the decision for the bot's reply -> the turn that it replied to -> the visitor's message."""
+        found = outbox.written_by(self._reader, self._id, message_id)
+        if found is None:
+            return None
+        command, decision_id = found
+        data = journal.event_of(self._reader, decision_id) if command == "SendToVisitor" else None
+        event = _event.decode(data) if data else None
+        body = outbox.body_of(self._reader, event.delivery_id) if isinstance(event, PartyReplied) else None
+        return _turn.decode(body).message_id if body else ""
+
+    def _is_ours(self, message: HubMessage) -> bool:
+        # A visitor chooses the ids of his messages: what has his token is his.
+        return not message.from_visitor and outbox.is_ours(self._reader, self._id, message.id)
