@@ -117,7 +117,9 @@ class EngineSettings(_Section):
     breaker_failures: int = Field(5, ge=1, description="failures in a row before a connection is left alone")
     breaker_open_s: float = Field(5, gt=0, description="how long a failing connection is left alone")
     reconcile_every_s: float = Field(
-        300, ge=0, description="pause between two comparisons with Rocket.Chat's rooms; 0 = only at start"
+        300,
+        ge=0,
+        description="pause between two comparisons with Rocket.Chat's rooms; 0 = only at start and after an outage",
     )
 
 

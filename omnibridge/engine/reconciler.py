@@ -142,15 +142,22 @@ class Reconciler:
         since_ms = self._mark() or hub_ms - SETTLE_MS - MARGIN_MS
         run = Run(since_ms, hub_ms - SETTLE_MS)
         # In this order a room that is taken or closed meanwhile is listed twice rather than never.
+        can_wait: list[RoomInfo] = []
         for is_open, is_queued in ((True, True), (True, False), (False, False)):
             async for room in self._listed(is_open, is_queued, since_ms):
                 run.rooms += 1
-                await self._compare(room, run)
-        # Messages may have been stored since: they are behind the new mark, because it is older than the lists.
+                if self._is_urgent(room, run):
+                    await self._compare(room, run)
+                elif needs_history(room, since_ms):
+                    can_wait.append(room)
+        for room in can_wait:
+            await self._compare(room, run)
+        # What was stored while the lists were read, or was too young, is newer than this: the next run looks at it.
         mark = max(since_ms, hub_ms - SETTLE_MS - MARGIN_MS)
         if not run.failed:
             name = self._mark_name
             await self._database.writer.submit(lambda cursor: instance.write(cursor, name, str(mark)))
+            self._failures.clear()
             self.succeeded_at_ms = self._clock.now_ms()
         self._counters.add("reconcile_rooms", run.rooms)
         _log.info(
@@ -168,26 +175,32 @@ class Reconciler:
     async def _compare(self, room: RoomInfo, run: Run) -> None:
         try:
             await self._compare_one(room, run)
+            self._failures.pop(room.id, None)
         except DeliveryRejected as exc:
             _log.warning("room_not_read", room=room.id, code=exc.code, reason=str(exc))
         except DeliveryError as exc:
             self._failures[room.id] += 1
-            if self._failures[room.id] < GIVE_UP_AFTER:
-                run.failed += 1
-                _log.info("room_not_read", room=room.id, code=exc.code, reason=str(exc))
-                if run.failed > 1:
-                    raise  # the hub rather than the room
+            if self._failures[room.id] >= GIVE_UP_AFTER:
+                _log.error("room_given_up", room=room.id, code=exc.code, reason=str(exc))
                 return
-            _log.error("room_given_up", room=room.id, code=exc.code, reason=str(exc))
-        self._failures.pop(room.id, None)
+            run.failed += 1
+            _log.info("room_not_read", room=room.id, code=exc.code, reason=str(exc))
+            if run.failed > 1:
+                raise  # the hub rather than the room
+
+    def _is_urgent(self, room: RoomInfo, run: Run) -> bool:
+        """Whether the list alone shows that something is missing. Where only the middle may be, it can wait."""
+        conversation_id, known = self._known(room.id)
+        if known is None:
+            return not is_before(room, run.since_ms)
+        if differs(room, known, run.settled_ms):
+            return True
+        told = ToldInJournal(self._database.reader, conversation_id)
+        return bool(room.last_message_id) and not told.knows(room.last_message_id)
 
     async def _compare_one(self, room: RoomInfo, run: Run) -> None:
-        if not room.id:
-            return
         conversation_id, known = self._known(room.id)
         is_other = differs(room, known, run.settled_ms)
-        if known is None and is_before(room, run.since_ms):
-            return
         is_young = not is_other and differs(room, known, sys.maxsize)
         run.young += is_young
         is_written = needs_history(room, run.since_ms) and not (is_young and known is None)
@@ -227,7 +240,7 @@ class Reconciler:
         while True:
             page = await self._ask(partial(self._client.rooms, is_open, offset, PAGE, queued=is_queued, since_ms=start))
             for room in page:
-                if room.id not in seen:
+                if room.id and room.id not in seen:
                     seen.add(room.id)
                     yield room
             if len(page) < PAGE:

@@ -24,6 +24,12 @@ class ToldInJournal:
     def is_posted(self, message: HubMessage) -> bool:
         return self._is_ours(message) or journal.has_event(self._reader, self._id, f"msg:{message.id}")
 
+    def knows(self, message_id: str) -> bool:
+        """Whether a message of this id was reported, or written by us."""
+        return journal.has_event(self._reader, self._id, f"msg:{message_id}") or outbox.is_ours(
+            self._reader, self._id, message_id
+        )
+
     def is_edited(self, message: HubMessage) -> bool:
         edit = f"edit:{message.id}:{message.edited_at_ms}"
         return self._is_ours(message) or journal.has_event(self._reader, self._id, edit)

@@ -14,7 +14,8 @@ class RoomInfo(msgspec.Struct, frozen=True):
     """A livechat room. open: absent or false on the hub means closed. Times in ms, 0 = not told.
 
     fields: the room's custom fields (`livechatData`), which the visitor may write. source: widget, api, ...
-    served_at_ms: since when served_by serves. last_message_at_ms: `lm`, or the newest message if that is newer.
+    served_at_ms: since when served_by serves. last_message_at_ms: `lm`, or the newest message's if that is
+    newer. last_message_id: empty when the hub does not keep it (`Store_Last_Message`).
     """
 
     id: str
@@ -32,6 +33,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
     created_at_ms: int = 0
     served_at_ms: int = 0
     last_message_at_ms: int = 0
+    last_message_id: str = ""
 
 
 class Inquiry(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class HubMessage(msgspec.Struct, frozen=True):
 
 def read_room(raw: dict[str, Any]) -> RoomInfo:
     """A room object -> RoomInfo; id is empty when it is none."""
-    visitor = table_of(raw.get("v"))
+    visitor, last = table_of(raw.get("v")), table_of(raw.get("lastMessage"))
     return RoomInfo(
         id=text_of(raw.get("_id")),
         open=raw.get("open") is True,
@@ -79,7 +81,8 @@ def read_room(raw: dict[str, Any]) -> RoomInfo:
         source=text_of(table_of(raw.get("source")).get("type")),
         created_at_ms=ms_of(raw.get("ts")),
         served_at_ms=ms_of(table_of(raw.get("servedBy")).get("ts")),
-        last_message_at_ms=max(ms_of(raw.get("lm")), ms_of(table_of(raw.get("lastMessage")).get("ts"))),
+        last_message_at_ms=max(ms_of(raw.get("lm")), ms_of(last.get("ts"))),
+        last_message_id=text_of(last.get("_id")),
     )
 
 

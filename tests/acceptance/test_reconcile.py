@@ -41,6 +41,14 @@ async def compared_first(world: World) -> None:
     await world.quiet()
 
 
+async def nothing_young(world: World) -> None:
+    """Until everything that was written is old enough to be missed."""
+    rooms = (await world.hub.ledger())["rooms"]
+    newest = max(message["ts"] for room in rooms for message in room["messages"])
+    while time.time() * 1000 <= newest + reconciler.SETTLE_MS:
+        await asyncio.sleep(0.01)
+
+
 class Outage:
     """The bridge is down, and the hub has given up every webhook of that time."""
 
@@ -56,10 +64,7 @@ class Outage:
 
     async def __aexit__(self, *_: object) -> None:
         await self._world.hub.control(drop_rate=0.0)
-        rooms = (await self._world.hub.ledger())["rooms"]
-        newest = max(message["ts"] for room in rooms for message in room["messages"])
-        while time.time() * 1000 < newest + reconciler.SETTLE_MS:
-            await asyncio.sleep(0.01)
+        await nothing_young(self._world)
         await self._world.begin()
         await compared_first(self._world)
 
@@ -253,6 +258,67 @@ async def test_hub_that_does_not_answer_is_asked_again(make_world: MakeWorld) ->
 
     assert (await visitor.wait_for("bot", 2, timeout_ms=20_000))[1]["text"] == "again"
     await everything_once(world)
+
+
+async def test_what_is_under_way_is_left_to_its_webhook(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "SETTLE_MS", 10_000)
+    world = await make_world(engine="reconcile_every_s = 0.1")
+    await world.hub.control(late_rate=0.5, late_ms=700)
+    visitors = [await world.visitor(f"V{n}") for n in range(4)]
+    for n in range(3):
+        await asyncio.gather(*(each.say(f"echo m{n}") for each in visitors))
+        await asyncio.gather(*(each.wait_for("bot", n + 1) for each in visitors))
+    await compared(world)
+
+    assert world.node.service.counters.value("messages_recovered") == 0
+    assert world.node.service.counters.value("observations", "hub-read", "history") == 0
+    assert len(await heard(world)) == 12
+
+
+async def test_room_that_cannot_be_read_holds_up_no_other(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "TRIES", 1)
+    world = await make_world(engine=OFTEN)
+    visitors = [await greeted(world, name) for name in ("Ann", "Bob")]
+    async with Outage(world):
+        for each in visitors:
+            await each.say("echo again")
+        await world.hub.control(fail_next=[{"path": "chat.syncMessages", "status": 500}])
+    for each in visitors:
+        await each.wait_for("bot", 2)
+
+    await everything_once(world)
+    assert world.node.service.counters.value("reconcile_runs", "partly") == 1
+
+
+async def test_what_is_seen_to_be_missing_comes_first(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Busy rooms that look complete wait behind the one that does not, although it is the youngest."""
+    world = await make_world()
+    visitors = [await greeted(world, f"V{n}") for n in range(5)]
+    await compared_first(world)
+    await world.hub.settled()
+    await world.node.stop()
+    await world.hub.control(drop_rate=1.0)
+    await visitors[-1].say("echo lost")
+    await nothing_young(world)
+    monkeypatch.setattr(reconciler, "PACE_S", 0.4)
+    await world.begin()
+    await visitors[-1].wait_for("bot", 2)
+
+    assert world.node.service.counters.value("reconcile_histories") <= 2  # of the five of this run, at 0.4 s each
+
+
+async def test_room_that_can_never_be_read_is_given_up(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "TRIES", 1)
+    world = await make_world(engine=OFTEN)
+    await compared_first(world)
+    await world.hub.control(drop_rate=1.0, fail_next=[{"path": "chat.syncMessages", "status": 500, "count": 999}])
+    await world.visitor("Bob")
+    await compared(world, 2)
+    counters = world.node.service.counters
+
+    assert counters.value("reconcile_runs", "partly") >= reconciler.GIVE_UP_AFTER - 1
 
 
 async def test_old_answer_does_not_stand_for_an_answer_to_what_a_gap_swallowed(make_world: MakeWorld) -> None:
