@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Policy, Processor
+from omnibridge.engine.reconciler import Reconciler
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
@@ -81,6 +82,7 @@ class Service:
         self._clients: list[RocketChatClient] = []
         self._connectors: dict[str, Connector] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._reconcilers: list[Reconciler] = []
         self._database: Database | None = None
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
@@ -118,7 +120,7 @@ class Service:
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
         )
         self._gauges(database)
-        self._in_background(self._begin_relaying(processor))
+        self._in_background(self._begin_relaying(processor, ids))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
@@ -163,7 +165,7 @@ class Service:
     def _counter(self, connection: str) -> Callable[[str, int], None]:
         return lambda name, n: self.counters.add("connector", n, connection, name)
 
-    async def _begin_relaying(self, processor: Processor) -> None:
+    async def _begin_relaying(self, processor: Processor, ids: IdSequence) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
         assert self._database and self._lanes and self._streams
         hubs: dict[str, Hub] = {}
@@ -200,6 +202,18 @@ class Service:
         streams = self._streams.open(self._lanes, sender_for, grace_ms)
         self._why_not_ready = ""
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
+        self._begin_reconciling(hubs, ids)
+
+    def _begin_reconciling(self, hubs: Mapping[str, Hub], ids: IdSequence) -> None:
+        assert self._database and self._lanes
+        every_s = self._settings.engine.reconcile_every_s
+        for workspace, hub in hubs.items():
+            reconciler = Reconciler(
+                workspace, hub.client, self._database, self._lanes, ids, self._clock, self.counters, every_s
+            )
+            hub.client.when_back(reconciler.ask)
+            self._reconcilers.append(reconciler)
+            self._in_background(reconciler.serve())
 
     async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
         """From the hub, else from what we learned before; waits for the hub when we know nothing."""
@@ -271,6 +285,11 @@ class Service:
         for percent in (50, 99):
             read = partial(writer.commit_ms, percent)
             self.counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
+        self.counters.gauge(
+            "reconciled_at_seconds",
+            "When every workspace was last compared with its hub, Unix time; 0 = not yet",
+            lambda: min((each.succeeded_at_ms / 1000 for each in self._reconcilers), default=0.0),
+        )
         self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
 
 

@@ -116,6 +116,11 @@ class EngineSettings(_Section):
     max_in_flight: int = Field(64, ge=1, le=1000, description="calls at a time to one connection")
     breaker_failures: int = Field(5, ge=1, description="failures in a row before a connection is left alone")
     breaker_open_s: float = Field(5, gt=0, description="how long a failing connection is left alone")
+    reconcile_every_s: float = Field(
+        300,
+        ge=0,
+        description="pause between two comparisons with Rocket.Chat's rooms; 0 = only at start and after an outage",
+    )
 
 
 class RetentionSettings(_Section):

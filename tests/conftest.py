@@ -107,6 +107,10 @@ class World:
     async def restart(self) -> None:
         """Stop the bridge and start it again on the same database."""
         await self.node.stop()
+        await self.begin()
+
+    async def begin(self) -> None:
+        """Start the bridge that was stopped, on the same database."""
         self.node = Node(load(self.folder / "omnibridge.toml", {}))
         await self.node.start()
         await self.hub.control(webhook_url=f"{self.node.url}/webhooks/rocketchat/main")

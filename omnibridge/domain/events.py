@@ -76,9 +76,11 @@ class MessagePosted(_Event, frozen=True, tag="MessagePosted"):
     ts: int
     """Hub's time stamp of the message; 0 when it could not be read."""
     late: bool = False
-    """Older than a visitor message that was already released."""
+    """Older than a visitor message that was already released, or recovered."""
     has_file: bool = False
     file_name: str = ""
+    recovered: bool = False
+    """No report of it came: found in the hub's history. `MessagesRecovered` says what follows."""
 
 
 class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
@@ -86,6 +88,25 @@ class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
     author: AuthorKind
     text: str
     edited_at: int
+
+
+class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    text: str
+    ts: int
+    has_file: bool = False
+
+
+class MessagesRecovered(_Event, frozen=True, tag="MessagesRecovered"):
+    """What the visitor wrote in a gap, oldest first; comes after a MessagePosted of each.
+
+    answered_at: hub time; what was written before it was answered by a bot or a person, 0 = nothing was.
+    closed: the conversation ended meanwhile.
+    """
+
+    messages: tuple[RecoveredMessage, ...]
+    answered_at: int = 0
+    closed: bool = False
 
 
 class ConversationClosed(_Event, frozen=True, tag="ConversationClosed"):
@@ -179,6 +200,7 @@ Event = (
     | ConversationTransferred
     | MessagePosted
     | MessageEdited
+    | MessagesRecovered
     | ConversationClosed
     | OfflineMessageLeft
     | PartyReplied

@@ -35,10 +35,16 @@ def message_id(secret: bytes, workspace: str, room: str, delivery_id: int) -> st
 
 def is_message_id(secret: bytes, workspace: str, room: str, found: str) -> bool:
     """Whether `message_id` made this id for this room, in this installation."""
+    row = delivery_of(found)
+    return row > 0 and hmac.compare_digest(message_id(secret, workspace, room, row), found)
+
+
+def delivery_of(found: str) -> int:
+    """The delivery that a message id of ours names; 0 for what is none. Whether it is ours is not checked."""
     if len(found) != 22 or not found.isascii():
-        return False
+        return 0
     row = int.from_bytes(urlsafe_b64decode(found[:12])[:8], "big")
-    return row < 1 << 63 and hmac.compare_digest(message_id(secret, workspace, room, row), found)
+    return row if row < 1 << 63 else 0
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,8 @@ from omnibridge.domain.events import Event, MessagePosted, kind_of
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, is_message_id, message_id
 from omnibridge.engine.retry import DEADLINES_MS
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_room_read
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
@@ -36,7 +37,11 @@ _log = structlog.get_logger("omnibridge.processor")
 _state_decoder = msgspec.json.Decoder(Conversation)
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _room_decoder = msgspec.json.Decoder(RoomInfo)
+_history_decoder = msgspec.json.Decoder(RoomHistory)
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+HISTORY = "history"
+"""Kind of an observation of the reconciler: a room with messages that nobody reported."""
 
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
@@ -204,6 +209,8 @@ class Processor:
             event = row.read or _event_decoder.decode(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
         view = self._view(work)
+        if row.source == "hub-read" and row.kind == HISTORY:
+            return derive_history(_history_decoder.decode(row.body), view)
         if row.source == "hub-read":
             return derive_room_read(_room_decoder.decode(row.body), view)
         reading = _reading(row)
@@ -233,9 +240,8 @@ class Processor:
 
     def _decide(self, work: Work, row: Observation, derived: DerivedEvent) -> None:
         lane, event = work.lane, derived.event
-        if isinstance(event, MessagePosted) and event.author == "visitor" and event.ts < lane.state.last_visitor_ts:
-            event = msgspec.structs.replace(event, late=True)
-            self._counters.add("messages_late")
+        if isinstance(event, MessagePosted):
+            event = self._lateness(event, lane.state.last_visitor_ts)
         before = lane.state
         decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
         event_id = self._ids.next()
@@ -263,6 +269,14 @@ class Processor:
         self._counters.add("events", 1, kind)
         self._counters.add("decisions")
         self._apply(work, before, decision, event_id)
+
+    def _lateness(self, event: MessagePosted, last_visitor_ts: int) -> MessagePosted:
+        if event.recovered:
+            self._counters.add("messages_recovered", 1, event.author)
+        if event.author == "visitor" and (event.late or event.ts < last_visitor_ts):
+            self._counters.add("messages_late")
+            return msgspec.structs.replace(event, late=True)
+        return event
 
     def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int) -> None:
         lane = work.lane

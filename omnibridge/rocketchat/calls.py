@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ from omnibridge.rocketchat.errors import from_answer, from_exception, unreadable
 
 _object = msgspec.json.Decoder(dict[str, Any])
 encode = msgspec.json.Encoder().encode
+
+
+AWAY_S = 60.0
+"""Out of reach for longer than this is a gap: webhooks may have been given up meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,16 @@ class Answer(NamedTuple):
 
 
 class Calls:
-    """Raises a DeliveryError for every failure. timeout_s: for each call as a whole."""
+    """Raises a DeliveryError for every failure. timeout_s: for each call as a whole.
+
+    on_back: called when the hub answers again after more than AWAY_S without an answer.
+    """
 
     def __init__(self, base_url: str, credentials: Credentials, timeout_s: float, client: Client | None) -> None:
         self._credentials, self._limit = credentials, TimeLimit(timeout_s)
         self._client = client or create_client(base_url=base_url, timeout_s=timeout_s)
+        self._away_since: float | None = None
+        self.on_back: Callable[[], None] | None = None
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -92,11 +102,23 @@ class Calls:
                 found = await self._client.exchange(
                     method, path, query=query, content=content, headers=_headers(who, has_body=content is not None)
                 )
+            if found.status >= 502:  # a proxy speaks for a hub that is not there
+                self._away_since = self._away_since or time.monotonic()
+            elif self._away_since is not None:
+                self._back()
             return Answer(found.status, _decode(found.body), found.headers)
         except DeliveryError:
             raise
         except Exception as exc:
+            if self._away_since is None:
+                self._away_since = time.monotonic()
             raise from_exception(exc) from exc
+
+    def _back(self) -> None:
+        away_s = time.monotonic() - (self._away_since or 0.0)
+        self._away_since = None
+        if self.on_back and away_s > AWAY_S:
+            self.on_back()
 
 
 @lru_cache(maxsize=256)

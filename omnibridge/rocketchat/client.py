@@ -13,7 +13,7 @@ from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncer
 from omnibridge.http import Client
 from omnibridge.rocketchat.calls import Calls, Credentials, checked, encode
 from omnibridge.rocketchat.errors import says_duplicate, unreadable
-from omnibridge.rocketchat.leaves import iso_of, table_of, text_of, user_of
+from omnibridge.rocketchat.leaves import http_date_ms, iso_of, table_of, text_of, user_of
 from omnibridge.rocketchat.rooms import HubMessage, Inquiry, RoomInfo, read_message, read_room
 from omnibridge.rocketchat.versions import RETURNS_OVER_REST, Version, read_version
 
@@ -41,6 +41,10 @@ class RocketChatClient:
         self._calls = Calls(base_url, credentials, timeout_s, client)
         self._version: Version | None = None
 
+    def when_back(self, tell: Callable[[], None]) -> None:
+        """Have this called when the hub answers after it could not be reached for AWAY_S."""
+        self._calls.on_back = tell
+
     async def aclose(self) -> None:
         await self._calls.aclose()
 
@@ -54,6 +58,12 @@ class RocketChatClient:
                 raise DeliveryRetryable("the server does not tell its version", code="no-version")
             self._version = found
         return self._version
+
+    async def hub_time_ms(self) -> int | None:
+        """The hub's clock, to the second and never ahead of it; None when it does not tell. Needs no log-in."""
+        answer = await self._calls.exchange("GET", "/api/info")
+        checked(answer)
+        return http_date_ms(answer.headers.get("date", ""))
 
     async def me(self) -> dict[str, Any]:
         """The relay account's own profile."""
@@ -153,9 +163,27 @@ class RocketChatClient:
             raise unreadable()
         return found
 
-    async def rooms(self, open: bool = True, offset: int = 0, count: int = PAGE) -> list[RoomInfo]:
-        """Livechat rooms, a page of them; fewer than `count` = the last page."""
+    async def rooms(
+        self,
+        open: bool = True,
+        offset: int = 0,
+        count: int = PAGE,
+        *,
+        queued: bool = False,
+        since_ms: int | None = None,
+    ) -> list[RoomInfo]:
+        """Livechat rooms, a page of them; fewer than `count` = the last page.
+
+        open: rooms that somebody serves, without those on hold; since 6.11 the hub lists open rooms that nobody
+        serves only when `queued` asks for them (upstream pull request 32800). since_ms: open rooms created, closed
+        ones closed at that time or later, oldest first; without it the newest come first.
+        """
         query = {"open": "true" if open else "false", "offset": str(offset), "count": str(count)}
+        if queued:
+            query["queued"] = "true"
+        if since_ms is not None:
+            start = encode({"start": iso_of(since_ms)}).decode()
+            query |= {"createdAt": start, "sort": '{"ts":1}'} if open else {"closedAt": start, "sort": '{"closedAt":1}'}
         body = await self._calls.get("livechat/rooms", query)
         if not isinstance(body.get("rooms"), list):
             raise unreadable()

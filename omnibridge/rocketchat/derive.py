@@ -23,10 +23,13 @@ from omnibridge.domain.events import (
     Event,
     MessageEdited,
     MessagePosted,
+    MessagesRecovered,
     OfflineMessageLeft,
+    RecoveredMessage,
     UserRef,
 )
-from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.rocketchat.reconcile import RoomHistory, is_by_visitor
+from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
 from omnibridge.rocketchat.webhook import WebhookMessage, WebhookReading
 
 
@@ -101,8 +104,46 @@ def derive_room_read(room: RoomInfo, view: View) -> Derivation:
         return Derivation(note="closed already")
     events = [] if view.known else [DerivedEvent("start", _started_as_read(room))]
     if not room.open:
-        closed = ConversationClosed(room.closed_by, room.closer, room.closed_at_ms)
-        return Derivation((*events, DerivedEvent("close", closed)))
+        return Derivation((*events, _closed_as_read(room)))
+    events += [DerivedEvent("", each) for each in _service_as_read(room, view)]
+    return Derivation(tuple(events), note="" if events else "as known")
+
+
+def derive_history(read: RoomHistory, view: View) -> Derivation:
+    """A room with the messages that no report told us of: start, who serves, the messages, close.
+
+    Who serves comes first although it may be news of a later time: what a message leads to depends on who has
+    control now. Messages that were reported meanwhile are left out. If service changed after the hub was
+    asked, its answer may be the older word: the room is read again.
+    """
+    room, events = read.room, list[DerivedEvent]()
+    is_stale = view.known and room.open and read.known_server != (view.served_by.id if view.served_by else "")
+    if not view.known:
+        events.append(DerivedEvent("start", _started_as_read(room)))
+    if not view.closed and not is_stale:
+        events += [DerivedEvent("", each) for each in _service_as_read(room, view)]
+    found: list[RecoveredMessage] = []
+    for message in read.messages:
+        author = _author_as_read(message, room, view)
+        if author != "visitor" and view.is_ours(message.id):
+            continue
+        if not view.seen(message.id):
+            events.append(DerivedEvent(f"msg:{message.id}", _posted_as_read(message, author)))
+            if author == "visitor":
+                found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file))
+        if message.edited_at_ms is not None:
+            edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
+            events.append(DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited))
+    if found:
+        recovered = MessagesRecovered(tuple(found), read.answered_at_ms, not room.open)
+        events.append(DerivedEvent(f"recovered:{found[-1].id}", recovered))
+    if not room.open and not view.closed:
+        events.append(_closed_as_read(room))
+    note = "service changed meanwhile: the room is read" if is_stale else "" if events else "as known"
+    return Derivation(tuple(events), is_stale and not view.closed, note)
+
+
+def _service_as_read(room: RoomInfo, view: View) -> list[Event]:
     known, served = view.served_by, room.served_by
     is_same = (known.id if known else "") == (served.id if served else "")
     changes: list[Event] = []
@@ -112,10 +153,27 @@ def derive_room_read(room: RoomInfo, view: View) -> Derivation:
         changes.append(AgentUnassigned(known))
     if served and not is_same:
         changes.append(_assigned(served, view))
-    if not served and (known or not view.known):
+    if not served and (known or not view.known) and room.open:
         changes.append(ConversationQueued(room.department))
-    events += [DerivedEvent("", each) for each in changes]
-    return Derivation(tuple(events), note="" if events else "as known")
+    return changes
+
+
+def _closed_as_read(room: RoomInfo) -> DerivedEvent:
+    return DerivedEvent("close", ConversationClosed(room.closed_by, room.closer, room.closed_at_ms))
+
+
+def _author_as_read(message: HubMessage, room: RoomInfo, view: View) -> AuthorKind:
+    if is_by_visitor(message, room):
+        return "visitor"
+    is_bot = message.author_id in view.bot_users or message.author_username in view.bot_users
+    return "bot" if is_bot else "agent"
+
+
+def _posted_as_read(message: HubMessage, author: AuthorKind) -> MessagePosted:
+    return MessagePosted(
+        message.id, author, message.author_id, message.text, message.ts_ms, late=True,
+        has_file=message.has_file, file_name=message.file_name, recovered=True,
+    )  # fmt: skip
 
 
 def _service(reading: WebhookReading, view: View) -> _Change:

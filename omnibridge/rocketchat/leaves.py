@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from omnibridge.domain.events import UserRef
@@ -41,6 +42,14 @@ def ms_of(raw: Any) -> int:
 def iso_of(ms: int) -> str:
     """ms -> `2026-01-31T12:00:00.000Z`, as the hub writes times."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def http_date_ms(text: str) -> int | None:
+    """`Sat, 31 Jan 2026 12:00:00 GMT` -> ms; None when it is no such date."""
+    try:
+        return round(parsedate_to_datetime(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def user_of(raw: Any) -> UserRef | None:

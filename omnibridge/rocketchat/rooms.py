@@ -14,6 +14,8 @@ class RoomInfo(msgspec.Struct, frozen=True):
     """A livechat room. open: absent or false on the hub means closed. Times in ms, 0 = not told.
 
     fields: the room's custom fields (`livechatData`), which the visitor may write. source: widget, api, ...
+    served_at_ms: since when served_by serves. last_message_at_ms: `lm`, or the newest message's if that is
+    newer. last_message_id: empty when the hub does not keep it (`Store_Last_Message`).
     """
 
     id: str
@@ -29,6 +31,9 @@ class RoomInfo(msgspec.Struct, frozen=True):
     fields: dict[str, Any] = {}
     source: str = ""
     created_at_ms: int = 0
+    served_at_ms: int = 0
+    last_message_at_ms: int = 0
+    last_message_id: str = ""
 
 
 class Inquiry(msgspec.Struct, frozen=True):
@@ -55,11 +60,12 @@ class HubMessage(msgspec.Struct, frozen=True):
     edited_at_ms: int | None = None
     system_type: str = ""
     has_file: bool = False
+    file_name: str = ""
 
 
 def read_room(raw: dict[str, Any]) -> RoomInfo:
     """A room object -> RoomInfo; id is empty when it is none."""
-    visitor = table_of(raw.get("v"))
+    visitor, last = table_of(raw.get("v")), table_of(raw.get("lastMessage"))
     return RoomInfo(
         id=text_of(raw.get("_id")),
         open=raw.get("open") is True,
@@ -74,6 +80,9 @@ def read_room(raw: dict[str, Any]) -> RoomInfo:
         fields=table_of(raw.get("livechatData")),
         source=text_of(table_of(raw.get("source")).get("type")),
         created_at_ms=ms_of(raw.get("ts")),
+        served_at_ms=ms_of(table_of(raw.get("servedBy")).get("ts")),
+        last_message_at_ms=max(ms_of(raw.get("lm")), ms_of(last.get("ts"))),
+        last_message_id=text_of(last.get("_id")),
     )
 
 
@@ -92,4 +101,5 @@ def read_message(raw: dict[str, Any]) -> HubMessage:
         edited_at_ms=ms_of(edited) if edited else None,
         system_type=text_of(raw.get("t")),
         has_file=bool(table_of(raw.get("file")) or raw.get("files")),
+        file_name=text_of(table_of(raw.get("file")).get("name")),
     )

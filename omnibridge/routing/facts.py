@@ -56,9 +56,9 @@ class Facts:
         self.read: dict[str, Fact | None] = {}
         self._plain: dict[str, Any] = {}
 
-    def of(self, conversation: Conversation) -> Facts:
-        """The same for another state of the conversation; nothing of it is read yet."""
-        return Facts(conversation, self._event, self._instead)
+    def of(self, conversation: Conversation, event: Event | None = None) -> Facts:
+        """The same for another state of the conversation, or event; nothing of it is read yet."""
+        return Facts(conversation, event or self._event, self._instead)
 
     def plain(self, name: str) -> Any:
         """As it is compared; None when there is no such fact. Noted as read."""

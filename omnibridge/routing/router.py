@@ -172,6 +172,8 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     if event.author != "visitor":
         return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
     conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts))
+    if event.recovered:
+        return context.decide("found in the hub's history", conversation)
     context = _replace(context, conversation=conversation)
     connection = conversation.control.connection
     if connection:
@@ -214,6 +216,30 @@ def _nothing_to_read(context: Context, conversation: Conversation, connection: s
     return context.decide("a file for a bot that reads text: the visitor is told", conversation, *told)
 
 
+def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
+    """What a gap swallowed goes on as one message: a bot that got it piece by piece would answer each piece.
+
+    But nothing of it that was answered since: an answer to an old question confuses more than it helps.
+    """
+    if event.closed:
+        return context.nothing(f"{_found(event.messages)}, closed since: nothing is sent")
+    open_ones = [each for each in event.messages if each.ts >= event.answered_at]
+    if not open_ones:
+        return context.nothing(f"{_found(event.messages)}, answered since: nothing is sent")
+    last, texts = open_ones[-1], [each.text for each in open_ones if each.text.strip()]
+    has_file = any(each.has_file for each in open_ones)
+    as_one = ev.MessagePosted(last.id, "visitor", "", "\n".join(texts), last.ts, late=True, has_file=has_file)
+    facts = context.facts.of(context.conversation, as_one)
+    decision = _posted(_replace(context, event=as_one, facts=facts), as_one)
+    n_answered = len(event.messages) - len(open_ones)
+    answered = f", {n_answered} of them answered since" if n_answered else ""
+    return _replace(decision, reason=f"{_found(event.messages)}{answered}; as one: {decision.reason}")
+
+
+def _found(messages: tuple[ev.RecoveredMessage, ...]) -> str:
+    return f"{len(messages)} found in the hub's history"
+
+
 def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     conversation = context.conversation
     if conversation.closed:
@@ -242,6 +268,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.ConversationTransferred: _transferred,
     ev.MessagePosted: _posted,
     ev.MessageEdited: _recorded,
+    ev.MessagesRecovered: _recovered,
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,

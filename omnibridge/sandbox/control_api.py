@@ -21,6 +21,7 @@ _SENDER = {
     "duplicate_rate": ("duplicate_rate", float),
     "swap_rate": ("swap_rate", float),
     "swap_hold_ms": ("swap_hold_ms", int),
+    "drop_rate": ("drop_rate", float),
     "late_rate": ("late_rate", float),
     "late_ms": ("late_ms", int),
 }

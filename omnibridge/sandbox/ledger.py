@@ -16,6 +16,7 @@ def ledger(hub: SimulatedHub, rid: str | None = None) -> dict[str, Any]:
         "webhooks": [each for each in sender.log if rid in (None, each["rid"])],
         "duplicates_sent": sender.duplicates_sent,
         "reordered_sent": sender.reordered_sent,
+        "dropped": sender.dropped,
         "pending": sender.unsettled,
         "save_ms": hub.save_ms,
         "rest_calls": dict(hub.rest_calls),

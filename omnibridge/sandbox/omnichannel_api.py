@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -41,20 +43,27 @@ class OmnichannelApi:
         return routes
 
     async def _rooms(self, request: Request) -> dict[str, Any]:
-        """All with `view-livechat-rooms`; an agent sees his own when `agents[]` names just him."""
+        """All with `view-livechat-rooms`; an agent sees his own when `agents[]` names just him.
+
+        Newest first unless `sort` (JSON) says otherwise; `createdAt` and `closedAt` are JSON too (4.2).
+        """
         user, query = self._api.user(request), request.query_params
         agents = query.getlist("agents[]") or query.getlist("agents")
         departments = query.getlist("departmentId") + query.getlist("departmentId[]")
         if not may(user, "view-livechat-rooms") and not (may(user, "view-l-room") and agents == [user.id]):
             raise forbidden()
+        is_wanted = _filter(query)
         found = [
             each
             for each in self._hub.rooms.values()
-            if ("open" not in query or each.open is (query["open"] == "true"))
+            if is_wanted(each)
             and (not departments or each.department in departments)
             and (not agents or self._is_served_by(each, agents))
             and query.get("roomName", "").lower() in (each.visitor.name or each.visitor.username).lower()
         ]
+        found.sort(key=lambda each: each.id)
+        for name, direction in reversed(_json(query, "sort", {"ts": -1}).items()):
+            found.sort(key=_SORTED_BY.get(name, lambda each: each.id), reverse=direction == -1)
         return paged("rooms", found, query, self._show)
 
     async def _room(self, request: Request) -> dict[str, Any]:
@@ -180,6 +189,54 @@ class OmnichannelApi:
         department = self._hub.departments.get(room.department)
         shown = {"_id": department.id, "name": department.name} if department else None
         return {**room_json(room), **({"department": shown} if shown else {})}
+
+
+_SORTED_BY: dict[str, Callable[[Room], Any]] = {
+    "ts": lambda room: room.ts,
+    "lm": lambda room: room.last_ts,
+    "closedAt": lambda room: room.closed_at or 0,
+}
+
+
+def _filter(query: Mapping[str, str]) -> Callable[[Room], bool]:
+    """`open=true` lists only rooms that somebody serves, `queued=true` the open ones that nobody does, whatever
+    `open` says: so since 6.11 (upstream pull request 32800, `findRoomsWithCriteria`)."""
+    created, closed = _json(query, "createdAt", {}), _json(query, "closedAt", {})
+
+    def is_wanted(room: Room) -> bool:
+        if query.get("queued") in ("true", "1", "t"):
+            is_listed = room.open and room.served_by is None
+        elif query.get("open") == "true":
+            is_listed = room.open and room.served_by is not None
+        else:
+            is_listed = "open" not in query or not room.open
+        is_in_time = _between(room.ts, created) and (not closed or _between(room.closed_at, closed))
+        return is_listed and is_in_time
+
+    return is_wanted
+
+
+def _between(at: int | None, limits: Mapping[str, str]) -> bool:
+    """Both ends count."""
+    start, end = limits.get("start"), limits.get("end")
+    return at is not None and (not start or at >= _ms(start)) and (not end or at <= _ms(end))
+
+
+def _ms(text: str) -> int:
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError as exc:
+        raise HubError('The "start" query parameter must be a valid date.', coded=False) from exc
+
+
+def _json(query: Mapping[str, str], name: str, default: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that is a JSON object."""
+    if name not in query:
+        return default
+    try:
+        return msgspec.json.decode(query[name], type=dict[str, Any])
+    except msgspec.MsgspecError as exc:
+        raise HubError("error-invalid-params", f"{name} must be a JSON object") from exc
 
 
 def _method_error(exc: HubError) -> dict[str, Any]:

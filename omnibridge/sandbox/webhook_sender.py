@@ -3,7 +3,7 @@
 Success is exactly 200. Retries live in memory, 4 x the HTTP timeout apart: ten attempts for everything that
 is not 200 up to 7.7, where the first one runs inside the save of a message; five for 429, 5xx, time-outs and
 network errors on 8.x, where any other status loses the event. Redirects are not followed.
-Duplicates, overtaking and lateness are injected at seeded rates and counted from what was really sent.
+Duplicates, overtaking, lateness and losses are injected at seeded rates and counted from what was really sent.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ class WebhookSender:
         self.url, self.token = "", ""
         self.http_timeout_ms = 5000
         self.duplicate_rate = self.swap_rate = self.late_rate = 0.0
+        self.drop_rate = 0.0
         self.swap_hold_ms, self.late_ms = 40, 1000
         self.log: list[dict[str, Any]] = []
-        self.duplicates_sent = self.reordered_sent = 0
+        self.duplicates_sent = self.reordered_sent = self.dropped = 0
         self.unsettled = 0
         self.on_settled: Callable[[], None] = lambda: None
         self._is_blocking = is_blocking
         self._random = random.Random(seed)
+        self._lossy = random.Random(seed + 1)  # of its own, so that losses leave the other faults where they were
         self._newest_sent: dict[str, int] = {}
         self._held: defaultdict[str, dict[int, asyncio.Event]] = defaultdict(dict)
         self._session: aiohttp.ClientSession | None = None
@@ -48,12 +50,16 @@ class WebhookSender:
 
     def reseed(self, seed: int) -> None:
         self._random.seed(seed)
+        self._lossy.seed(seed + 1)
 
     async def fire(self, body: dict[str, Any], room: Room | None, *, inside_save: bool = False) -> None:
         """Send one event. Up to 7.7 a save returns after the first attempt; everything else returns at once."""
         if not self.url:
             return
         entry = self._log_entry(body)
+        if self._lossy.random() < self.drop_rate:
+            self._drop(entry)
+            return
         data = _encode(body)
         # Always three draws, so that changing one rate leaves the other faults where they were.
         swap, late, double = (self._random.random() for _ in range(3))
@@ -77,6 +83,7 @@ class WebhookSender:
         """Forget everything that was sent or waits for a retry."""
         await self._cancel()
         self.log, self.duplicates_sent, self.reordered_sent, self.unsettled = [], 0, 0, 0
+        self.dropped = 0
         self._newest_sent.clear()
         self._held.clear()
         self.on_settled()
@@ -193,6 +200,12 @@ class WebhookSender:
             return NOT_SENT, ""
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0, ""
+
+    def _drop(self, entry: dict[str, Any]) -> None:
+        """As after the last retry of an outage, or a restart of the hub, which forgets its retries (2.6)."""
+        entry["given_up"] = True
+        self.dropped += 1
+        self._settle()
 
     def _settle(self) -> None:
         self.unsettled = max(0, self.unsettled - 1)  # a reset may have come in between

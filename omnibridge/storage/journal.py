@@ -107,6 +107,21 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
+def event_of(reader: Any, event_id: int) -> bytes | None:
+    """An event, as JSON."""
+    row = reader.execute("SELECT data FROM events WHERE id = ?", (event_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def newest_webhook_at(reader: Any, workspace: str) -> int:
+    """When the newest webhook of a workspace was received, ms; 0 = never. Ids grow with time."""
+    row = reader.execute(
+        "SELECT received_at FROM observations WHERE workspace = ? AND source = 'webhook' ORDER BY id DESC LIMIT 1",
+        (workspace,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def release_quarantine(cursor: Any) -> int:
     """After an upgrade: let everything that could not be read be parsed again. Returns how many."""
     cursor.execute("UPDATE observations SET state = ?, note = '' WHERE state = ?", (PENDING, QUARANTINED))

@@ -116,6 +116,21 @@ def streams_due(reader: Any) -> list[tuple[int, str]]:
     ]
 
 
+def written_by(reader: Any, conversation_id: int, delivery_id: int, external_id: str) -> tuple[str, int] | None:
+    """(command, event) that a message of ours comes from; None when it is not ours."""
+    row = reader.execute(
+        "SELECT command, event_id FROM deliveries WHERE id = ? AND conversation_id = ? AND external_id = ?",
+        (delivery_id, conversation_id, external_id),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def body_of(reader: Any, delivery_id: int) -> bytes | None:
+    """What a row carries, whatever became of it."""
+    row = reader.execute("SELECT body FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def counts(reader: Any) -> dict[int, int]:
     """How many rows are in each state."""
     return dict(reader.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall())

@@ -95,7 +95,7 @@ class Soak:
             await bridge.kill()
             await client.aclose()
             await sandbox.stop()
-        verdict = judge(hub, bot)
+        verdict = judge(hub, bot, self._received(bridge.database))
         verdict |= self._outbox(bridge.database, {room["rid"] for room in hub["rooms"] if race_of(room)})
         verdict |= judge_races(hub, bot)
         verdict["doubled"] += verdict["race_doubled"]
@@ -194,6 +194,14 @@ class Soak:
         # So that it falls before, into and after the answers: the window of reordering is 150 ms.
         await asyncio.sleep(self._random.random() * 0.3)
         return visitor
+
+    def _received(self, database: Path) -> dict[str, int]:
+        """Message id -> when its first webhook was received, by the journal."""
+        sql = (
+            "SELECT received_at, body FROM observations WHERE source = 'webhook' AND kind = 'Message' ORDER BY id DESC"
+        )
+        with contextlib.closing(sqlite.connect(str(database))) as reader:
+            return {json.loads(body)["messages"][0]["_id"]: at for at, body in reader.execute(sql)}
 
     def _outbox(self, database: Path, races: set[str]) -> dict[str, int]:
         """Counts of the outbox. What was refused in a race is as it should be."""

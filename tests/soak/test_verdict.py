@@ -14,7 +14,9 @@ def hub(
     *texts: str, posts: tuple[str, ...] = (), ok_at: tuple[int | None, ...] = (), cut: tuple[int, int] = (0, 0)
 ) -> dict[str, object]:
     """A ledger of one room: the visitor's `echo X`, the bot's posts."""
-    messages = [{"id": f"v{n}", "text": f"echo {tag}", "kind": "visitor", "seq": n} for n, tag in enumerate(texts)]
+    messages = [
+        {"id": f"v{n}", "text": f"echo {tag}", "kind": "visitor", "seq": n, "ts": 0} for n, tag in enumerate(texts)
+    ]
     messages += [{"id": f"b{n}", "text": tag, "kind": "bot", "seq": 100 + n} for n, tag in enumerate(posts)]
     times = ok_at or tuple(range(len(texts)))
     webhooks = [
@@ -51,6 +53,13 @@ A, B = "c1-m001", "c1-m002"
         ((hub(A, B, posts=(B, A), ok_at=(900, 100)), bot(B, A)), 0, 0, 1),
         ((hub(A, B, posts=(B, A), ok_at=(150, 100)), bot(B, A, late=(A,))), 0, 0, 1),
         ((hub(A, ok_at=(None,)), bot()), 0, 0, 0),
+        # Found after a gap: one turn for both; nothing when a later one was answered by then.
+        ((hub(A, B, posts=(f"{A}\necho {B}",)), bot(f"{A}\necho {B}")), 0, 0, 0),
+        ((hub(A, B, posts=(f"{A}\necho {B}", B)), bot(f"{A}\necho {B}", B)), 0, 1, 0),
+        ((hub(A, B, posts=(B,), ok_at=(10_001, 1)), bot(B)), 0, 0, 0),
+        ((hub(A, B, posts=(B,), ok_at=(10_000, 1)), bot(B)), 1, 0, 0),
+        ((hub(A, B, posts=(A,), ok_at=(1, 10_001)), bot(A)), 1, 0, 0),
+        ((hub(A, B, posts=(B, A), ok_at=(None, 1)), bot(B, A, late=(A,))), 0, 0, 0),
         ((hub(A, B, posts=(B, A), ok_at=(900, 899), cut=(1, 100)), bot(B, A, late=(A,))), 0, 0, 0),
         ((hub(A, B, posts=(B, A), ok_at=(900, 899), cut=(0, 100)), bot(B, A, late=(A,))), 0, 0, 1),
     ],

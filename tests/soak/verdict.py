@@ -5,30 +5,46 @@ Conversations that end in a race are judged by races.py. In all others each visi
 Two messages may reach the bot in another order than they were written only if the first was acknowledged
 later than the second by more than the reorder window: then nobody could have known. An attempt of the second
 that was cut off counts as well: the process may have died after it had journalled, before it answered.
+
+Both times are the hub's. On a machine without a free core they tell little, an answer may be read half a second
+after it was given; so when the bridge received the two, by its journal, is the other measure.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 WINDOW_MS = 150
+SETTLE_MS = 10_000
+"""The reconciler leaves younger messages to their webhooks."""
+
 SLACK_MS = 25
 """A webhook is received a little before its 200 is; half of it on either side."""
 
 
-def judge(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
-    """Fields lost, doubled, out_of_order, late, messages, conversations; `details` names offenders."""
-    asked = _asked(hub)
+NEVER: Mapping[str, int] = MappingProxyType({})
+
+
+def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] = NEVER) -> dict[str, Any]:
+    """Fields lost, doubled, out_of_order, late, messages, conversations; `details` names offenders.
+
+    superseded: found by the reconciler, which does not give a bot what was answered since.
+    """
+    asked = _asked(hub, received)
     turns = _turns(bot)
     posts = _posts(hub)
     details: list[str] = []
-    lost = doubled = 0
+    lost = doubled = superseded = 0
     given_up = 0
     for tag in asked:
         n_turns, n_posts = len(turns.get(tag, [])), len(posts.get(tag, []))
         if asked[tag]["ok_at"] is None:
             given_up += 1  # the hub's retries ended before the bridge was up: never acknowledged
+        elif not n_turns and _is_superseded(asked[tag], asked, turns):
+            superseded += 1
         elif not n_turns or not n_posts:
             lost += 1
             details.append(f"lost {tag}: {n_turns} turns, {n_posts} posts")
@@ -44,6 +60,7 @@ def judge(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
         "doubled": doubled + doubled_moves,
         "out_of_order": out_of_order,
         "unacknowledged": given_up,
+        "superseded": superseded,
         "late": sum(each["late"] for found in turns.values() for each in found),
         "messages": len(asked),
         "conversations": len(hub["rooms"]),
@@ -53,7 +70,7 @@ def judge(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _asked(hub: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _asked(hub: dict[str, Any], received: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """Tag -> the visitor's message, with its room and the time of its first 200."""
     acknowledged, taken = _acknowledged(hub), _acknowledged(hub, also_cut=True)
     return {
@@ -62,6 +79,7 @@ def _asked(hub: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "rid": room["rid"],
             "ok_at": acknowledged.get(each["id"]),
             "taken_at": taken.get(each["id"]),
+            "received_at": received.get(each["id"]),
         }
         for room in hub["rooms"]
         for each in room["messages"]
@@ -84,8 +102,21 @@ def _turns(bot: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in bot["turns"]:
         if each.get("outcome") == "answered" and each["message"].startswith("echo c"):
-            found[each["message"][5:]].append(each)
+            for tag in _tags(each["message"]):
+                found[tag].append(each)
     return found
+
+
+def _tags(text: str) -> list[str]:
+    """Several messages that were found after a gap are one turn, a line each, and have one answer."""
+    return [line.removeprefix("echo ") for line in text.split("\n")]
+
+
+def _is_superseded(message: dict[str, Any], asked: dict[str, Any], turns: dict[str, Any]) -> bool:
+    """Acknowledged only after the reconciler had found it, and by then the bot had answered a later message."""
+    was_found = message["ok_at"] - message["ts"] > SETTLE_MS
+    later = [tag for tag, each in asked.items() if each["rid"] == message["rid"] and each["seq"] > message["seq"]]
+    return was_found and any(turns.get(tag) for tag in later)
 
 
 def _posts(hub: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -93,7 +124,8 @@ def _posts(hub: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     for room in hub["rooms"]:
         for each in room["messages"]:
             if each["kind"] == "bot" and each["text"].startswith("c") and "-m" in each["text"]:
-                found[each["text"]].append({**each, "rid": room["rid"]})
+                for tag in _tags(each["text"]):
+                    found[tag].append({**each, "rid": room["rid"]})
     return found
 
 
@@ -122,9 +154,14 @@ def _disorder(
 
 
 def _excused(first: dict[str, Any], second: dict[str, Any], turn: dict[str, Any]) -> bool:
-    if first["ok_at"] is None or second["taken_at"] is None or not turn["late"]:
+    if second["taken_at"] is None or not turn["late"]:
         return False
-    return bool(first["ok_at"] - second["taken_at"] > WINDOW_MS - SLACK_MS)
+    if first["ok_at"] is None:  # no webhook told it: found by the reconciler
+        return True
+    apart = [first["ok_at"] - second["taken_at"]]
+    if first["received_at"] and second["received_at"]:
+        apart.append(first["received_at"] - second["received_at"])
+    return max(apart) > WINDOW_MS - SLACK_MS
 
 
 def _handovers(hub: dict[str, Any], acknowledged: dict[str, int]) -> tuple[int, int, list[str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.rocketchat import calls
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, VisitorClient
@@ -151,3 +152,41 @@ async def test_slow_down_names_the_pause(world: World) -> None:
         await world.client.room(world.room)
 
     assert caught.value.retry_after_s and 0 < caught.value.retry_after_s <= 120
+
+
+async def test_rooms_are_listed_by_who_serves_and_since_when(world: World) -> None:
+    room = await world.client.room(world.room)
+    await world.client.return_to_queue(world.room)
+    assert (await world.client.room(world.room)).served_by  # delegated again at once
+    await world.hub.control(available={"alice": False, "bot": False})
+    await world.client.return_to_queue(world.room)
+
+    assert await world.client.rooms() == []
+    assert [each.id for each in await world.client.rooms(queued=True)] == [world.room]
+    assert [each.id for each in await world.client.rooms(queued=True, since_ms=room.created_at_ms)] == [world.room]
+    assert await world.client.rooms(queued=True, since_ms=room.created_at_ms + 1) == []
+    await world.client.close(world.room, "Done.")
+    closed_at = (await world.client.room(world.room)).closed_at_ms
+    assert [each.id for each in await world.client.rooms(open=False, since_ms=closed_at)] == [world.room]
+    assert await world.client.rooms(open=False, since_ms=closed_at + 1) == []
+
+
+async def test_hub_tells_its_time(world: World) -> None:
+    told = await world.client.hub_time_ms()
+
+    assert told is not None
+    assert -5000 <= told - (await world.client.room(world.room)).created_at_ms <= 60_000
+
+
+async def test_hub_that_is_back_after_a_while_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    world.client.when_back(lambda: told.append("back"))
+    unreachable = {"path": "rooms.info", "status": 503}
+    for away_s, expected in ((60.0, []), (-1.0, ["back"])):
+        monkeypatch.setattr(calls, "AWAY_S", away_s)
+        await world.hub.control(fail_next=[unreachable])
+        with pytest.raises(DeliveryUncertain):
+            await world.client.room(world.room)
+        await world.client.room(world.room)
+        await world.client.room(world.room)
+        assert told == expected

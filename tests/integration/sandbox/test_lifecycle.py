@@ -249,3 +249,37 @@ async def test_two_hundred_visitors_at_once_share_one_client(start_hub: Start) -
     ledger = await hub.client.ledger()
     assert len(set(rooms)) == len(ledger["rooms"]) == 200
     assert len(ledger["save_ms"]) == 400
+
+
+async def test_rooms_are_listed_as_served_queued_or_closed(hub: Hub) -> None:
+    """`open` alone leaves out what nobody serves; `queued` lists just that."""
+    await hub.client.control(bot_first=False, routing_method="Manual_Selection")
+    waiting, served, closed = [await hub.visitor() for _ in range(3)]
+    for each in (served, closed):
+        await hub.alice.take(each.rid)
+    await hub.alice.close(closed.rid)
+
+    async def listed(**query: str) -> list[str]:
+        return [each["_id"] for each in (await hub.relay.get("livechat/rooms", **query))["rooms"]]
+
+    assert await listed(open="true") == [served.rid]
+    assert await listed(open="true", queued="true") == [waiting.rid]
+    assert await listed(open="false") == [closed.rid]
+    assert await listed() == [closed.rid, served.rid, waiting.rid]
+    assert await listed(sort='{"ts":1}') == [waiting.rid, served.rid, closed.rid]
+
+
+async def test_rooms_are_listed_by_time(hub: Hub) -> None:
+    first, second = await hub.visitor(), await hub.visitor()
+    await second.close()
+    rooms = {each["_id"]: each for each in (await hub.relay.get("livechat/rooms"))["rooms"]}
+    created, closed_at = rooms[second.rid]["ts"], rooms[second.rid]["closedAt"]
+
+    async def listed(**query: str) -> list[str]:
+        return [each["_id"] for each in (await hub.relay.get("livechat/rooms", **query))["rooms"]]
+
+    assert second.rid in await listed(createdAt=f'{{"start":"{created}"}}')
+    assert await listed(closedAt=f'{{"start":"{closed_at}"}}') == [second.rid]
+    assert await listed(closedAt='{"end":"2020-01-01T00:00:00.000Z"}') == []
+    assert first.rid not in await listed(closedAt='{"start":"2020-01-01T00:00:00.000Z"}')
+    assert (await hub.relay.get("livechat/rooms", closedAt='{"start":"soon"}'))["_status"] == 400

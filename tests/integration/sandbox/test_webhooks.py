@@ -200,3 +200,16 @@ async def test_saved_information_of_a_closed_room_is_an_edit_event(hub: Hub) -> 
     await hub.relay.post("livechat/room.saveInfo", save)
 
     assert (await hub.settled_types()).count("LivechatEdit") == 1
+
+
+async def test_dropped_webhooks_are_given_up_unsent(hub: Hub) -> None:
+    visitor = await hub.visitor()
+    await hub.settled_types()
+    before = len(hub.receiver.bodies)
+    await hub.client.control(drop_rate=1.0)
+    message = await visitor.say("nobody hears this")
+    ledger = await hub.client.ledger()
+
+    assert (len(hub.receiver.bodies), ledger["dropped"], ledger["pending"]) == (before, 1, 0)
+    lost = next(each for each in ledger["webhooks"] if each["message"] == message)
+    assert (lost["attempts"], lost["given_up"]) == ([], True)

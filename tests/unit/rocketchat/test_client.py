@@ -149,7 +149,7 @@ async def test_room_is_read() -> None:
 
     assert await hub(rooms_info=(200, {**OK, "room": raw})).client.room("r1") == RoomInfo(
         "r1", True, UserRef("aliceId", "alice"), "d1", visitor_id="v1", visitor_username="guest-1",
-        visitor_name="Vera", fields={"a": "b"}, source="api", created_at_ms=1795255200000,
+        visitor_name="Vera", fields={"a": "b"}, source="api", created_at_ms=1795255200000, served_at_ms=1795255201000,
     )  # fmt: skip
 
 
