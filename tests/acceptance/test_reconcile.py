@@ -21,6 +21,7 @@ OFTEN = "reconcile_every_s = 0.3"
 @pytest.fixture(autouse=True)
 def settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "SETTLE_MS", 300)
+    monkeypatch.setattr(reconciler, "MARGIN_MS", 300)  # hub and bridge have one clock here
 
 
 async def compared(world: World, times: int = 1) -> None:
@@ -189,7 +190,7 @@ async def test_webhooks_that_come_after_all_change_nothing(make_world: MakeWorld
     world = await make_world(hub_version=hub_version, engine=OFTEN, http_timeout_ms=5000)
     visitor = await greeted(world, "Vera")
     await compared_first(world)
-    await world.hub.control(late_rate=1.0, late_ms=2500)
+    await world.hub.control(late_rate=1.0, late_ms=1800)
     async with asyncio.TaskGroup() as group:  # 7.7 answers the visitor only after the webhook
         group.create_task(say(visitor, "echo late"))
         while world.node.service.counters.value("messages_recovered", "visitor") < 1:
@@ -339,6 +340,7 @@ async def test_old_answer_does_not_stand_for_an_answer_to_what_a_gap_swallowed(m
 
 async def test_lists_are_read_page_by_page(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "PAGE", 2)
+    monkeypatch.setattr(reconciler, "PACE_S", 0.01)
     world = await make_world(bot_first=False)
     await world.hub.control(routing_method="Manual_Selection")
     visitors = [Visitor(world.hub, f"V{n}") for n in range(14)]
