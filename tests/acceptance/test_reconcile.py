@@ -21,6 +21,7 @@ OFTEN = "reconcile_every_s = 0.3"
 @pytest.fixture(autouse=True)
 def settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "SETTLE_MS", 300)
+    monkeypatch.setattr(reconciler, "MARGIN_MS", 300)  # hub and bridge have one clock here
 
 
 async def compared(world: World, times: int = 1) -> None:
@@ -135,6 +136,9 @@ async def test_after_an_outage_a_bot_gets_one_turn(make_world: MakeWorld, hub_ve
     assert [each["text"] for each in posted(world, known.rid)] == ["echo Vera", "echo a", "b", "c"]
     counters = world.node.service.counters
     assert (counters.value("messages_recovered", "visitor"), counters.value("messages_late")) == (5, 5)
+    shown = counters.exposition().decode()
+    assert 'omnibridge_messages_recovered_total{author="visitor"} 5.0' in shown
+    assert "omnibridge_reconciled_at_seconds 1." in shown
 
 
 async def test_what_was_answered_meanwhile_is_only_recorded(make_world: MakeWorld) -> None:
@@ -189,7 +193,7 @@ async def test_webhooks_that_come_after_all_change_nothing(make_world: MakeWorld
     world = await make_world(hub_version=hub_version, engine=OFTEN, http_timeout_ms=5000)
     visitor = await greeted(world, "Vera")
     await compared_first(world)
-    await world.hub.control(late_rate=1.0, late_ms=2500)
+    await world.hub.control(late_rate=1.0, late_ms=1800)
     async with asyncio.TaskGroup() as group:  # 7.7 answers the visitor only after the webhook
         group.create_task(say(visitor, "echo late"))
         while world.node.service.counters.value("messages_recovered", "visitor") < 1:
@@ -321,16 +325,21 @@ async def test_room_that_can_never_be_read_is_given_up(make_world: MakeWorld, mo
     assert counters.value("reconcile_runs", "partly") >= reconciler.GIVE_UP_AFTER - 1
 
 
-async def test_old_answer_does_not_stand_for_an_answer_to_what_a_gap_swallowed(make_world: MakeWorld) -> None:
-    """The bot's answer to an earlier message appears after the message that was lost."""
+async def test_old_answer_does_not_stand_for_an_answer_to_what_a_gap_swallowed(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot's answer to an earlier message appears after the message that was lost, and before that is found."""
     world = await make_world(engine=OFTEN)
     visitor = await greeted(world, "Vera")
     await compared_first(world)
-    await world.bot.control(delay_ms=1500)
+    monkeypatch.setattr(reconciler, "SETTLE_MS", 3_000)
+    await world.bot.control(delay_ms=700)
     await visitor.say("echo before")
     await world.bot_started(2)
     await world.hub.control(drop_rate=1.0)
     await visitor.say("echo lost")
+    await visitor.wait_for("bot", 2)
+    assert world.node.service.counters.value("messages_recovered") == 0
     await visitor.wait_for("bot", 3)
 
     assert await heard(world) == ["echo Vera", "echo before", "echo lost"]
@@ -339,6 +348,7 @@ async def test_old_answer_does_not_stand_for_an_answer_to_what_a_gap_swallowed(m
 
 async def test_lists_are_read_page_by_page(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "PAGE", 2)
+    monkeypatch.setattr(reconciler, "PACE_S", 0.01)
     world = await make_world(bot_first=False)
     await world.hub.control(routing_method="Manual_Selection")
     visitors = [Visitor(world.hub, f"V{n}") for n in range(14)]
