@@ -19,6 +19,7 @@ from omnibridge.connector import (
     DeliveryRejected,
     DeliveryRetryable,
     Reply,
+    Text,
     Turn,
 )
 
@@ -74,7 +75,9 @@ class RasaConnector:
         ended = any(isinstance(each, dict) and each.get("name") in _ENDS_TURN for each in following)
         if not ended:
             raise DeliveryRetryable("Rasa is still working on it", code="turn-running")
-        reply = to_reply(events_to_messages(following), self._texts())
+        messages = events_to_messages(following)
+        is_paused = bool(tracker.get("paused"))
+        reply = to_reply(messages, self._texts()) if messages else self._stand_in(turn, is_paused=is_paused)
         return self._with_intent(reply, events[ours])
 
     async def check(self) -> str:
@@ -101,27 +104,38 @@ class RasaConnector:
             body["input_channel"] = self._settings.input_channel
         messages = await self._rasa.turn(body)
         reply = to_reply(messages, self._texts())
-        if not messages and self._settings.ask_tracker_when_silent:
-            await self._explain_silence(turn)
+        if not messages:
+            reply = await self._silent(turn)
         if "tracker" in self._settings.fallback_detection and not reply.fallback:
             tracker = await self._rasa.tracker(turn.session_id, "NONE")
             reply = self._with_intent(reply, tracker.get("latest_message"))
         return reply
 
-    async def _explain_silence(self, turn: Turn) -> None:
-        """`200 []` is also how Rasa tells that an action raised or its server was down: count those.
+    async def _silent(self, turn: Turn) -> Reply:
+        """`200 []` is also how Rasa tells that an action raised or its server was down.
 
         Not retried: the visitor's message is recorded then, and sending it again would be a second turn.
         """
+        is_paused = self._settings.ask_tracker_when_silent and await self._explain_silence(turn)
+        return self._stand_in(turn, is_paused=is_paused)
+
+    def _stand_in(self, turn: Turn, *, is_paused: bool) -> Reply:
+        text = self._settings.silent_text if turn.text and not is_paused else ""
+        return Reply((Text(text),), fallback=True) if text else Reply()
+
+    async def _explain_silence(self, turn: Turn) -> bool:
+        """Count what kind of silence it is. True when the conversation is paused."""
         tracker = await self._rasa.tracker(turn.session_id, "NONE")
         latest = tracker.get("latest_message")
         metadata = latest.get("metadata") if isinstance(latest, dict) else None
         recorded = isinstance(metadata, dict) and metadata.get("delivery_id") == turn.delivery_id
-        if tracker.get("paused"):
+        is_paused = bool(tracker.get("paused"))
+        if is_paused:
             self._context.count("silent_paused", 1)
         else:
             self._context.count("silent" if recorded else "turns_failed", 1)
             self._context.log("bot_said_nothing", delivery=turn.delivery_id, recorded=recorded)
+        return is_paused
 
     def _texts(self) -> tuple[str, ...]:
         return self._settings.fallback_texts if "texts" in self._settings.fallback_detection else ()

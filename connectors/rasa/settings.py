@@ -19,6 +19,8 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `{"type": "fallback"}`, one of `fallback_texts`, or the tracker's intent `nlu_fallback` (one more request).
     goodbye_intent: triggered when the conversation ends; needs the HTTP API.
     ask_tracker_when_silent: tell a silent bot from a broken one; needs the HTTP API.
+    silent_text: what the visitor reads when Rasa says nothing, which is also how it fails; counts as not
+    understood. Empty = nothing. With ask_tracker_when_silent, a paused bot is left silent.
     """
 
     url: str
@@ -30,3 +32,4 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     goodbye_intent: str = ""
     input_channel: str = ""
     ask_tracker_when_silent: bool = False
+    silent_text: str = ""
