@@ -1,5 +1,6 @@
 # Needs python3 (3.11 to 3.13) with venv, and make. `make demo` and `make test` set everything up.
 PYTHON ?= python3
+PYTHON310 ?= python3.10
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -32,7 +33,7 @@ test: setup
 	@echo "Not run here:"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
-	@echo "  make test-rasa     against a real Rasa server: needs one, which needs Python 3.10"
+	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  test-browser       the widget in a real browser: not built yet"
 	@echo "  test-clients       other clients of Rocket.Chat: not built yet"
 
@@ -48,8 +49,9 @@ soak: setup
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+# Needs Python 3.10 for Rasa; makes .venv-rasa and trains the bot once.
 test-rasa: setup
-	@$(BIN)/python -m tests.real_rasa $(ARGS)
+	@PYTHON310=$(PYTHON310) $(BIN)/python -m tests.real_rasa $(ARGS)
 
 # The settings table of README, between its two markers.
 docs: setup
@@ -65,4 +67,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
