@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from omnibridge.connector import Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
+import msgspec
+
+from omnibridge.connector import Callback, Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
 
 HANDOVER_WORDS = frozenset(
     {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "action_handoff", "df_perform_handover"}
 )
 CLOSE_WORDS = frozenset({"close", "close-chat", "close_chat", "resolve", "df_close_chat", "end_chat"})
 FALLBACK_WORDS = frozenset({"fallback", "nlu_fallback"})
+_json = msgspec.json.Decoder(dict[str, Any])
 ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -74,6 +77,15 @@ def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
                 title = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))
                 messages.append({"text": title, "buttons": element.get("buttons") or []})
     return messages
+
+
+def read_callback(body: bytes, fallback_texts: Sequence[str] = ()) -> Callback:
+    """One message that Rasa posts to its callback. Raises ValueError when it names no conversation."""
+    message = _json.decode(body)
+    session = message.get("recipient_id")
+    if not isinstance(session, str) or not session:
+        raise ValueError("no recipient_id")
+    return Callback(session, to_reply([message], fallback_texts))
 
 
 class _Signals:

@@ -2,9 +2,11 @@
 
 from omnibridge.connector.context import ClientFactory, ConnectorContext
 from omnibridge.connector.interface import (
+    Callback,
     ChecksHealth,
     Connector,
     Handover,
+    ReceivesCallbacks,
     Reply,
     ResolvesTurns,
     Turn,
@@ -31,6 +33,7 @@ from omnibridge.errors import (
 )
 
 __all__ = [
+    "Callback",
     "Card",
     "Carousel",
     "ChecksHealth",
@@ -50,6 +53,7 @@ __all__ = [
     "Image",
     "Link",
     "Option",
+    "ReceivesCallbacks",
     "Reply",
     "ResolvesTurns",
     "Text",

@@ -16,6 +16,7 @@ from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event, MessagePosted, kind_of
+from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.retry import DEADLINES_MS
@@ -106,7 +107,9 @@ class Processor:
         boot: str,
         policy: Policy,
         counters: Counters,
+        callbacks: Callbacks,
     ) -> None:
+        self._callbacks = callbacks
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
         self._counters = counters
         self.use(policy)
@@ -176,6 +179,8 @@ class Processor:
     def _interpret(self, work: Work, row: Observation) -> Derivation | None:
         if row.source == "engine":
             return Derivation((DerivedEvent(row.dedupe or "", _event_decoder.decode(row.body)),))
+        if row.source == "callback":
+            return self._callbacks.derive(row)
         view = self._view(work)
         if row.source == "hub-read":
             return derive_room_read(_room_decoder.decode(row.body), view)

@@ -17,6 +17,7 @@ from omnibridge.web.errors import problem
 
 def create_app(
     webhooks: ASGIApp,
+    callbacks: ASGIApp,
     counters: Counters,
     why_not_ready: Callable[[], str],
 ) -> Starlette:
@@ -42,6 +43,7 @@ def create_app(
     return Starlette(
         routes=[
             Route("/webhooks/rocketchat/{workspace}", webhooks),
+            Route("/connections/{connection}/callback", callbacks),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/metrics", metrics),

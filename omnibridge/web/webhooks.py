@@ -60,7 +60,7 @@ class WebhookEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             workspace = self._authenticate(scope)
-            body = await _read(scope, receive)
+            body = await read_body(scope, receive)
             check_json(body)
             await self._commit(workspace, body)
         except IntakeError as exc:
@@ -68,8 +68,7 @@ class WebhookEndpoint:
             await send_problem(send, exc)
             return
         self._faults.reach("commit_to_200")
-        await send(_OK_START)
-        await send(_OK_BODY)
+        await send_ok(send)
 
     def _authenticate(self, scope: Scope) -> str:
         if scope["method"] != "POST":
@@ -94,16 +93,27 @@ class WebhookEndpoint:
     async def _commit(self, workspace: str, body: bytes) -> None:
         kind, room = peek(body)
         row = Observation(self._ids.next(), workspace, room, "webhook", kind, self._clock.now_ms(), body)
-        task = asyncio.ensure_future(self._lanes.take_in(row))
-        try:
-            # Shielded: a commit that comes late is a harmless duplicate, a cancelled one would be unknown.
-            await asyncio.wait_for(asyncio.shield(task), self._commit_timeout_s)
-        except TimeoutError:
-            task.add_done_callback(_swallow_late)
-            _unavailable("The journal did not commit in time; send it again.")
-        except Exception as exc:
-            _log.error("intake_failed", room=room, kind=kind, reason=f"{type(exc).__name__}: {exc}")
-            _unavailable("The journal could not be written; send it again.")
+        await commit(self._lanes, row, self._commit_timeout_s)
+
+
+async def commit(lanes: Lanes, row: Observation, timeout_s: float) -> None:
+    """Journal an observation. Raises IntakeError 503 when that fails, or is not known to be done in time."""
+    task = asyncio.ensure_future(lanes.take_in(row))
+    try:
+        # Shielded: a commit that comes late is a harmless duplicate, a cancelled one would be unknown.
+        await asyncio.wait_for(asyncio.shield(task), timeout_s)
+    except TimeoutError:
+        task.add_done_callback(_swallow_late)
+        _unavailable("The journal did not commit in time; send it again.")
+    except Exception as exc:
+        _log.error("intake_failed", room=row.room, kind=row.kind, reason=f"{type(exc).__name__}: {exc}")
+        _unavailable("The journal could not be written; send it again.")
+
+
+async def send_ok(send: Send) -> None:
+    """200 with two letters."""
+    await send(_OK_START)
+    await send(_OK_BODY)
 
 
 def check_json(body: bytes) -> None:
@@ -122,7 +132,8 @@ def check_json(body: bytes) -> None:
             raise IntakeError(400, "Not an object", "Send one JSON object, as Rocket.Chat's webhooks do.") from None
 
 
-async def _read(scope: Scope, receive: Receive) -> bytes:
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """All of it. Raises IntakeError 413 beyond `LARGEST`, 400 when it was cut off."""
     declared = next((value for key, value in scope["headers"] if key == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > LARGEST:
         raise IntakeError(413, "Too large", "A body may have 16 MB at most.")

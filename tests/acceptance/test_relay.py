@@ -150,6 +150,7 @@ async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWo
     await world.bot.control(fail_next=[failure])
     await visitor.say("echo two")
     heard = await visitor.wait_for("bot", 2)
+    await world.quiet()
     turns = await world.bot.turns()
 
     assert [each["text"] for each in heard] == ["one", "two"]

@@ -15,35 +15,49 @@ import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.real_rasa import plays
+from tests.real_rasa import callback, plays
 from tests.real_rasa.environment import Environment, NotThere, find
-from tests.real_rasa.processes import Rasa, Site
+from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site, free_port
 
-PATIENT = {
-    "settings": '[engine]\nbot_turn_deadline_s = 60\n[texts]\ndelayed = ""\n',
-    "options": f'welcome = "/greet"\nfallbacks = 2\nsilent_text = "{plays.SILENT}"\n',
+QUIET = '[texts]\ndelayed = ""\n'
+WISHES = {
+    "patient": {
+        "settings": f"[engine]\nbot_turn_deadline_s = 60\n{QUIET}",
+        "options": f'welcome = "/greet"\nfallbacks = 2\nsilent_text = "{plays.SILENT}"\n',
+    },
+    "hasty": {
+        "settings": f"[engine]\nbot_turn_deadline_s = 5\n{QUIET}",
+        "options": 'welcome = "/greet"\nbot_down = "tell"\n',
+    },
+    "called": {
+        "settings": QUIET,
+        "options": f'welcome = "/greet"\nfallbacks = 2\nchannel = "callback"\ncallback_token = "{CALLBACK_TOKEN}"\n',
+    },
 }
-HASTY = {
-    "settings": '[engine]\nbot_turn_deadline_s = 5\n[texts]\ndelayed = ""\n',
-    "options": 'welcome = "/greet"\nbot_down = "tell"\n',
-}
+"""One bridge each: that waits for a Rasa that is gone, that does not, and that Rasa calls."""
 
 
 async def play(environment: Environment, folder: Path) -> None:
     """Every conversation, on one Rasa. Raises what a check raises."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
-        patient, hasty = Site(folder / "patient"), Site(folder / "hasty")
-        for each, wish in ((patient, PATIENT), (hasty, HASTY)):
-            stack.push_async_callback(each.stop)
-            await each.prepare(**wish)
-        rasa = Rasa(environment, folder)
+        sites = [Site(folder / name) for name in WISHES]
+        for site, wish in zip(sites, WISHES.values(), strict=True):
+            await site.prepare(url, **wish)
+            stack.push_async_callback(site.stop)
+        patient, hasty, called = sites
+        rasa = Rasa(environment, folder, port, f"{called.bridge.url}/connections/assistant/callback")
         stack.push_async_callback(rasa.stop)
         await rasa.start()
-        await patient.start(rasa.url)
-        await hasty.start(rasa.url)
+        for site in sites:
+            await site.start()
         await plays.dialogue(patient)
         await plays.handover_and_close(patient)
         await plays.bridge_killed(patient)
+        await callback.dialogue(called)
+        await callback.reminder(called)
+        await callback.bridge_killed(called)
         await plays.rasa_killed(patient, hasty, rasa)
         await plays.actions_killed(patient, rasa)
         await plays.tracker_agrees(rasa.url)

@@ -14,7 +14,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Staff
 from tests.real_rasa.environment import MODEL, QUIET, Environment
 from tests.soak.processes import Bridge, Sandbox
 
-TOKEN = "testtoken"
+TOKEN, CALLBACK_TOKEN = "testtoken", "callback-secret"
 START_LIMIT_S = 120.0
 
 
@@ -61,16 +61,15 @@ class Server:
 
 
 class Rasa:
-    """A Rasa server and its action server, on free ports of the loopback address. callback_url: where the
+    """A Rasa server and its action server on the loopback address. port: of Rasa. callback_url: where its
     callback channel sends the bot's messages."""
 
-    def __init__(self, environment: Environment, folder: Path, callback_url: str = "") -> None:
-        port, action_port = free_port(), free_port()
+    def __init__(self, environment: Environment, folder: Path, port: int, callback_url: str) -> None:
+        action_port = free_port()
         self.url, self.actions_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{action_port}"
         endpoints, credentials = folder / "endpoints.yml", folder / "credentials.yml"
         endpoints.write_text(f'action_endpoint:\n  url: "{self.actions_url}/webhook"\n')
-        callback = f'callback:\n  url: "{callback_url}"\n' if callback_url else ""
-        credentials.write_text(f"rest:\n{callback}")
+        credentials.write_text(f'rest:\ncallback:\n  url: "{callback_url}"\n  token: "{CALLBACK_TOKEN}"\n')
         self.actions = Server(
             "the action server",
             [str(environment.python), "-m", "rasa_sdk", "--actions", "actions.actions", "--port", str(action_port)],
@@ -102,18 +101,16 @@ class Site:
         self._folder, self._sandbox = folder, Sandbox("--hub-version", "8.3")
         self.session = aiohttp.ClientSession()
 
-    async def prepare(self, *, settings: str = "", options: str = "") -> None:
-        """Start the hub and choose the bridge's address; `url` in options is Rasa's."""
+    async def prepare(self, rasa_url: str, *, settings: str = "", options: str = "") -> None:
+        """Start the hub and choose the bridge's address. rasa_url: where Rasa will be."""
         described = await self._sandbox.start()
         self.client = SandboxClient(described["url"])
         self.alice = Staff(self.client, described["agent_account"])
-        self._described, self._settings, self._options = described, settings, options
+        self.relay = Staff(self.client, described["service_account"])
+        common = f'token = "{TOKEN}"\nfallback_detection = ["tracker"]\n{options}\n'
+        self.bridge = Bridge(self._folder, described, "rasa", url=rasa_url, settings=settings, options=common)
 
-    async def start(self, rasa_url: str) -> None:
-        common = f'token = "{TOKEN}"\nfallback_detection = ["tracker"]\n{self._options}\n'
-        self.bridge = Bridge(
-            self._folder, self._described, "rasa", url=rasa_url, settings=self._settings, options=common
-        )
+    async def start(self) -> None:
         await self.client.control(webhook_url=f"{self.bridge.url}/webhooks/rocketchat/soak")
         await self.again()
 
@@ -124,8 +121,7 @@ class Site:
             raise RuntimeError(f"the bridge is not ready; see {self._folder}/bridge.log")
 
     async def stop(self) -> None:
-        if hasattr(self, "bridge"):
-            await self.bridge.stop()
+        await self.bridge.stop()
         await self.client.aclose()
         await self.session.close()
         await self._sandbox.stop()
