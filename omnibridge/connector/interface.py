@@ -44,6 +44,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the backend answered to one turn; empty = it said nothing.
 
     handover wins over close. fallback: the backend says that it did not understand.
+    fields: custom fields of the conversation to write, names as declared in the workspace.
     accepted: the backend took the turn, and what it says comes as callbacks (`ReceivesCallbacks`).
     """
 
@@ -52,6 +53,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     close: bool = False
     fallback: bool = False
     accepted: bool = False
+    fields: dict[str, str] = {}
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -115,6 +115,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     welcome: bool = False
     accepted: bool = False
     """It took the turn; what it says to it comes as PartySpoke."""
+    fields: dict[str, str] = {}
+    """Custom fields of the conversation that it wants written."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -127,6 +129,7 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     handover_reason: str = ""
     close: bool = False
     fallback: bool = False
+    fields: dict[str, str] = {}
 
 
 class AgentsListed(_Event, frozen=True, tag="AgentsListed"):

@@ -56,5 +56,6 @@ class Callbacks:
             handover_reason=handover.reason if handover else "",
             close=reply.close,
             fallback=reply.fallback,
+            fields=reply.fields,
         )
         return Derivation((DerivedEvent("", event),))

@@ -156,4 +156,5 @@ class PartySender:
             fallback=reply.fallback,
             welcome=welcome,
             accepted=reply.accepted,
+            fields=reply.fields,
         )

@@ -13,6 +13,7 @@ from omnibridge.domain.conversation import Conversation, Speech
 from omnibridge.routing import handover
 from omnibridge.routing.context import Context, poster, tell
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
 
@@ -24,9 +25,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
     if event.accepted:
         return _accepted(context, event)
-    posts_as = poster(conversation, event.connection)
-    shown = [each for each in event.parts if not isinstance(each, Custom)]
-    says: tuple[Command, ...] = tuple(SendToVisitor(each, posts_as) for each in shown)
+    says = _says(conversation, event)
     fallbacks = conversation.fallbacks + 1 if event.fallback else 0 if not event.welcome else conversation.fallbacks
     after = _replace(
         conversation,
@@ -42,7 +41,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         return _give_up(context, event.connection, fallbacks, says)
     if event.close:
         return _close(context, event.connection, says)
-    if not shown:
+    if not says:
         return context.decide(f"{event.connection} said nothing", after)
     not_understood = f"; not understood {fallbacks} in a row" if fallbacks else ""
     return context.decide(f"{event.connection} answered{not_understood}", after, *says)
@@ -74,10 +73,7 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     conversation = context.conversation
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
-    posts_as = poster(conversation, event.connection)
-    says: tuple[Command, ...] = tuple(
-        SendToVisitor(each, posts_as) for each in event.parts if not isinstance(each, Custom)
-    )
+    says = _says(conversation, event)
     options, speech = _options(event.parts), conversation.speech
     after = _replace(
         conversation,
@@ -90,6 +86,13 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     if event.close:
         return _close(_with(context, after), event.connection, says)
     return context.decide(f"{event.connection} spoke" if says else f"{event.connection} gave a sign", after, *says)
+
+
+def _says(conversation: Conversation, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
+    """Its words, and the fields it sets: people who take over find them."""
+    posts_as = poster(conversation, event.connection)
+    shown = (SendToVisitor(each, posts_as) for each in event.parts if not isinstance(each, Custom))
+    return (*shown, *set_fields(event.fields))
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:
