@@ -31,6 +31,8 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest tests $(ARGS)
 	@echo "Not run here:"
+	@$(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(not find_spec("rasa_sdk"))' || \
+		echo "  action server      was skipped: needs $(BIN)/pip install 'rasa-sdk>=3.21,<4', which takes pydantic back to 2.13"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
@@ -67,4 +69,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-rasa build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa .venv-actions build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var

@@ -54,6 +54,10 @@ async def play(environment: Environment, folder: Path) -> None:
             await site.start()
         await plays.dialogue(patient)
         await plays.handover_and_close(patient)
+        if environment.knows_our_actions:
+            await plays.our_actions(patient)
+        else:
+            print("\nnot tried: this bot does not list the actions that come with the connector")
         await plays.bridge_killed(patient)
         await callback.dialogue(called)
         await callback.reminder(called)

@@ -46,6 +46,22 @@ async def handover_and_close(site: Site) -> None:
     await chat.end()
 
 
+async def our_actions(site: Site) -> None:
+    """Actions that come with the connector: a custom field of the room, and a handover."""
+    await site.client.control(custom_fields={"ticket": "room"})
+    chat = Chat(site, "Victoria")
+    await chat.begin(HELLO)
+    await chat.say("write down the ticket A10023", "Noted.")
+    await chat.say("get your colleague", "A colleague will help you.")
+    await chat.visitor.wait_event("assigned", "alice")
+    fields = (await site.relay.get("rooms.info", roomId=chat.visitor.rid))["room"].get("livechatData")
+    if fields != {"ticket": "A10023"}:
+        raise AssertionError(f"the room has the fields {fields}")
+    await chat.hand_over()
+    await chat.end()
+    print(f"{'':>9}  (room fields {fields})", flush=True)
+
+
 async def bridge_killed(site: Site) -> None:
     """`kill -9` of the bridge while Rasa works on a turn: the answer comes once all the same."""
     chat = Chat(site, "Valentin")

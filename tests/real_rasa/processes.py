@@ -15,6 +15,7 @@ from tests.real_rasa.environment import MODEL, QUIET, Environment
 from tests.soak.processes import Bridge, Sandbox
 
 TOKEN, CALLBACK_TOKEN = "testtoken", "callback-secret"
+ACTIONS_PASSWORD = "actions-secret"
 START_LIMIT_S = 120.0
 
 
@@ -27,7 +28,7 @@ class Server:
 
     async def start(self) -> None:
         """Returns when it is ready. Raises RuntimeError when it ended, TimeoutError when it takes too long."""
-        environ = {**os.environ, **QUIET, "SANIC_HOST": "127.0.0.1", "PYTHONPATH": str(self._folder)}
+        environ = {**os.environ, **QUIET, "RASA_ACTIONS_USER": "rasa", "RASA_ACTIONS_PASSWORD": ACTIONS_PASSWORD}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, cwd=self._folder, env=environ, stdout=log, stderr=log
@@ -68,11 +69,22 @@ class Rasa:
         action_port = free_port()
         self.url, self.actions_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{action_port}"
         endpoints, credentials = folder / "endpoints.yml", folder / "credentials.yml"
-        endpoints.write_text(f'action_endpoint:\n  url: "{self.actions_url}/webhook"\n')
+        auth = f'{{username: "rasa", password: "{ACTIONS_PASSWORD}"}}'
+        endpoints.write_text(f'action_endpoint:\n  url: "{self.actions_url}/webhook"\n  basic_auth: {auth}\n')
         credentials.write_text(f'rest:\ncallback:\n  url: "{callback_url}"\n  token: "{CALLBACK_TOKEN}"\n')
         self.actions = Server(
             "the action server",
-            [str(environment.python), "-m", "rasa_sdk", "--actions", "actions.actions", "--port", str(action_port)],
+            [
+                str(environment.bridge),
+                "-m",
+                "omnibridge",
+                "rasa",
+                "actions",
+                "--actions-module",
+                "actions.actions",
+                "--port",
+                str(action_port),
+            ],
             environment.bot,
             folder / "actions.log",
             f"{self.actions_url}/health",
