@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings
 from omnibridge.connector import Connector, ConnectorContext
-from omnibridge.connector.interface import WelcomesVisitors
+from omnibridge.connector.interface import ReceivesCallbacks, WelcomesVisitors
 from omnibridge.domain.directory import BotConnection, Directory
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub_sender import Hub, HubSender
@@ -39,6 +40,7 @@ from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
+from omnibridge.web.callbacks import CallbackEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
 _log = structlog.get_logger("omnibridge.service")
@@ -87,11 +89,12 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._webhooks: WebhookEndpoint | None = None
+        self._callbacks: CallbackEndpoint | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
-        assert self._webhooks is not None, "start() comes before app()"
-        return create_app(self._webhooks, self.counters, lambda: self._why_not_ready)
+        assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
+        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready)
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -104,8 +107,18 @@ class Service:
         await self._make_connectors()
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
+        called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
+        at = {each.name: settings.workspace_of(each).name for each in settings.connection}
+        callbacks = Callbacks(called, at, database.reader, database.secret)
         processor = Processor(
-            database.reader, self._clock, ids, database.secret, boot, self._policy(Directory()), self.counters
+            database.reader,
+            self._clock,
+            ids,
+            database.secret,
+            boot,
+            self._policy(Directory()),
+            self.counters,
+            callbacks,
         )
         streams = self._streams = Streams(
             database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
@@ -118,6 +131,10 @@ class Service:
         tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
         self._webhooks = WebhookEndpoint(
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
+        )
+        secrets_of = {name: each.callback_token() for name, each in called.items() if each.callback_token()}
+        self._callbacks = CallbackEndpoint(
+            secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._gauges(database)
         self._in_background(self._begin_relaying(processor, ids))

@@ -176,7 +176,8 @@ def _fail(problems: list[str]) -> None:
 def main() -> None:
     """Entry point. Errors of ours are one line each, never a stack trace."""
     for each in entry_points(group="omnibridge.cli"):
-        app.add_typer(each.load(), name=each.name)
+        if sys.argv[1:2] in ([], ["--help"], [each.name]):  # the others need not be imported
+            app.add_typer(each.load(), name=each.name)
     try:
         app()
     except (ConfigError, RuleInvalid) as exc:

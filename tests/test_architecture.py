@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,17 @@ def test_core_does_not_import_extras_at_start() -> None:
 def test_command_line_starts_without_any_connector() -> None:
     look = "[m for m in sys.modules if m.startswith('connectors')]"
     code = f"import sys, omnibridge.cli, omnibridge.bootstrap; print({look})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_rasa_connector_starts_without_its_extra() -> None:
+    """The SDK is for the action server alone; it brings a web server with it."""
+    if find_spec("connectors.rasa") is None:
+        pytest.skip("the connector is not here")
+    look = "[m for m in sys.modules if m.split('.')[0] in ('rasa_sdk', 'sanic')]"
+    code = f"import sys, connectors.rasa.cli, connectors.rasa.connector, connectors.rasa.simulator; print({look})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

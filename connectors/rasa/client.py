@@ -30,6 +30,23 @@ class RasaClient:
         answer = await self._call("POST", "/webhooks/rest/webhook", self._timeout_s, content=_encode(body))
         return answer if isinstance(answer, list) else []
 
+    async def accept(self, body: dict[str, Any]) -> None:
+        """`POST /webhooks/callback/webhook`: returns when the turn is over; the messages went to the callback.
+
+        Rasa answers 500 and forgets the turn when nobody listens there. Not idempotent. Raises DeliveryError.
+        """
+        await self._call("POST", "/webhooks/callback/webhook", self._timeout_s, content=_encode(body), is_json=False)
+
+    async def note(self, sender: str, name: str, value: str) -> None:
+        """Keep a value in the tracker. Needs `--enable-api`.
+
+        As metadata of an event that changes nothing: a reminder that nobody set is cancelled. A slot would have
+        to be in the bot's domain, else Rasa logs an error each time it reads the tracker.
+        """
+        event = {"event": "cancel_reminder", "name": name, "metadata": {name: value}}
+        path = f"/conversations/{sender}/tracker/events"
+        await self._call("POST", path, 10.0, query={"include_events": "NONE"}, content=_encode(event))
+
     async def tracker(self, sender: str, include_events: str = "ALL") -> dict[str, Any]:
         """Needs `--enable-api`. An unknown sender is not an error: Rasa starts a session for it."""
         query = {"include_events": include_events}
@@ -68,6 +85,7 @@ class RasaClient:
         query: dict[str, str] | None = None,
         content: bytes | None = None,
         authenticated: bool = True,
+        is_json: bool = True,
     ) -> Any:
         params = dict(query or {})
         if authenticated and self._token:
@@ -83,6 +101,8 @@ class RasaClient:
             raise from_exception(exc) from exc
         if found.status != 200:
             raise from_status(found.status)
+        if not is_json:
+            return None
         try:
             return _any.decode(found.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:

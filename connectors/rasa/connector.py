@@ -11,22 +11,26 @@ from typing import Any, ClassVar
 import msgspec
 
 from connectors.rasa.client import RasaClient
-from connectors.rasa.convert import events_to_messages, to_message, to_reply
+from connectors.rasa.convert import events_to_messages, read_callback, to_message, to_reply
 from connectors.rasa.settings import RasaSettings
+from connectors.rasa.tracks import MARK, find_turn, was_accepted
 from omnibridge.connector import (
+    Callback,
     ConfigError,
     ConnectorContext,
     DeliveryRejected,
     DeliveryRetryable,
+    DeliveryUncertain,
     Reply,
+    Text,
     Turn,
 )
 
-_ENDS_TURN = frozenset({"action_listen"})
+SHORTEST_TOKEN = 8
 
 
 class RasaConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth, ReceivesCallbacks."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = RasaSettings
 
@@ -36,6 +40,12 @@ class RasaConnector:
             raise ConfigError(f"connection {context.name}: url must begin with http:// or https://")
         if "texts" in settings.fallback_detection and not settings.fallback_texts:
             raise ConfigError(f"connection {context.name}: fallback_detection names texts, but fallback_texts is empty")
+        if settings.callback_token and len(settings.callback_token) < SHORTEST_TOKEN:
+            raise ConfigError(f"connection {context.name}: callback_token needs {SHORTEST_TOKEN} characters at least")
+        if settings.channel == "callback" and not settings.callback_token:
+            raise ConfigError(f"connection {context.name}: channel callback needs a callback_token, which Rasa sends")
+        if settings.channel == "callback" and settings.silent_text:
+            raise ConfigError(f"connection {context.name}: silent_text works with channel rest only")
         await self.aclose()
         self._settings, self._context = settings, context
         http = context.create_client(base_url=settings.url.rstrip("/"), timeout_s=settings.turn_timeout_s)
@@ -54,28 +64,29 @@ class RasaConnector:
             await self._rasa.trigger(session_id, self._settings.goodbye_intent)
 
     async def resolve(self, turn: Turn) -> Reply | None:
-        """The answer of a turn that Rasa has recorded, None when it has not.
-
-        Rasa saves a tracker only at the end of a turn, so a recorded message whose turn has no end yet
-        is still being worked on.
-        """
+        """The answer of a turn that Rasa has recorded, None when it has not."""
+        if self._is_callback and not self._settings.mark_turns:
+            raise DeliveryRejected("turns are not marked, so Rasa cannot tell", code="uncertain")
         tracker = await self._rasa.tracker(turn.session_id)
         events = tracker.get("events")
         if not isinstance(events, list):
             raise DeliveryRejected("the tracker shows no events", code="no-events")
-        ours = next((at for at, each in enumerate(events) if _is_turn(each, turn.delivery_id)), None)
-        if ours is None:
+        if self._is_callback:
+            return Reply(accepted=True) if was_accepted(events, turn.delivery_id) else None
+        found = find_turn(events, turn.delivery_id)
+        if found is None:
             return None
-        following: list[Any] = []
-        for each in events[ours + 1 :]:
-            if isinstance(each, dict) and each.get("event") == "user":
-                break
-            following.append(each)
-        ended = any(isinstance(each, dict) and each.get("name") in _ENDS_TURN for each in following)
-        if not ended:
-            raise DeliveryRetryable("Rasa is still working on it", code="turn-running")
-        reply = to_reply(events_to_messages(following), self._texts())
-        return self._with_intent(reply, events[ours])
+        message, following = found
+        messages = events_to_messages(following)
+        is_paused = bool(tracker.get("paused"))
+        reply = to_reply(messages, self._texts()) if messages else self._stand_in(turn, is_paused=is_paused)
+        return self._with_intent(reply, message)
+
+    def callback_token(self) -> str:
+        return self._settings.callback_token
+
+    def read_callback(self, body: bytes) -> Callback:
+        return read_callback(body, self._texts())
 
     async def check(self) -> str:
         """Version and channel; the HTTP API only when a setting needs it: it alone looks at the token."""
@@ -96,6 +107,10 @@ class RasaConnector:
             await client.aclose()
 
     @property
+    def _is_callback(self) -> bool:
+        return self._settings.channel == "callback"
+
+    @property
     def _rasa(self) -> RasaClient:
         if self._client is None:
             raise DeliveryRetryable("the connection is closed", code="closed")
@@ -108,29 +123,59 @@ class RasaConnector:
         body: dict[str, Any] = {"sender": turn.session_id, "message": message, "metadata": metadata}
         if self._settings.input_channel:
             body["input_channel"] = self._settings.input_channel
+        if self._is_callback:
+            return await self._give(turn, body)
         messages = await self._rasa.turn(body)
         reply = to_reply(messages, self._texts())
-        if not messages and self._settings.ask_tracker_when_silent:
-            await self._explain_silence(turn)
+        if not messages:
+            reply = await self._silent(turn)
+        return await self._marked(turn, reply)
+
+    async def _give(self, turn: Turn, body: dict[str, Any]) -> Reply:
+        """Through the callback channel: the messages have been sent to our address when this returns."""
+        if self._settings.mark_turns:
+            await self._mark(turn)
+        await self._rasa.accept(body)
+        return await self._marked(turn, Reply(accepted=True))
+
+    async def _mark(self, turn: Turn) -> None:
+        try:
+            await self._rasa.note(turn.session_id, MARK, turn.delivery_id)
+        except DeliveryUncertain as exc:
+            raise DeliveryRetryable("the turn could not be marked", code=exc.code) from exc
+
+    async def _marked(self, turn: Turn, reply: Reply) -> Reply:
+        """As not understood, when the tracker is to be asked and says so."""
         if "tracker" in self._settings.fallback_detection and not reply.fallback:
             tracker = await self._rasa.tracker(turn.session_id, "NONE")
             reply = self._with_intent(reply, tracker.get("latest_message"))
         return reply
 
-    async def _explain_silence(self, turn: Turn) -> None:
-        """`200 []` is also how Rasa tells that an action raised or its server was down: count those.
+    async def _silent(self, turn: Turn) -> Reply:
+        """`200 []` is also how Rasa tells that an action raised or its server was down.
 
         Not retried: the visitor's message is recorded then, and sending it again would be a second turn.
         """
+        is_paused = self._settings.ask_tracker_when_silent and await self._explain_silence(turn)
+        return self._stand_in(turn, is_paused=is_paused)
+
+    def _stand_in(self, turn: Turn, *, is_paused: bool) -> Reply:
+        text = self._settings.silent_text if turn.text and not is_paused else ""
+        return Reply((Text(text),), fallback=True) if text else Reply()
+
+    async def _explain_silence(self, turn: Turn) -> bool:
+        """Count what kind of silence it is. True when the conversation is paused."""
         tracker = await self._rasa.tracker(turn.session_id, "NONE")
         latest = tracker.get("latest_message")
         metadata = latest.get("metadata") if isinstance(latest, dict) else None
         recorded = isinstance(metadata, dict) and metadata.get("delivery_id") == turn.delivery_id
-        if tracker.get("paused"):
+        is_paused = bool(tracker.get("paused"))
+        if is_paused:
             self._context.count("silent_paused", 1)
         else:
             self._context.count("silent" if recorded else "turns_failed", 1)
             self._context.log("bot_said_nothing", delivery=turn.delivery_id, recorded=recorded)
+        return is_paused
 
     def _texts(self) -> tuple[str, ...]:
         return self._settings.fallback_texts if "texts" in self._settings.fallback_detection else ()
@@ -143,8 +188,3 @@ class RasaConnector:
         intent = parsed.get("intent") if isinstance(parsed, dict) else None
         name = intent.get("name") if isinstance(intent, dict) else None
         return msgspec.structs.replace(reply, fallback=True) if name == "nlu_fallback" else reply
-
-
-def _is_turn(event: Any, delivery_id: str) -> bool:
-    metadata = event.get("metadata") if isinstance(event, dict) and event.get("event") == "user" else None
-    return isinstance(metadata, dict) and metadata.get("delivery_id") == delivery_id

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from omnibridge.connector import Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
+import msgspec
+
+from omnibridge.connector import Callback, Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
 
 HANDOVER_WORDS = frozenset(
     {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "action_handoff", "df_perform_handover"}
 )
 CLOSE_WORDS = frozenset({"close", "close-chat", "close_chat", "resolve", "df_close_chat", "end_chat"})
+FIELD_WORDS = frozenset({"set_fields", "set_room_fields", "set_field", "set_custom_fields"})
 FALLBACK_WORDS = frozenset({"fallback", "nlu_fallback"})
+_json = msgspec.json.Decoder(dict[str, Any])
 ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -47,7 +51,7 @@ def to_reply(messages: Iterable[Any], fallback_texts: Sequence[str] = ()) -> Rep
     known = {text.strip() for text in fallback_texts}
     texts = (part.text.strip() for part in parts if isinstance(part, Text | Choices))
     fallback = signals.fallback or any(text in known for text in texts)
-    return Reply(tuple(parts), signals.handover, signals.close, fallback)
+    return Reply(tuple(parts), signals.handover, signals.close, fallback, fields=signals.fields)
 
 
 def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
@@ -76,6 +80,15 @@ def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
     return messages
 
 
+def read_callback(body: bytes, fallback_texts: Sequence[str] = ()) -> Callback:
+    """One message that Rasa posts to its callback. Raises ValueError when it names no conversation."""
+    message = _json.decode(body)
+    session = message.get("recipient_id")
+    if not isinstance(session, str) or not session:
+        raise ValueError("no recipient_id")
+    return Callback(session, to_reply([message], fallback_texts))
+
+
 class _Signals:
     """What the bot wants besides speaking."""
 
@@ -83,6 +96,7 @@ class _Signals:
         self.handover: Handover | None = None
         self.close = False
         self.fallback = False
+        self.fields: dict[str, str] = {}
 
     def read(self, custom: dict[str, Any]) -> bool:
         """Whether the payload was one of ours to understand."""
@@ -93,6 +107,8 @@ class _Signals:
             self.close = True
         elif word in FALLBACK_WORDS:
             self.fallback = True
+        elif word in FIELD_WORDS:
+            self.fields |= _fields(custom)
         else:
             return False
         return True
@@ -173,6 +189,14 @@ def _department(custom: dict[str, Any]) -> str:
                 if _string(holder, key):
                     return _string(holder, key)
     return ""
+
+
+def _fields(custom: dict[str, Any]) -> dict[str, str]:
+    """`{"fields": {name: value}}`, or one as `{"name": …, "value": …}`. What is no plain value is left out."""
+    raw = custom.get("fields")
+    given = raw if isinstance(raw, dict) else {_string(custom, "name"): custom.get("value")}
+    plain = {name: value for name, value in given.items() if isinstance(value, str | int | float)}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in plain.items()}
 
 
 def _string(holder: dict[str, Any], key: str) -> str:

@@ -25,7 +25,7 @@ def from_status(status: int) -> DeliveryError:
     if status in (401, 403):
         return DeliveryRejected("Rasa refused: set token to its --auth-token", code="unauthorized")
     if status == 404:
-        return DeliveryRejected("not found: enable `rest:` in credentials.yml, and --enable-api", code="not-found")
+        return DeliveryRejected("not found: enable the channel in credentials.yml, and --enable-api", code="not-found")
     if status in (409, 429, 503):
         return DeliveryRetryable(f"Rasa is not ready (HTTP {status})", code=f"http-{status}")
     if status >= 500:

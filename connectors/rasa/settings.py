@@ -17,8 +17,16 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     welcome: message sent when a conversation starts, such as `/greet`; empty = none.
     fallback_detection: how an answer that was not understood is told from others: a custom payload
     `{"type": "fallback"}`, one of `fallback_texts`, or the tracker's intent `nlu_fallback` (one more request).
+    channel: `rest` gets the bot's messages in the answer; `callback` has Rasa send each to our address
+    `/connections/NAME/callback` as it is said, reminders and external triggers too.
+    callback_token: the secret that Rasa sends there, at least 8 characters; with `rest` too, for triggers that
+    are sent to the callback channel.
+    mark_turns: callback channel only, which drops metadata: note each turn in the tracker first, so that one
+    that was cut off can be looked up; needs the HTTP API.
     goodbye_intent: triggered when the conversation ends; needs the HTTP API.
     ask_tracker_when_silent: tell a silent bot from a broken one; needs the HTTP API.
+    silent_text: what the visitor reads when Rasa says nothing, which is also how it fails; counts as not
+    understood. Empty = nothing. With ask_tracker_when_silent, a paused bot is left silent.
     """
 
     url: str
@@ -30,3 +38,7 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     goodbye_intent: str = ""
     input_channel: str = ""
     ask_tracker_when_silent: bool = False
+    silent_text: str = ""
+    channel: Literal["rest", "callback"] = "rest"
+    callback_token: str = ""
+    mark_turns: bool = True

@@ -10,15 +10,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.rasa.dialogue import answer
+
+Say = Callable[[dict[str, Any]], Awaitable[None]]
+"""Where one message of the bot goes."""
 
 
 @dataclass
@@ -35,19 +40,23 @@ class Simulator:
     def __init__(self) -> None:
         self.ledger: list[dict[str, Any]] = []
         self.conversations: defaultdict[str, Conversation] = defaultdict(Conversation)
-        self.delay_ms = 0
+        self.delay_ms, self.linger_ms = 0, 0
         self.down = False
         self.fail_next: list[dict[str, Any]] = []
+        self.callback_url, self.callback_token = "", ""
+        self.posts: list[dict[str, Any]] = []
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/webhooks/rest/webhook", self.rest, methods=["POST"]),
+                Route("/webhooks/callback/webhook", self.callback, methods=["POST"]),
                 Route("/webhooks/rest/", self.health),
                 Route("/", self.health),
                 Route("/version", self.version),
                 Route("/status", self.status),
                 Route("/conversations/{sender}/tracker", self.tracker),
+                Route("/conversations/{sender}/tracker/events", self.append, methods=["POST"]),
                 Route("/conversations/{sender}/trigger_intent", self.trigger, methods=["POST"]),
                 Route("/_sandbox/ledger", self.show_ledger),
                 Route("/_sandbox/control", self.control, methods=["POST"]),
@@ -56,6 +65,14 @@ class Simulator:
         )
 
     async def rest(self, request: Request) -> Response:
+        return await self._receive(request, None)
+
+    async def callback(self, request: Request) -> Response:
+        """Metadata is dropped; each message is posted, in order, before `success` is answered. An answer that is
+        not 200 loses the message; when nobody listens, it is 500 and the turn never happened."""
+        return await self._receive(request, self._post)
+
+    async def _receive(self, request: Request, say: Say | None) -> Response:
         try:
             body = await request.json()
         except (ValueError, ClientDisconnect):
@@ -66,11 +83,14 @@ class Simulator:
         if not isinstance(message, str) or not message.strip() or not isinstance(metadata, dict | None):
             return JSONResponse([])
         sender = body.get("sender") or "default"
-        entry = self._enter(sender, message, metadata or {})
+        noted = [each.get("metadata") or {} for each in self.conversations[sender].events]
+        marks = [each["omnibridge_turn"] for each in noted if "omnibridge_turn" in each]
+        given = {} if say else metadata or {}
+        entry = self._enter(sender, message, {"delivery_id": marks[-1], **given} if marks else given)
         failure = self._next_failure()
         if failure and not failure.get("after_effect"):
             return self._fail(entry, failure)
-        turn = asyncio.create_task(self._turn(sender, message, metadata or {}, entry))
+        turn = asyncio.create_task(self._turn(sender, message, given, entry, say))
         gone = asyncio.create_task(_disconnected(request))
         await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
@@ -81,20 +101,37 @@ class Simulator:
             return JSONResponse([])
         if failure:
             return self._fail(entry, failure)
-        return JSONResponse(turn.result())
+        if turn.exception():
+            return self._fail(entry, {"status": 500})
+        return PlainTextResponse("success") if say else JSONResponse(turn.result())
 
-    async def _turn(self, sender: str, message: str, metadata: dict[str, Any], entry: dict[str, Any]) -> list[Any]:
+    async def _turn(
+        self, sender: str, message: str, metadata: dict[str, Any], entry: dict[str, Any], say: Say | None
+    ) -> list[Any]:
         conversation = self.conversations[sender]
         async with conversation.lock:
             intent, messages = answer(message)
             entry["side_effects"] = True  # actions have run by now; what follows may still be cancelled
             if self.delay_ms:
                 await asyncio.sleep(self.delay_ms / 1000)
+            if say:
+                for each in messages:
+                    await say({"recipient_id": sender, **each})
+                await asyncio.sleep(self.linger_ms / 1000)
             if intent == "restart":
                 conversation.events.clear()
             conversation.events += _events(message, metadata, intent, messages)
             entry.update(outcome="answered", finished_at=_now(), replies=[each.get("text") for each in messages])
             return [{"recipient_id": sender, **each} for each in messages]
+
+    async def _post(self, message: dict[str, Any]) -> None:
+        """Raises ClientError when nobody listens."""
+        headers = {"Authorization": f"Bearer {self.callback_token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self.callback_url, json=message, headers=headers) as answer,
+        ):
+            self.posts.append({"message": message, "status": answer.status})
 
     def _enter(self, sender: str, message: str, metadata: dict[str, Any]) -> dict[str, Any]:
         entry: dict[str, Any] = {
@@ -148,28 +185,41 @@ class Simulator:
             {"sender_id": sender, "paused": False, "latest_message": latest, "events": events, "slots": {}}
         )
 
+    async def append(self, request: Request) -> Response:
+        self.conversations[request.path_params["sender"]].events.append(await request.json())
+        return JSONResponse({"sender_id": request.path_params["sender"]})
+
     async def trigger(self, request: Request) -> Response:
+        """`EXTERNAL_nudge` says something; it is posted when `output_channel` is the callback."""
         sender, body = request.path_params["sender"], await request.json()
+        if request.query_params.get("output_channel") == "callback" and body.get("name") == "EXTERNAL_nudge":
+            await self._post({"recipient_id": sender, "text": "Are you still there?"})
         self.ledger.append({"n": len(self.ledger), "sender": sender, "trigger": body.get("name"), "started_at": _now()})
         return JSONResponse({"tracker": {}, "messages": []})
 
     async def show_ledger(self, _: Request) -> Response:
-        return JSONResponse({"turns": self.ledger})
+        return JSONResponse({"turns": self.ledger, "posts": self.posts})
 
     async def control(self, request: Request) -> Response:
-        """delay_ms, down, fail_next [{status, count, after_effect, html}], clear_failures."""
+        """delay_ms, linger_ms (after the posts of the callback channel), down, callback_url, callback_token,
+        fail_next [{status, count, after_effect, html}], clear_failures.
+        """
         wish = await request.json()
         self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
+        self.linger_ms = int(wish.get("linger_ms", self.linger_ms))
         self.down = bool(wish.get("down", self.down))
         if wish.get("clear_failures"):
             self.fail_next.clear()
+        self.callback_url = str(wish.get("callback_url", self.callback_url))
+        self.callback_token = str(wish.get("callback_token", self.callback_token))
         self.fail_next += wish.get("fail_next", [])
         return JSONResponse({"ok": True})
 
     async def reset(self, _: Request) -> Response:
         self.ledger.clear()
+        self.posts.clear()
         self.conversations.clear()
-        self.delay_ms, self.down = 0, False
+        self.delay_ms, self.linger_ms, self.down = 0, 0, False
         self.fail_next.clear()
         return JSONResponse({"ok": True})
 

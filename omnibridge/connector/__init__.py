@@ -2,9 +2,11 @@
 
 from omnibridge.connector.context import ClientFactory, ConnectorContext
 from omnibridge.connector.interface import (
+    Callback,
     ChecksHealth,
     Connector,
     Handover,
+    ReceivesCallbacks,
     Reply,
     ResolvesTurns,
     Turn,
@@ -34,6 +36,7 @@ from omnibridge.http import Answer, AnswerTooLarge, Client
 __all__ = [
     "Answer",
     "AnswerTooLarge",
+    "Callback",
     "Card",
     "Carousel",
     "ChecksHealth",
@@ -54,6 +57,7 @@ __all__ = [
     "Image",
     "Link",
     "Option",
+    "ReceivesCallbacks",
     "Reply",
     "ResolvesTurns",
     "Text",

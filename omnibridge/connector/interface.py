@@ -44,12 +44,23 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the backend answered to one turn; empty = it said nothing.
 
     handover wins over close. fallback: the backend says that it did not understand.
+    fields: custom fields of the conversation to write, names as declared in the workspace.
+    accepted: the backend took the turn, and what it says comes as callbacks (`ReceivesCallbacks`).
     """
 
     parts: tuple[Content, ...] = ()
     handover: Handover | None = None
     close: bool = False
     fallback: bool = False
+    accepted: bool = False
+    fields: dict[str, str] = {}
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """What a backend says by itself, and in which session."""
+
+    session_id: str
+    reply: Reply
 
 
 class Connector(Protocol):
@@ -108,4 +119,21 @@ class ChecksHealth(Protocol):
 
     async def check(self) -> str:
         """One line for people about the backend. Raises DeliveryError with what to do."""
+        ...
+
+
+@runtime_checkable
+class ReceivesCallbacks(Protocol):
+    """Is called by its backend: `POST /connections/NAME/callback`, one JSON object each.
+
+    What it says reaches the visitor while this connection is in control, in the order of arrival, once for
+    each request: a backend that repeats a request says it twice.
+    """
+
+    def callback_token(self) -> str:
+        """The secret that the backend sends along; empty = this connection is not called. After initialize."""
+        ...
+
+    def read_callback(self, body: bytes) -> Callback:
+        """Pure. Raises ValueError for what it cannot read: kept, counted and read again after an upgrade."""
         ...

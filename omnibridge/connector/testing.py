@@ -15,7 +15,16 @@ import msgspec
 
 from omnibridge.clock import FixedClock
 from omnibridge.connector.context import ConnectorContext, decode_settings
-from omnibridge.connector.interface import ChecksHealth, Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.connector.interface import (
+    Callback,
+    ChecksHealth,
+    Connector,
+    ReceivesCallbacks,
+    Reply,
+    ResolvesTurns,
+    Turn,
+    WelcomesVisitors,
+)
 from omnibridge.errors import DeliveryError, DeliveryRetryable
 from omnibridge.http import create_client
 
@@ -59,6 +68,8 @@ async def check_contract(connector_type: type[Connector], settings: dict[str, An
         await _fails_as_agreed("resolve", connector.resolve(turn()), may_be_silent=False)
     if isinstance(connector, ChecksHealth):
         await _fails_as_agreed("check", connector.check(), may_be_silent=False)
+    if isinstance(connector, ReceivesCallbacks):
+        _reads_anything(connector)
     await _fails_as_agreed("on_close", connector.on_close("s1", "closed"))
     await connector.aclose()
     await connector.aclose()
@@ -70,6 +81,15 @@ def _settings_are_strict(connector_type: type[Connector], settings: dict[str, An
     except msgspec.ValidationError:
         return
     raise AssertionError("settings_type takes unknown keys: declare it with forbid_unknown_fields=True")
+
+
+def _reads_anything(connector: ReceivesCallbacks) -> None:
+    assert isinstance(connector.callback_token(), str)
+    for body in (b"", b"[]", b"{}", b"null", b'{"text": {}}', b"\xff", b'{"recipient_id": 7, "sender": []}'):
+        try:
+            assert isinstance(connector.read_callback(body), Callback)
+        except ValueError:
+            continue
 
 
 async def _fails_as_agreed(name: str, call: Any, *, may_be_silent: bool = True) -> None:

@@ -69,6 +69,12 @@ class CloseConversation(_Command, frozen=True, tag="CloseConversation"):
     comment: str
 
 
+class SetRoomFields(_Command, frozen=True, tag="SetRoomFields"):
+    """Write custom fields of the conversation's room; repeating it changes nothing."""
+
+    fields: dict[str, str]
+
+
 Command = (
     SendToVisitor
     | SendToParty
@@ -78,6 +84,7 @@ Command = (
     | TransferToDepartment
     | ReturnToQueue
     | CloseConversation
+    | SetRoomFields
 )
 
 HUB_STREAM = "hub"

@@ -74,6 +74,17 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     started_at: tuple[int, ...] = ()
 
 
+class Speech(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a party that speaks by itself said since its last turn was accepted.
+
+    offered: options to choose from. unclear: that it did not understand.
+    """
+
+    spoken: bool = False
+    offered: bool = False
+    unclear: bool = False
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of one conversation. `facts` are those of the start; trust is added when they are read.
 
@@ -100,3 +111,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     last_visitor_ts: int = 0
     relay_posts: bool = False
     told_delay: bool = False
+    speech: Speech = Speech()

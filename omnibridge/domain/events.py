@@ -134,6 +134,23 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     close: bool = False
     fallback: bool = False
     welcome: bool = False
+    accepted: bool = False
+    """It took the turn; what it says to it comes as PartySpoke."""
+    fields: dict[str, str] = {}
+    """Custom fields of the conversation that it wants written."""
+
+
+class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
+    """A backend said something by itself: a reminder, or one message of its answer to an accepted turn."""
+
+    connection: str
+    parts: tuple[Content, ...] = ()
+    handover: bool = False
+    handover_department: str = ""
+    handover_reason: str = ""
+    close: bool = False
+    fallback: bool = False
+    fields: dict[str, str] = {}
 
 
 class AgentsListed(_Event, frozen=True, tag="AgentsListed"):
@@ -204,6 +221,7 @@ Event = (
     | ConversationClosed
     | OfflineMessageLeft
     | PartyReplied
+    | PartySpoke
     | AgentsListed
     | MoveSucceeded
     | MoveFailed

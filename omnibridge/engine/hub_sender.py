@@ -25,6 +25,7 @@ _message = msgspec.json.Decoder(OutgoingMessage)
 _assign = msgspec.json.Decoder(cmd.AssignAgent)
 _department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _close = msgspec.json.Decoder(cmd.CloseConversation)
+_fields = msgspec.json.Decoder(cmd.SetRoomFields)
 _encode = msgspec.json.Encoder().encode
 
 NOT_SERVING = ("error-not-allowed", "error-not-authorized", "unauthorized")
@@ -57,6 +58,7 @@ class HubSender:
             "TransferToDepartment": self._transfer,
             "ReturnToQueue": self._return_to_queue,
             "CloseConversation": self._close,
+            "SetRoomFields": self._set_fields,
             "ListAgents": self._list,
             "ReadRoom": self._read,
         }
@@ -202,6 +204,15 @@ class HubSender:
         except DeliveryRejected as exc:
             if exc.code not in CLOSED_ALREADY:
                 raise
+        return Sent()
+
+    async def _set_fields(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        missing = await hub.client.set_room_fields(conversation.room, _fields.decode(row.body).fields)
+        if missing:
+            names = ", ".join(missing)
+            raise DeliveryRejected(
+                f"declare these under Omnichannel > Custom Fields with scope Room: {names}", code="fields-not-declared"
+            )
         return Sent()
 
     async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:

@@ -48,7 +48,26 @@ def delivery_of(found: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def session_id(secret: bytes, workspace: str, room: str, connection: str) -> str:
-    """A conversation's name at a backend: 32 hex digits, safe in URLs, tells nothing about the visitor."""
-    name = f"session/{workspace}/{room}/{connection}".encode()
-    return blake2b(name, digest_size=16, key=secret).hexdigest()
+def session_id(secret: bytes, conversation_id: int, connection: str) -> str:
+    """A conversation's name at a backend: 32 hex digits, safe in URLs, tells nothing about the visitor.
+
+    Half of it is a signature, half the conversation's id under a mask: `conversation_of` finds it again.
+    """
+    plain = conversation_id.to_bytes(8, "big")
+    tag = blake2b(b"session/" + connection.encode() + b"/" + plain, digest_size=8, key=secret).digest()
+    return (tag + _masked(secret, tag, plain)).hex()
+
+
+def conversation_of(secret: bytes, session: str, connection: str) -> int | None:
+    """The conversation that a session id was made for, None when we did not make it for this connection."""
+    try:
+        raw = bytes.fromhex(session)
+    except ValueError:
+        return None
+    conversation_id = int.from_bytes(_masked(secret, raw[:8], raw[8:16]), "big")
+    return conversation_id if hmac.compare_digest(session_id(secret, conversation_id, connection), session) else None
+
+
+def _masked(secret: bytes, tag: bytes, plain: bytes) -> bytes:
+    mask = blake2b(b"session-mask/" + tag, digest_size=8, key=secret).digest()
+    return bytes(a ^ b for a, b in zip(plain, mask, strict=False))

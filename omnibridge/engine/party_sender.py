@@ -63,7 +63,7 @@ class PartySender:
             raise DeliveryRejected(
                 f"connection {row.connection!r} is not configured any more", code="connection-unknown"
             )
-        session = session_id(self._secret, workspace, conversation.room, row.connection)
+        session = session_id(self._secret, row.conversation_id, row.connection)
         try:
             async with party.slots:
                 sent = await self._call(party, row, workspace, conversation, session, maybe_sent)
@@ -156,4 +156,6 @@ class PartySender:
             close=reply.close,
             fallback=reply.fallback,
             welcome=welcome,
+            accepted=reply.accepted,
+            fields=reply.fields,
         )

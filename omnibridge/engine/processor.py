@@ -16,6 +16,7 @@ from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event, MessagePosted, kind_of
+from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, is_message_id, message_id
 from omnibridge.engine.retry import DEADLINES_MS
@@ -129,7 +130,9 @@ class Processor:
         boot: str,
         policy: Policy,
         counters: Counters,
+        callbacks: Callbacks,
     ) -> None:
+        self._callbacks = callbacks
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
         self._counters = counters
         self.use(policy)
@@ -208,6 +211,8 @@ class Processor:
         if row.source == "engine":
             event = row.read or _event_decoder.decode(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
+        if row.source == "callback":
+            return self._callbacks.derive(row) or "not acted on"
         view = self._view(work)
         if row.source == "hub-read" and row.kind == HISTORY:
             return derive_history(_history_decoder.decode(row.body), view)

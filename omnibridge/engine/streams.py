@@ -38,6 +38,8 @@ CONTROL_CHANGED = "control-changed"
 
 SWEEP_S = 0.5
 """How often the turns under way are looked at; sooner when visitors are to be told sooner."""
+BRIEFLY_S = 0.002
+"""Pause before a row is looked at again whose decision the lane does not know yet."""
 
 LOOK_BACK_MS = 600_000
 """How far back a start looks for words that were refused while they were under way."""
@@ -191,6 +193,10 @@ class Streams:
         if found is None:
             raise RuntimeError(f"delivery {row.id} belongs to no conversation")
         (workspace, room), conversation = found
+        if row.epoch is not None and row.epoch > conversation.control.epoch:
+            # Committed this moment, by a decision that the lane is about to remember: not an old party's word.
+            self.doorbell.ring_at(key, BRIEFLY_S)
+            return False
         if row.epoch is not None and row.epoch != conversation.control.epoch:
             current = self._queues.reread(key, row)
             if current is None or current.id != row.id or current.epoch == conversation.control.epoch:

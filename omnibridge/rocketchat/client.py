@@ -5,7 +5,7 @@ Source: rocketchat-api 1-5. Made for versions 6.14 to 8.x: where they differ, `i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from omnibridge.domain.events import CandidateAgent, CandidateDepartment, UserRef
@@ -227,6 +227,30 @@ class RocketChatClient:
     async def close(self, room: str, comment: str) -> None:
         """The comment must not be empty: the hub asks for one by default."""
         await self._calls.post("livechat/room.closeByUser", {"rid": room, "comment": comment})
+
+    async def set_room_fields(self, room: str, fields: Mapping[str, str]) -> list[str]:
+        """Write custom fields; returns the names that the room does not have then, for want of a declaration.
+
+        By `livechat/custom.field` with the visitor's token (4.1), which writes one field and nothing else:
+        `livechat/room.saveInfo` removes the tags, topic and priority that it is not given (4.2), so that
+        staff who change them at that moment would lose it. Undeclared names are refused `invalid-custom-field`;
+        those declared for visitors are written to the visitor, and reported here.
+        """
+        token = text_of(table_of((await self._raw_room(room)).get("v")).get("token"))
+        if not token:
+            raise unreadable()
+        for name, value in fields.items():
+            wish = {"token": token, "key": name, "value": value, "overwrite": True}
+            try:
+                await self._calls.post("livechat/custom.field", wish)
+            except DeliveryRejected as exc:
+                if exc.code != "invalid-custom-field":
+                    raise
+        written = table_of((await self._raw_room(room)).get("livechatData"))
+        return [name for name, value in fields.items() if written.get(name) != value]
+
+    async def _raw_room(self, room: str) -> dict[str, Any]:
+        return table_of((await self._calls.get("rooms.info", {"roomId": room})).get("room"))
 
     # -- who could serve --------------------------------------------------------------------------------
 

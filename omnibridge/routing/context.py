@@ -6,7 +6,7 @@ import msgspec
 
 from omnibridge.domain.commands import CloseSession, Command, SendToParty, SendToVisitor
 from omnibridge.domain.content import Text
-from omnibridge.domain.conversation import Control, Conversation, VisitorTurn
+from omnibridge.domain.conversation import Control, Conversation, Speech, VisitorTurn
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision
@@ -56,6 +56,7 @@ def pass_control(conversation: Conversation, party: str) -> Conversation:
         fallbacks=0,
         told_delay=False,
         relay_posts=False,
+        speech=Speech(),
     )
 
 

@@ -7,10 +7,11 @@ import msgspec
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
 from omnibridge.domain.content import Card, Choices, Content, Custom, Option
-from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.conversation import Conversation, Speech
 from omnibridge.routing import handover
 from omnibridge.routing.context import Context, poster, tell
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
 
@@ -20,9 +21,9 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     conversation = context.conversation
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
-    posts_as = poster(conversation, event.connection)
-    shown = [each for each in event.parts if not isinstance(each, Custom)]
-    says: tuple[Command, ...] = tuple(SendToVisitor(each, posts_as) for each in shown)
+    if event.accepted:
+        return _accepted(context, event)
+    says = _says(conversation, event)
     fallbacks = conversation.fallbacks + 1 if event.fallback else 0 if not event.welcome else conversation.fallbacks
     after = _replace(
         conversation,
@@ -32,28 +33,97 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         told_delay=False,
     )
     context = _with(context, after)
-    bot = context.directory.connection(event.connection)
     if event.handover:
-        why = f" ({event.handover_reason})" if event.handover_reason else ""
-        reason = f"{event.connection} asked for a person{why}"
-        return handover.begin(context, reason, department=event.handover_department, before=says)
-    if bot and bot.fallbacks and fallbacks >= bot.fallbacks:
-        reason = f"{event.connection} did not understand {fallbacks} times in a row"
-        return handover.begin(context, reason, before=says, say=context.rules.texts.handover)
+        return _hand_over(context, event, says)
+    if _is_lost(context, event.connection, fallbacks):
+        return _give_up(context, event.connection, fallbacks, says)
     if event.close:
-        comment = CloseConversation(context.rules.texts.close_comment or "Closed.")
-        return context.decide(f"{event.connection} closes the conversation", after, *says, comment)
-    if not shown:
+        return _close(context, event.connection, says)
+    if not says:
         return context.decide(f"{event.connection} said nothing", after)
     not_understood = f"; not understood {fallbacks} in a row" if fallbacks else ""
     return context.decide(f"{event.connection} answered{not_understood}", after, *says)
+
+
+def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
+    """The turn is over for us: its words were said as they came. Only what is counted per turn is left."""
+    conversation = context.conversation
+    if event.epoch != conversation.control.epoch:
+        return context.nothing(f"{event.connection} took a turn that was given before control changed")
+    speech = conversation.speech
+    is_unclear = event.fallback or speech.unclear
+    fallbacks = conversation.fallbacks + 1 if is_unclear else 0 if not event.welcome else conversation.fallbacks
+    after = _replace(
+        conversation,
+        waiting=conversation.waiting[1:],
+        options=conversation.options if speech.offered else (),
+        fallbacks=fallbacks,
+        told_delay=False,
+        speech=Speech(),
+    )
+    if _is_lost(context, event.connection, fallbacks):
+        return _give_up(_with(context, after), event.connection, fallbacks, ())
+    return context.decide(f"{event.connection} took the turn; it answers by itself", after)
+
+
+def spoke(context: Context, event: ev.PartySpoke) -> Decision:
+    """Say it, if the party that speaks is in control; it may ask for a person or close as in an answer."""
+    conversation = context.conversation
+    if conversation.control.connection != event.connection:
+        return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
+    says = _says(conversation, event)
+    options, speech = _options(event.parts), conversation.speech
+    after = _replace(
+        conversation,
+        options=options or conversation.options,
+        speech=Speech(True, speech.offered or bool(options), speech.unclear or event.fallback),
+    )
+    if event.handover:
+        # The turn that led to it is answered by that: it must not be given to the bot again.
+        return _hand_over(_with(context, _replace(after, waiting=after.waiting[1:])), event, says)
+    if event.close:
+        return _close(_with(context, after), event.connection, says)
+    return context.decide(f"{event.connection} spoke" if says else f"{event.connection} gave a sign", after, *says)
+
+
+def _says(conversation: Conversation, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
+    """Its words, and the fields it sets: people who take over find them."""
+    posts_as = poster(conversation, event.connection)
+    shown = (SendToVisitor(each, posts_as) for each in event.parts if not isinstance(each, Custom))
+    return (*shown, *set_fields(event.fields))
+
+
+def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:
+    why = f" ({event.handover_reason})" if event.handover_reason else ""
+    reason = f"{event.connection} asked for a person{why}"
+    return handover.begin(context, reason, department=event.handover_department, before=says)
+
+
+def _is_lost(context: Context, connection: str, fallbacks: int) -> bool:
+    bot = context.directory.connection(connection)
+    return bool(bot and bot.fallbacks and fallbacks >= bot.fallbacks)
+
+
+def _give_up(context: Context, connection: str, fallbacks: int, says: tuple[Command, ...]) -> Decision:
+    reason = f"{connection} did not understand {fallbacks} times in a row"
+    return handover.begin(context, reason, before=says, say=context.rules.texts.handover)
+
+
+def _close(context: Context, connection: str, says: tuple[Command, ...]) -> Decision:
+    comment = CloseConversation(context.rules.texts.close_comment or "Closed.")
+    return context.decide(f"{connection} closes the conversation", context.conversation, *says, comment)
 
 
 def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     """Leave the visitor no longer without a word, once per wait."""
     conversation = context.conversation
     told = tell(conversation, context.rules.texts.delayed, event.connection)
-    if conversation.told_delay or not told or conversation.control.connection != event.connection:
+    if (
+        conversation.told_delay
+        or conversation.speech.spoken
+        or not told
+        or conversation.control.connection != event.connection
+    ):
         return context.nothing("the visitor knows already, or need not")
     after = _replace(conversation, told_delay=True)
     return context.decide(f"{event.connection} is slow: the visitor is told", after, *told)

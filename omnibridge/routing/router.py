@@ -272,6 +272,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
+    ev.PartySpoke: replies.spoke,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: handover.move_succeeded,
     ev.MoveFailed: handover.move_failed,

@@ -18,6 +18,7 @@ from omnibridge.web.webhooks import PREFIX
 
 def create_app(
     webhooks: ASGIApp,
+    callbacks: ASGIApp,
     counters: Counters,
     why_not_ready: Callable[[], str],
 ) -> ASGIApp:
@@ -44,6 +45,7 @@ def create_app(
 
     rest = Starlette(
         routes=[
+            Route("/connections/{connection}/callback", callbacks),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/metrics", metrics),

@@ -60,10 +60,10 @@ class WebhookEndpoint:
         self._counters, self._faults, self._commit_timeout_s = counters, faults, commit_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer(send, self._counters)
+        answer = Once(send, self._counters)
         try:
             workspace = self._authenticate(scope)
-            body = await _read(scope, receive)
+            body = await read_body(scope, receive)
             kind, room = check_json(body)
             await self._commit(workspace, kind, room, body, answer)
         except IntakeError as exc:
@@ -71,8 +71,7 @@ class WebhookEndpoint:
             return
         if not answer.is_given:
             self._faults.reach("commit_to_200")
-            await send(_OK_START)
-            await send(_OK_BODY)
+            await send_ok(send)
 
     def _authenticate(self, scope: Scope) -> str:
         if scope["method"] != "POST":
@@ -94,20 +93,31 @@ class WebhookEndpoint:
             )
         return workspace
 
-    async def _commit(self, workspace: str, kind: str, room: str, body: bytes, answer: _Answer) -> None:
+    async def _commit(self, workspace: str, kind: str, room: str, body: bytes, answer: Once) -> None:
         row = Observation(self._ids.next(), workspace, room, "webhook", kind, self._clock.now_ms(), body)
-        # Not cancelled when it is late: it becomes a harmless duplicate then, a cancelled one would be unknown.
-        timer = asyncio.get_running_loop().call_later(self._commit_timeout_s, answer.give_up)
-        try:
-            await self._lanes.take_in(row)
-        except Exception as exc:
-            _log.error("intake_failed", room=room, kind=kind, reason=f"{type(exc).__name__}: {exc}")
-            raise IntakeError(503, "Not stored", "The journal could not be written; send it again.") from exc
-        finally:
-            timer.cancel()
+        await commit(self._lanes, row, self._commit_timeout_s, answer)
 
 
-class _Answer:
+async def commit(lanes: Lanes, row: Observation, timeout_s: float, answer: Once) -> None:
+    """Journal an observation; 503 is given by itself when that takes too long. Raises IntakeError 503 when it fails."""
+    # Not cancelled when it is late: it becomes a harmless duplicate then, a cancelled one would be unknown.
+    timer = asyncio.get_running_loop().call_later(timeout_s, answer.give_up)
+    try:
+        await lanes.take_in(row)
+    except Exception as exc:
+        _log.error("intake_failed", room=row.room, kind=row.kind, reason=f"{type(exc).__name__}: {exc}")
+        raise IntakeError(503, "Not stored", "The journal could not be written; send it again.") from exc
+    finally:
+        timer.cancel()
+
+
+async def send_ok(send: Send) -> None:
+    """200 with two letters."""
+    await send(_OK_START)
+    await send(_OK_BODY)
+
+
+class Once:
     """One request is answered once: by its end, or by the time limit before it."""
 
     def __init__(self, send: Send, counters: Counters) -> None:
@@ -143,7 +153,8 @@ def check_json(body: bytes) -> tuple[str, str]:
         return peek(body)
 
 
-async def _read(scope: Scope, receive: Receive) -> bytes:
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """All of it. Raises IntakeError 413 beyond `LARGEST`, 400 when it was cut off."""
     declared = next((value for key, value in scope["headers"] if key == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > LARGEST:
         raise IntakeError(413, "Too large", "A body may have 16 MB at most.")

@@ -150,6 +150,7 @@ async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWo
     await world.bot.control(fail_next=[failure])
     await visitor.say("echo two")
     heard = await visitor.wait_for("bot", 2)
+    await world.quiet()
     turns = await world.bot.turns()
 
     assert [each["text"] for each in heard] == ["one", "two"]
@@ -220,3 +221,34 @@ async def test_fifty_conversations_on_a_hub_that_waits_for_its_webhooks(make_wor
 
     assert len(saves) >= 300
     assert saves[len(saves) * 99 // 100] < 1000  # a deadlock would last until a time-out; the figure is printed
+
+
+async def test_bot_writes_room_fields_and_staff_keep_their_tags(make_world: MakeWorld) -> None:
+    world = await make_world()
+    await world.hub.control(custom_fields={"ticket": "room"})
+    visitor = await world.visitor()
+    await world.relay.post(
+        "livechat/room.saveInfo", {"guestData": {}, "roomData": {"_id": visitor.rid, "tags": ["vip"]}}
+    )
+    await visitor.say("note A17")
+    await visitor.wait_for("bot", 1)
+    await world.quiet()
+    room = (await world.relay.get("rooms.info", roomId=visitor.rid))["room"]
+
+    assert (room["livechatData"], room["tags"]) == ({"ticket": "A17"}, ["vip"])
+
+
+@pytest.mark.parametrize("declared", [{}, {"ticket": "visitor"}])
+async def test_field_that_is_not_declared_for_rooms_is_counted(make_world: MakeWorld, declared: dict[str, str]) -> None:
+    world = await make_world()
+    await world.hub.control(custom_fields=declared)
+    visitor = await world.visitor()
+    await visitor.say("note A17")
+    await visitor.say("echo go on")
+    heard = await visitor.wait_for("bot", 2)
+    await world.quiet()
+
+    assert [each["text"] for each in heard] == ["Noted.", "go on"]
+    assert world.rows("SELECT command, code FROM deliveries WHERE state = 3") == [
+        ("SetRoomFields", "fields-not-declared")
+    ]

@@ -89,6 +89,23 @@ def test_signals(custom: dict[str, Any], handover: Handover | None, close: bool,
     assert (reply.handover, reply.close, reply.fallback) == (handover, close, fallback)
 
 
+@pytest.mark.parametrize(
+    ("custom", "fields"),
+    [
+        ({"type": "set_fields", "fields": {"a": "x", "n": 7, "f": 1.5, "b": True}},
+         {"a": "x", "n": "7", "f": "1.5", "b": "true"}),
+        ({"type": "set_field", "name": "a", "value": "x"}, {"a": "x"}),
+        ({"type": "set_fields", "fields": {"a": None, "l": [1], "o": {}}}, {}),
+        ({"type": "set_fields", "fields": "none"}, {}),
+        ({"type": "set_fields"}, {}),
+    ],
+)  # fmt: skip
+def test_fields(custom: dict[str, Any], fields: dict[str, str]) -> None:
+    reply = to_reply([{"custom": custom}])
+
+    assert (reply.fields, reply.parts) == (fields, ())
+
+
 def test_fallback_by_text() -> None:
     assert to_reply([{"text": "Sorry? "}], ("Sorry?",)).fallback
     assert not to_reply([{"text": "Fine"}], ("Sorry?",)).fallback

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omnibridge.clock import FixedClock
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.faults import POINTS, Faults
-from omnibridge.engine.ids import IdSequence, is_message_id, message_id, session_id
+from omnibridge.engine.ids import IdSequence, conversation_of, is_message_id, message_id, session_id
 from omnibridge.engine.reorder import release as release_since
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
@@ -134,7 +134,21 @@ def test_message_ids_differ_by_installation_room_and_row() -> None:
     made = {message_id(secret, "w", room, n) for secret in (b"a", b"b") for room in "xy" for n in (1, 2)}
 
     assert len(made) == 8
-    assert session_id(b"a", "w", "r", "c").isalnum()
+
+
+@given(st.integers(0, (1 << 63) - 1), st.text(min_size=1))
+def test_session_tells_its_conversation_to_us_only(conversation: int, connection: str) -> None:
+    session = session_id(b"secret", conversation, connection)
+
+    assert (len(session), session.isalnum()) == (32, True)
+    assert conversation_of(b"secret", session, connection) == conversation
+    assert conversation_of(b"another", session, connection) is None
+    assert conversation_of(b"secret", session, connection + "x") is None
+
+
+@given(st.text() | st.from_regex(r"[0-9a-f]{0,40}", fullmatch=True))
+def test_foreign_session_is_no_conversation(session: str) -> None:
+    assert conversation_of(b"secret", session, "c") is None
 
 
 def test_faults_are_off_by_default_and_count_visits() -> None:

@@ -1,0 +1,1 @@
+"""Conversations with a real Rasa server: `make test-rasa`."""
