@@ -117,7 +117,7 @@ async def test_bot_without_control_is_not_heard(make_world: MakeWorld) -> None:
     await world.quiet()
 
     assert said_by_bot(await world.room(visitor.rid)) == before
-    reasons = [row[0] for row in world.rows("SELECT reason FROM decisions ORDER BY id")]
+    reasons = [row[0] for row in world.rows("SELECT reason FROM events ORDER BY id")]
     assert reasons[-1] == "helper spoke, but agents is in control now"
 
 
