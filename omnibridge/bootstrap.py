@@ -34,6 +34,7 @@ from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
 from omnibridge.limits import TimeLimit
+from omnibridge.operator.live import Operator
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
@@ -88,6 +89,7 @@ class Service:
         self._database: Database | None = None
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
+        self._operator: Operator | None = None
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
 
@@ -95,6 +97,11 @@ class Service:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
         return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready)
+
+    def operator(self) -> Operator:
+        """What the local socket carries out. Call after `start`."""
+        assert self._operator is not None, "start() comes before operator()"
+        return self._operator
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -128,6 +135,7 @@ class Service:
             for each in settings.workspace
         }
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
+        self._operator = Operator(database, lanes, streams, ids, boot, self._clock)
         tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
         self._webhooks = WebhookEndpoint(
             tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,10 @@ from omnibridge.errors import ConfigError
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Workspace = Annotated[str, typer.Option("--workspace", help="when several have such a room")]
+DatabasePath = Annotated[
+    Path | None, typer.Option("--database", help="database file, instead of the configuration's: a copy, for example")
+]
+DEFAULT = Path("omnibridge.toml")
 INDENT = {"observation": "", "event": "  ", "control": "    ", "delivery": "    "}
 WIDTH = 160
 
@@ -100,8 +106,29 @@ def _flip(text: str) -> tuple[str, Any]:
 
 
 def _reader(config: Path) -> Any:
+    return open_database(config, None)
+
+
+def database_file(config: Path, database: Path | None) -> Path:
+    """That of the configuration, unless another is named. Raises ConfigError."""
     from omnibridge.config_reader import load
-    from omnibridge.operator.reading import open_reader
     from omnibridge.storage.database import database_path
 
-    return open_reader(database_path(load(config, os.environ).database_url))
+    return database or database_path(load(config, os.environ).database_url)
+
+
+def open_database(config: Path, database: Path | None) -> Any:
+    """To read only. Raises ConfigError."""
+    from omnibridge.operator.reading import open_reader
+
+    return open_reader(database_file(config, database))
+
+
+def print_json(value: object) -> None:
+    """ASCII only: JSON leaves some characters unescaped that a terminal obeys."""
+    typer.echo(json.dumps(value, ensure_ascii=True))
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000

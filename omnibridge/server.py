@@ -11,11 +11,14 @@ import sys
 import structlog
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from omnibridge.bootstrap import Service
 from omnibridge.config import Settings
 from omnibridge.engine.faults import Faults
 from omnibridge.errors import ConfigError
+from omnibridge.operator import local_socket
+from omnibridge.storage.database import database_path
 
 _log = structlog.get_logger("omnibridge.server")
 
@@ -34,8 +37,8 @@ class Node:
         self._settings = settings
         self.service = Service(settings, faults)
         self.url = ""
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+        self._socket = local_socket.socket_path(database_path(settings.database_url))
 
     async def start(self) -> None:
         """Raises ConfigError when the address is taken, and what `Service.start` raises."""
@@ -46,9 +49,20 @@ class Node:
         except OSError as exc:
             await self.service.stop()
             raise ConfigError(f"[server] cannot listen on {host}:{port}: {exc.strerror}") from exc
+        try:
+            commands = local_socket.listen(self._socket)
+        except ConfigError:
+            listening.close()
+            await self.service.stop()
+            raise
         self.url = f"http://{host}:{listening.getsockname()[1]}"
+        self._serve(self.service.app(), listening)
+        self._serve(local_socket.create_app(self.service.operator()), commands)
+        _log.info("listening", url=self.url)
+
+    def _serve(self, app: ASGIApp, listening: socket.socket) -> None:
         config = uvicorn.Config(
-            self.service.app(),
+            app,
             http="httptools",
             lifespan="off",
             log_config=None,
@@ -58,15 +72,18 @@ class Node:
             proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
-        self._server = uvicorn.Server(config)
-        self._task = asyncio.create_task(self._server._serve([listening]))
-        _log.info("listening", url=self.url)
+        server = uvicorn.Server(config)
+        self._running.append((server, asyncio.create_task(server._serve([listening]))))
 
     async def stop(self) -> None:
         """Take no more requests, then stop the service. Nothing unfinished is lost."""
-        if self._server and self._task:
-            self._server.should_exit = True
-            await self._task
+        for server, _ in self._running:
+            server.should_exit = True
+        for _, task in self._running:
+            await task
+        if self._running:
+            self._socket.unlink(missing_ok=True)
+        self._running.clear()
         await self.service.stop()
 
 

@@ -18,6 +18,7 @@ LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridg
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.cli",
+    "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
     "omnibridge.server",
     "omnibridge.demo",
@@ -40,7 +41,7 @@ ALLOWED = {
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
     "web": {"domain", "routing", "rocketchat", "storage", "engine", "web"},
     "sandbox": {"sandbox"},
-    "operator": {"domain", "routing", "storage", "operator"},
+    "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""
 

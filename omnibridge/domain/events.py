@@ -209,6 +209,18 @@ class DeliveryBuried(_Event, frozen=True, tag="DeliveryBuried"):
     code: str = ""
 
 
+class TurnResent(_Event, frozen=True, tag="TurnResent"):
+    """An operator had a turn sent again that had been given up; `delivery_id` is the new one."""
+
+    delivery_id: int
+    connection: str
+    message_id: str = ""
+    text: str = ""
+    choice_value: str = ""
+    welcome: bool = False
+    late: bool = False
+
+
 Event = (
     ConversationStarted
     | ConversationQueued
@@ -227,6 +239,7 @@ Event = (
     | MoveFailed
     | DeliveryDelayed
     | DeliveryBuried
+    | TurnResent
 )
 
 

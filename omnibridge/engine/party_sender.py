@@ -99,7 +99,7 @@ class PartySender:
         if conversation.department:
             facts["department"] = conversation.department
         turn = Turn(
-            str(row.id),
+            row.external_id or str(row.id),  # that of the first row, when an operator had it sent again
             session,
             workspace,
             conversation.room,

@@ -165,6 +165,10 @@ class Streams:
         for key in self._queues.failed(rows):
             self.doorbell.ring(key)
 
+    def is_settled(self, key: StreamKey) -> bool:
+        """Whether everything that was sent is settled in the database; at most a lazy commit later it is."""
+        return key not in self._floor
+
     async def aclose(self) -> None:
         if self._sweep_timer:
             self._sweep_timer.cancel()

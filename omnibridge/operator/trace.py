@@ -40,12 +40,20 @@ def time_line(reader: Any, conversation_id: int, workspace: str, room: str) -> l
 
 def _observations(reader: Any, workspace: str, room: str, first: int, last: int) -> list[Item]:
     rows = reader.execute(
-        "SELECT id, received_at, source, kind, state, note, length(body) FROM observations "
+        "SELECT id, received_at, source, kind, state, note, length(body), "
+        "CASE source WHEN 'operator' THEN body END FROM observations "
         "WHERE id BETWEEN ? AND ? AND workspace = ? AND room = ? AND source <> 'engine' ORDER BY id",
         (first, last, workspace, room),
     )
     items = []
-    for row_id, at, source, kind, state, note, size in rows:
+    for row_id, at, source, kind, state, note, size, order in rows:
+        if order is not None:
+            found = msgspec.json.decode(order)
+            done = ", ".join(
+                f"{each['id']} as {each['new_id']}" if "new_id" in each else str(each["id"]) for each in found["rows"]
+            )
+            items.append(Item(at, row_id, "observation", f"operator {found['by']}: {kind} {done}"))
+            continue
         more = ", ".join(each for each in (OBSERVATION.get(state, str(state)), note) if each)
         items.append(Item(at, row_id, "observation", f"{source} {kind}, {size} bytes" + (f": {more}" if more else "")))
     return items

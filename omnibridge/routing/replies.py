@@ -7,7 +7,7 @@ import msgspec
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
 from omnibridge.domain.content import Card, Choices, Content, Custom, Option
-from omnibridge.domain.conversation import Conversation, Speech
+from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover
 from omnibridge.routing.context import Context, poster, tell
 from omnibridge.routing.decision import Decision
@@ -148,6 +148,16 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         return handover.begin(context, reason, say=context.rules.texts.bot_down)
     told = tell(conversation, context.rules.texts.bot_down, connection)
     return context.decide(f"{reason}: the visitor is told", after, *told)
+
+
+def resent(context: Context, event: ev.TurnResent) -> Decision:
+    """The party owes an answer again. The delivery is there already: the operator decided that, not we."""
+    conversation = context.conversation
+    if conversation.control.connection != event.connection:
+        return context.nothing(f"sent again to {event.connection}, but {conversation.control.party} is in control now")
+    turn = VisitorTurn(event.message_id, event.text, event.choice_value, event.welcome, event.late)
+    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    return context.decide(f"an operator has it sent to {event.connection} again", after)
 
 
 def _options(parts: tuple[Content, ...]) -> tuple[Option, ...]:

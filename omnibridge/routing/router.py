@@ -278,4 +278,5 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.MoveFailed: handover.move_failed,
     ev.DeliveryDelayed: replies.delayed,
     ev.DeliveryBuried: replies.buried,
+    ev.TurnResent: replies.resent,
 }

@@ -1,0 +1,146 @@
+"""The running server's local socket, beside its database: a small HTTP app for the operator's commands.
+
+Only the user who runs the server can open it (mode 0600). It carries what changes rows; everything that only
+reads is read from the database.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from omnibridge.errors import ConfigError, OmnibridgeError
+from omnibridge.operator.actions import Order, Outcome
+from omnibridge.operator.live import Operator
+
+LONGEST = 107
+"""Bytes of a Unix socket's address, by the kernel."""
+
+TIMEOUT_S = 120.0
+
+
+class NoServer(OmnibridgeError):
+    """No server listens at this database's socket."""
+
+
+class Answer(msgspec.Struct):
+    """Of every request; problem: why nothing was done."""
+
+    outcomes: list[Outcome] = []
+    problem: str = ""
+
+
+def socket_path(database: Path) -> Path:
+    """Where the server of a database listens."""
+    return Path(f"{database}.sock")
+
+
+def create_app(operator: Operator) -> Starlette:
+    """POST /deliveries/resend and /deliveries/bury, an Order each."""
+    return Starlette(
+        routes=[
+            Route("/deliveries/resend", _endpoint(operator.resend), methods=["POST"]),
+            Route("/deliveries/bury", _endpoint(operator.bury), methods=["POST"]),
+        ]
+    )
+
+
+def _endpoint(carry_out: Callable[[Order], Awaitable[list[Outcome]]]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            order = msgspec.json.decode(await request.body(), type=Order)
+        except msgspec.DecodeError as exc:
+            return _reply(Answer(problem=f"not an order: {exc}"), 400)
+        return _reply(Answer(await carry_out(order)), 200)
+
+    return endpoint
+
+
+def _reply(answer: Answer, status: int) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket that only this user can open. Raises ConfigError.
+
+    Call it while holding the database's lock: then a socket that is there already belongs to a dead process.
+    """
+    try:
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+        else:
+            raise ConfigError(f"{path}: is in the way: the server listens there for commands; move it")
+    except FileNotFoundError:
+        pass  # the usual case
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(listening.fileno(), 0o600)  # before it has a name, so that there is no moment of another mode
+        with _address(path) as address:
+            listening.bind(address)
+        path.chmod(0o600)
+        listening.listen(16)
+    except ConfigError:
+        listening.close()
+        raise
+    except OSError as exc:
+        listening.close()
+        raise ConfigError(f"{path}: cannot listen for commands: {exc.strerror or exc}") from exc
+    return listening
+
+
+def call(path: Path, action: str, order: Order) -> list[Outcome]:
+    """Ask the running server. Raises NoServer, ConfigError."""
+    connection = _Connection(path)
+    try:
+        connection.request("POST", f"/deliveries/{action}", msgspec.json.encode(order))
+        answer = msgspec.json.decode(connection.getresponse().read(), type=Answer)
+    except (FileNotFoundError, ConnectionRefusedError) as exc:
+        raise NoServer(f"{path}: {exc.strerror}") from exc
+    except PermissionError as exc:
+        raise ConfigError(f"{path}: belongs to another user; run this as the user who runs the server") from exc
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as exc:
+        raise OmnibridgeError(f"{path}: the server did not answer ({exc}); look with `deliveries list`") from exc
+    finally:
+        connection.close()
+    if answer.problem:
+        raise OmnibridgeError(f"the server refused: {answer.problem}")
+    return answer.outcomes
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with _address(self._path) as address:
+            self.sock.connect(address)
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """A name for the socket that the kernel takes: a long path is shortened through its open folder (Linux)."""
+    if len(os.fsencode(path)) <= LONGEST:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        address = f"/proc/self/fd/{folder}/{path.name}"
+        if len(os.fsencode(address)) > LONGEST:
+            raise ConfigError(f"{path.name}: is too long a name for a socket; give the database a shorter one")
+        yield address
+    finally:
+        os.close(folder)
