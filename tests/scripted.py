@@ -85,6 +85,10 @@ def answer(message: str) -> Reply:
         return Reply((Text(message[5:]),))
     if message.startswith("note "):
         return Reply((Text("Noted."),), fields={"ticket": message[5:]})
+    if message.startswith("write "):
+        return Reply((Text("\n\n".join(f"Paragraph {number}." for number in range(1, int(message[6:]) + 1))),))
+    if message.startswith("parts "):
+        return Reply(tuple(Text(f"part {number}") for number in range(1, int(message[6:]) + 1)))
     if message == "menu":
         return Reply((MENU,))
     if message in ("/sales", "talk to a human"):

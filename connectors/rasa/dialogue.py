@@ -26,6 +26,8 @@ def answer(message: str) -> tuple[str, list[dict[str, Any]]]:
         return "say", [{"text": f"line {number}"} for number in range(1, min(int(lowered[4:]), 50) + 1)]
     if lowered.startswith("note "):
         return "note", [{"text": "Noted."}, {"custom": {"type": "set_fields", "fields": {"ticket": plain[5:]}}}]
+    if lowered.startswith("write ") and lowered[6:].strip().isdigit():
+        return "write", [{"text": "\n\n".join(f"Paragraph {number}." for number in range(1, int(lowered[6:]) + 1))}]
     if lowered in ("/greet", "hello", "hi"):
         return "greet", [{"text": GREETING}]
     if lowered in ("/ask_menu", "menu"):

@@ -91,7 +91,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
     last_visitor_ts: newest hub time of a visitor message handled, ms. relay_posts: the bot user could not
-    be made to serve, so the relay account posts for it.
+    be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
+    has read since he last wrote, of those that are said once.
     """
 
     workspace: str
@@ -112,3 +113,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     relay_posts: bool = False
     told_delay: bool = False
     speech: Speech = Speech()
+    told: tuple[str, ...] = ()

@@ -174,10 +174,19 @@ class Lanes:
             if behind_pending and (others or key in self._pending or key in self._backlog):
                 self.doorbell.ring(key)
                 return False
+            if not behind_pending and self._told_before(key):
+                # What a stream tells keeps its order: an earlier answer may have found the lane busy.
+                self.doorbell.ring(key)
+                return False
             await self._handle(key, [row], frozenset({row.id}), settle)
             return True
         finally:
             self.doorbell.leave(key)
+
+    def _told_before(self, key: LaneKey) -> bool:
+        """Whether something that the engine itself found out may wait in the journal, or is on its way there."""
+        waits = any(row.source != "webhook" for row in self._pending.get(key, ()))
+        return waits or key in self._backlog or key in self._journalling
 
     async def _drain(self, key: LaneKey) -> None:
         if not self._open:

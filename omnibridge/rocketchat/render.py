@@ -23,9 +23,7 @@ from omnibridge.domain.content import (
     Option,
     Text,
 )
-
-LONGEST = 5_000
-"""Message_MaxAllowedSize. Counted in UTF-16 units, as the hub's JavaScript does: an emoji is two."""
+from omnibridge.rocketchat.split import split_text
 
 TITLE = 200
 """Longest title of an attachment, characters."""
@@ -65,34 +63,6 @@ def numbered(options: tuple[Option, ...]) -> str:
     return "\n".join(
         f"{number}. {_link(each.label, each.url) if each.url else each.label}" for number, each in enumerate(options, 1)
     )
-
-
-def split_text(text: str, limit: int = LONGEST) -> list[str]:
-    """Cut at a paragraph, else a line, a sentence, a blank, else anywhere: the first of these in the second half
-    of what fits. Joined pieces hold every character in order, but for the blanks at the cuts. limit: UTF-16
-    units, at least 2.
-    """
-    pieces: list[str] = []
-    while (fits := _fitting(text, limit)) < len(text):
-        cut = next(
-            (
-                at + len(mark.rstrip())
-                for mark in ("\n\n", "\n", ". ", " ")
-                if (at := text.rfind(mark, fits // 2, fits)) > 0
-            ),
-            fits,
-        )
-        pieces.append(text[:cut].rstrip())
-        text = text[cut:].lstrip()
-    return [piece for piece in (*pieces, text) if piece.strip()]
-
-
-def _fitting(text: str, limit: int) -> int:
-    """How many characters of a text take at most `limit` UTF-16 units."""
-    end = min(len(text), limit)
-    while (excess := end + sum(char > "\uffff" for char in text[:end]) - limit) > 0:
-        end -= (excess + 1) // 2
-    return end
 
 
 def _texts(text: str) -> list[OutgoingMessage]:

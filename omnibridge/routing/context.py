@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from omnibridge.domain.commands import CloseSession, Command, SendToParty, SendToVisitor
@@ -11,9 +13,12 @@ from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.facts import Facts
-from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.rules import RuleSet, Texts
 
 _replace = msgspec.structs.replace
+
+TextName = Literal["bot_down", "nobody_online", "handover", "undeliverable"]
+"""Those of `Texts` that are said once until the visitor writes again."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -75,6 +80,14 @@ def poster(conversation: Conversation, connection: str) -> str:
 def tell(conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:
     """A sentence of ours to the visitor; none when the operator left it empty."""
     return (SendToVisitor(Text(text), poster(conversation, connection), "system"),) if text else ()
+
+
+def tell_once(
+    texts: Texts, conversation: Conversation, name: TextName, connection: str
+) -> tuple[Conversation, tuple[Command, ...]]:
+    """A sentence of ours, once until the visitor writes again: ten parts of an answer may fail for one cause."""
+    said = () if name in conversation.told else tell(conversation, getattr(texts, name), connection)
+    return (_replace(conversation, told=(*conversation.told, name)) if said else conversation), said
 
 
 def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:

@@ -29,7 +29,7 @@ from omnibridge.domain.conversation import (
     Move,
     bot_party,
 )
-from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
+from omnibridge.routing.context import Context, TextName, end_session, pass_control, send_turn, tell_once
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -42,11 +42,12 @@ def begin(
     department: str = "",
     before: tuple[Command, ...] = (),
     wanted: tuple[Move, ...] = (),
-    say: str = "",
+    say: TextName | None = None,
     rule: str = "",
     considered: tuple[Considered, ...] = (),
 ) -> Decision:
     """Ask who could serve. before: what is still said by the bot. wanted: moves to try before the ladder.
+    say: which of the texts the visitor is told.
 
     A second request while one is under way changes nothing: visitors click twice.
     """
@@ -57,16 +58,18 @@ def begin(
     policy = context.rules.handover
     recent = tuple(at for at in state.started_at if at > context.now_ms - policy.window_s * 1000)
     connection = conversation.control.connection
+    told: tuple[Command, ...] = ()
     if len(recent) >= policy.max_handovers and connection:
-        told = tell(conversation, context.rules.texts.nobody_online, connection)
+        after, told = tell_once(context.rules.texts, conversation, "nobody_online", connection)
         why = f"{reason}, but it came back {len(recent)} times within {policy.window_s} s: the bot stays"
-        return context.decide(why, conversation, *before, *told)
+        return context.decide(why, after, *before, *told)
+    if say:
+        conversation, told = tell_once(context.rules.texts, conversation, say, connection)
     after = _replace(
         pass_control(conversation, QUEUE),
         held=tuple(turn for turn in conversation.waiting if not turn.welcome),
         handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
     )
-    told = tell(conversation, say, connection)
     return context.decide(reason, after, *before, *told, ListAgents(), rule=rule, considered=considered)
 
 
@@ -133,7 +136,7 @@ def nobody(
     bot = context.directory.connection(connection)
     after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
     bot_serves = bool(bot and conversation.served_by and conversation.served_by.id == bot.user_id)
-    said = tell(conversation, context.rules.texts.nobody_online, connection if bot_serves else "")
+    after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
     if bot is None or not bot_serves:
         return context.decide(
             f"{reason}: the visitor is told and waits", _replace(after, held=()), *said, considered=considered

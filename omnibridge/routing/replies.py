@@ -9,7 +9,7 @@ from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
 from omnibridge.domain.content import Card, Choices, Content, Custom, Option
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover
-from omnibridge.routing.context import Context, poster, tell
+from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.fields import set_fields
 
@@ -106,7 +106,7 @@ def _is_lost(context: Context, connection: str, fallbacks: int) -> bool:
 
 def _give_up(context: Context, connection: str, fallbacks: int, says: tuple[Command, ...]) -> Decision:
     reason = f"{connection} did not understand {fallbacks} times in a row"
-    return handover.begin(context, reason, before=says, say=context.rules.texts.handover)
+    return handover.begin(context, reason, before=says, say="handover")
 
 
 def _close(context: Context, connection: str, says: tuple[Command, ...]) -> Decision:
@@ -130,24 +130,30 @@ def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
 
 
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
-    """Given up: tell the visitor and go on; a bot that is down gives way to people if so configured."""
+    """Given up: tell the visitor once and go on; a bot that is down gives way to people if so configured.
+
+    That our own sentence was given up is never told: it would be the same sentence again.
+    """
     conversation = context.conversation
     connection = conversation.control.connection
+    told: tuple[Command, ...] = ()
     if event.command in ("ListAgents", "AssignAgent", "TransferToDepartment", "ReturnToQueue"):
         if conversation.handover.stage != "idle":
             return handover.nobody(context, conversation, f"{event.command} could not be carried out ({event.code})")
         return context.nothing(f"{event.command} could not be carried out ({event.code})")
     if event.command != "SendToParty" or connection != event.connection:
-        told = tell(conversation, context.rules.texts.undeliverable, "") if event.command == "SendToVisitor" else ()
-        return context.decide(f"{event.command} could not be delivered ({event.code})", conversation, *told)
+        after = conversation
+        if event.command == "SendToVisitor":
+            after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
+        return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=conversation.waiting[1:])
     context = _with(context, after)
     reason = f"{connection} cannot be reached ({event.code})"
     bot = context.directory.connection(connection)
     if bot and bot.handover_when_down:
-        return handover.begin(context, reason, say=context.rules.texts.bot_down)
-    told = tell(conversation, context.rules.texts.bot_down, connection)
-    return context.decide(f"{reason}: the visitor is told", after, *told)
+        return handover.begin(context, reason, say="bot_down")
+    after, told = tell_once(context.rules.texts, after, "bot_down", connection)
+    return context.decide(f"{reason}: the visitor {'is told' if told else 'knows already, or need not'}", after, *told)
 
 
 def resent(context: Context, event: ev.TurnResent) -> Decision:

@@ -171,7 +171,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     conversation = context.conversation
     if event.author != "visitor":
         return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
-    conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts))
+    conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts), told=())
     if event.recovered:
         return context.decide("found in the hub's history", conversation)
     context = _replace(context, conversation=conversation)
@@ -201,9 +201,12 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     after = _replace(conversation, waiting=(*conversation.waiting, turn))
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
+    told = tell(after, context.rules.texts.no_files, connection) if event.has_file else ()
+    file = " and sent a file, of which he is told that it is not read" if told else ""
     return context.decide(
-        f"{said}{late}: {connection} is in control",
+        f"{said}{late}{file}: {connection} is in control",
         after,
+        *told,
         send_turn(connection, turn),
         considered=considered,
     )

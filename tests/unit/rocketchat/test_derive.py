@@ -12,8 +12,9 @@ from omnibridge.domain.choices import match_choice
 from omnibridge.domain.content import Card, Image, Option
 from omnibridge.domain.events import UserRef
 from omnibridge.rocketchat.derive import View, derive, derive_room_read
-from omnibridge.rocketchat.render import LONGEST, TITLE, render, split_text
+from omnibridge.rocketchat.render import TITLE, render
 from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.rocketchat.split import LONGEST, split_text
 from omnibridge.rocketchat.webhook import read_webhook
 
 BOT, ALICE = UserRef("botId", "bot"), UserRef("aliceId", "alice")

@@ -7,15 +7,13 @@ import asyncio
 import aiohttp
 import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from omnibridge.domain.choices import match_choice
 from omnibridge.domain.content import Card, Choices, Custom, File, Image, Option, Text
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import create_client, translate
 from omnibridge.rocketchat.errors import code_of, from_answer, from_exception, says_duplicate
-from omnibridge.rocketchat.render import render, split_text
+from omnibridge.rocketchat.render import render
 
 OPTIONS = (Option("Yes, please", "/yes"), Option("No", "/no"), Option("no", "/no2"), Option("Docs", url="https://d"))
 
@@ -54,14 +52,6 @@ def test_what_the_widget_cannot_draw_is_text() -> None:
     assert [each.text for each in render(Card("T", "B", "https://i", OPTIONS[:1]))] == ["", "*T*\nB\n1. Yes, please"]
     assert render(Custom({"a": 1})) == []
     assert render(Text("  ")) == []
-
-
-@given(st.text(alphabet="ab .\n", max_size=400), st.integers(5, 60))
-def test_long_text_is_split_without_loss(text: str, limit: int) -> None:
-    pieces = split_text(text, limit)
-
-    assert all(len(each) <= limit for each in pieces)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
 
 
 @pytest.mark.parametrize(

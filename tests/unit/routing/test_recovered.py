@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import SendToParty
+from omnibridge.domain.commands import SendToParty, SendToVisitor
 from omnibridge.domain.content import Choices, Option
 from omnibridge.domain.conversation import VisitorTurn
 from omnibridge.domain.events import RecoveredMessage
@@ -77,6 +77,7 @@ def test_single_choice_is_understood() -> None:
 def test_files_among_words_do_not_hide_them() -> None:
     messages = (RecoveredMessage("m1", "see this", NOW + 1), RecoveredMessage("m2", "", NOW + 2, has_file=True))
 
-    assert Story().with_bot().on(ev.MessagesRecovered(messages)).commands == (
-        SendToParty("helper", "m2", "see this", late=True),
-    )
+    told, turn = Story().with_bot().on(ev.MessagesRecovered(messages)).commands
+
+    assert isinstance(told, SendToVisitor) and told.voice == "system"  # that files cannot be read
+    assert turn == SendToParty("helper", "m2", "see this", late=True)
