@@ -77,10 +77,12 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
 class Speech(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a party that speaks by itself said since its last turn was accepted.
 
-    offered: options to choose from. unclear: that it did not understand.
+    said: digests of what it said while a turn was under way, in order. expected: what it will say again, because
+    that turn was given again. offered: options to choose from. unclear: that it did not understand.
     """
 
-    spoken: bool = False
+    said: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
     offered: bool = False
     unclear: bool = False
 

@@ -153,6 +153,13 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
 
 
+class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
+    """A turn that may have arrived, and is not known to have been processed, is about to be given again."""
+
+    connection: str
+    delivery_id: int
+
+
 class AgentsListed(_Event, frozen=True, tag="AgentsListed"):
     """Answer to ListAgents: people who could serve now, as the hub reports them."""
 
@@ -234,6 +241,7 @@ Event = (
     | OfflineMessageLeft
     | PartyReplied
     | PartySpoke
+    | TurnRepeated
     | AgentsListed
     | MoveSucceeded
     | MoveFailed

@@ -16,7 +16,7 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, kind_of
+from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, TurnRepeated, kind_of
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
@@ -25,7 +25,7 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-from omnibridge.storage import outbox
+from omnibridge.storage import journal, outbox
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import BURIED, DONE, REFUSED, Delivery
@@ -217,6 +217,8 @@ class Streams:
             await self._notice(row, workspace, room, now)
             return False
         maybe_sent = row.uncertain > 0 or row.boot != self._boot
+        if maybe_sent and row.command == "SendToParty" and not await self._announce_repeat(key, row, workspace, room):
+            return False
         self._faults.reach("outbox_to_send")
         if row.command == "SendToParty":
             self._watch(row, workspace, room)
@@ -235,6 +237,17 @@ class Streams:
         if sent.resolved:
             self._counters.add("deliveries_resolved", 1, row.command)
         await self._settle(key, row, DONE, "", workspace, room, sent)
+        return True
+
+    async def _announce_repeat(self, key: StreamKey, row: Delivery, workspace: str, room: str) -> bool:
+        """Have it known that a turn is given again, after all that its backend had said of it. False = not yet."""
+        assert self._lanes is not None
+        if any(each.source == "callback" for each in journal.pending(self._database.reader, workspace, room)):
+            self.doorbell.ring_at(key, BRIEFLY_S)
+            return False
+        event = TurnRepeated(row.connection, row.id)
+        dedupe = f"repeated:{row.id}:{row.attempts}:{self._boot}"
+        await self._lanes.tell(self._observation(workspace, room, event, dedupe), None)
         return True
 
     def _is_over(self, row: Delivery, now: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from omnibridge.domain import events as ev
@@ -14,6 +16,7 @@ from omnibridge.routing.decision import Decision
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def replied(context: Context, event: ev.PartyReplied) -> Decision:
@@ -72,18 +75,37 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
     says = _says(conversation, event)
-    options, speech = _options(event.parts), conversation.speech
-    after = _replace(
-        conversation,
-        options=options or conversation.options,
-        speech=Speech(True, speech.offered or bool(options), speech.unclear or event.fallback),
+    digest, speech = _digest(event), conversation.speech
+    if speech.expected[:1] == (digest,):
+        after = _replace(conversation, speech=_replace(speech, expected=speech.expected[1:]))
+        return context.decide(f"{event.connection} said that before its turn was given again", after)
+    options = _options(event.parts)
+    speech = Speech(
+        said=(*speech.said, digest) if conversation.waiting else speech.said,
+        offered=speech.offered or bool(options),
+        unclear=speech.unclear or event.fallback,
     )
+    after = _replace(conversation, options=options or conversation.options, speech=speech)
     if event.handover:
         # The turn that led to it is answered by that: it must not be given to the bot again.
         return _hand_over(_with(context, _replace(after, waiting=after.waiting[1:])), event, says)
     if event.close:
         return _close(_with(context, after), event.connection, says)
     return context.decide(f"{event.connection} spoke" if says else f"{event.connection} gave a sign", after, *says)
+
+
+def repeated(context: Context, event: ev.TurnRepeated) -> Decision:
+    """What was said of the turn already is not said again, as long as the party says the same."""
+    conversation = context.conversation
+    said = conversation.speech.said
+    if conversation.control.connection != event.connection or not said:
+        return context.nothing(f"a turn is given to {event.connection} again")
+    after = _replace(conversation, speech=_replace(conversation.speech, expected=said))
+    return context.decide(f"a turn is given to {event.connection} again, which had begun to answer it", after)
+
+
+def _digest(event: ev.PartySpoke) -> str:
+    return hashlib.sha256(_encode(event)).hexdigest()[:16]
 
 
 def _says(conversation: Conversation, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
@@ -120,7 +142,7 @@ def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     told = tell(conversation, context.rules.texts.delayed, event.connection)
     if (
         conversation.told_delay
-        or conversation.speech.spoken
+        or conversation.speech.said
         or not told
         or conversation.control.connection != event.connection
     ):

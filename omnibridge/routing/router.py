@@ -276,6 +276,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
     ev.PartySpoke: replies.spoke,
+    ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: handover.move_succeeded,
     ev.MoveFailed: handover.move_failed,

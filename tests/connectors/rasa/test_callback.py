@@ -194,6 +194,26 @@ async def test_cut_turn_is_looked_up_by_its_mark(make_world: MakeWorld) -> None:
     assert turns[1]["delivery_id"] == turns[2]["delivery_id"]
 
 
+async def test_what_was_said_of_a_cut_turn_is_not_said_again(make_world: MakeWorld) -> None:
+    """The bridge ends after the bot's second message and before the end of the turn, which Rasa forgets then."""
+    world = await make_world()
+    visitor, _ = await talking(world)
+    await world.bot.control(linger_ms=5_000)
+    await visitor.say("say 3")
+    await visitor.wait_for("bot", 4)
+    await world.bot.control(linger_ms=0)
+    await world.restart()
+    await world.answered(3)
+    await visitor.say("say 2")
+    heard = await visitor.wait_for("bot", 6)
+
+    assert [each["text"] for each in heard] == ["one", "line 1", "line 2", "line 3", "line 1", "line 2"]
+    assert [(each["message"], each["outcome"]) for each in (await world.bot.turns())[1:3]] == [
+        ("say 3", "cancelled"),
+        ("say 3", "answered"),
+    ]
+
+
 async def test_two_hundred_callbacks_at_once_are_said_in_order(make_world: MakeWorld) -> None:
     world = await make_world()
     visitors = [await talking(world) for _ in range(1)]

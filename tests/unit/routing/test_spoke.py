@@ -76,6 +76,34 @@ def test_not_understood_twice_in_a_row_gives_way_to_people() -> None:
     assert kinds(story.on(accepted())) == ["SendToVisitor", "ListAgents"]
 
 
+def test_words_of_a_turn_that_is_given_again_are_not_said_twice() -> None:
+    story = Story().with_bot()
+    story.on(said("a"), spoke("one"), spoke("two"), ev.TurnRepeated("helper", 1))
+    assert story.on(spoke("one")).commands == ()
+    assert story.on(spoke("two")).commands == ()
+    assert kinds(story.on(spoke("three"))) == ["SendToVisitor"]
+    story.on(ev.TurnRepeated("helper", 1))
+    assert [kinds(story.on(spoke(each))) for each in ("one", "two", "three")] == [[], [], []]
+    story.on(accepted(), said("b"))
+
+    assert kinds(story.on(spoke("one"))) == ["SendToVisitor"]
+
+
+def test_other_words_of_a_turn_that_is_given_again_are_said() -> None:
+    story = Story().with_bot()
+    story.on(said("a"), spoke("one"), spoke("two"), ev.TurnRepeated("helper", 1))
+
+    assert kinds(story.on(spoke("something else"))) == ["SendToVisitor"]
+    assert kinds(story.on(spoke("two"))) == ["SendToVisitor"]
+
+
+def test_same_words_twice_in_a_turn_are_said_twice() -> None:
+    story = Story().with_bot()
+    story.on(said("a"), spoke("no"))
+
+    assert kinds(story.on(spoke("no"))) == ["SendToVisitor"]
+
+
 def test_slow_turn_is_not_announced_after_words() -> None:
     story = Story().with_bot()
     story.on(said("a"), spoke("Let me see"))
