@@ -22,6 +22,7 @@ class Answer(msgspec.Struct, frozen=True):
     handover: Handover | bool | None = None
     close: bool = False
     fallback: bool = False
+    fields: dict[str, str] = {}
 
 
 def turn_id(turn: Turn) -> str:
@@ -73,7 +74,7 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback)
+    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields)
 
 
 def _messages(raw: dict[str, Any]) -> Any:
