@@ -229,7 +229,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
         path = wish.keep or Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        soak = Soak(wish.kills, wish.seed, wish.visitors, wish.hub_version, wish.kind, path, messages=wish.messages)
+        soak = Soak(
+            wish.kills,
+            wish.seed,
+            wish.visitors,
+            wish.hub_version,
+            wish.kind,
+            path,
+            messages=wish.messages,
+            troubles=wish.kind == "rasa",
+        )
         result = asyncio.run(soak.run())
     if wish.json:
         print(json.dumps(result))
