@@ -31,8 +31,6 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest tests $(ARGS)
 	@echo "Not run here:"
-	@$(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(not find_spec("rasa_sdk"))' || \
-		echo "  action server      was skipped: needs $(BIN)/pip install 'rasa-sdk>=3.21,<4', which takes pydantic back to 2.13"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
@@ -63,14 +61,16 @@ test-rasa: setup
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
 
-# Pins with hashes, and no address of where packages come from. Needs uv.
+# Pins with hashes, and no address of where packages come from. Needs uv. `all.lock` is one set of versions for the
+# core, every extra and the tools together; the others take their versions from it.
 lock:
-	$(LOCK) $(ARGS) pyproject.toml -o requirements/runtime.lock
-	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/all.lock
+	$(LOCK) pyproject.toml -c requirements/all.lock -o requirements/runtime.lock
+	$(LOCK) pyproject.toml --extra rasa --group dev -c requirements/all.lock -o requirements/dev.lock
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-rasa .venv-actions build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var

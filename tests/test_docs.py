@@ -100,7 +100,7 @@ def test_version_is_the_same_everywhere() -> None:
     assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["runtime.lock", "dev.lock"])
+@pytest.mark.parametrize("name", ["runtime.lock", "dev.lock", "all.lock"])
 def test_lock_pins_with_hashes_and_names_no_host(name: str) -> None:
     lines = (ROOT / "requirements" / name).read_text("utf-8").splitlines()
     pins = [line for line in lines if line and line[0] not in " #"]
@@ -112,10 +112,11 @@ def test_lock_pins_with_hashes_and_names_no_host(name: str) -> None:
 
 
 def test_runtime_pins_are_those_of_development() -> None:
-    """What is tested is what is deployed."""
-    runtime, dev = (set(_pins(name)) for name in ("runtime.lock", "dev.lock"))
+    """What is tested is what is deployed, with whichever extra."""
+    runtime, dev, every = (set(_pins(name)) for name in ("runtime.lock", "dev.lock", "all.lock"))
 
     assert runtime - dev == set()
+    assert dev - every == set()
 
 
 def _pins(name: str) -> list[str]:

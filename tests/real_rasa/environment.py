@@ -11,14 +11,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "tests" / "rasa_bot"
-ACTIONS_VENV = ROOT / ".venv-actions"
 VENV, BOT = ROOT / ".venv-rasa", ROOT / "var" / "rasa_bot"
 CONSTRAINTS = SOURCE / "constraints-py310.txt"
 MODEL = Path("models") / "testbot.tar.gz"
@@ -42,8 +39,6 @@ class Environment:
 
     rasa: Path
     bot: Path
-    bridge: Path
-    """A Python that has omnibridge with its extra `rasa`: runs the action server."""
 
     @property
     def knows_our_actions(self) -> bool:
@@ -62,7 +57,7 @@ def find(rasa: Path | None, bot: Path | None) -> Environment:
         bot = _train(rasa)
     if not (bot / MODEL).exists():
         raise NotThere(f"there is no {bot / MODEL}: train it with `{rasa} train --fixed-model-name testbot`")
-    return Environment(rasa, bot.resolve(), _bridge())
+    return Environment(rasa, bot.resolve())
 
 
 def python310(wanted: str) -> str:
@@ -95,21 +90,6 @@ def _install() -> Path:
     subprocess.run([*pip, "-c", str(CONSTRAINTS), "wheel", "setuptools", *PACKAGES], check=True)
     stamp.write_text(wanted)
     return VENV
-
-
-def _bridge() -> Path:
-    """This Python, or one of its own: rasa-sdk takes back packages that the service is pinned to."""
-    if find_spec("rasa_sdk"):
-        return Path(sys.executable)
-    python, stamp = ACTIONS_VENV / "bin" / "python", ACTIONS_VENV / ".installed"
-    wanted = _digest([ROOT / "pyproject.toml"])
-    if not _is(stamp, wanted):
-        print(f"Installing omnibridge[rasa] into {ACTIONS_VENV.name}, once ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ACTIONS_VENV)], check=True)
-        pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, "-e", f"{ROOT}[rasa]"], check=True)
-        stamp.write_text(wanted)
-    return python
 
 
 def _train(rasa: Path) -> Path:

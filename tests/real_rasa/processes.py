@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -75,7 +76,7 @@ class Rasa:
         self.actions = Server(
             "the action server",
             [
-                str(environment.bridge),
+                sys.executable,
                 "-m",
                 "omnibridge",
                 "rasa",

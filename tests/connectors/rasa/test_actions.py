@@ -1,7 +1,4 @@
-"""The action server over real sockets: what it answers, whom it answers, and that it repeats nobody's words.
-
-Skipped without the extra: pip install 'rasa-sdk>=3.21,<4'.
-"""
+"""The action server over real sockets: what it answers, whom it answers, and that it repeats nobody's words."""
 
 from __future__ import annotations
 
@@ -23,13 +20,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from connectors.rasa.action_server import LARGEST, ActionServer, load_executor
 from connectors.rasa.convert import to_reply
 from omnibridge.connector import ConfigError, Handover
 from omnibridge.sandbox.server import Socket
-
-pytest.importorskip("rasa_sdk", reason="the extra `rasa` is not installed")
-
-from connectors.rasa.action_server import LARGEST, ActionServer, load_executor  # needs the extra
 
 BOT = Path(__file__).parent.parent.parent / "rasa_bot"
 SECRET_WORDS = "my password is swordfish"
