@@ -28,7 +28,7 @@ HELP = {
     "deliveries_uncertain": "Attempts of which the outcome was unknown, by command",
     "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
     "room_reads": "Rooms read because reports contradicted each other",
-    "purged": "Rows deleted or compacted because they were old, by kind",
+    "purged": "Rows deleted because they were old, by kind",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""

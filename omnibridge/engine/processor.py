@@ -29,6 +29,7 @@ from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import RuleSet
 from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
 from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
@@ -43,6 +44,9 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 HISTORY = "history"
 """Kind of an observation of the reconciler: a room with messages that nobody reported."""
+
+LARGE = 2048
+"""Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
@@ -356,10 +360,23 @@ class Processor:
             self._counters.add("observations_quarantined")
         if fresh and row.source == "engine" and state == HANDLED:
             return  # the event says all of it, under the same key
+        body = self._kept_body(work, row) if state == HANDLED else row.body
         if fresh:
-            work.writes.insert(0, lambda cursor: journal.append(cursor, row, state, note))
-        else:
-            work.writes.append(lambda cursor: journal.mark(cursor, row.id, state, note))
+            kept = row if body is row.body else msgspec.structs.replace(row, body=body)
+            work.writes.insert(0, lambda cursor: journal.append(cursor, kept, state, note))
+            return
+        work.writes.append(lambda cursor: journal.mark(cursor, row.id, state, note))
+        if body is not row.body:
+            work.writes.append(lambda cursor: journal.rewrite(cursor, row.id, body))
+
+    def _kept_body(self, work: Work, row: Observation) -> bytes:
+        """Without what is stored already: session events repeat the history of their room each time."""
+        if row.source != "webhook" or row.kind == "Message" or len(row.body) < LARGE:
+            return row.body
+        lane_id = work.lane.id
+        return without_known_messages(
+            row.body, lambda key: work.knows(key) or journal.has_event(self._reader, lane_id, key)
+        )
 
 
 def _reading(row: Observation) -> WebhookReading:

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -29,14 +28,8 @@ CHUNK_S = 0.002
 """Aim of a chunk: hot writes wait for one that is under way, never for two."""
 
 SMALLEST, LARGEST = 8, 2_000
-COMPACT_AFTER_MS = 3_600_000
-"""Session events are compacted when their conversation has had the time to settle."""
-
-COMPACT_AT_A_TIME = 100
 REST_S = 0.001
 """Between two chunks: the loop goes on meanwhile."""
-
-MARK = "compacted_to"
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class Retention:
                 _log.exception("retention_failed")
 
     async def run(self) -> dict[str, int]:
-        """Purge and compact everything that is due now. Returns rows by kind."""
+        """Purge everything that is due now. Returns rows by kind."""
         began = time.monotonic()
         terms, purged = self._terms, {}
         purges: tuple[tuple[str, float, Purge], ...] = (
@@ -76,8 +69,6 @@ class Retention:
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0
             self._counters.add("purged", purged[kind], kind)
-        purged["compacted"] = await self._compact()
-        self._counters.add("purged", purged["compacted"], "compacted")
         if any(purged.values()):
             _log.info("retention", **purged, seconds=round(time.monotonic() - began, 1))
         return purged
@@ -100,31 +91,8 @@ class Retention:
             limit = next_limit(limit, took_s)
             await asyncio.sleep(REST_S)
 
-    async def _compact(self) -> int:
-        """Session events that are older than an hour, each once: the mark remembers how far we are."""
-        reader = self._database.reader
-        found = reader.execute("SELECT value FROM instance WHERE name = ?", (MARK,)).fetchone()
-        mark, total = int(found[0]) if found else 0, 0
-        before_ms = self._clock.now_ms() - COMPACT_AFTER_MS
-        while rows := retention.large_session_bodies(reader, mark, before_ms, COMPACT_AT_A_TIME):
-            bodies = []
-            for row_id, workspace, room, body in rows:
-                shorter = retention.compacted(reader, workspace, room, body) if body is not None else None
-                if shorter is not None:
-                    bodies.append((row_id, shorter))
-            mark = rows[-1][0]
-            await self._database.writer.submit_bulk(partial(_save, mark=mark, bodies=bodies))
-            total += len(bodies)
-            await asyncio.sleep(REST_S)
-        return total
-
 
 def next_limit(limit: int, took_s: float) -> int:
     """Rows of the next chunk, from what this one took: at most doubled, at most quartered."""
     factor = CHUNK_S / took_s if took_s > 0 else 2.0
     return max(SMALLEST, min(LARGEST, int(limit * max(0.25, min(2.0, factor)))))
-
-
-def _save(cursor: Any, *, mark: int, bodies: list[tuple[int, bytes]]) -> None:
-    retention.rewrite(cursor, bodies)
-    cursor.execute("INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (MARK, str(mark)))

@@ -60,6 +60,11 @@ def mark(cursor: Any, observation_id: int, state: int, note: str = "") -> None:
     cursor.execute(_mark, (state, note, observation_id))
 
 
+def rewrite(cursor: Any, observation_id: int, body: bytes) -> None:
+    """Keep another body of an observation."""
+    cursor.execute("UPDATE observations SET body = ? WHERE id = ?", (body, observation_id))
+
+
 def append_event(
     cursor: Any,
     event_id: int,

@@ -20,6 +20,7 @@ from omnibridge.clock import FixedClock
 from omnibridge.domain.content import Text
 from omnibridge.domain.directory import BotConnection, Directory
 from omnibridge.domain.events import PartyReplied
+from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.processor import Lane, Policy, Processor
@@ -46,7 +47,14 @@ class Filler:
         directory = Directory((BotConnection("assistant", "bench", "botId", "assistant"),))
         self._ids = IdSequence(self.clock)
         self._processor = Processor(
-            self._connection, self.clock, self._ids, bytes(32), "0" * 16, Policy(RuleSet(), directory, BOTS), Counters()
+            self._connection,
+            self.clock,
+            self._ids,
+            bytes(32),
+            "0" * 16,
+            Policy(RuleSet(), directory, BOTS),
+            Counters(),
+            Callbacks({}, {}, self._connection, bytes(32)),
         )
 
     def fill(self, messages: int) -> None:
@@ -123,7 +131,6 @@ def main() -> None:
         result["all"] = sizes(path)
         filler.clock.advance(7_200_000)
         for name, terms in (
-            ("histories_once", Terms(0, 0, 0)),
             ("without_observations", Terms(0.01, 0, 0)),
             ("without_deliveries", Terms(0.01, 0.01, 0)),
         ):

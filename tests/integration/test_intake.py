@@ -146,3 +146,23 @@ async def test_every_decision_can_be_made_again(make_world: MakeWorld) -> None:
         assert state_after(state, decode_decision(stored)) == again.after
         state = again.after
     assert len(rows) > 10
+
+
+async def test_history_of_a_session_event_is_stored_once(make_world: MakeWorld) -> None:
+    """Idle lane and busy lane alike: the messages are events already, so their session's end only names them."""
+    world = await make_world()
+    said = [
+        {"_id": f"m{n}", "rid": "r1", "msg": f"{n} " * 900, "ts": f"2026-11-21T10:00:0{n}.000Z", "u": {"_id": "v"}}
+        for n in range(3)
+    ]
+    await post(world, json.dumps(START).encode())
+    for each in said:
+        await post(world, json.dumps({**START, "type": "Message", "messages": [each]}).encode())
+    closing = json.dumps({**START, "type": "LivechatSession", "messages": said}).encode()
+    await post(world, closing)
+    await world.quiet()
+    (kept,) = world.rows("SELECT body FROM observations WHERE kind = 'LivechatSession'")
+
+    assert [each["_id"] for each in json.loads(kept[0])["messages"]] == ["m0", "m1", "m2"]
+    assert len(kept[0]) < len(closing) / 10
+    assert len(world.rows("SELECT 1 FROM events WHERE kind = 'MessagePosted' AND length(data) > 900")) == 3

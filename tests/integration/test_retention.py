@@ -6,13 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from omnibridge.clock import FixedClock
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import CHUNK_S, DAY_MS, LARGEST, SMALLEST, Retention, Terms, next_limit
-from omnibridge.rocketchat.webhook import read_webhook
 from omnibridge.storage import conversations, journal, outbox
 from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.journal import Observation
@@ -104,38 +102,6 @@ async def test_nothing_goes_when_kept_for_ever(database: Database) -> None:
 
     assert not any(purged.values())
     assert count(database, "observations") == 1
-
-
-def session(*texts: str) -> bytes:
-    messages = [{"_id": f"m{n}", "msg": text, "u": {"_id": "v"}} for n, text in enumerate(texts)]
-    return msgspec.json.encode({"_id": "r", "type": "LivechatSession", "visitor": {"_id": "v"}, "messages": messages})
-
-
-async def test_history_of_a_session_event_is_kept_once(database: Database) -> None:
-    """What is an event of its own shrinks to its id; what nothing else holds stays; each body is looked at once."""
-    conversation, long = OLD << 20, "many words " * 100
-    body = session(long, long, "only here")
-
-    def write(cursor: Any) -> None:
-        conversations.save(cursor, conversation, "w", "r", 0, closed=True, state=b"{}", at=OLD)
-        event(cursor, OLD, 1, conversation, "msg:m0")
-        event(cursor, OLD, 2, conversation, "msg:m1")
-        journal.append(cursor, observation(OLD, 3, "LivechatSession", body), HANDLED)
-        journal.append(cursor, observation(OLD, 4, "LivechatSession", session(long)), PENDING)
-        journal.append(cursor, observation(OLD, 5, "Message", session(long)), HANDLED)
-
-    await database.writer.submit(write)
-    keeper = retention(database, observations_days=0, conversations_days=0)
-    first, second = await keeper.run(), await keeper.run()
-    rows = dict(database.reader.execute("SELECT id, body FROM observations").fetchall())
-    shorter = rows[(OLD << 20) + 3]
-
-    assert (first["compacted"], second["compacted"]) == (1, 0)
-    assert len(shorter) < len(body) / 10
-    assert msgspec.json.decode(shorter)["messages"][:2] == [{"_id": "m0"}, {"_id": "m1"}]
-    assert msgspec.json.decode(shorter)["messages"][2]["msg"] == "only here"
-    assert read_webhook(shorter).kind == "LivechatSession"
-    assert rows[(OLD << 20) + 4] == rows[(OLD << 20) + 5] == session(long)
 
 
 def test_chunks_follow_what_they_take() -> None:
