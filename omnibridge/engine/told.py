@@ -9,6 +9,7 @@ import msgspec
 from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.events import Event, PartyReplied
 from omnibridge.engine.ids import delivery_of
+from omnibridge.rocketchat.derive import found_key
 from omnibridge.rocketchat.rooms import HubMessage
 from omnibridge.storage import journal, outbox
 
@@ -23,13 +24,11 @@ class ToldInJournal:
         self._reader, self._id = reader, conversation_id
 
     def is_posted(self, message: HubMessage) -> bool:
-        return self._is_ours(message) or journal.has_event(self._reader, self._id, f"msg:{message.id}")
+        return self._is_ours(message) or self._is_event(message.id)
 
     def knows(self, message_id: str) -> bool:
         """Whether a message of this id was reported, or written by us."""
-        return (
-            journal.has_event(self._reader, self._id, f"msg:{message_id}") or self._written_by(message_id) is not None
-        )
+        return self._is_event(message_id) or self._written_by(message_id) is not None
 
     def is_edited(self, message: HubMessage) -> bool:
         edit = f"edit:{message.id}:{message.edited_at_ms}"
@@ -49,6 +48,10 @@ class ToldInJournal:
     def _is_ours(self, message: HubMessage) -> bool:
         # A visitor chooses the ids of his messages: what has his token is his.
         return not message.from_visitor and self._written_by(message.id) is not None
+
+    def _is_event(self, message_id: str) -> bool:
+        keys = (f"msg:{message_id}", found_key(message_id))
+        return any(journal.has_event(self._reader, self._id, key) for key in keys)
 
     def _written_by(self, message_id: str) -> tuple[str, int] | None:
         return outbox.written_by(self._reader, self._id, delivery_of(message_id), message_id)

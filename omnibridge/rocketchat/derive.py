@@ -109,6 +109,14 @@ def derive_room_read(room: RoomInfo, view: View) -> Derivation:
     return Derivation(tuple(events), note="" if events else "as known")
 
 
+def found_key(message_id: str) -> str:
+    """Key of a visitor's message that was found when it had been answered: nobody gets it for that.
+
+    Not the key of its report: if the hub tells it after all, it is delivered late as any other.
+    """
+    return f"found:{message_id}"
+
+
 def derive_history(read: RoomHistory, view: View) -> Derivation:
     """A room with the messages that no report told us of: start, who serves, the messages, close.
 
@@ -128,7 +136,9 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
         if author != "visitor" and view.is_ours(message.id):
             continue
         if not view.seen(message.id):
-            events.append(DerivedEvent(f"msg:{message.id}", _posted_as_read(message, author)))
+            is_answered = author == "visitor" and message.ts_ms < read.answered_at_ms
+            key = found_key(message.id) if is_answered else f"msg:{message.id}"
+            events.append(DerivedEvent(key, _posted_as_read(message, author)))
             if author == "visitor":
                 found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file))
         if message.edited_at_ms is not None:

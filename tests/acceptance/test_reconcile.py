@@ -207,6 +207,29 @@ async def test_webhooks_that_come_after_all_change_nothing(make_world: MakeWorld
     assert world.node.service.counters.value("observations_duplicate") > 0
 
 
+async def test_webhook_that_comes_after_all_is_delivered_late(
+    make_world: MakeWorld,
+) -> None:
+    """What is answered 200 reaches who is in control: that the reconciler had left it alone changes nothing."""
+    world = await make_world(engine=OFTEN, http_timeout_ms=5000)
+    visitor = await greeted(world, "Vera")
+    await compared_first(world)
+    await world.hub.control(late_rate=1.0, late_ms=2500)
+    await say(visitor, "echo old")
+    await world.hub.control(late_rate=0.0)
+    await say(visitor, "echo new")
+    await visitor.wait_for("bot", 2)
+    async with asyncio.timeout(10):
+        while not reasons(world, visitor.rid):
+            await asyncio.sleep(0.01)
+    assert reasons(world, visitor.rid) == ["1 found in the hub's history, answered since: nothing is sent"]
+    await visitor.wait_for("bot", 3)
+    await compared(world)
+
+    assert await heard(world) == ["echo Vera", "echo new", "echo old"]
+    assert [each["text"] for each in await visitor.wait_for("bot", 3)] == ["Vera", "new", "old"]
+
+
 async def test_hub_that_loses_webhooks(make_world: MakeWorld) -> None:
     world = await make_world(engine=OFTEN, seed=5)
     await compared_first(world)

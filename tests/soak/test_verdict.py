@@ -53,11 +53,10 @@ A, B = "c1-m001", "c1-m002"
         ((hub(A, B, posts=(B, A), ok_at=(900, 100)), bot(B, A)), 0, 0, 1),
         ((hub(A, B, posts=(B, A), ok_at=(150, 100)), bot(B, A, late=(A,))), 0, 0, 1),
         ((hub(A, ok_at=(None,)), bot()), 0, 0, 0),
-        # Found after a gap: one turn for both; nothing when a later one was answered by then.
+        # Found after a gap: one turn for both. What is answered 200 is sent, however late.
         ((hub(A, B, posts=(f"{A}\necho {B}",)), bot(f"{A}\necho {B}")), 0, 0, 0),
         ((hub(A, B, posts=(f"{A}\necho {B}", B)), bot(f"{A}\necho {B}", B)), 0, 1, 0),
-        ((hub(A, B, posts=(B,), ok_at=(10_001, 1)), bot(B)), 0, 0, 0),
-        ((hub(A, B, posts=(B,), ok_at=(10_000, 1)), bot(B)), 1, 0, 0),
+        ((hub(A, B, posts=(B,), ok_at=(10_001, 1)), bot(B)), 1, 0, 0),
         ((hub(A, B, posts=(A,), ok_at=(1, 10_001)), bot(A)), 1, 0, 0),
         ((hub(A, B, posts=(B, A), ok_at=(None, 1)), bot(B, A, late=(A,))), 0, 0, 0),
         ((hub(A, B, posts=(B, A), ok_at=(900, 899), cut=(1, 100)), bot(B, A, late=(A,))), 0, 0, 0),

@@ -18,9 +18,6 @@ from types import MappingProxyType
 from typing import Any
 
 WINDOW_MS = 150
-SETTLE_MS = 10_000
-"""The reconciler leaves younger messages to their webhooks."""
-
 SLACK_MS = 25
 """A webhook is received a little before its 200 is; half of it on either side."""
 
@@ -29,22 +26,17 @@ NEVER: Mapping[str, int] = MappingProxyType({})
 
 
 def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] = NEVER) -> dict[str, Any]:
-    """Fields lost, doubled, out_of_order, late, messages, conversations; `details` names offenders.
-
-    superseded: found by the reconciler, which does not give a bot what was answered since.
-    """
+    """Fields lost, doubled, out_of_order, late, messages, conversations; `details` names offenders."""
     asked = _asked(hub, received)
     turns = _turns(bot)
     posts = _posts(hub)
     details: list[str] = []
-    lost = doubled = superseded = 0
+    lost = doubled = 0
     given_up = 0
     for tag in asked:
         n_turns, n_posts = len(turns.get(tag, [])), len(posts.get(tag, []))
         if asked[tag]["ok_at"] is None:
             given_up += 1  # the hub's retries ended before the bridge was up: never acknowledged
-        elif not n_turns and _is_superseded(asked[tag], asked, turns):
-            superseded += 1
         elif not n_turns or not n_posts:
             lost += 1
             details.append(f"lost {tag}: {n_turns} turns, {n_posts} posts")
@@ -60,7 +52,6 @@ def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] 
         "doubled": doubled + doubled_moves,
         "out_of_order": out_of_order,
         "unacknowledged": given_up,
-        "superseded": superseded,
         "late": sum(each["late"] for found in turns.values() for each in found),
         "messages": len(asked),
         "conversations": len(hub["rooms"]),
@@ -110,13 +101,6 @@ def _turns(bot: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def _tags(text: str) -> list[str]:
     """Several messages that were found after a gap are one turn, a line each, and have one answer."""
     return [line.removeprefix("echo ") for line in text.split("\n")]
-
-
-def _is_superseded(message: dict[str, Any], asked: dict[str, Any], turns: dict[str, Any]) -> bool:
-    """Acknowledged only after the reconciler had found it, and by then the bot had answered a later message."""
-    was_found = message["ok_at"] - message["ts"] > SETTLE_MS
-    later = [tag for tag, each in asked.items() if each["rid"] == message["rid"] and each["seq"] > message["seq"]]
-    return was_found and any(turns.get(tag) for tag in later)
 
 
 def _posts(hub: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
