@@ -117,8 +117,10 @@ class Simulator:
         return JSONResponse({"turns": self.ledger, "refused": self.refused})
 
     async def control(self, request: Request) -> Response:
-        """delay_ms, down, fail_next [{status, count, after_effect, body, headers}]."""
+        """delay_ms, down, fail_next [{status, count, after_effect, html, body, headers}], clear_failures."""
         wish = await request.json()
+        if wish.get("clear_failures"):
+            self.fail_next.clear()
         self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
         self.down = bool(wish.get("down", self.down))
         self.fail_next += wish.get("fail_next", [])
@@ -153,7 +155,10 @@ def why_not_genuine(header: Any, raw: bytes, now_s: float) -> str:
 
 
 def _fail(failure: dict[str, Any]) -> Response:
-    return Response(failure.get("body", ""), int(failure.get("status", 500)), failure.get("headers"))
+    status = int(failure.get("status", 500))
+    if failure.get("html"):
+        return Response("<html>please sign in</html>", status, media_type="text/html")
+    return Response(failure.get("body", ""), status, failure.get("headers"))
 
 
 def _now() -> int:

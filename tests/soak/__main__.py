@@ -237,7 +237,6 @@ def main() -> int:
             wish.kind,
             path,
             messages=wish.messages,
-            troubles=wish.kind == "rasa",
         )
         result = asyncio.run(soak.run())
     if wish.json:

@@ -40,7 +40,7 @@ async def test_welcome_is_said_first(make_world: MakeWorld) -> None:
 
 async def test_kill_at_every_point_loses_nothing(tmp_path: Path) -> None:
     """The crash test in small; the large one is `make soak ARGS="--kind webhook_bot"`."""
-    result = await Soak(len(POINTS), 7, 8, "8.3", "webhook_bot", tmp_path, troubles=False).run()
+    result = await Soak(len(POINTS), 7, 8, "8.3", "webhook_bot", tmp_path).run()
 
     assert {point: result["kills_by_point"][point] for point in POINTS} == dict.fromkeys(POINTS, 1), result
     assert (result["lost"], result["doubled"], result["out_of_order"]) == (0, 0, 0), result
