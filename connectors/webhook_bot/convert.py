@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, Handover, Reply, Turn
+from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -54,14 +54,21 @@ def closed_body(session_id: str, reason: str) -> bytes:
 
 
 def to_reply(body: bytes) -> Reply:
-    """A 2xx body -> Reply; empty = nothing to say. Raises DeliveryRejected that names the wrong place."""
+    """A 2xx body -> Reply; empty = nothing to say.
+
+    Raises DeliveryRejected that names the wrong place, and DeliveryUncertain for a page: it is no bot that
+    answers with one, but a proxy that is up while the bot is not, or a wrong url.
+    """
     if not body.strip():
         return Reply()
     try:
         raw = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        begins = "HTML" if body.lstrip()[:1] == b"<" else "something else"
-        raise DeliveryRejected(f"the bot answered 2xx with {begins}, not JSON: correct url", code="not-json") from exc
+        if body.lstrip()[:1] == b"<":
+            raise DeliveryUncertain(
+                "2xx with HTML: no bot answers there; if it stays, correct url", code="html"
+            ) from exc
+        raise DeliveryRejected("the bot answered 2xx, but no JSON: see what it sends", code="not-json") from exc
     if not isinstance(raw, dict):
         raise DeliveryRejected("the bot's answer is JSON, but no object", code="bad-answer")
     try:

@@ -122,7 +122,7 @@ async def test_nothing_to_say(status: int) -> None:
 async def test_page_instead_of_an_answer() -> None:
     found = await failure(answering(200, b"<html>Sign in</html>", {"content-type": "text/html"}))
 
-    assert (type(found), found.code) == (DeliveryRejected, "not-json")
+    assert (type(found), found.code) == (DeliveryUncertain, "html")
 
 
 async def test_answer_has_a_limit() -> None:
