@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Status = Literal["ok", "warning", "problem"]
+Status = Literal["ok", "look", "warning", "problem"]
 
 HUB = "Rocket.Chat's settings"
 ACCOUNT = "account"
@@ -52,6 +52,11 @@ class Finding:
 
 def ok(check: str, found: str) -> Finding:
     return Finding(check, "ok", clean(found))
+
+
+def look(check: str, side: str, found: str, do: str) -> Finding:
+    """Cannot be known from here, by design: nothing is known to be wrong, somebody should look once."""
+    return Finding(check, "look", clean(found), clean(do), side)
 
 
 def warning(check: str, side: str, found: str, do: str) -> Finding:

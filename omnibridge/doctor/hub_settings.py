@@ -5,7 +5,7 @@ Where the relay account may not read one, the admin is told where to look: it mu
 
 from __future__ import annotations
 
-from omnibridge.doctor.finding import HUB, Finding, ok, problem, warning
+from omnibridge.doctor.finding import HUB, Finding, look, ok, problem, warning
 from omnibridge.doctor.view import PRIVILEGED, HubView
 from omnibridge.rocketchat.leaves import list_of
 
@@ -98,7 +98,7 @@ def look_yourself(view: HubView) -> Finding | None:
     if not unread:
         return bot_first(view)
     found = f"{len(unread)} settings that this account may not read, and should not: look once yourself"
-    return warning("settings to look at", HUB, found, "; ".join(unread))
+    return look("settings to look at", HUB, found, "; ".join(unread))
 
 
 def bot_first(view: HubView) -> Finding:

@@ -11,7 +11,7 @@ import msgspec
 from omnibridge.config import Settings
 from omnibridge.doctor.finding import Finding
 
-MARKS = {"ok": "ok  ", "warning": "warn", "problem": "FAIL"}
+MARKS = {"ok": "ok  ", "look": "look", "warning": "warn", "problem": "FAIL"}
 CAUSES = {"configuration", "reachable", "relay token", "relay roles", "bot user"}
 """Checks without which others cannot be made."""
 
@@ -54,11 +54,12 @@ def as_text(findings: list[Finding]) -> str:
 
 
 def summary(findings: list[Finding]) -> str:
-    """`2 problems, 1 warning, 20 checks fine`."""
+    """`2 problems, 1 warning, 20 checks fine, 1 to look at yourself`."""
     count = {status: sum(each.status == status for each in findings) for status in MARKS}
     problems = f"{count['problem']} problem{'' if count['problem'] == 1 else 's'}"
     warnings = f"{count['warning']} warning{'' if count['warning'] == 1 else 's'}"
-    return f"{problems}, {warnings}, {count['ok']} checks fine"
+    unseen = f", {count['look']} to look at yourself" if count["look"] else ""
+    return f"{problems}, {warnings}, {count['ok']} checks fine{unseen}"
 
 
 def _secrets(settings: Settings) -> Iterable[str]:

@@ -93,7 +93,7 @@ def spoken(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(each.check, each.status) for each in findings if each.status != "ok"}
 
 
-ALWAYS = {("settings to look at", "warning")}
+ALWAYS = {("settings to look at", "look")}
 """Said to every admin: the relay account may not read these settings, and should not."""
 
 
