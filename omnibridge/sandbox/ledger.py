@@ -20,6 +20,8 @@ def ledger(hub: SimulatedHub, rid: str | None = None) -> dict[str, Any]:
         "pending": sender.unsettled,
         "save_ms": hub.save_ms,
         "rest_calls": dict(hub.rest_calls),
+        "accounts": hub.accounts.audit,
+        "mails": hub.mails,
     }
 
 

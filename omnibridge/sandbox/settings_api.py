@@ -9,36 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
+from omnibridge.sandbox import licences
 from omnibridge.sandbox.http import Api, paged
-from omnibridge.sandbox.hub import MAX_MESSAGE
+from omnibridge.sandbox.permissions import may
+from omnibridge.sandbox.settings_table import PUBLIC
 from omnibridge.sandbox.state import HubError
-
-PUBLIC = frozenset(
-    {
-        "Livechat_enabled",
-        "Livechat_Routing_Method",
-        "Livechat_enabled_when_agent_idle",
-        "Livechat_request_comment_when_closing_conversation",
-        "Livechat_enable_business_hours",
-        "Message_MaxAllowedSize",
-        "Hide_System_Messages",
-    }
-)
-
-UNMODELLED: dict[str, Any] = {
-    "Livechat_enabled": True,
-    "Livechat_enabled_when_agent_idle": True,
-    "Livechat_request_comment_when_closing_conversation": True,
-    "Livechat_enable_business_hours": False,
-    "Hide_System_Messages": [],
-    "Accounts_AvatarCacheTime": 3600,
-}
-"""With their defaults; the `/_sandbox/` switch `settings` changes them."""
-
-MODULES = {"community": [], "enterprise": ["livechat-enterprise", "canned-responses"]}
 
 
 class SettingsApi:
@@ -53,20 +30,17 @@ class SettingsApi:
             route("GET", "settings.public", self._public, is_public=True),
             route("GET", "settings/{id}", self._one),
             route("GET", "licenses.info", self._licence),
-            Route("/avatar/{username}", self._avatar),
         ]
 
     def values(self) -> dict[str, Any]:
         """Every setting that is known here."""
         return {
-            **UNMODELLED,
-            "Message_MaxAllowedSize": MAX_MESSAGE,
+            **self._hub.settings,
             "Livechat_Routing_Method": self._life.routing_method,
             "Livechat_assign_new_conversation_to_bot": self._life.bot_first,
             "Livechat_accept_chats_with_no_agents": self._life.accept_with_no_agents,
             "API_Enable_Rate_Limiter": self._api.limiter.is_on,
             **self._hub.switches,
-            **self._hub.settings,
         }
 
     async def _public(self, request: Request) -> dict[str, Any]:
@@ -87,11 +61,5 @@ class SettingsApi:
         return {"_id": key, "value": values[key]}
 
     async def _licence(self, request: Request) -> dict[str, Any]:
-        """Modules are told to anybody who is logged in."""
-        self._api.user(request)
-        return {"license": {"activeModules": MODULES[self._hub.licence]}}
-
-    async def _avatar(self, _: Request) -> Response:
-        """A picture, cached as long as the setting says."""
-        headers = {"Cache-Control": f"public, max-age={self.values()['Accounts_AvatarCacheTime']}"}
-        return Response(b"<svg xmlns='http://www.w3.org/2000/svg'/>", 200, headers, "image/svg+xml")
+        caller = self._api.user(request)
+        return licences.licence_json(self._hub, is_whole=may(caller, "view-privileged-setting"))
