@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, Handler, body_of, need, reply
-from omnibridge.sandbox.ledger import ledger, message_entry
+from omnibridge.sandbox.ledger import ledger, message_entry, workspace
+from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.settings_table import DEFAULTS
 from omnibridge.sandbox.state import HubError, Message, Room
 
@@ -63,6 +64,7 @@ class ControlApi:
     def routes(self) -> list[Route]:
         return [
             Route("/_sandbox/ledger", self._guard(self._ledger)),
+            Route("/_sandbox/workspace", self._guard(self._workspace)),
             Route("/_sandbox/control", self._guard(self._control), methods=["POST"]),
             Route("/_sandbox/reset", self._guard(self._reset), methods=["POST"]),
             Route("/_sandbox/pending", self._guard(self._pending)),
@@ -84,6 +86,9 @@ class ControlApi:
 
     async def _ledger(self, request: Request) -> dict[str, Any]:
         return ledger(self._hub, request.query_params.get("rid"))
+
+    async def _workspace(self, _: Request) -> dict[str, Any]:
+        return workspace(self._hub, SettingsApi(self._api).values())
 
     async def _control(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)

@@ -44,7 +44,7 @@ class Api:
 
     def __init__(self, hub: SimulatedHub, life: Lifecycle) -> None:
         self.hub, self.life = hub, life
-        self.limiter = RateLimiter()
+        self.limiter = RateLimiter(hub.settings)
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
         self.two_factor = TwoFactor(hub)

@@ -28,6 +28,9 @@ PUBLIC = frozenset(
     }
 )
 
+ENTERPRISE: dict[str, Any] = {"Livechat_waiting_queue": False, "Livechat_Require_Contact_Verification": "never"}
+"""What these are without a licence, whatever they were set to."""
+
 DEFAULTS: dict[str, Any] = {
     "Livechat_enabled": True,
     "Livechat_enabled_when_agent_idle": True,

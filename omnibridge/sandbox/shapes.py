@@ -176,23 +176,6 @@ def agent_json(user: User, departments: list[str]) -> dict[str, Any]:
     )
 
 
-def agent_info_json(user: User | None) -> dict[str, Any] | None:
-    """As a visitor sees who serves him (9.5)."""
-    if user is None:
-        return None
-    return defined(
-        {
-            "_id": user.id,
-            "username": user.username,
-            "name": user.name,
-            "emails": emails_json(user),
-            "status": user.status,
-            "avatarETag": user.avatar.etag if user.avatar else None,
-            "customFields": user.fields_marked("sendToIntegrations") or None,
-        }
-    )
-
-
 def department_json(department: Department) -> dict[str, Any]:
     return {
         "enabled": True,
