@@ -47,6 +47,7 @@ _OTHERS = {
     "two_factor",
     "expire_tokens",
     "seats",
+    "contacts_used_up",
     "create_race_ms",
     "create_tokens_secret",
 }
@@ -140,8 +141,9 @@ class ControlApi:
             user.totp_secret, user.has_email_codes = factors.get("totp", ""), factors.get("email", False)
         for username in wish.get("expire_tokens", []):
             self._hub.accounts.drop_tokens(self._hub.by_name[username])
-        if wish.get("seats") is not None and self._hub.licence == "community":
-            raise HubError("unknown", "seats need a licence: start the sandbox with --licence enterprise")
+        if (wish.get("seats") is not None or wish.get("contacts_used_up")) and self._hub.licence == "community":
+            raise HubError("unknown", "limits need a licence: start the sandbox with --licence enterprise")
+        self._hub.has_used_up_contacts = bool(wish.get("contacts_used_up", self._hub.has_used_up_contacts))
         self._hub.seats = wish.get("seats", self._hub.seats)
         self._api.create_race_ms = int(wish.get("create_race_ms", self._api.create_race_ms))
         self._api.create_tokens_secret = str(wish.get("create_tokens_secret", self._api.create_tokens_secret))

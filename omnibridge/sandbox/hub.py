@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from omnibridge.sandbox import custom_fields
+from omnibridge.sandbox import custom_fields, licences
 from omnibridge.sandbox.accounts import Accounts
 from omnibridge.sandbox.payloads import event_body, offline_body
 from omnibridge.sandbox.permissions import default_rules, may_see
@@ -52,6 +52,7 @@ class SimulatedHub:
         self.custom_fields: dict[str, str] | None = None
         self.settings = dict(DEFAULTS)
         self.seats: int | None = None
+        self.has_used_up_contacts = False
         self.mails: list[dict[str, Any]] = []
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
@@ -147,6 +148,7 @@ class SimulatedHub:
         """No check whether the room is open: the serving agent can post into a closed one (4.3)."""
         if not may_see(user, room):
             raise HubError("error-not-allowed", "Not allowed")
+        licences.check_contacts(self)
         if len(text) > self.settings["Message_MaxAllowedSize"]:
             raise HubError("error-message-size-exceeded", "Message size exceeds Message_MaxAllowedSize")
         kind = "bot" if "bot" in user.roles else "agent"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
-from omnibridge.sandbox.state import HubError
+from omnibridge.sandbox.state import HubError, User
 
 if TYPE_CHECKING:
     from omnibridge.sandbox.hub import SimulatedHub
@@ -42,6 +42,20 @@ def check_seat(hub: SimulatedHub, roles: Set[str]) -> None:
     limit = hub.seats if hub.licence != "community" else None
     if limit is not None and takes_seat(roles) and seats_used(hub) >= limit:
         raise HubError("error-license-user-limit-reached", "The maximum number of users has been reached.")
+
+
+def check_contacts(hub: SimulatedHub) -> None:
+    """Raises HubError once the licence's monthly active contacts are used up: for take, forward and agents' posts."""
+    if hub.licence != "community" and hub.has_used_up_contacts:
+        raise HubError("error-mac-limit-reached", "MAC limit reached")
+
+
+def is_full(hub: SimulatedHub, user: User) -> bool:
+    """Serves as many as he may: counted only with the waiting queue of the enterprise, and never for bots (7.2)."""
+    if user.is_bot_agent or not hub.settings["Livechat_waiting_queue"] or not has_module(hub, "livechat-enterprise"):
+        return False
+    limit = user.max_chats or int(hub.settings["Livechat_maximum_chats_per_agent"])
+    return bool(limit) and user.open_chats >= limit
 
 
 def licence_json(hub: SimulatedHub, *, is_whole: bool) -> dict[str, Any]:

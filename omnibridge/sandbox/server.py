@@ -26,6 +26,8 @@ from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.posting_api import PostingApi
+from omnibridge.sandbox.presence_api import PresenceApi
 from omnibridge.sandbox.roles_api import RolesApi
 from omnibridge.sandbox.session_api import SessionApi
 from omnibridge.sandbox.settings_api import SettingsApi
@@ -41,10 +43,12 @@ _KINDS = (
     SessionApi,
     UsersApi,
     AvatarsApi,
+    PresenceApi,
     StaffApi,
     DepartmentsApi,
     RolesApi,
     AgentApi,
+    PostingApi,
     OmnichannelApi,
     WebhookApi,
     VisitorApi,

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "Livechat_agent_leave_action_timeout": 60,
     "Livechat_agent_leave_comment": "",
     "Livechat_waiting_queue": False,
+    "Livechat_maximum_chats_per_agent": 0,
     "Livechat_External_Queue_URL": "",
     "Livechat_External_Queue_Token": "",
     "Livechat_Require_Contact_Verification": "never",

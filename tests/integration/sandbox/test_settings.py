@@ -204,8 +204,33 @@ async def test_seats_run_out(start_hub: Start) -> None:
 
 
 async def test_community_has_no_seats_to_run_out_of(hub: Hub) -> None:
-    with pytest.raises(RuntimeError, match="seats need a licence"):
+    with pytest.raises(RuntimeError, match="limits need a licence"):
         await hub.client.control(seats=5)
+
+
+async def test_contacts_run_out(start_hub: Start) -> None:
+    hub = await start_hub(licence="enterprise", bot_first=False)
+    visitor = await hub.visitor()
+    await hub.client.control(contacts_used_up=True)
+    said = await hub.alice.post("chat.sendMessage", {"message": {"rid": visitor.rid, "msg": "hello"}})
+    moved = await hub.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": "botId"})
+
+    assert (said["errorType"], moved["errorType"]) == ("error-mac-limit-reached", "error-mac-limit-reached")
+    await visitor.say("visitors may still write")
+
+
+async def test_agents_have_a_limit_with_the_waiting_queue(start_hub: Start) -> None:
+    hub = await start_hub(licence="enterprise", bot_first=False)
+    limits = {"agentId": "aliceId", "agentData": {"maxNumberSimultaneousChat": 1}, "agentDepartments": []}
+    await hub.relay.post("livechat/agents.saveInfo", limits)
+    await hub.client.control(settings={"Livechat_waiting_queue": True}, available={"bot": False})
+    first, second = await hub.visitor(), await hub.visitor()
+    inquiry = (await hub.alice.get("livechat/inquiries.getOne", roomId=second.rid))["inquiry"]
+    taken = await hub.alice.post("livechat/inquiries.take", {"inquiryId": inquiry["_id"]})
+
+    assert taken["errorType"] == "error-max-number-simultaneous-chats-reached"
+    await hub.alice.close(first.rid)
+    assert (await hub.alice.post("livechat/inquiries.take", {"inquiryId": inquiry["_id"]}))["_status"] == 200
 
 
 async def test_enterprise_setting_is_off_without_a_licence(start_hub: Start) -> None:

@@ -215,3 +215,32 @@ async def test_users_of_a_role_are_listed(hub: Hub) -> None:
 
     assert [each["username"] for each in off["users"]] == ["agent.one"] == [each["username"] for each in never["users"]]
     assert "customFields" not in off["users"][0]
+
+
+async def test_directory_searches_custom_fields_when_it_is_told_to(hub: Hub) -> None:
+    await declare(hub)
+    await made(hub, "agent.one", customFields={"externalAgentId": "0055gXYZ"})
+    before = await hub.admin.get("directory", type="users", text="55gx", workspace="local")
+    await hub.client.control(settings={"Accounts_SearchFields": "username, customFields.externalAgentId"})
+    found = await hub.admin.get("directory", type="users", text="55gx", workspace="local")
+    refused = await hub.relay.get("directory", type="users", text="55gx")
+
+    assert (before["result"], [each["username"] for each in found["result"]]) == ([], ["agent.one"])
+    assert "customFields" not in found["result"][0]
+    assert refused["_status"] == 403
+
+
+async def test_presence_is_set_and_is_not_availability(hub: Hub) -> None:
+    await hub.alice.post("users.setStatus", {"status": "away", "message": "lunch"})
+    other = await hub.alice.post("users.setStatus", {"status": "away", "username": "bot"})
+    wrong = await hub.alice.post("users.setStatus", {"status": "asleep"})
+    seen = await hub.relay.get("users.getStatus", username="alice")
+    present = await hub.relay.get("users.presence", ids="aliceId,botId")
+    agent = (await hub.relay.get("livechat/users/agent/aliceId"))["user"]
+    suggested = await hub.alice.get("users.autocomplete", selector='{"term": "ali", "exceptions": ["bot"]}')
+
+    assert (other["error"], wrong["errorType"]) == ("unauthorized", "error-invalid-status")
+    assert (seen["status"], seen["message"]) == ("away", "lunch")
+    assert {each["username"]: each["status"] for each in present["users"]} == {"alice": "away", "bot": "online"}
+    assert (agent["status"], agent["statusLivechat"]) == ("away", "available")
+    assert [each["username"] for each in suggested["items"]] == ["alice"]
