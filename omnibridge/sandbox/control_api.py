@@ -104,6 +104,7 @@ class ControlApi:
         )
         strangers |= set(wish.get("switches", {})) - set(self._hub.switches)
         strangers |= set(wish.get("settings", {})) - set(DEFAULTS)
+        strangers |= {str(each.get("path")) for each in wish.get("fail_next", [])} - self._api.paths - {"*"}
         if strangers:
             raise HubError("unknown", f"unknown: {', '.join(sorted(strangers))}")
         for key, (name, kind) in _SENDER.items():

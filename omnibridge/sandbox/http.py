@@ -45,6 +45,7 @@ class Api:
     def __init__(self, hub: SimulatedHub, life: Lifecycle) -> None:
         self.hub, self.life = hub, life
         self.limiter = RateLimiter(hub.settings)
+        self.paths: set[str] = set()
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
         self.two_factor = TwoFactor(hub)
@@ -74,6 +75,7 @@ class Api:
             answer.headers.update(headers)
             return answer
 
+        self.paths.add(path)
         return Route(f"/api/v1/{path}", endpoint, methods=[method])
 
     def user(self, request: Request) -> User:

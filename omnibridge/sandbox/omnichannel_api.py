@@ -112,7 +112,10 @@ class OmnichannelApi:
         room = self._hub.room(need(wish, "_id", str))
         if room.served_by is not user and not may(user, "save-others-livechat-room-info"):
             raise forbidden()
+        declared = self._hub.custom_fields
         for key, value in maybe(wish, "livechatData", dict[str, Any]()).items():
+            if declared is not None and declared.get(key) != "room":
+                continue
             room.fields[key] = str(value)
             if not value:
                 del room.fields[key]

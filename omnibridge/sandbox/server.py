@@ -28,6 +28,7 @@ from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
 from omnibridge.sandbox.posting_api import PostingApi
 from omnibridge.sandbox.presence_api import PresenceApi
+from omnibridge.sandbox.queue_api import QueueApi
 from omnibridge.sandbox.roles_api import RolesApi
 from omnibridge.sandbox.session_api import SessionApi
 from omnibridge.sandbox.settings_api import SettingsApi
@@ -50,6 +51,7 @@ _KINDS = (
     AgentApi,
     PostingApi,
     OmnichannelApi,
+    QueueApi,
     WebhookApi,
     VisitorApi,
     SettingsApi,

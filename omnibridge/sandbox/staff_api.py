@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -23,11 +24,18 @@ class StaffApi:
 
     def routes(self) -> list[Route]:
         route = self._api.route
+        # One path each for agents and managers, so that failures can be injected into either.
         routes = [
-            route("GET", "livechat/users/{kind}", self._list),
-            route("POST", "livechat/users/{kind}", self._make),
-            route("GET", "livechat/users/{kind}/{id}", self._show),
-            route("DELETE", "livechat/users/{kind}/{id}", self._unmake),
+            each
+            for kind, role in _ROLES.items()
+            for each in (
+                route("GET", f"livechat/users/{kind}", partial(self._list, role)),
+                route("POST", f"livechat/users/{kind}", partial(self._make, role)),
+                route("GET", f"livechat/users/{kind}/{{id}}", partial(self._show, role)),
+                route("DELETE", f"livechat/users/{kind}/{{id}}", partial(self._unmake, role)),
+            )
+        ]
+        routes += [
             route("POST", "livechat/agent.status", self._status),
             route("GET", "livechat/agents/{id}/departments", self._departments),
         ]
@@ -35,8 +43,7 @@ class StaffApi:
             routes.append(route("POST", "livechat/agents.saveInfo", self._save))
         return routes
 
-    async def _list(self, request: Request) -> dict[str, Any]:
-        role = self._role(request)
+    async def _list(self, role: str, request: Request) -> dict[str, Any]:
         if role == "livechat-agent":
             self._api.permitted_any(request, "transfer-livechat-guest", "edit-omnichannel-contact")
         else:
@@ -53,15 +60,15 @@ class StaffApi:
         ]
         return paged("users", found, query, self._shown)
 
-    async def _show(self, request: Request) -> dict[str, Any]:
+    async def _show(self, role: str, request: Request) -> dict[str, Any]:
         """null for who is none."""
         self._api.permitted(request, "view-livechat-manager")
-        role, found = self._role(request), self._hub.users.get(request.path_params["id"])
+        found = self._hub.users.get(request.path_params["id"])
         return {"user": self._shown(found) if found and role in found.roles else None}
 
-    async def _make(self, request: Request) -> dict[str, Any]:
+    async def _make(self, role: str, request: Request) -> dict[str, Any]:
         """Idempotent; makes an agent available."""
-        caller, role = self._api.permitted(request, "view-livechat-manager"), self._role(request)
+        caller = self._api.permitted(request, "view-livechat-manager")
         wish = await body_of(request)
         self._api.only_keys(wish, "username")
         user = self._hub.accounts.find(need(wish, "username", str))
@@ -74,9 +81,9 @@ class StaffApi:
             user.status_livechat = "available"
         return {"user": {"_id": user.id, "username": user.username}}
 
-    async def _unmake(self, request: Request) -> dict[str, Any]:
+    async def _unmake(self, role: str, request: Request) -> dict[str, Any]:
         """Role and department links go; rooms that he serves stay his."""
-        caller, role = self._api.permitted(request, "view-livechat-manager"), self._role(request)
+        caller = self._api.permitted(request, "view-livechat-manager")
         user = self._hub.users.get(request.path_params["id"])
         if user is None or role not in user.roles:
             raise HubError("error-invalid-user", "Invalid user")
@@ -129,12 +136,6 @@ class StaffApi:
             (department.agents.add if department.id in wanted else department.agents.discard)(user.id)
         self._hub.accounts.note("departments", caller, user, departments=sorted(wanted))
         return {}
-
-    def _role(self, request: Request) -> str:
-        kind = request.path_params["kind"]
-        if kind not in _ROLES:
-            raise HubError("Invalid type", coded=False)
-        return _ROLES[kind]
 
     def _shown(self, user: User) -> dict[str, Any]:
         return agent_json(user, [each.id for each in self._hub.departments.values() if user.id in each.agents])

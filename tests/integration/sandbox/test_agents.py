@@ -77,7 +77,9 @@ async def test_managers_are_made_and_listed(hub: Hub) -> None:
     found = await hub.alice.get("livechat/users/manager")
 
     assert {each["username"] for each in found["users"]} == {"omnibridge", "alice"}
-    assert (await hub.alice.get("livechat/users/wizard"))["error"] == "Invalid type"
+    assert (await hub.relay.get("livechat/users/manager/aliceId"))["user"]["username"] == "alice"
+    assert (await hub.relay.request("DELETE", "livechat/users/manager/aliceId"))["_status"] == 200
+    assert (await hub.relay.get("livechat/users/manager/aliceId"))["user"] is None
 
 
 @pytest.mark.parametrize("licence", ["community", "enterprise"])

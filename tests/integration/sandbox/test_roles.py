@@ -190,6 +190,7 @@ async def test_control_names_what_it_does_not_know(hub: Hub) -> None:
         {"permissions": {"fly": []}},
         {"permissions": {"create-user": ["wizard"]}},
         {"expire_tokens": ["x"]},
+        {"fail_next": [{"path": "x"}]},
     ):
         with pytest.raises(RuntimeError, match=r"unknown: (fly|wizard|x)"):
             await hub.client.control(**wishes)
