@@ -113,8 +113,11 @@ class AvatarsApi:
         if avatar:
             return Response(avatar.content, 200, {**headers, "Content-Type": avatar.media_type})
         letter = html.escape(re.sub(r"[^A-Za-z0-9]", "", name)[:1].upper())
+        style = "font-family='sans-serif' font-size='125' fill='#fff' text-anchor='middle'"
         svg = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200"><text x="50%" y="50%">{letter}</text></svg>'
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 200'>"
+            "<rect width='200' height='200' fill='#1d74f5'/>"
+            f"<text x='100' y='145' {style}>{letter}</text></svg>"
         )
         return Response(svg, 200, {**headers, "Content-Type": "image/svg+xml"})
 

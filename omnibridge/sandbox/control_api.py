@@ -155,7 +155,7 @@ class ControlApi:
         await self._hub.reset()
         self._api.fail_next.clear()
         self._api.limiter.reset()
-        self._api.two_factor.reset()
+        self._hub.two_factor.reset()
         return {"ok": True}
 
     async def _pending(self, request: Request) -> dict[str, Any]:

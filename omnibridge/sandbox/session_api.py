@@ -58,7 +58,7 @@ class SessionApi:
                 reason = "Unauthorized" if self._hub.version >= (7, 0) or not known else "Incorrect password"
                 reason = "User not found" if self._hub.version < (7, 0) and not known else reason
                 return _refused("Unauthorized", reason)
-            problem = self._api.two_factor.login_problem(user, text_of(wish, "code"))
+            problem = self._hub.two_factor.login_problem(user, text_of(wish, "code"))
             if problem:
                 return _refused(problem.code, problem.reason, problem.details)
         if not user.active:
