@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak soak-controls bench test-rasa docs lock format clean
+.PHONY: setup demo test check soak soak-controls bench test-rasa test-browser docs lock format clean
 
 setup: $(STAMP)
 
@@ -37,7 +37,7 @@ test: setup
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
-	@echo "  test-browser       the widget in a real browser: not built yet"
+	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
 	@echo "  test-clients       other clients of Rocket.Chat: not built yet"
 
 check: setup
@@ -59,6 +59,10 @@ bench: setup
 test-rasa: setup
 	@PYTHON310=$(PYTHON310) $(BIN)/python -m tests.real_rasa $(ARGS)
 
+# Needs Debian's chromium and npm; makes .venv-browser and fetches the widget once. Pictures: var/browser.
+test-browser: setup
+	@$(BIN)/python -m tests.browser $(ARGS)
+
 # The settings table of README, between its two markers.
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
@@ -73,4 +77,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-rasa .venv-actions build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa .venv-actions .venv-browser .venv-clients tests/browser/node_modules tests/clients/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var

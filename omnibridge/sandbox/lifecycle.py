@@ -201,6 +201,10 @@ class Lifecycle:
         for each in self._hub.listeners:
             each.room_changed(room, what, who)
 
+    def next_agent(self, department: str) -> User | None:
+        """Who would get a new conversation now."""
+        return self._next_agent(department, "first" if self.bot_first else "alike")
+
     def _next_agent(self, department: str, bots: str) -> User | None:
         """The one with the fewest chats, then by name (7.1, 7.2). bots: first, alike, none.
 

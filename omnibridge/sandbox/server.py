@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from omnibridge.sandbox.agent_api import AgentApi
 from omnibridge.sandbox.control_api import ControlApi
@@ -30,6 +31,7 @@ from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor_api import VisitorApi
 from omnibridge.sandbox.webhook_api import WebhookApi
+from omnibridge.sandbox.widget_api import WidgetApi
 
 SIMULATORS = "omnibridge.simulators"
 
@@ -39,6 +41,7 @@ class SandboxOptions:
     """port 0 takes a free one. licence: community or enterprise. admin: USER:PASSWORD.
 
     department: name of one to begin with, alice and bot in it; empty = none. simulators: those of the vendors.
+    widget: folder of the livechat widget's build; empty = it is not served.
     """
 
     port: int = 0
@@ -56,6 +59,7 @@ class SandboxOptions:
     simulators: bool = True
     department: str = ""
     rate_limit: bool = False
+    widget: str = ""
 
 
 class Socket:
@@ -152,7 +156,8 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Realti
     api.limiter.is_on = options.rate_limit
     kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi)
     realtime = Realtime(api)
-    routes = [*(route for kind in kinds for route in kind(api).routes()), *realtime.routes()]
+    routes: list[BaseRoute] = [route for kind in kinds for route in kind(api).routes()]
+    routes += [*WidgetApi(api, options.widget).routes(), *realtime.routes()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:

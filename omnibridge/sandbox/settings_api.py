@@ -91,7 +91,14 @@ class SettingsApi:
         self._api.user(request)
         return {"license": {"activeModules": MODULES[self._hub.licence]}}
 
-    async def _avatar(self, _: Request) -> Response:
-        """A picture, cached as long as the setting says."""
+    async def _avatar(self, request: Request) -> Response:
+        """The first letter of the name, cached as long as the setting says."""
         headers = {"Cache-Control": f"public, max-age={self.values()['Accounts_AvatarCacheTime']}"}
-        return Response(b"<svg xmlns='http://www.w3.org/2000/svg'/>", 200, headers, "image/svg+xml")
+        letter = "".join(each for each in request.path_params["username"] if each.isalnum())[:1].upper()
+        style = "font-family='sans-serif' font-size='125' fill='#fff' text-anchor='middle'"
+        svg = (
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 200'>"
+            "<rect width='200' height='200' fill='#1d74f5'/>"
+            f"<text x='100' y='145' {style}>{letter}</text></svg>"
+        )
+        return Response(svg, 200, headers, "image/svg+xml")

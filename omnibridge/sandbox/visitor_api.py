@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, body_of, maybe, need, page, reply
-from omnibridge.sandbox.shapes import department_json, iso, message_json, reference, room_json, visitor_json
+from omnibridge.sandbox.shapes import iso, message_json, room_json, visitor_json
 from omnibridge.sandbox.state import HubError, Message, Room, Visitor, new_id
 
 CLOSED_BY_VISITOR = "Closed by visitor"
@@ -24,7 +24,6 @@ class VisitorApi:
 
     def routes(self) -> list[Route]:
         table = (
-            ("GET", "livechat/config", self._config),
             ("POST", "livechat/visitor", self._register),
             ("GET", "livechat/visitor/{token}", self._show),
             ("GET", "livechat/room", self._room),
@@ -39,25 +38,6 @@ class VisitorApi:
             ("POST", "livechat/upload/{rid}", self._upload),
         )
         return [self._api.route(method, path, handler, is_public=True) for method, path, handler in table]
-
-    async def _config(self, request: Request) -> dict[str, Any]:
-        is_anybody = any(each.is_available for each in self._hub.users.values())
-        visitor = self._hub.visitors.get(request.query_params.get("token", ""))
-        config: dict[str, Any] = {
-            "enabled": True,
-            "online": is_anybody or self._life.accept_with_no_agents,
-            "settings": {},
-            "theme": {},
-            "messages": {},
-            "triggers": [],
-            "departments": [department_json(each) for each in self._hub.departments.values()],
-        }
-        if visitor:
-            config["guest"] = visitor_json(visitor)
-        if visitor and visitor.room:
-            config["room"] = room_json(visitor.room)
-            config["agent"] = reference(visitor.room.served_by)
-        return {"config": config}
 
     async def _register(self, request: Request) -> dict[str, Any]:
         """Upsert. Go on with the token of the answer: a known phone keeps its own (4.1)."""
