@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak soak-controls bench test-rasa test-browser docs lock format clean
+.PHONY: setup demo test check soak soak-controls bench test-rasa test-browser test-clients docs lock format clean
 
 setup: $(STAMP)
 
@@ -38,7 +38,7 @@ test: setup
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
-	@echo "  test-clients       other clients of Rocket.Chat: not built yet"
+	@echo "  make test-clients  other clients of Rocket.Chat: needs apt-get install nodejs npm, fetches them"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -63,6 +63,10 @@ test-rasa: setup
 test-browser: setup
 	@$(BIN)/python -m tests.browser $(ARGS)
 
+# Needs nodejs and npm; makes .venv-clients and fetches the clients once.
+test-clients: setup
+	@$(BIN)/python -m tests.clients $(ARGS)
+
 # The settings table of README, between its two markers.
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
@@ -71,6 +75,8 @@ docs: setup
 lock:
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/runtime.lock
 	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	$(LOCK) $(ARGS) tests/browser/requirements.in -o tests/browser/requirements.txt
+	$(LOCK) $(ARGS) tests/clients/requirements.in -o tests/clients/requirements.txt
 
 format: setup
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,10 +46,10 @@ class AgentApi:
 
     async def _login(self, request: Request) -> Response:
         """Plain password, its SHA-256 digest, or a token to resume."""
-        wish = await body_of(request)
+        wish = await form_or_json(request)
         user = self._hub.by_token.get(str(wish.get("resume", "")))
         if user is None:
-            user = self._hub.by_name.get(str(wish.get("user", "")))
+            user = self._hub.by_name.get(str(wish.get("user") or wish.get("username") or ""))
             if user is None or not _is_password(user, wish.get("password")):
                 # Tells which credential is wrong before 7.0.
                 reason = (
@@ -151,3 +152,10 @@ def _is_password(user: User, given: Any) -> bool:
     if isinstance(given, dict):
         return given.get("digest") == hashlib.sha256(user.password.encode()).hexdigest()
     return bool(given == user.password)
+
+
+async def form_or_json(request: Request) -> dict[str, Any]:
+    """`login` takes both. Raises HubError 400."""
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+    return await body_of(request)

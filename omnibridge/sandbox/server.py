@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from omnibridge.sandbox.agent_api import AgentApi
+from omnibridge.sandbox.channels_api import ChannelsApi
 from omnibridge.sandbox.control_api import ControlApi
 from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
@@ -154,7 +155,7 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Realti
         hub.add_department(options.department, {bot.id, alice.id})
     api = Api(hub, life)
     api.limiter.is_on = options.rate_limit
-    kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi)
+    kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi, ChannelsApi)
     realtime = Realtime(api)
     routes: list[BaseRoute] = [route for kind in kinds for route in kind(api).routes()]
     routes += [*WidgetApi(api, options.widget).routes(), *realtime.routes()]
