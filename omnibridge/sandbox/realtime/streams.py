@@ -58,7 +58,12 @@ class Streams(Listener):
     # -- what the hub tells ---------------------------------------------------------------------------------
 
     def message_saved(self, message: Message) -> None:
-        """To the room's streams, and to `__my_messages__` of all who may see the room; the author hears it too."""
+        """To the room's streams, and to `__my_messages__` of all who may see the room; the author hears it too.
+
+        System messages of the kinds that `Hide_System_Messages` names are not said.
+        """
+        if message.system_type and message.system_type in self._hub.settings.get("Hide_System_Messages", ()):
+            return
         shown = message_json(message)
         self.say(MESSAGES, message.rid, shown)
         room, channel = self._hub.rooms.get(message.rid), self._hub.channels.by_id.get(message.rid)

@@ -219,6 +219,33 @@ async def test_calls_of_other_clients(hub: Hub, dial: Dialer) -> None:
     assert (await stranger.call("getRoomNameById", direct["rid"]))["error"]["error"] == "error-not-allowed"
 
 
+async def test_hidden_system_messages_are_not_said(hub: Hub, dial: Dialer) -> None:
+    await hub.client.control(settings={"Hide_System_Messages": ["uj", "command"]})
+    relay = await dial.user(hub, "service_account")
+    await relay.subscribe(MESSAGES, "__my_messages__")
+    await hub.visitor()
+    assert [args[0]["t"] for args in await relay.events()] == ["livechat-started"]
+
+
+async def test_stream_tells_what_the_ledger_holds(hub: Hub, dial: Dialer) -> None:
+    """Twenty conversations at once: every message of every room, once, each room in its order."""
+    relay = await dial.user(hub, "service_account")
+    await relay.subscribe(MESSAGES, "__my_messages__")
+
+    async def talk() -> None:
+        visitor = await hub.visitor()
+        for each in range(3):
+            await visitor.say(f"{each}")
+            await hub.bot.say(visitor.rid, f"heard {each}")
+        await visitor.close()
+
+    await asyncio.gather(*(talk() for _ in range(20)))
+    said = [(args[0]["rid"], args[0]["_id"]) for args in await relay.events()]
+    for room in (await hub.client.ledger())["rooms"]:
+        assert [mid for rid, mid in said if rid == room["rid"]] == [each["id"] for each in room["messages"]]
+    assert len({rid for rid, _ in said}) == 20
+
+
 async def test_faults(hub: Hub, dial: Dialer) -> None:
     """Lost, doubled and overtaking events; a hub that hangs up, refuses, and does not answer pings."""
     ddp = await dial.user(hub, "agent_account")
