@@ -72,11 +72,11 @@ class Methods:
         return NOTHING
 
     async def _send(self, session: Session, params: list[Any]) -> Any:
-        saved = await send_message(self._hub, _user(session), _first(params, dict))
+        saved = await send_message(self._hub, self._user(session), _first(params, dict))
         return NOTHING if saved is None else ejson(message_json(saved))
 
     async def _update(self, session: Session, params: list[Any]) -> Nothing:
-        user, wish = _user(session), _first(params, dict)
+        user, wish = self._user(session), _first(params, dict)
         found = self._hub.messages.get(need(wish, "_id", str))
         if found is None or not access.user_sees(self._hub, user, found.rid):
             raise HubError("error-not-allowed", "Not allowed")
@@ -87,12 +87,12 @@ class Methods:
 
     async def _rooms(self, session: Session, params: list[Any]) -> Any:
         """A list; with a date `{update, remove}`."""
-        user = _user(session)
+        user = self._user(session)
         served = [room_json(each) for each in self._hub.rooms.values() if each.open and each.served_by is user]
         return _since([*served, *(channel_json(each) for each in self._hub.channels.of(user))], params)
 
     async def _subscriptions(self, session: Session, params: list[Any]) -> Any:
-        user = _user(session)
+        user = self._user(session)
         served = [each for each in self._hub.rooms.values() if each.open and each.served_by is user]
         places: list[Room | Channel] = [*served, *self._hub.channels.of(user)]
         return _since([subscription_json(user, each) for each in places], params)
@@ -107,20 +107,20 @@ class Methods:
     async def _join(self, session: Session, params: list[Any]) -> bool:
         place = self._place(session, params)
         if isinstance(place, Channel):
-            place.members.add(_user(session).id)
+            place.members.add(self._user(session).id)
         return True
 
     async def _leave(self, session: Session, params: list[Any]) -> Nothing:
         place = self._place(session, params)
         if isinstance(place, Channel):
-            place.members.discard(_user(session).id)
+            place.members.discard(self._user(session).id)
         return NOTHING
 
     async def _direct(self, session: Session, params: list[Any]) -> dict[str, Any]:
         other = self._hub.by_name.get(_first(params, str))
         if other is None:
             raise HubError("error-invalid-user", "Invalid user")
-        found = self._hub.channels.direct(_user(session), other)
+        found = self._hub.channels.direct(self._user(session), other)
         return {"t": "d", "rid": found.id}
 
     async def _notify_room(self, session: Session, params: list[Any]) -> Nothing:
@@ -134,7 +134,13 @@ class Methods:
             return NOTHING
         room = self._hub.rooms.get(rid)
         is_visitor = room is not None and token == room.visitor.token
-        name = room.visitor.username if room and is_visitor else session.user.username if session.user else ""
+        name = (
+            room.visitor.username
+            if room and is_visitor
+            else user.username
+            if (user := access.caller(self._hub, session))
+            else ""
+        )
         if params[1] == name and isinstance(params[2], list):
             self._streams.say(NOTIFY_ROOM, event, name, params[2], but=session)
         return NOTHING
@@ -145,13 +151,13 @@ class Methods:
         return NOTHING
 
     async def _presence(self, session: Session, params: list[Any]) -> Nothing:
-        return self._set_presence(_user(session), _first(params, str))
+        return self._set_presence(self._user(session), _first(params, str))
 
     async def _online(self, session: Session, _: list[Any]) -> Nothing:
-        return self._set_presence(_user(session), "online")
+        return self._set_presence(self._user(session), "online")
 
     async def _away(self, session: Session, _: list[Any]) -> Nothing:
-        return self._set_presence(_user(session), "away")
+        return self._set_presence(self._user(session), "away")
 
     def _set_presence(self, user: User, presence: str) -> Nothing:
         if presence not in PRESENCES:
@@ -163,15 +169,21 @@ class Methods:
 
     async def _return(self, session: Session, params: list[Any]) -> bool:
         """Only before 8.0; later over REST."""
-        user = _user(session)
+        user = self._user(session)
         if not may(user, "view-l-room"):
             raise HubError("error-not-allowed", "Not allowed")
         department = params[1] if len(params) > 1 and isinstance(params[1], str) else ""
         return await self._life.return_to_queue(self._hub.room(_first(params, str)), user, department)
 
+    def _user(self, session: Session) -> User:
+        user = access.caller(self._hub, session)
+        if user is None:
+            raise HubError("error-invalid-user", "Invalid user")
+        return user
+
     def _place(self, session: Session, params: list[Any]) -> Room | Channel:
         """A conversation by its id, a channel by id or name. Raises HubError for what the caller may not see."""
-        user, name = _user(session), _first(params, str)
+        user, name = self._user(session), _first(params, str)
         channels = self._hub.channels
         place = self._hub.rooms.get(name) or channels.find(name)
         if place is None:
@@ -179,12 +191,6 @@ class Methods:
         if not access.user_sees(self._hub, user, place.id):
             raise HubError("error-not-allowed", "Not allowed")
         return place
-
-
-def _user(session: Session) -> User:
-    if session.user is None or not session.user.active:
-        raise HubError("error-invalid-user", "Invalid user")
-    return session.user
 
 
 def _first(params: list[Any], kind: type[Any]) -> Any:

@@ -50,7 +50,10 @@ class Streams(Listener):
             return
         text = encode(event(name, event_name, ejson(list(args))))
         for sub in list(found):
-            is_seen = name not in access.OF_ROOMS or access.sees_room(self._hub, sub)
+            if name in access.OF_ROOMS:
+                is_seen = access.sees_room(self._hub, sub)
+            else:
+                is_seen = name in access.FOR_VISITORS or access.caller(self._hub, sub.session) is not None
             if sub.session is not but and is_seen:
                 self.said += 1
                 sub.session.send_event(text)
@@ -68,7 +71,7 @@ class Streams(Listener):
         self.say(MESSAGES, message.rid, shown)
         room, channel = self._hub.rooms.get(message.rid), self._hub.channels.by_id.get(message.rid)
         for sub in list(self._subs.get((MESSAGES, access.MY_MESSAGES), ())):
-            user = sub.session.user
+            user = access.caller(self._hub, sub.session)
             if user is None or not access.user_sees(self._hub, user, message.rid):
                 continue
             meta: dict[str, Any] = {"roomParticipant": False, "roomType": "l"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import websockets
 
-from .conftest import Hub
+if TYPE_CHECKING:
+    from .conftest import Hub
 
 Frame = dict[str, Any]
 

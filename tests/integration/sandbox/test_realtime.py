@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -15,13 +14,6 @@ from .ddp import Dialer, as_visitor
 
 MESSAGES, NOTIFY_ROOM, LIVECHAT_ROOM = "stream-room-messages", "stream-notify-room", "stream-livechat-room"
 NOTIFY_USER, INQUIRIES = "stream-notify-user", "stream-livechat-inquiry-queue-observer"
-
-
-@pytest.fixture
-async def dial() -> AsyncIterator[Dialer]:
-    dialer = Dialer()
-    yield dialer
-    await asyncio.gather(*(each.close() for each in dialer.open))
 
 
 async def test_handshake_pings_and_refusals(hub: Hub, dial: Dialer) -> None:
@@ -219,6 +211,17 @@ async def test_calls_of_other_clients(hub: Hub, dial: Dialer) -> None:
     assert (await stranger.call("getRoomNameById", direct["rid"]))["error"]["error"] == "error-not-allowed"
 
 
+async def test_who_is_shut_out_hears_no_more(hub: Hub, dial: Dialer) -> None:
+    visitor, bot = await hub.visitor(), await dial.user(hub, "bot_account")
+    await bot.subscribe(MESSAGES, visitor.rid)
+    await bot.subscribe(MESSAGES, "__my_messages__")
+    await hub.client.control(users={"bot": {"active": False}})
+    await visitor.say("anybody?")
+    assert await bot.events() == []
+    assert (await bot.call("rooms/get"))["error"]["error"] == "error-invalid-user"
+    assert (await bot.call("login", {"resume": hub.running.description["bot_account"]["auth_token"]}))["error"]
+
+
 async def test_hidden_system_messages_are_not_said(hub: Hub, dial: Dialer) -> None:
     await hub.client.control(settings={"Hide_System_Messages": ["uj", "command"]})
     relay = await dial.user(hub, "service_account")
@@ -244,52 +247,3 @@ async def test_stream_tells_what_the_ledger_holds(hub: Hub, dial: Dialer) -> Non
     for room in (await hub.client.ledger())["rooms"]:
         assert [mid for rid, mid in said if rid == room["rid"]] == [each["id"] for each in room["messages"]]
     assert len({rid for rid, _ in said}) == 20
-
-
-async def test_faults(hub: Hub, dial: Dialer) -> None:
-    """Lost, doubled and overtaking events; a hub that hangs up, refuses, and does not answer pings."""
-    ddp = await dial.user(hub, "agent_account")
-    await ddp.subscribe(MESSAGES, "GENERAL")
-
-    async def say(*words: str) -> list[str]:
-        for each in words:
-            await ddp.call("sendMessage", {"rid": "GENERAL", "msg": each})
-        return [args[0]["msg"] for args in await ddp.events()]
-
-    await hub.client.control(realtime={"duplicate_rate": 1})
-    assert await say("one") == ["one", "one"]
-    await hub.client.control(realtime={"duplicate_rate": 0, "drop_rate": 1})
-    ddp.seen.clear()
-    assert await say("two") == []
-    await hub.client.control(realtime={"drop_rate": 0, "swap_rate": 1, "swap_hold_ms": 60_000})
-    assert await say("three") == []
-    await hub.client.control(realtime={"swap_rate": 0})
-    assert await say("four") == ["four", "three"]
-    told = await hub.client.call("GET", "/_sandbox/realtime")
-    assert (told["duplicated"], told["dropped"], told["swapped"]) == (1, 1, 1)
-    assert told["sessions"][0]["subs"] == ["stream-room-messages GENERAL"]
-
-    await hub.client.control(realtime={"silence_ms": 20})
-    await ddp.get(msg="ping")
-    await hub.client.control(realtime={"silence_ms": 30_000, "mute": True})
-    await ddp.send(msg="ping", id="unheard")
-    await ddp.call("getRoomNameById", "GENERAL")
-    assert [each for each in ddp.seen if each.get("id") == "unheard"] == []
-
-    await hub.client.control(realtime={"refuse": True, "drop": True})
-    with pytest.raises(websockets.ConnectionClosed):
-        await ddp.get(msg="never")
-    with pytest.raises(websockets.InvalidStatus, match="503"):
-        await dial(hub)
-    with pytest.raises(RuntimeError, match="lose_rate"):
-        await hub.client.control(realtime={"lose_rate": 1})
-    await hub.client.control(realtime={"refuse": False, "mute": False})
-    await dial.user(hub, "agent_account")
-
-
-async def test_client_that_does_not_answer_pings_is_hung_up_on(hub: Hub, dial: Dialer) -> None:
-    await hub.client.control(realtime={"silence_ms": 30})
-    ddp = await dial.user(hub, "agent_account")
-    await ddp.get(msg="ping")
-    with pytest.raises(websockets.ConnectionClosed):
-        await ddp.get(msg="never")
