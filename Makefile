@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak soak-controls bench test-rasa docs lock format clean
+.PHONY: setup demo test check soak soak-controls bench test-rasa test-browser test-clients docs lock format clean
 
 setup: $(STAMP)
 
@@ -35,8 +35,8 @@ test: setup
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
-	@echo "  test-browser       the widget in a real browser: not built yet"
-	@echo "  test-clients       other clients of Rocket.Chat: not built yet"
+	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
+	@echo "  make test-clients  other clients of Rocket.Chat: needs apt-get install nodejs npm, fetches them"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -57,6 +57,14 @@ bench: setup
 test-rasa: setup
 	@PYTHON310=$(PYTHON310) $(BIN)/python -m tests.real_rasa $(ARGS)
 
+# Needs Debian's chromium and npm; makes .venv-browser and fetches the widget once. Pictures: var/browser.
+test-browser: setup
+	@$(BIN)/python -m tests.browser $(ARGS)
+
+# Needs nodejs and npm; makes .venv-clients and fetches the clients once.
+test-clients: setup
+	@$(BIN)/python -m tests.clients $(ARGS)
+
 # The settings table of README, between its two markers.
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
@@ -67,10 +75,12 @@ lock:
 	$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/all.lock
 	$(LOCK) pyproject.toml -c requirements/all.lock -o requirements/runtime.lock
 	$(LOCK) pyproject.toml --extra rasa --group dev -c requirements/all.lock -o requirements/dev.lock
+	$(LOCK) $(ARGS) tests/browser/requirements.in -o tests/browser/requirements.txt
+	$(LOCK) $(ARGS) tests/clients/requirements.in -o tests/clients/requirements.txt
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-rasa build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa .venv-browser .venv-clients tests/browser/node_modules tests/clients/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var

@@ -70,6 +70,7 @@ def sandbox(
     duplicate_rate: Annotated[float, typer.Option(help="share of webhooks sent twice, 0 to 1")] = 0.0,
     swap_rate: Annotated[float, typer.Option(help="share of webhooks overtaken by the next, 0 to 1")] = 0.0,
     seed: Annotated[int, typer.Option(help="of the faults")] = 0,
+    widget: Annotated[str, typer.Option(help="folder of a build of the livechat widget, to be served")] = "",
     as_json: Json = False,
 ) -> None:
     """Run a simulated Rocket.Chat and the simulators of the installed connectors."""
@@ -77,10 +78,12 @@ def sandbox(
 
     if hub_version not in ("6.14", "7.7", "8.3") or licence not in ("community", "enterprise") or ":" not in admin:
         _fail(["--hub-version is 6.14, 7.7 or 8.3; --licence community or enterprise; --admin USER:PASSWORD"])
+    if widget and not (Path(widget) / "index.html").is_file():
+        _fail([f"--widget {widget}: there is no index.html; the build of npm @rocket.chat/livechat has one"])
     options = SandboxOptions(
         port=port, hub_version=hub_version, licence=licence, admin=admin, webhook_url=webhook_url,
         webhook_token=webhook_token, http_timeout_ms=http_timeout_ms, duplicate_rate=duplicate_rate,
-        swap_rate=swap_rate, seed=seed,
+        swap_rate=swap_rate, seed=seed, widget=widget,
     )  # fmt: skip
     run(options, as_json=as_json)
 

@@ -64,6 +64,7 @@ class Node:
         config = uvicorn.Config(
             app,
             http="httptools",
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -39,6 +39,7 @@ class Api:
     status "hang" never answers within `seconds`, "cut" breaks the connection off. half: `users.create` dies after
     the user is there, before his custom fields are. create_race_ms: between its look for the name and the insertion.
     create_tokens_secret: of the server's environment (3.2); empty = tokens cannot be made for others.
+    switches: further keys of `/_sandbox/control`, each with its setter.
     """
 
     def __init__(self, hub: SimulatedHub, life: Lifecycle) -> None:
@@ -49,6 +50,7 @@ class Api:
         self.delay_ms = 0
         self.create_race_ms = 0
         self.create_tokens_secret = ""
+        self.switches: dict[str, Callable[[Any], None]] = {}
 
     def route(
         self, method: str, path: str, handler: Handler, *, is_public: bool = False, two_factor: bool = False

@@ -7,10 +7,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
+from omnibridge.sandbox.channels import Channel
 from omnibridge.sandbox.http import Api, body_of, maybe, text_of
-from omnibridge.sandbox.permissions import may
+from omnibridge.sandbox.permissions import may, may_see
+from omnibridge.sandbox.sending import say
 from omnibridge.sandbox.shapes import message_json
-from omnibridge.sandbox.state import HubError, now_ms
+from omnibridge.sandbox.state import HubError, Room, User, now_ms
 
 _KEYS = (
     "roomId", "channel", "text", "alias", "emoji", "avatar", "attachments", "tmid", "customFields", "parseUrls", "msg",
@@ -18,7 +20,7 @@ _KEYS = (
 
 
 class PostingApi:
-    """Into livechat rooms, by their id. All targets get the message; the answer shows the first."""
+    """By `roomId`, or `channel`: #name, @user or an id. All targets get the message; the answer shows the first."""
 
     def __init__(self, api: Api) -> None:
         self._api, self._hub = api, api.hub
@@ -42,6 +44,18 @@ class PostingApi:
         if "avatar" in kept:
             kept.pop("emoji", None)
         text = text_of(wish, "text") or maybe(wish, "msg", "")
-        rooms = [self._hub.room(each.lstrip("#")) for each in targets]
-        saved = [await self._hub.say_as_user(room, user, text, "", groupable=False, **kept) for room in rooms]
+        places = [self._place(user, each) for each in targets]
+        saved = [await say(self._hub, place, user, text, groupable=False, **kept) for place in places]
         return {"ts": now_ms(), "channel": targets[0], "message": message_json(saved[0])}
+
+    def _place(self, user: User, target: str) -> Room | Channel:
+        place: Room | Channel | None = self._hub.rooms.get(target)
+        if place is None and target.startswith("@") and target[1:] in self._hub.by_name:
+            place = self._hub.channels.direct(user, self._hub.by_name[target[1:]])
+        place = place or self._hub.channels.find(target)
+        if place is None:
+            raise HubError("error-invalid-room", "The required param provided does not match any room")
+        is_seen = self._hub.channels.may_see(user, place) if isinstance(place, Channel) else may_see(user, place)
+        if not is_seen:
+            raise HubError("error-not-allowed", "Not allowed")
+        return place

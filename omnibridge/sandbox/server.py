@@ -17,9 +17,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from omnibridge.sandbox.agent_api import AgentApi
 from omnibridge.sandbox.avatars import AvatarsApi
+from omnibridge.sandbox.channels_api import ChannelsApi
 from omnibridge.sandbox.control_api import ControlApi
 from omnibridge.sandbox.departments_api import DepartmentsApi
 from omnibridge.sandbox.http import Api, reply
@@ -29,6 +31,7 @@ from omnibridge.sandbox.omnichannel_api import OmnichannelApi
 from omnibridge.sandbox.posting_api import PostingApi
 from omnibridge.sandbox.presence_api import PresenceApi
 from omnibridge.sandbox.queue_api import QueueApi
+from omnibridge.sandbox.realtime.server import Realtime
 from omnibridge.sandbox.roles_api import RolesApi
 from omnibridge.sandbox.session_api import SessionApi
 from omnibridge.sandbox.settings_api import SettingsApi
@@ -37,6 +40,7 @@ from omnibridge.sandbox.state import User
 from omnibridge.sandbox.users_api import UsersApi
 from omnibridge.sandbox.visitor_api import VisitorApi
 from omnibridge.sandbox.webhook_api import WebhookApi
+from omnibridge.sandbox.widget_api import WidgetApi
 
 SIMULATORS = "omnibridge.simulators"
 
@@ -50,6 +54,7 @@ _KINDS = (
     RolesApi,
     AgentApi,
     PostingApi,
+    ChannelsApi,
     OmnichannelApi,
     QueueApi,
     WebhookApi,
@@ -64,6 +69,7 @@ class SandboxOptions:
     """port 0 takes a free one. licence: community or enterprise. admin: USER:PASSWORD.
 
     department: name of one to begin with, alice and bot in it; empty = none. simulators: those of the vendors.
+    widget: folder of the livechat widget's build; empty = it is not served.
     """
 
     port: int = 0
@@ -81,6 +87,7 @@ class SandboxOptions:
     simulators: bool = True
     department: str = ""
     rate_limit: bool = False
+    widget: str = ""
 
 
 class Socket:
@@ -98,7 +105,16 @@ class Socket:
         self._socket.bind((host, port))
         self._socket.listen(512)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
+        # DDP has pings of its own; those of WebSocket would hide a client that does not answer them.
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+            ws="websockets-sansio",
+            ws_ping_interval=None,
+        )
         config.load()
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
@@ -134,19 +150,21 @@ class RunningSandbox:
     hub: SimulatedHub
     description: dict[str, Any]
     life: Lifecycle
+    realtime: Realtime
     sockets: list[Socket] = field(default_factory=list)
 
     async def stop(self) -> None:
         """Long polls end at once; webhooks that wait for a retry are lost, as with the real hub."""
         self.hub.is_stopping = True
         self.hub.changed_everywhere()
+        await self.realtime.aclose()
         await self.life.aclose()
         await self.hub.sender.aclose()
         await asyncio.gather(*(each.stop() for each in self.sockets))
 
 
-def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starlette, dict[str, Any]]:
-    """The hub with its users, its routing, its app, and what it tells about its accounts."""
+def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Realtime, Starlette, dict[str, Any]]:
+    """The hub with its users, its routing, its streams, its app, and what it tells about its accounts."""
     major, minor = (int(part) for part in options.hub_version.split(".")[:2])
     hub = SimulatedHub((major, minor), options.licence, options.seed)
     life = Lifecycle(hub)
@@ -164,7 +182,9 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
         hub.add_department(options.department, {bot.id, alice.id})
     api = Api(hub, life)
     api.limiter.is_on = options.rate_limit
-    routes = [route for kind in _KINDS for route in kind(api).routes()]
+    realtime = Realtime(api)
+    routes: list[BaseRoute] = [route for kind in _KINDS for route in kind(api).routes()]
+    routes += [*WidgetApi(api, options.widget).routes(), *realtime.routes()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:
@@ -179,7 +199,7 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
         "agent_account": account(alice),
         "webhook_token": sender.token,
     }
-    return hub, life, app, description
+    return hub, life, realtime, app, description
 
 
 async def _not_found(_: Request, __: Exception) -> Response:
@@ -188,10 +208,10 @@ async def _not_found(_: Request, __: Exception) -> Response:
 
 async def start(options: SandboxOptions) -> RunningSandbox:
     """Run everything in this process and event loop; real sockets all the same."""
-    hub, life, app, description = create_hub(options)
+    hub, life, realtime, app, description = create_hub(options)
     hub_socket = Socket(app, options.host, options.port)
     await hub_socket.start()
-    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, [hub_socket])
+    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, realtime, [hub_socket])
     found = entry_points(group=SIMULATORS) if options.simulators else ()
     for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None

@@ -48,6 +48,7 @@ def room_json(room: Room) -> dict[str, Any]:
             "closedAt": iso(room.closed_at),
             "closer": room.closer or None,
             "closedBy": reference(room.closed_by),
+            "_updatedAt": iso(room.closed_at or max(room.last_ts, room.ts)),
         }
     )
 

@@ -16,6 +16,8 @@ from starlette.routing import Route
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import AgentClient, SandboxClient, VisitorClient
 
+from .ddp import Dialer
+
 
 class Receiver:
     """statuses: answers to come, then 200. While `gate` is closed nothing is answered."""
@@ -94,3 +96,10 @@ async def start_hub() -> AsyncIterator[Start]:
 @pytest.fixture
 async def hub(start_hub: Start) -> Hub:
     return await start_hub()
+
+
+@pytest.fixture
+async def dial() -> AsyncIterator[Dialer]:
+    dialer = Dialer()
+    yield dialer
+    await asyncio.gather(*(each.close() for each in dialer.open))

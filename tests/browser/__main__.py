@@ -1,0 +1,75 @@
+"""`make test-browser`: fetches widget and playwright once, starts hub, bot and bridge, and plays.
+
+Exit 1: a play failed; 2: a tool is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from omnibridge.config_reader import load
+from omnibridge.sandbox.server import SandboxOptions, start
+from omnibridge.sandbox.visitor import SandboxClient
+from omnibridge.server import Node
+from tests.browser.environment import HERE, prepare
+from tests.fetched import Missing
+
+PICTURES = Path("var/browser")
+
+
+async def play() -> int:
+    python, widget, chromium = prepare()
+    sandbox = await start(SandboxOptions(widget=str(widget)))
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "omnibridge.toml"
+        config.write_text(configuration(sandbox.description), "utf-8")
+        node = Node(load(config, {}))
+        await node.start()
+        hub = SandboxClient(sandbox.url)
+        await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
+        process = await asyncio.create_subprocess_exec(
+            python, HERE / "plays.py", chromium, PICTURES.absolute(), stdin=asyncio.subprocess.PIPE
+        )
+        await process.communicate(msgspec.json.encode(sandbox.description))
+        await hub.aclose()
+        await node.stop()
+        await sandbox.stop()
+        return process.returncode or 0
+
+
+def configuration(told: dict[str, Any]) -> str:
+    relay, bot = told["service_account"], told["bot_account"]
+    return f"""
+[server]
+port = 0
+[database]
+url = "sqlite:///browser.db"
+[[workspace]]
+name = "main"
+url = "{told["url"]}"
+user_id = "{relay["user_id"]}"
+auth_token = "{relay["auth_token"]}"
+webhook_token = "{told["webhook_token"]}"
+[[connection]]
+name = "assistant"
+kind = "rasa"
+url = "{told["rasa_url"]}"
+rocketchat_user = "{bot["username"]}"
+rocketchat_token = "{bot["auth_token"]}"
+{told["rasa_settings"]}
+"""
+
+
+if __name__ == "__main__":
+    try:
+        code = asyncio.run(play())
+    except Missing as exc:
+        print(exc, file=sys.stderr)
+        code = 2
+    sys.exit(code)

@@ -1,0 +1,83 @@
+"""What visitors live through in the widget. Usage: plays.py CHROMIUM FOLDER, the sandbox's description on stdin.
+
+One line per play; exit 1 when one fails. Pictures of each step go into FOLDER: they are for people to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect, sync_playwright
+from widget import Hub, Widget
+
+
+def bot_choice_and_person(browser: Browser, hub: Hub, pictures: Path) -> None:
+    """The bot answers, a choice is typed, a person takes over: name and face are his, nothing is said twice."""
+    page = browser.new_page(viewport={"width": 900, "height": 720})
+    widget = Widget(page, hub, pictures)
+    widget.open()
+    widget.picture("opened")
+    widget.register("Vera Visitor", "vera@example.test")
+    widget.say("hello")
+    widget.reads("Hello, this is the test bot.")
+    widget.shows_agent("Assistant", "bot")
+    widget.picture("bot-answers")
+    widget.say("menu")
+    widget.reads("Talk to a person")
+    widget.say("1")
+    widget.reads("Here is the picture.")
+    widget.picture("choice-typed")
+    widget.say("talk to a human")
+    room = hub.last_room()
+    hub.wait_event(room["rid"], "assigned", "alice")
+    hub.say(room["rid"], "Hello Vera, this is Alice.")
+    widget.reads("Hello Vera, this is Alice.")
+    widget.shows_agent("Alice Example", "alice")
+    widget.picture("person-took-over")
+    widget.say("My parcel is broken.")
+    page.reload()
+    widget.open()
+    widget.reads("Hello Vera, this is Alice.")
+    widget.reads("My parcel is broken.")
+    widget.shows_agent("Alice Example", "alice")
+    widget.picture("after-a-reload")
+    close = {"rid": room["rid"], "comment": "Done."}
+    hub.call("POST", "/api/v1/livechat/room.closeByUser", close, "agent_account")
+    expect(widget.frame.get_by_text("Conversation finished")).to_be_visible()
+    widget.picture("closed")
+    if widget.errors:
+        raise AssertionError(f"errors in the page: {widget.errors}")
+
+
+PLAYS = [bot_choice_and_person]
+
+
+def main() -> int:
+    chromium, folder = sys.argv[1], Path(sys.argv[2])
+    hub, failed = Hub(json.load(sys.stdin)), 0
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not work for root in containers; it only opens pages of this machine.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for play in PLAYS:
+            name = play.__name__.replace("_", "-")
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            try:
+                play(browser, hub, folder / name)
+            except Exception:
+                traceback.print_exc()
+                for page in [page for context in browser.contexts for page in context.pages]:
+                    page.screenshot(path=folder / name / "failed.png")
+                failed += 1
+                print(f"{name}: FAILED", flush=True)
+            else:
+                print(f"{name}: passed, pictures in {folder / name}", flush=True)
+        browser.close()
+    print(f"{len(PLAYS) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

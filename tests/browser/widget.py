@@ -1,0 +1,102 @@
+"""Handles of the widget for playwright: runs in `.venv-browser`, where nothing of omnibridge is installed."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import FrameLocator, Locator, Page, expect
+
+NO_SOUND = "The element has no supported sources."
+"""The hub of the plays has no sound to give for new messages."""
+
+expect.set_options(timeout=10_000)
+
+
+class Hub:
+    """The simulated hub over REST. told: what `omnibridge sandbox --json` prints."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told, self.url = told, str(told["url"])
+
+    def call(self, method: str, path: str, body: Any = None, account: str = "") -> dict[str, Any]:
+        """Raises urllib.error.HTTPError for what the hub refuses."""
+        headers = {"Content-Type": "application/json"}
+        if account:
+            headers |= {
+                "X-User-Id": self.told[account]["user_id"],
+                "X-Auth-Token": self.told[account]["auth_token"],
+            }
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - of this machine
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def say(self, rid: str, text: str, account: str = "agent_account") -> None:
+        self.call("POST", "/api/v1/chat.sendMessage", {"message": {"rid": rid, "msg": text}}, account)
+
+    def wait_event(self, rid: str, event: str, by: str) -> None:
+        found = self.call("GET", f"/_sandbox/wait_event?rid={rid}&event={event}&by={by}&timeout_ms=10000")
+        if not found["ok"]:
+            raise AssertionError(f"no {event} by {by}: {found['log']}")
+
+    def last_room(self) -> dict[str, Any]:
+        rooms = self.call("GET", "/_sandbox/ledger")["rooms"]
+        return dict(rooms[-1])
+
+
+class Widget:
+    """The widget in the corner of a page. Its class names end in hashes, so parts of them are looked for."""
+
+    def __init__(self, page: Page, hub: Hub, pictures: Path) -> None:
+        self.page, self._hub, self._pictures, self._n = page, hub, pictures, 0
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)) if str(error) != NO_SOUND else None)
+        page.goto(f"{hub.url}/_sandbox/site")
+
+    @property
+    def frame(self) -> FrameLocator:
+        return self.page.frame_locator("iframe")
+
+    def open(self) -> None:
+        self.frame.locator("[class*=screen__chat-button]").click()
+
+    def register(self, name: str, email: str) -> None:
+        self.frame.locator("input[name=name]").fill(name)
+        self.frame.locator("input[name=email]").fill(email)
+        self.frame.get_by_role("button", name="Start chat").click()
+        expect(self.frame.locator("[contenteditable]")).to_be_visible()
+
+    def say(self, text: str) -> None:
+        composer = self.frame.locator("[contenteditable]")
+        composer.click()
+        composer.press_sequentially(text)
+        composer.press("Enter")
+        whole = re.compile(rf"^\s*{re.escape(text)}\s*$")
+        expect(self.frame.locator('[class*="message-bubble--inverse"]').filter(has_text=whole)).to_have_count(1)
+
+    def reads(self, text: str, count: int = 1) -> None:
+        """Until so many bubbles with the text are to be seen."""
+        expect(self.bubbles.filter(has_text=text)).to_have_count(count)
+
+    @property
+    def bubbles(self) -> Locator:
+        return self.frame.locator('[class*="message-bubble__"]')
+
+    def shows_agent(self, name: str, username: str) -> None:
+        """In the header, with a picture that has loaded."""
+        expect(self.frame.locator("[class*=header__title]")).to_have_text(name)
+        picture = self.frame.locator("header [class*=avatar__image]")
+        expect(picture).to_have_attribute("src", f"{self._hub.url}/avatar/{username}")
+        self.page.wait_for_function(
+            "() => { const i = document.querySelector('iframe').contentDocument"
+            ".querySelector('header [class*=avatar__image]'); return i && i.complete && i.naturalWidth > 0 }"
+        )
+
+    def picture(self, name: str) -> None:
+        self._n += 1
+        self.page.screenshot(path=self._pictures / f"{self._n:02}-{name}.png", animations="disabled")
