@@ -100,6 +100,8 @@ class SimulatedHub:
     def change_setting(self, name: str, value: Any) -> None:
         """A declaration that is no JSON is kept, and then every write of custom fields fails."""
         self.settings[name] = value
+        if name == "Livechat_enabled_when_agent_idle":
+            self.rules.idle_agents_serve = bool(value)
         if name == "Accounts_CustomFields":
             self.rules.user_fields.clear()
             with contextlib.suppress(HubError):

@@ -64,7 +64,7 @@ class SessionApi:
         if not user.active:
             return _refused("error-user-is-not-activated", "User is not activated")
         token = resumed or self._accounts.issue(user)
-        user.last_login, user.status = now_ms(), "online"
+        user.last_login = now_ms()  # presence follows realtime connections, not this
         return reply({"status": "success", "data": {"userId": user.id, "authToken": token, "me": user_json(user)}})
 
     async def _logout(self, request: Request) -> Response:

@@ -93,7 +93,7 @@ class UsersApi:
         return {"user": user_json(user)}
 
     async def _update(self, request: Request) -> dict[str, Any]:
-        """`roles` replaces the list, custom fields are merged; upserts until 6.x (3.2)."""
+        """`roles` replaces the list, custom fields are merged (3.2)."""
         caller = self._api.user(request)
         wish = await body_of(request)
         self._api.only_keys(wish, "userId", "data", "confirmRelinquish")
@@ -127,7 +127,8 @@ class UsersApi:
         return {"user": user_json(user)}
 
     async def _update_own(self, request: Request) -> dict[str, Any]:
-        """Everybody may write his own custom fields, whatever they mean to others (design: claims, not facts)."""
+        """Everybody may write his own custom fields, whatever they mean to others; a new address or password wants a
+        second factor, for which the old password may stand."""
         user = self._api.user(request)
         wish = await body_of(request)
         self._api.only_keys(wish, "data", "customFields")
@@ -138,6 +139,8 @@ class UsersApi:
         self._check_name(maybe(data, "name", user.name))
         if fields:
             self._check_fields({**user.custom_fields, **fields})
+        if data.get("email") or data.get("newPassword"):
+            self._hub.two_factor.check(request, user, text_of(data, "currentPassword"))
         self._change_profile(user, {**data, "password": data.get("newPassword")})
         if data:
             self._accounts.note("updated", user, user, keys=sorted(data))
