@@ -43,3 +43,12 @@ NOTICED: dict[str, History] = {
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
 """Mutant -> a history that notices it, and in which the real engine does nothing wrong."""
+
+FOUND: dict[str, History] = {
+    # A lost message; the room goes from who served it to the queue while the lists are read, one after the other.
+    "a room returned to the queue during a comparison is not compared": (
+        range(4, 60, 4),
+        [("open", 0, 200), ("say", 0, 0), ("hub_forgets", 0, 13_360), ("requeue", 0, 3000)],
+    ),
+}
+"""Symptom of a defect that is mended -> a history that showed it, before."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.simulation.__main__ import run_history, steps_of
 from tests.simulation.history import NAMES, PAUSES, Step
-from tests.simulation.kept import NOTICED
+from tests.simulation.kept import FOUND, NOTICED
 from tests.simulation.mutants import MUTANTS, mutated
 
 STEPS = st.lists(
@@ -41,6 +41,13 @@ def test_a_missing_guard_that_seldom_shows_is_noticed(name: str) -> None:
     seeds, steps = NOTICED[name]
     with mutated(name):
         assert any(run_history(seed, steps) for seed in seeds)
+
+
+@pytest.mark.parametrize("symptom", sorted(FOUND))
+def test_a_defect_that_was_found_stays_mended(symptom: str) -> None:
+    seeds, steps = FOUND[symptom]
+
+    assert [wrong for seed in seeds if (wrong := run_history(seed, steps))] == []
 
 
 def test_a_history_is_the_same_each_time() -> None:
