@@ -50,5 +50,10 @@ FOUND: dict[str, History] = {
         range(4, 60, 4),
         [("open", 0, 200), ("say", 0, 0), ("hub_forgets", 0, 13_360), ("requeue", 0, 3000)],
     ),
+    # Two answers are posted and the process dies before it has settled either; then the visitor leaves.
+    "the second of two words that were said is settled as refused": (
+        range(1, 16),
+        [("open", 0, 300), ("die_at", 30, 0), ("say", 0, 0), ("say", 0, 500), ("start", 0, 0), ("leave", 0, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
