@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak soak-controls bench test-rasa test-browser test-clients docs lock format clean
+.PHONY: setup demo test check simulation soak soak-controls bench test-rasa test-browser test-clients docs lock format clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,7 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest tests $(ARGS)
 	@echo "Not run here:"
+	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
@@ -43,6 +44,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py tests/test_docs.py
+
+simulation: setup
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 soak: setup
 	@$(BIN)/python -m tests.soak $(ARGS)

@@ -141,10 +141,15 @@ class Reconciler:
         hub_ms = await self._hub_time()
         since_ms = self._mark() or hub_ms - SETTLE_MS - MARGIN_MS
         run = Run(since_ms, hub_ms - SETTLE_MS)
-        # In this order a room that is taken or closed meanwhile is listed twice rather than never.
+        # In this order a room that is taken, returned or closed meanwhile is listed twice rather than never.
         can_wait: list[RoomInfo] = []
-        for is_open, is_queued in ((True, True), (True, False), (False, False)):
+        queued: set[str] = set()
+        for is_open, is_queued in ((True, True), (True, False), (True, True), (False, False)):
             async for room in self._listed(is_open, is_queued, since_ms):
+                if is_queued and room.id in queued:
+                    continue
+                if is_queued:
+                    queued.add(room.id)
                 run.rooms += 1
                 if self._is_urgent(room, run):
                     await self._compare(room, run)

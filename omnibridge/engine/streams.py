@@ -103,15 +103,16 @@ class Streams:
     async def settle_arrived(self, lanes: Lanes, sender_for: Callable[[str], Sender], at_a_time: int = 32) -> int:
         """Before anything is decided: settle what arrived although the process died before it knew.
 
-        Otherwise a change of control handled first would refuse words that were said. Only the first row
-        of a stream can have been under way. What cannot be found out now is found out when it is sent.
+        Otherwise a change of control handled first would refuse words that were said. Only one row of a stream
+        was under way, but settles in front of it may be lost: up to the first that has not arrived they are
+        looked up. What cannot be found out now is found out when it is sent.
         Words that were refused while they were under way, and arrived, become `overlap`.
         """
         slots = asyncio.Semaphore(at_a_time)
         self._lanes = lanes
         reader, since = self._database.reader, (self._clock.now_ms() - LOOK_BACK_MS) << 20
         heads = [outbox.next_due(reader, *key) for key in outbox.streams_due(reader)]
-        rows = [row for row in heads if row is not None] + outbox.refused_lately(reader, since)
+        refused = outbox.refused_lately(reader, since)
 
         async def settle(row: Delivery) -> bool:
             found = lanes.conversation(row.conversation_id)
@@ -131,7 +132,20 @@ class Streams:
                 await self._settle((row.conversation_id, row.stream), row, DONE, "", *found[0], sent)
             return True
 
-        return sum(await asyncio.gather(*(settle(row) for row in rows)))
+        def next_due(row: Delivery) -> Delivery | None:
+            return outbox.next_due(reader, row.conversation_id, row.stream, after=row.id)
+
+        def next_refused(row: Delivery) -> Delivery | None:
+            return outbox.refused_next(reader, row)
+
+        async def settle_from(row: Delivery | None, behind: Callable[[Delivery], Delivery | None]) -> int:
+            n = 0
+            while row is not None and await settle(row):
+                n, row = n + 1, behind(row)
+            return n
+
+        due = [settle_from(row, next_due) for row in heads]
+        return sum(await asyncio.gather(*due, *(settle_from(row, next_refused) for row in refused)))
 
     def open(self, lanes: Lanes, sender_for: Callable[[str], Sender], grace_ms: int = 30_000) -> int:
         """Start sending: ring every stream that the outbox says has work. Returns how many.

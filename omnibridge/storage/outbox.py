@@ -54,6 +54,7 @@ _refuse = (
     "UPDATE deliveries SET state = 2, code = 'control-changed', settled_at = ? "
     "WHERE state = 0 AND conversation_id = ? AND epoch IS NOT NULL AND epoch < ?"
 )
+_spoken = "state = 2 AND code = 'control-changed' AND external_id IS NOT NULL"
 _restamp = (
     "UPDATE deliveries SET epoch = ? WHERE state = 0 AND conversation_id = ? AND stream = ? AND epoch IS NOT NULL"
 )
@@ -101,11 +102,15 @@ def refused_lately(reader: Any, since_id: int) -> list[Delivery]:
 
     since_id: ids grow with time, so this bounds the search to what is recent.
     """
-    first = (
-        "SELECT min(id) FROM deliveries WHERE id > ? AND state = 2 AND code = 'control-changed' "
-        "AND external_id IS NOT NULL GROUP BY conversation_id, stream"
-    )
+    first = f"SELECT min(id) FROM deliveries WHERE id > ? AND {_spoken} GROUP BY conversation_id, stream"  # noqa: S608 - fixed names
     return [Delivery(*row) for row in reader.execute(f"{_select} WHERE id IN ({first})", (since_id,))]
+
+
+def refused_next(reader: Any, row: Delivery) -> Delivery | None:
+    """Words behind these in their stream that were refused as well."""
+    sql = f"{_select} WHERE id > ? AND {_spoken} AND conversation_id = ? AND stream = ? ORDER BY id LIMIT 1"
+    found = reader.execute(sql, (row.id, row.conversation_id, row.stream)).fetchone()
+    return None if found is None else Delivery(*found)
 
 
 def streams_due(reader: Any) -> list[tuple[int, str]]:
