@@ -84,15 +84,16 @@ def _replayed(world: World) -> list[str]:
 def _recorded(played: Play, stories: dict[str, Story]) -> list[str]:
     """Each message that the hub has is one event, whatever was lost or repeated, and none that nobody wrote.
 
-    What was acknowledged needs no comparison with the hub for that.
+    What was acknowledged needs no comparison with the hub for that. One that was found when it was answered already
+    is another event if it is reported after all.
     """
     seen = Counter(
-        told.event.message_id
+        (told.event.message_id, told.event.recovered)
         for story in stories.values()
         for told in story
         if isinstance(told.event, MessagePosted) and told.event.author == "visitor"
     )
-    found = [f"{each} is {n} events" for each, n in seen.items() if n > 1 or each not in played.said]
+    found = [f"{each} is {n} events" for (each, _), n in seen.items() if n > 1 or each not in played.said]
     ours = {each.id for each in played.world.posts}
     events = (told.event for story in stories.values() for told in story)
     found += [f"an echo became an event: {each}" for each in events if getattr(each, "message_id", "") in ours]
@@ -100,7 +101,7 @@ def _recorded(played: Play, stories: dict[str, Story]) -> list[str]:
         each.message: each.acknowledged[1] for each in played.world.webhooks if each.acknowledged is not None
     }
     for message in played.said:
-        if not seen[message]:
+        if not seen[message, False] and not seen[message, True]:
             known = "was acknowledged" if message in acknowledged else "is in the hub's history"
             found.append(f"{message} {known} and is no event")
     for story in stories.values():
