@@ -81,7 +81,7 @@ class ControlApi:
 
     async def _control(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
-        unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS
+        unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS - set(self._api.switches)
         if unknown:
             raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
         strangers = (set(wish.get("available", {})) | set(wish.get("users", {}))) - set(self._hub.by_name)
@@ -109,6 +109,9 @@ class ControlApi:
             self._api.limiter.is_on = need(wish, "rate_limit", bool)
             self._api.limiter.reset()
         self._api.fail_next += wish.get("fail_next", [])
+        for key, set_it in self._api.switches.items():
+            if key in wish:
+                set_it(wish[key])
         self._api.delay_ms = int(wish.get("rest_delay_ms", self._api.delay_ms))
         return {"ok": True}
 

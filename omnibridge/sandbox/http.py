@@ -35,7 +35,7 @@ class Api:
     """Builds routes.
 
     fail_next: [{path, status, count, after_effect, code, body, seconds}]; path as in the route table or "*";
-    status "hang" never answers within `seconds`.
+    status "hang" never answers within `seconds`. switches: further keys of `/_sandbox/control`, each with its setter.
     """
 
     def __init__(self, hub: SimulatedHub, life: Lifecycle) -> None:
@@ -43,6 +43,7 @@ class Api:
         self.limiter = RateLimiter()
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
+        self.switches: dict[str, Callable[[Any], None]] = {}
 
     def route(self, method: str, path: str, handler: Handler, *, is_public: bool = False) -> Route:
         """is_public: the caller is not authenticated there before 8.x, so no token lifts the limit (1.6)."""

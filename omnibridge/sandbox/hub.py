@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from omnibridge.sandbox.channels import Channels
+from omnibridge.sandbox.listener import Listener
 from omnibridge.sandbox.payloads import event_body, offline_body
 from omnibridge.sandbox.permissions import may_see
 from omnibridge.sandbox.state import Department, HubError, Message, Room, User, Visitor, new_id, now_ms
@@ -53,6 +55,8 @@ class SimulatedHub:
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
         self.is_stopping = False
+        self.listeners: list[Listener] = []
+        self.channels = Channels(self.users, self._saved)
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._forget()
 
@@ -71,6 +75,7 @@ class SimulatedHub:
         """No conversations, an empty ledger; users, departments and settings stay."""
         await self.sender.reset()
         self._forget()
+        self.channels.reset()
         for user in self.users.values():
             user.open_chats, user.status_livechat = 0, "available"
         self.changed_everywhere()
@@ -148,9 +153,25 @@ class SimulatedHub:
         if text == message.text:
             return
         message.text, message.edited_at = text, now_ms()
-        room = self.rooms[message.rid]
-        self.changed(room.id)
-        await self._message_event(room, message)
+        self._saved(message)
+        if message.rid in self.rooms:
+            room = self.rooms[message.rid]
+            self.changed(room.id)
+            await self._message_event(room, message)
+
+    def delete(self, message: Message) -> None:
+        """No webhook tells of it; the streams do (8.2)."""
+        place = self.rooms.get(message.rid) or self.channels.by_id[message.rid]
+        place.messages.remove(message)
+        del self.messages[message.id]
+        self.changed(message.rid)
+        for each in self.listeners:
+            each.message_deleted(message)
+
+    def _saved(self, message: Message) -> None:
+        self.messages[message.id] = message
+        for each in self.listeners:
+            each.message_saved(message)
 
     def store(
         self,
@@ -172,7 +193,7 @@ class SimulatedHub:
         )
         room.messages.append(message)
         room.counts[kind] += 1
-        self.messages[message.id] = message
+        self._saved(message)
         self.changed(room.id)
         return message
 

@@ -48,6 +48,7 @@ class Lifecycle:
             raise HubError("no-agent-online", "Sorry, no online agents")
         room = Room(new_id(), visitor, now_ms(), new_id(), visitor.department, queued_at=now_ms())
         visitor.room = self._hub.rooms[room.id] = self._hub.inquiries[room.inquiry_id] = room
+        self._tell(room, "opened", visitor)
         self._hub.store(room, visitor, "system", system_type="livechat-started")
         await self._hub.event("LivechatSessionStart", room)
         if preferred and (preferred.is_bot_agent or (preferred.is_available and self.routing_method == AUTO)):
@@ -194,6 +195,11 @@ class Lifecycle:
         seq = room.messages[-1].seq if room.messages else 0
         room.log.append({"what": what, "who": who.username if who else "", "at": now_ms(), "seq": seq})
         self._hub.changed(room.id)
+        self._tell(room, what, who)
+
+    def _tell(self, room: Room, what: str, who: User | Visitor | None) -> None:
+        for each in self._hub.listeners:
+            each.room_changed(room, what, who)
 
     def _next_agent(self, department: str, bots: str) -> User | None:
         """The one with the fewest chats, then by name (7.1, 7.2). bots: first, alike, none.

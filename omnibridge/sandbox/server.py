@@ -24,6 +24,7 @@ from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.realtime.server import Realtime
 from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
@@ -72,7 +73,16 @@ class Socket:
         self._socket.bind((host, port))
         self._socket.listen(512)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
+        # DDP has pings of its own; those of WebSocket would hide a client that does not answer them.
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+            ws="websockets-sansio",
+            ws_ping_interval=None,
+        )
         config.load()
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
@@ -108,19 +118,21 @@ class RunningSandbox:
     hub: SimulatedHub
     description: dict[str, Any]
     life: Lifecycle
+    realtime: Realtime
     sockets: list[Socket] = field(default_factory=list)
 
     async def stop(self) -> None:
         """Long polls end at once; webhooks that wait for a retry are lost, as with the real hub."""
         self.hub.is_stopping = True
         self.hub.changed_everywhere()
+        await self.realtime.aclose()
         await self.life.aclose()
         await self.hub.sender.aclose()
         await asyncio.gather(*(each.stop() for each in self.sockets))
 
 
-def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starlette, dict[str, Any]]:
-    """The hub with its users, its routing, its app, and what it tells about its accounts."""
+def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Realtime, Starlette, dict[str, Any]]:
+    """The hub with its users, its routing, its streams, its app, and what it tells about its accounts."""
     major, minor = (int(part) for part in options.hub_version.split(".")[:2])
     hub = SimulatedHub((major, minor), options.licence, options.seed)
     life = Lifecycle(hub)
@@ -139,7 +151,8 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
     api = Api(hub, life)
     api.limiter.is_on = options.rate_limit
     kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi)
-    routes = [route for kind in kinds for route in kind(api).routes()]
+    realtime = Realtime(api)
+    routes = [*(route for kind in kinds for route in kind(api).routes()), *realtime.routes()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:
@@ -154,7 +167,7 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
         "agent_account": account(alice),
         "webhook_token": sender.token,
     }
-    return hub, life, app, description
+    return hub, life, realtime, app, description
 
 
 async def _not_found(_: Request, __: Exception) -> Response:
@@ -163,10 +176,10 @@ async def _not_found(_: Request, __: Exception) -> Response:
 
 async def start(options: SandboxOptions) -> RunningSandbox:
     """Run everything in this process and event loop; real sockets all the same."""
-    hub, life, app, description = create_hub(options)
+    hub, life, realtime, app, description = create_hub(options)
     hub_socket = Socket(app, options.host, options.port)
     await hub_socket.start()
-    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, [hub_socket])
+    running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, realtime, [hub_socket])
     found = entry_points(group=SIMULATORS) if options.simulators else ()
     for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None

@@ -48,6 +48,7 @@ def room_json(room: Room) -> dict[str, Any]:
             "closedAt": iso(room.closed_at),
             "closer": room.closer or None,
             "closedBy": reference(room.closed_by),
+            "_updatedAt": iso(room.closed_at or max(room.last_ts, room.ts)),
         }
     )
 
@@ -121,7 +122,7 @@ def user_json(user: User) -> dict[str, Any]:
         "emails": [{"address": f"{user.username}@example.test", "verified": True}],
         "roles": sorted(user.roles),
         "type": "user",
-        "status": "online",
+        "status": user.status,
         "active": user.active,
         **({"statusLivechat": user.status_livechat} if user.is_agent else {}),
     }
@@ -138,7 +139,7 @@ def agent_json(user: User, departments: list[str]) -> dict[str, Any]:
         "_id": user.id,
         "username": user.username,
         "name": user.name,
-        "status": "online",
+        "status": user.status,
         "statusLivechat": user.status_livechat,
         "emails": [{"address": f"{user.username}@example.test", "verified": True}],
         "livechatCount": user.open_chats,

@@ -30,6 +30,7 @@ class User:
     status_livechat: str = "available"
     open_chats: int = 0
     active: bool = True
+    status: str = "online"
 
     @property
     def is_agent(self) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, body_of, maybe, need, page, reply
-from omnibridge.sandbox.shapes import department_json, message_json, reference, room_json, visitor_json
+from omnibridge.sandbox.shapes import department_json, iso, message_json, reference, room_json, visitor_json
 from omnibridge.sandbox.state import HubError, Message, Room, Visitor, new_id
 
 CLOSED_BY_VISITOR = "Closed by visitor"
@@ -31,6 +31,7 @@ class VisitorApi:
             ("POST", "livechat/message", self._say),
             ("GET", "livechat/message/{id}", self._message),
             ("PUT", "livechat/message/{id}", self._edit),
+            ("DELETE", "livechat/message/{id}", self._delete),
             ("GET", "livechat/messages.history/{rid}", self._history),
             ("POST", "livechat/room.close", self._close),
             ("POST", "livechat/custom.field", self._field),
@@ -72,6 +73,8 @@ class VisitorApi:
         visitor.username = maybe(wish, "username", visitor.username)
         visitor.department = department or visitor.department
         visitor.fields |= {key: value for key, value in fields if self._scope(key)}
+        for each in self._hub.listeners:
+            each.visitor_changed(visitor)
         return {"visitor": visitor_json(visitor)}
 
     async def _show(self, request: Request) -> dict[str, Any]:
@@ -116,6 +119,15 @@ class VisitorApi:
             raise HubError("error-action-not-allowed", "Message editing not allowed")
         await self._hub.edit(found, need(wish, "msg", str))
         return {"message": message_json(found)}
+
+    async def _delete(self, request: Request) -> dict[str, Any]:
+        wish = await body_of(request)
+        room = self._own_room(need(wish, "token", str), need(wish, "rid", str))
+        found = self._stored(room, request.path_params["id"])
+        if found.author is not room.visitor:
+            raise HubError("error-action-not-allowed", "Message deleting not allowed")
+        self._hub.delete(found)
+        return {"message": {"_id": found.id, "ts": iso(found.ts)}}
 
     async def _history(self, request: Request) -> dict[str, Any]:
         """Newest first, 20 unless told otherwise."""
