@@ -52,7 +52,7 @@ _log = structlog.get_logger("omnibridge.service")
 
 
 GAP_SETTLE_MS = 2_000
-"""What is younger after a gap of the realtime connection is left to its webhook, which is here within that or late."""
+"""What is younger after a gap of the realtime connection is left to its webhook, where webhooks come at all."""
 
 CATCH_UP_S = 1.0
 """At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
@@ -264,7 +264,7 @@ class Service:
         counters = self.counters
         intake = LiveIntake(
             name, hub.client, self._database, self._lanes, ids, self._clock, counters, self._windows,
-            partial(reconciler.ask, GAP_SETTLE_MS),
+            lambda: reconciler.ask(GAP_SETTLE_MS if counters.value("observations", "webhook") else 0),
         )  # fmt: skip
         listener = Listener(
             name, settings.url, settings.user_id, settings.auth_token.get_secret_value(), list(hub.bot_ids.values()),

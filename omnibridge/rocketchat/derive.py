@@ -201,8 +201,11 @@ def _service(reading: WebhookReading, view: View) -> _Change:
     changes: list[Event] = list(moved)
     if agent and not known:
         changes.append(assigned(agent, view))
-    is_news = not view.queued or (reading.department and reading.department != view.department)
-    if reading.kind == "LivechatSessionQueued" and not agent and is_news:
+    if reading.kind == "LivechatSessionQueued" and not agent:
+        if view.department and reading.department not in ("", view.department):
+            return _Change((), True, "waits in another department: the room is read")
+        if view.queued:
+            return _Change(note="waits already")
         changes.append(ConversationQueued(reading.department))
     return _Change(tuple(changes), False, "" if changes or not known else "served by the same agent")
 
