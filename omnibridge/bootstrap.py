@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -25,6 +25,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub_sender import Hub, HubSender
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.live import LiveIntake
 from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Policy, Processor
 from omnibridge.engine.reconciler import Reconciler
@@ -44,8 +45,14 @@ from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
+if TYPE_CHECKING:
+    from omnibridge.rocketchat.realtime.listener import Listener
+
 _log = structlog.get_logger("omnibridge.service")
 
+
+GAP_SETTLE_MS = 2_000
+"""What is younger after a gap of the realtime connection is left to its webhook, where webhooks come at all."""
 
 CATCH_UP_S = 1.0
 """At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
@@ -86,6 +93,9 @@ class Service:
         self._connectors: dict[str, Connector] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._reconcilers: list[Reconciler] = []
+        self._windows: dict[str, int] = {}
+        self._intakes: list[LiveIntake] = []
+        self._listeners: list[Listener] = []
         self._database: Database | None = None
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
@@ -130,7 +140,7 @@ class Service:
         streams = self._streams = Streams(
             database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
         )
-        windows = {
+        windows = self._windows = {
             each.name: settings.engine.reorder_window_ms if each.reorder_window_ms is None else each.reorder_window_ms
             for each in settings.workspace
         }
@@ -162,6 +172,8 @@ class Service:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        for intake in self._intakes:
+            await intake.aclose()
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
@@ -239,6 +251,29 @@ class Service:
             hub.client.when_back(reconciler.ask)
             self._reconcilers.append(reconciler)
             self._in_background(reconciler.serve())
+            self._begin_listening(workspace, hub, ids, reconciler)
+
+    def _begin_listening(self, name: str, hub: Hub, ids: IdSequence, reconciler: Reconciler) -> None:
+        """The realtime connection, where it is wanted. What it misses, the reconciler finds."""
+        settings = next(each for each in self._settings.workspace if each.name == name)
+        if not settings.realtime:
+            return
+        from omnibridge.rocketchat.realtime.listener import Listener  # loads a library that only this needs
+
+        assert self._database and self._lanes
+        counters = self.counters
+        intake = LiveIntake(
+            name, hub.client, self._database, self._lanes, ids, self._clock, counters, self._windows,
+            lambda: reconciler.ask(GAP_SETTLE_MS if counters.value("observations", "webhook") else 0),
+        )  # fmt: skip
+        listener = Listener(
+            name, settings.url, settings.user_id, settings.auth_token.get_secret_value(), list(hub.bot_ids.values()),
+            intake, lambda counter, *labels: counters.add(counter, 1, name, *labels),
+        )  # fmt: skip
+        intake.left = listener.leave
+        self._intakes.append(intake)
+        self._listeners.append(listener)
+        self._in_background(listener.serve())
 
     async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
         """From the hub, else from what we learned before; waits for the hub when we know nothing."""
@@ -314,6 +349,11 @@ class Service:
             "reconciled_at_seconds",
             "When every workspace was last compared with its hub, Unix time; 0 = not yet",
             lambda: min((each.succeeded_at_ms / 1000 for each in self._reconcilers), default=0.0),
+        )
+        self.counters.gauge(
+            "realtime_connected",
+            "Realtime connections that are live; as many as workspaces with realtime = true when all is well",
+            lambda: float(sum(each.is_live for each in self._listeners)),
         )
         self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
 

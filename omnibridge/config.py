@@ -144,6 +144,9 @@ class WorkspaceSettings(_Section):
     )
     http_timeout_s: float = Field(10, gt=0, le=120, description="for each REST call")
     reorder_window_ms: int | None = Field(None, ge=0, le=5000, description="overrides [engine] for this workspace")
+    realtime: bool = Field(
+        False, description="also listen to the server's realtime connection; then the webhook may even be off"
+    )
 
 
 class ConnectionSettings(BaseModel):

@@ -52,6 +52,7 @@ class World:
     node: Node
     sandbox: RunningSandbox
     folder: Path
+    webhook: bool = True
 
     async def visitor(self, name: str = "Vera", **profile: Any) -> Visitor:
         visitor = Visitor(self.hub, name)
@@ -113,7 +114,18 @@ class World:
         """Start the bridge that was stopped, on the same database."""
         self.node = Node(load(self.folder / "omnibridge.toml", {}))
         await self.node.start()
-        await self.hub.control(webhook_url=f"{self.node.url}/webhooks/rocketchat/main")
+        await self.listen()
+
+    async def listen(self) -> None:
+        """Let the hub's events come to the bridge."""
+        if self.webhook:
+            await self.hub.control(webhook_url=f"{self.node.url}/webhooks/rocketchat/main")
+
+    async def live(self) -> None:
+        """Until the realtime connection is live."""
+        async with asyncio.timeout(10):
+            while not any(each.is_live for each in self.node.service._listeners):
+                await asyncio.sleep(0.01)
 
 
 MakeWorld = Callable[..., Awaitable[World]]
@@ -128,24 +140,34 @@ def bot_kind(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest_asyncio.fixture
 async def make_world(tmp_path: Path, bot_kind: str) -> AsyncIterator[MakeWorld]:
-    """`await make_world(hub_version=…, engine=…, rules=…, texts=…, connection=…, **sandbox options)`."""
+    """`await make_world(hub_version=…, engine=…, rules=…, texts=…, connection=…, workspace=…, **sandbox options)`.
+
+    webhook: whether the hub sends any."""
     made: list[World] = []
 
     async def make(
-        *, engine: str = "", rules: str = "", texts: str = "", connection: str = "fallbacks = 2", **options: Any
+        *,
+        engine: str = "",
+        rules: str = "",
+        texts: str = "",
+        connection: str = "fallbacks = 2",
+        workspace: str = "",
+        webhook: bool = True,
+        **options: Any,
     ) -> World:
         ScriptedConnector.bot = ScriptedBot()
         sandbox = await start(SandboxOptions(**options))
         told = sandbox.description
         (tmp_path / "rules.toml").write_text(rules, "utf-8")
-        (tmp_path / "omnibridge.toml").write_text(_configuration(told, bot_kind, engine, texts, connection), "utf-8")
+        configuration = _configuration(told, bot_kind, engine, texts, connection, workspace)
+        (tmp_path / "omnibridge.toml").write_text(configuration, "utf-8")
         node = Node(load(tmp_path / "omnibridge.toml", {}))
         await node.start()
         hub = SandboxClient(sandbox.url)
         bot = ScriptedConnector.bot if bot_kind == "scripted" else SimulatedBot(told[f"{bot_kind}_url"])
-        await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
         alice, relay = Staff(hub, told["agent_account"]), Staff(hub, told["service_account"])
-        world = World(hub, bot, alice, relay, node, sandbox, tmp_path)
+        world = World(hub, bot, alice, relay, node, sandbox, tmp_path, webhook)
+        await world.listen()
         made.append(world)
         return world
 
@@ -158,7 +180,7 @@ async def make_world(tmp_path: Path, bot_kind: str) -> AsyncIterator[MakeWorld]:
         await world.sandbox.stop()
 
 
-def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str) -> str:
+def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str, workspace: str) -> str:
     return f"""
 [server]
 port = 0
@@ -176,6 +198,7 @@ url = "{told["url"]}"
 user_id = "{told["service_account"]["user_id"]}"
 auth_token = "{told["service_account"]["auth_token"]}"
 webhook_token = "{told["webhook_token"]}"
+{workspace}
 [[connection]]
 name = "helper"
 kind = "{kind}"

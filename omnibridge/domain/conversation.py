@@ -94,7 +94,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
     last_visitor_ts: newest hub time of a visitor message handled, ms. relay_posts: the bot user could not
     be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
-    has read since he last wrote, of those that are said once.
+    has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
+    0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits.
     """
 
     workspace: str
@@ -116,3 +117,6 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     told_delay: bool = False
     speech: Speech = Speech()
     told: tuple[str, ...] = ()
+    service_at: int = 0
+    vacated: bool = False
+    queued: bool = False

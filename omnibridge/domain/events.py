@@ -53,10 +53,14 @@ class AgentAssigned(_Event, frozen=True, tag="AgentAssigned"):
     """True when the user is one of our connections' bot users."""
     connection: str = ""
     """The connection whose bot user this is, or empty."""
+    at: int = 0
+    """Since when, hub time; 0 = the report did not tell."""
 
 
 class AgentUnassigned(_Event, frozen=True, tag="AgentUnassigned"):
     agent: UserRef
+    at: int = 0
+    """Since when, hub time; 0 = the report did not tell."""
 
 
 class ConversationTransferred(_Event, frozen=True, tag="ConversationTransferred"):
@@ -88,6 +92,12 @@ class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
     author: AuthorKind
     text: str
     edited_at: int
+
+
+class MessageDeleted(_Event, frozen=True, tag="MessageDeleted"):
+    """Taken back in the room. What was said stays said: nothing that is on its way is held back for it."""
+
+    message_id: str
 
 
 class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -236,6 +246,7 @@ Event = (
     | ConversationTransferred
     | MessagePosted
     | MessageEdited
+    | MessageDeleted
     | MessagesRecovered
     | ConversationClosed
     | OfflineMessageLeft

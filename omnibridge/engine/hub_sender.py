@@ -13,9 +13,11 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
 from omnibridge.engine.faults import Faults, die
+from omnibridge.engine.processor import HISTORY
 from omnibridge.engine.streams import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage.outbox import Delivery
@@ -222,7 +224,10 @@ class HubSender:
         return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
 
     async def _read(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        return Sent(raw=_encode(await hub.client.room(conversation.room)), source="hub-read")
+        # With who served when it was asked: an answer that a later report overtook is not believed.
+        known = conversation.served_by.id if conversation.served_by else ""
+        read = RoomHistory(await hub.client.room(conversation.room), (), known_server=known)
+        return Sent(raw=_encode(read), source="hub-read", kind=HISTORY)
 
     def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:
         served_by = room.served_by

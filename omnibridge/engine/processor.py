@@ -21,6 +21,8 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, is_message_id, message_id
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.rocketchat.rooms import RoomInfo
@@ -47,6 +49,9 @@ HISTORY = "history"
 
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
+
+LIVE = "ddp"
+"""Source of what the realtime connection told."""
 
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
@@ -222,6 +227,8 @@ class Processor:
             return derive_history(_history_decoder.decode(row.body), view)
         if row.source == "hub-read":
             return derive_room_read(_room_decoder.decode(row.body), view)
+        if row.source == LIVE:
+            return self._interpret_live(row, view)
         reading = _reading(row)
         if reading.problem:
             raise ValueError(reading.problem)
@@ -230,12 +237,22 @@ class Processor:
             return reading.note
         return derive(reading, view)
 
+    def _interpret_live(self, row: Observation, view: View) -> Derivation:
+        reading = row.read or read_live(row.kind, row.room, row.body)
+        assert isinstance(reading, LiveReading)
+        if reading.problem:
+            raise ValueError(reading.problem)
+        return derive_live(reading, view)
+
     def _view(self, work: Work) -> View:
         state, lane_id = work.lane.state, work.lane.id
         return View(
             known=state.started,
             closed=state.closed,
             served_by=state.served_by,
+            emptied=state.vacated and state.served_by is None,
+            service_at=state.service_at,
+            queued=state.queued,
             department=state.department,
             bot_users=self._policy.bot_users.get(state.workspace, {}),
             is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),

@@ -97,12 +97,14 @@ class Reconciler:
         self._workspace, self._client, self._database, self._lanes = workspace, client, database, lanes
         self._ids, self._clock, self._counters, self._every_s = ids, clock, counters, every_s
         self._asked = asyncio.Event()
+        self._settle_ms = SETTLE_MS
         self._next_call_at = 0.0
         self._failures: Counter[str] = Counter()
         self.succeeded_at_ms = 0
 
-    def ask(self) -> None:
-        """Compare soon: somebody noticed a gap."""
+    def ask(self, settle_ms: int = SETTLE_MS) -> None:
+        """Compare soon: somebody noticed a gap. settle_ms: what is younger is left to its webhook, if it has one."""
+        self._settle_ms = min(settle_ms, self._settle_ms)
         self._asked.set()
 
     async def serve(self) -> None:
@@ -117,8 +119,10 @@ class Reconciler:
                 if run.failed:
                     pause_s = min(LONGEST_PAUSE_S, self._every_s or LONGEST_PAUSE_S)
                 elif run.young and after_gap:  # only then: with many visitors something is always under way
-                    soon_s = (SETTLE_MS + MARGIN_MS) / 1000
+                    soon_s = (self._settle_ms + MARGIN_MS) / 1000
                     pause_s = min(soon_s, self._every_s or soon_s)
+                elif not self._asked.is_set():
+                    self._settle_ms = SETTLE_MS
                 after_gap = bool(run.failed)
             except DeliveryError as exc:
                 failures += 1
@@ -140,7 +144,7 @@ class Reconciler:
         began = self._clock.monotonic()
         hub_ms = await self._hub_time()
         since_ms = self._mark() or hub_ms - SETTLE_MS - MARGIN_MS
-        run = Run(since_ms, hub_ms - SETTLE_MS)
+        run = Run(since_ms, hub_ms - self._settle_ms)
         # In this order a room that is taken, returned or closed meanwhile is listed twice rather than never.
         can_wait: list[RoomInfo] = []
         queued: set[str] = set()
@@ -211,22 +215,24 @@ class Reconciler:
         is_written = needs_history(room, run.since_ms) and not (is_young and known is None)
         if not is_written and not is_other:
             return
-        lacking = Missing()
+        lacking, deleted = Missing(), list[str]()
         if is_written:
-            history = await self._ask(partial(self._client.history_since, room.id, run.since_ms))
+            history, gone = await self._ask(partial(self._client.changes_since, room.id, run.since_ms))
             run.histories += 1
             self._counters.add("reconcile_histories")
             told = ToldInJournal(self._database.reader, conversation_id)
             lacking = missing(history, room, told, run.since_ms, run.settled_ms)
+            deleted = [each for each in gone if told.lacks_deletion(each)]
             run.young += lacking.n_young
-        if not lacking.messages and not is_other:
+        if not lacking.messages and not deleted and not is_other:
             return
         # What the list said is some calls old by now. Again what we know, right before the hub is asked.
         _, known = self._known(room.id)
         fresh = await self._ask(partial(self._client.room, room.id))
-        if not lacking.messages and not differs(fresh, known, run.settled_ms):
+        if not lacking.messages and not deleted and not differs(fresh, known, run.settled_ms):
             return
-        read = RoomHistory(fresh, lacking.messages, lacking.answered_at_ms, known.server if known else "")
+        server = known.server if known else ""
+        read = RoomHistory(fresh, lacking.messages, lacking.answered_at_ms, server, tuple(deleted))
         now = self._clock.now_ms()
         body = _encode(read)
         await self._lanes.take_in(

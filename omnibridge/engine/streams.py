@@ -47,11 +47,12 @@ LOOK_BACK_MS = 600_000
 
 class Sent(msgspec.Struct, frozen=True):
     """How a delivery went. event: what the conversation should know; raw: a body for another source than
-    the engine itself, with its source name. resolved: it had arrived earlier already."""
+    the engine itself, with its source name and kind. resolved: it had arrived earlier already."""
 
     event: Event | None = None
     raw: bytes | None = None
     source: str = "engine"
+    kind: str = "room"
     resolved: bool = False
 
 
@@ -336,7 +337,7 @@ class Streams:
                 workspace,
                 room,
                 sent.source,
-                "room",
+                sent.kind,
                 self._clock.now_ms(),
                 sent.raw or b"",
                 f"settled:{row.id}",

@@ -34,6 +34,9 @@ class ToldInJournal:
         edit = f"edit:{message.id}:{message.edited_at_ms}"
         return self._is_ours(message) or journal.has_event(self._reader, self._id, edit)
 
+    def lacks_deletion(self, message_id: str) -> bool:
+        return self.knows(message_id) and not journal.has_event(self._reader, self._id, f"del:{message_id}")
+
     def answers(self, message_id: str) -> str | None:
         """Our post -> the decision for the bot's reply -> the turn that it replied to -> the visitor's message."""
         found = self._written_by(message_id)

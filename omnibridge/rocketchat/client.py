@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from omnibridge.domain.events import CandidateAgent, CandidateDepartment, UserRef
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Client
 from omnibridge.rocketchat.calls import Calls, Credentials, checked, encode
 from omnibridge.rocketchat.errors import says_duplicate, unreadable
-from omnibridge.rocketchat.leaves import http_date_ms, iso_of, table_of, text_of, user_of
+from omnibridge.rocketchat.leaves import http_date_ms, iso_of, list_of, table_of, text_of, user_of
 from omnibridge.rocketchat.rooms import HubMessage, Inquiry, RoomInfo, read_message, read_room
 from omnibridge.rocketchat.versions import RETURNS_OVER_REST, Version, read_version
 
@@ -145,14 +147,16 @@ class RocketChatClient:
             return True
         raise DeliveryRejected("the message id is taken by another message", code="id-taken")
 
-    async def history_since(self, room: str, since_ms: int) -> list[HubMessage]:
-        """Messages stored or changed after a time, oldest first, system messages among them."""
+    async def changes_since(self, room: str, since_ms: int) -> tuple[list[HubMessage], list[str]]:
+        """Messages stored or changed after a time, oldest first, system messages among them; ids of those deleted."""
         body = await self._calls.get("chat.syncMessages", {"roomId": room, "lastUpdate": iso_of(since_ms)})
-        updated = table_of(body.get("result")).get("updated")
+        result = table_of(body.get("result"))
+        updated, deleted = result.get("updated"), list_of(result.get("deleted"))
         if not isinstance(updated, list):
             raise unreadable()
         read = (read_message(table_of(each)) for each in updated)
-        return sorted((each for each in read if each.id), key=lambda each: each.ts_ms)
+        gone = (text_of(table_of(each).get("_id")) for each in deleted)
+        return sorted((each for each in read if each.id), key=lambda each: each.ts_ms), [each for each in gone if each]
 
     # -- rooms ------------------------------------------------------------------------------------------
 
@@ -162,6 +166,19 @@ class RocketChatClient:
         if found.id != room:
             raise unreadable()
         return found
+
+    async def room_with_visitor(self, room: str) -> RoomInfo:
+        """As `room`, with what only the visitor's record tells: e-mail and fields. Without them where they are
+        refused: a conversation begins all the same."""
+        found = await self.room(room)
+        try:
+            body = await self._calls.get("livechat/visitors.info", {"visitorId": found.visitor_id})
+        except DeliveryRejected:
+            return found
+        visitor = table_of(body.get("visitor"))
+        emails = list_of(visitor.get("visitorEmails"))
+        email = text_of(table_of(emails[0]).get("address")) if emails else ""
+        return structs.replace(found, visitor_email=email, visitor_fields=table_of(visitor.get("livechatData")))
 
     async def rooms(
         self,

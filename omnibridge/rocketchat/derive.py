@@ -21,6 +21,7 @@ from omnibridge.domain.events import (
     ConversationStarted,
     ConversationTransferred,
     Event,
+    MessageDeleted,
     MessageEdited,
     MessagePosted,
     MessagesRecovered,
@@ -37,7 +38,8 @@ class View(msgspec.Struct, frozen=True):
     """What the conversation knows. bot_users: user id and user name of our bot users -> connection.
 
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
-    emptied: somebody served and was unassigned, so a report that names an agent may be an old one.
+    emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
+    time of the last change of service, 0 = unknown. queued: it was told that it waits.
     """
 
     known: bool
@@ -48,6 +50,8 @@ class View(msgspec.Struct, frozen=True):
     is_ours: Callable[[str], bool]
     seen: Callable[[str], bool]
     emptied: bool = False
+    service_at: int = 0
+    queued: bool = False
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -147,6 +151,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
     if found:
         recovered = MessagesRecovered(tuple(found), read.answered_at_ms, not room.open)
         events.append(DerivedEvent(f"recovered:{found[-1].id}", recovered))
+    events += [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in read.deleted]
     if not room.open and not view.closed:
         events.append(_closed_as_read(room))
     note = "service changed meanwhile: the room is read" if is_stale else "" if events else "as known"
@@ -160,9 +165,9 @@ def _service_as_read(room: RoomInfo, view: View) -> list[Event]:
     if view.known and room.department and room.department != view.department:
         changes.append(ConversationTransferred(view.department, room.department))
     if known and not is_same:
-        changes.append(AgentUnassigned(known))
+        changes.append(AgentUnassigned(known, room.served_at_ms if served else 0))
     if served and not is_same:
-        changes.append(_assigned(served, view))
+        changes.append(assigned(served, view, room.served_at_ms))
     if not served and (known or not view.known) and room.open:
         changes.append(ConversationQueued(room.department))
     return changes
@@ -173,10 +178,7 @@ def _closed_as_read(room: RoomInfo) -> DerivedEvent:
 
 
 def _author_as_read(message: HubMessage, room: RoomInfo, view: View) -> AuthorKind:
-    if is_by_visitor(message, room):
-        return "visitor"
-    is_bot = message.author_id in view.bot_users or message.author_username in view.bot_users
-    return "bot" if is_bot else "agent"
+    return author_of(message.author_id, message.author_username, is_by_visitor(message, room), view)
 
 
 def _posted_as_read(message: HubMessage, author: AuthorKind) -> MessagePosted:
@@ -208,8 +210,12 @@ def _service(reading: WebhookReading, view: View) -> _Change:
         return _Change((), True, "forwarded from a department that we did not know: the room is read")
     changes: list[Event] = list(moved)
     if agent and not known:
-        changes.append(_assigned(agent, view))
+        changes.append(assigned(agent, view))
     if reading.kind == "LivechatSessionQueued" and not agent:
+        if view.department and reading.department not in ("", view.department):
+            return _Change((), True, "waits in another department: the room is read")
+        if view.queued:
+            return _Change(note="waits already")
         changes.append(ConversationQueued(reading.department))
     return _Change(tuple(changes), False, "" if changes or not known else "served by the same agent")
 
@@ -225,7 +231,7 @@ def _moved(reading: WebhookReading, view: View) -> tuple[Event, ...] | None:
 
 
 def _message(message: WebhookMessage, view: View) -> tuple[list[DerivedEvent], str]:
-    author = _author(message, view)
+    author = author_of(message.author_id, message.author_username, message.from_visitor, view)
     if author != "visitor" and view.is_ours(message.id):
         return [], "echo of our own message"
     posted = MessagePosted(
@@ -241,16 +247,17 @@ def _message(message: WebhookMessage, view: View) -> tuple[list[DerivedEvent], s
     return events, ""
 
 
-def _author(message: WebhookMessage, view: View) -> AuthorKind:
-    if message.from_visitor:
+def author_of(author_id: str, username: str, from_visitor: bool, view: View) -> AuthorKind:
+    """Who wrote, of the kinds that we tell apart."""
+    if from_visitor:
         return "visitor"
-    is_bot = message.author_id in view.bot_users or message.author_username in view.bot_users
-    return "bot" if is_bot else "agent"
+    return "bot" if author_id in view.bot_users or username in view.bot_users else "agent"
 
 
-def _assigned(agent: UserRef, view: View) -> AgentAssigned:
+def assigned(agent: UserRef, view: View, at_ms: int = 0) -> AgentAssigned:
+    """An agent serves; as a bot when it is a user of ours."""
     connection = view.bot_users.get(agent.id) or view.bot_users.get(agent.username) or ""
-    return AgentAssigned(agent, bool(connection), connection)
+    return AgentAssigned(agent, bool(connection), connection, at_ms)
 
 
 def _offline(reading: WebhookReading) -> DerivedEvent:
@@ -281,6 +288,8 @@ def _started_as_read(room: RoomInfo) -> ConversationStarted:
         visitor_id=room.visitor_id,
         visitor_name=room.visitor_name,
         visitor_username=room.visitor_username,
+        visitor_email=room.visitor_email,
+        visitor_fields=room.visitor_fields,
         department=room.department,
         room_fields=room.fields,
         source=room.source,

@@ -18,13 +18,14 @@ class RoomHistory(msgspec.Struct, frozen=True):
     """A room as the hub shows it, and those of its messages that no report told us of, oldest first.
 
     answered_at_ms: what the visitor wrote before is answered, 0 = nothing is. known_server: id of who served, as we
-    knew it when the hub was asked; empty = nobody.
+    knew it when the hub was asked; empty = nobody. deleted: ids of messages that we know.
     """
 
     room: RoomInfo
     messages: tuple[HubMessage, ...]
     answered_at_ms: int = 0
     known_server: str = ""
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Told(Protocol):
 
     def is_edited(self, message: HubMessage) -> bool:
         """Its last edit was reported before, or it is ours."""
+
+    def lacks_deletion(self, message_id: str) -> bool:
+        """A message that was reported, or written by us, and that nobody told us is deleted."""
 
     def answers(self, message_id: str) -> str | None:
         """For words of ours the id of the visitor's message that they answer, empty when they answer none (as

@@ -14,6 +14,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
     """A livechat room. open: absent or false on the hub means closed. Times in ms, 0 = not told.
 
     fields: the room's custom fields (`livechatData`), which the visitor may write. source: widget, api, ...
+    visitor_email, visitor_fields: of the visitor's record, where that was read too.
     served_at_ms: since when served_by serves. last_message_at_ms: `lm`, or the newest message's if that is
     newer. last_message_id: empty when the hub does not keep it (`Store_Last_Message`).
     """
@@ -34,6 +35,8 @@ class RoomInfo(msgspec.Struct, frozen=True):
     served_at_ms: int = 0
     last_message_at_ms: int = 0
     last_message_id: str = ""
+    visitor_email: str = ""
+    visitor_fields: dict[str, Any] = {}
 
 
 class Inquiry(msgspec.Struct, frozen=True):

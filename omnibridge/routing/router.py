@@ -110,14 +110,16 @@ def _give_to_bot(context: Context, name: str, reason: str, rule: str, considered
 
 
 def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
-    after = context.conversation
+    after = _replace(context.conversation, queued=True)
     if event.department:
         after = _replace(after, department=event.department)
     return context.decide("waits in the queue", after)
 
 
 def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
-    conversation = _replace(context.conversation, served_by=event.agent)
+    conversation = _replace(
+        context.conversation, served_by=event.agent, service_at=event.at, vacated=False, queued=False
+    )
     if event.connection:
         return _bot_assigned(context, conversation, event)
     who = event.agent.username or event.agent.id
@@ -147,7 +149,7 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
-    conversation = _replace(context.conversation, served_by=None)
+    conversation = _replace(context.conversation, served_by=None, service_at=event.at, vacated=True)
     moving = conversation.handover.stage != "idle"
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
@@ -271,6 +273,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.ConversationTransferred: _transferred,
     ev.MessagePosted: _posted,
     ev.MessageEdited: _recorded,
+    ev.MessageDeleted: _recorded,
     ev.MessagesRecovered: _recovered,
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,

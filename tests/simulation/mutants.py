@@ -116,7 +116,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "does not settle what had arrived": lambda: _at_once("settle_arrived", 0)(Streams),
     "forgets lanes at the start": lambda: [(journal, "rooms_with_pending", lambda _: [])],
     "forgets streams at the start": lambda: [(outbox, "streams_due", lambda _: [])],
-    "answers itself": lambda: [(derive, "_author", lambda *_: "visitor")],
+    "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
     "takes its own words for those of others": lambda: [(processor, "is_message_id", lambda *_: False)],
     "believes that it was sent": _believes,
     "rows belong to no party": _any_party,

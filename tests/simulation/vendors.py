@@ -203,10 +203,10 @@ class HubClient(_Caller):
 
         return await self._call(effect)
 
-    async def history_since(self, room: str, since_ms: int) -> list[HubMessage]:
-        def effect() -> list[HubMessage]:
+    async def changes_since(self, room: str, since_ms: int) -> tuple[list[HubMessage], list[str]]:
+        def effect() -> tuple[list[HubMessage], list[str]]:
             found = (each for each in self._world.hub.room(room).messages if each.ts > since_ms)
-            return [read_message(message_json(each)) for each in found]
+            return [read_message(message_json(each)) for each in found], []
 
         return await self._call(effect)
 

@@ -89,7 +89,7 @@ async def test_id_that_a_visitor_took_is_not_ours(world: World) -> None:
 async def test_history_tells_visitor_from_staff(world: World) -> None:
     first = await world.visitor.say("hi")
     await world.client.send_message(world.room, "our-id", "hello", as_user=world.bot)
-    said = [each for each in await world.client.history_since(world.room, 0) if not each.system_type]
+    said = [each for each in (await world.client.changes_since(world.room, 0))[0] if not each.system_type]
 
     assert [(each.id, each.from_visitor) for each in said] == [(first, True), ("our-id", False)]
 

@@ -193,7 +193,7 @@ async def test_history_is_oldest_first_and_asked_from_a_time() -> None:
     newer = {**STORED, "_id": "m2", "ts": "2026-11-21T10:00:05.000Z", "t": "uj"}
     found = hub(chat_syncMessages=(200, {**OK, "result": {"updated": [newer, STORED, {}], "deleted": []}}))
 
-    messages = await found.client.history_since("r1", 1795255200123)
+    messages, _ = await found.client.changes_since("r1", 1795255200123)
 
     assert [(each.id, each.system_type) for each in messages] == [("m1", ""), ("m2", "uj")]
     assert messages[0] == HubMessage("m1", "r1", "hello", 1795255200123, "botId", "bot")

@@ -1,0 +1,145 @@
+"""What a frame of the realtime connection means, given what is known: the same events as a webhook's. Pure.
+
+A system message of a change of service carries its own time, so where webhooks lead to a read, this can often be
+believed: what fits the state follows at once, what is older than the state is ignored, and what contradicts it
+leads to one read of the room. Only a whole room tells since when somebody serves (`servedBy.ts`), and replaces him.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from omnibridge.domain.events import (
+    AgentUnassigned,
+    ConversationClosed,
+    ConversationQueued,
+    ConversationTransferred,
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    UserRef,
+)
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, author_of
+from omnibridge.rocketchat.realtime.translate import LiveReading
+from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
+
+EQUAL, OLDER = "served by the same agent", "older than what is known"
+
+
+def derive_live(reading: LiveReading, view: View) -> Derivation:
+    """Events of one frame, in the order in which they happened."""
+    if not view.known:
+        # Department, fields and visitor are in no frame: rules need them, so the room itself begins it.
+        return Derivation((), not reading.deleted, "a room that we do not know")
+    events = [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in reading.deleted]
+    if reading.message is not None:
+        messages, note = _words(reading.message, view)
+        return Derivation((*events, *messages), note=note)
+    if reading.closed:
+        closed = ConversationClosed(reading.closed_by, reading.closer, reading.at_ms)
+        return Derivation((*events, DerivedEvent("close", closed)))
+    if view.closed:
+        return Derivation(tuple(events), note="closed already")
+    change = _service(reading, view)
+    return msgspec.structs.replace(change, events=(*events, *change.events), note=change.note or reading.note)
+
+
+def _words(message: HubMessage, view: View) -> tuple[list[DerivedEvent], str]:
+    author = author_of(message.author_id, message.author_username, message.from_visitor, view)
+    if author != "visitor" and view.is_ours(message.id):
+        return [], "echo of our own message"
+    posted = MessagePosted(
+        message.id, author, message.author_id, message.text, message.ts_ms,
+        has_file=message.has_file, file_name=message.file_name,
+    )  # fmt: skip
+    first = DerivedEvent(f"msg:{message.id}", posted)
+    if message.edited_at_ms is None:
+        return [first], ""
+    edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
+    again = DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited)
+    return ([again] if view.seen(message.id) else [first, again]), ""
+
+
+def _service(reading: LiveReading, view: View) -> Derivation:
+    if reading.state is not None:
+        return _room(reading.state, view)
+    if reading.waits is not None:
+        if reading.waits == (view.served_by is None):
+            return Derivation(note="as known")
+        return _read("an inquiry tells otherwise: the room is read")
+    if reading.service == "assigned" and reading.agent:
+        return _assigned(reading.agent, reading.at_ms, view)
+    if reading.service == "unassigned" and reading.agent:
+        return _unassigned(reading.agent, reading.at_ms, view, [])
+    if reading.service == "queued":
+        # `ul` of who served comes after it, and finds it done.
+        queued = ConversationQueued(reading.department or view.department)
+        if view.served_by is None:
+            return Derivation(note="as known") if view.queued else _changed(queued)
+        return _unassigned(view.served_by, reading.at_ms, view, [queued])
+    if reading.service == "department":
+        return _department(reading, view)
+    return Derivation()
+
+
+def _assigned(agent: UserRef, at_ms: int, view: View) -> Derivation:
+    known = view.served_by
+    if known and known.id == agent.id:
+        return Derivation(note=EQUAL)
+    if view.service_at and at_ms < view.service_at:
+        return Derivation(note=OLDER)
+    if known:
+        return _read("reports another agent: the room is read")
+    if view.emptied and not (view.service_at and at_ms):
+        return _read("names an agent where one has left: the room is read")
+    return _changed(assigned(agent, view, at_ms))
+
+
+def _unassigned(agent: UserRef, at_ms: int, view: View, then: list[Event]) -> Derivation:
+    known = view.served_by
+    if known is None or known.id != agent.id:
+        return Derivation(note="did not serve as far as we know")
+    if not (view.service_at and at_ms):
+        return _read("an agent left, perhaps before he came back: the room is read")
+    if at_ms < view.service_at:
+        return Derivation(note=OLDER)
+    return _changed(AgentUnassigned(known, at_ms), *then)
+
+
+def _department(reading: LiveReading, view: View) -> Derivation:
+    if reading.department == view.department:
+        return Derivation(note="as known")
+    if reading.old_department != view.department:
+        return _read("forwarded from a department that we did not know: the room is read")
+    return _changed(ConversationTransferred(view.department, reading.department))
+
+
+def _room(room: RoomInfo, view: View) -> Derivation:
+    """The room as it was at some moment: who serves has a time, everything else has none."""
+    if not room.open and not room.closed_at_ms:
+        return _read("neither open nor closed at some time: the room is read")
+    if not room.open:
+        closed = ConversationClosed(room.closed_by, room.closer, room.closed_at_ms)
+        return Derivation((DerivedEvent("close", closed),))
+    known, served = view.served_by, room.served_by
+    if room.department and room.department != view.department:
+        return _read("another department: the room is read")
+    if (known.id if known else "") == (served.id if served else ""):
+        return Derivation(note="as known")
+    if served is None or not room.served_at_ms:
+        return _read("contradicts what is known: the room is read")
+    if room.served_at_ms < view.service_at:
+        return Derivation(note=OLDER)
+    if not view.service_at and (known or view.emptied):
+        return _read("contradicts what is known: the room is read")
+    left = [AgentUnassigned(known, room.served_at_ms)] if known else []
+    return _changed(*left, assigned(served, view, room.served_at_ms))
+
+
+def _changed(*events: Event) -> Derivation:
+    return Derivation(tuple(DerivedEvent("", each) for each in events))
+
+
+def _read(note: str) -> Derivation:
+    return Derivation((), True, note)

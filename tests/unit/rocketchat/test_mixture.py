@@ -1,0 +1,288 @@
+"""Webhook and realtime connection in any mixture, late, overtaken, doubled and lost: one and the same history."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.directory import Directory
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history
+from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.realtime.frames import Change, read_frame
+from omnibridge.rocketchat.realtime.translate import read_live
+from omnibridge.rocketchat.reconcile import Known, RoomHistory, differs, missing
+from omnibridge.rocketchat.rooms import HubMessage
+from omnibridge.rocketchat.webhook import read_webhook
+from omnibridge.routing.router import route
+from omnibridge.routing.rules import RuleSet
+from tests.unit.rocketchat.story import BEGAN, ROOM, Report, Story
+
+LATEST = 10**12
+SERVICE = ("AgentAssigned", "AgentUnassigned", "ConversationQueued", "ConversationTransferred")
+ACTS = ["visitor"] * 4 + ["staff", "edit", "delete"] + ["assign"] * 3 + ["requeue", "requeue", "department"]
+WHAT = st.sampled_from([*ACTS, "close"])
+STORIES = st.lists(st.tuples(WHAT, st.integers(0, 5), st.integers(3, 4_000)), min_size=1, max_size=25)
+
+
+def told(actions: list[tuple[str, int, int]]) -> Story:
+    story = Story()
+    story.begin()
+    for what, which, pause_ms in actions:
+        story.act(what, which, pause_ms)
+    return story
+
+
+@dataclass
+class Bridge:
+    """The lane as the processor keeps it, with reads of the room that take their time."""
+
+    story: Story
+    state: Conversation = field(default_factory=lambda: Conversation("w", ROOM))
+    events: list[ev.Event] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    reads: int = 0
+
+    def view(self) -> View:
+        state = self.state
+        return View(
+            known=state.started,
+            closed=state.closed,
+            served_by=state.served_by,
+            department=state.department,
+            bot_users={"botId": "helper", "bot": "helper"},
+            is_ours=lambda _: False,
+            seen=lambda message: f"msg:{message}" in self.keys,
+            emptied=state.vacated and state.served_by is None,
+            service_at=state.service_at,
+            queued=state.queued,
+        )
+
+    def server(self) -> str:
+        return self.state.served_by.id if self.state.served_by else ""
+
+    def hear(self, report: Report, now: int) -> Derivation:
+        """A report, as lane and live intake handle it."""
+        if report.source == "webhook":
+            return self.follow(derive(read_webhook(report.body), self.view()))
+        frame = read_frame(report.body)
+        assert isinstance(frame, Change)
+        if not self.state.started and frame.kind in ("message", "inquiry", "room"):
+            self.read(RoomHistory(self.story.at(now).room, ()))
+        return self.follow(derive_live(read_live(frame.kind, frame.room, frame.raw), self.view()))
+
+    def read(self, history: RoomHistory) -> Derivation:
+        return self.follow(derive_history(history, self.view()))
+
+    def follow(self, derivation: Derivation) -> Derivation:
+        for each in derivation.events:
+            self._one(each)
+        self.reads += derivation.needs_room_read
+        return derivation
+
+    def _one(self, each: DerivedEvent) -> None:
+        if each.key and each.key in self.keys:
+            return
+        self.keys.add(each.key)
+        self.events.append(each.event)
+        self.state = route(self.state, each.event, RuleSet(), Directory(), 0).after
+
+    def reconcile(self) -> None:
+        """One pass of the reconciler's comparison, after everything has come."""
+        for _ in range(3):
+            last = self.story.moments[-1]
+            known = Known(self.state.closed, self.server(), self.state.department) if self.state.started else None
+            lacking = missing(last.messages, last.room, self, 0, LATEST)
+            deleted = tuple(each for each in last.deleted if self.lacks_deletion(each))
+            if not (lacking.messages or deleted or differs(last.room, known, LATEST)):
+                return
+            server = known.server if known else ""
+            found = RoomHistory(last.room, lacking.messages, lacking.answered_at_ms, server, deleted)
+            if not self.read(found).needs_room_read:
+                return
+
+    # -- Told ---------------------------------------------------------------------------------------------
+
+    def is_posted(self, message: HubMessage) -> bool:
+        return f"msg:{message.id}" in self.keys
+
+    def is_edited(self, message: HubMessage) -> bool:
+        return f"edit:{message.id}:{message.edited_at_ms}" in self.keys
+
+    def lacks_deletion(self, message_id: str) -> bool:
+        return f"msg:{message_id}" in self.keys and f"del:{message_id}" not in self.keys
+
+    def answers(self, message_id: str) -> str | None:
+        return None
+
+
+def carried(story: Story, sources: set[str], chance: random.Random, drop: float, twice: float) -> Bridge:
+    """What comes of the reports of these sources: webhooks up to 25 s late, frames in order but for a moment."""
+    bridge = Bridge(story)
+    due: list[tuple[int, int, Any]] = []
+    number = 0
+
+    def push(at: int, what: Any) -> None:
+        nonlocal number
+        number += 1
+        heapq.heappush(due, (at, number, what))
+
+    for report in story.reports:
+        if report.source not in sources:
+            continue
+        if chance.random() < drop:
+            continue
+        for _ in range(2 if chance.random() < twice else 1):
+            longest = chance.choice((0, 50, 300, 25_000)) if report.source == "webhook" else chance.choice((0, 0, 30))
+            push(report.at + chance.randint(0, longest), report)
+    while due:
+        now, _, what = heapq.heappop(due)
+        found = bridge.hear(what, now) if isinstance(what, Report) else bridge.read(what)
+        if found.needs_room_read:
+            known = bridge.server()
+            asked, answered = sorted(chance.randint(0, 200) for _ in range(2))
+            push(now + answered, RoomHistory(story.at(now + asked).room, (), known_server=known))
+    bridge.reconcile()
+    return bridge
+
+
+def history(bridge: Bridge) -> dict[str, Any]:
+    """The core events, without what no source can tell once it is lost: words that were deleted before anybody read
+    them, an edit that another followed, somebody who served and left meanwhile."""
+    story, final = bridge.story, bridge.state
+    texts: dict[str, tuple[int, str]] = {}
+    authors: dict[str, str] = {}
+    for event in bridge.events:
+        if isinstance(event, ev.MessagePosted):
+            authors[event.message_id] = event.author
+            texts[event.message_id] = max(texts.get(event.message_id, (0, "")), (1, event.text))
+        elif isinstance(event, ev.MessageEdited):
+            texts[event.message_id] = max(texts.get(event.message_id, (0, "")), (event.edited_at, event.text))
+    kept = set(authors) - set(story.deleted)
+    return {
+        "authors": {each: authors[each] for each in kept},
+        "texts": {each: texts[each][1] for each in kept},
+        "closed": final.closed,
+        "server": "" if final.closed else bridge.server(),
+        "department": "" if final.closed else final.department,
+    }
+
+
+def truth(story: Story) -> dict[str, Any]:
+    last = story.moments[-1]
+    authors = {"v1": "visitor", "botId": "bot"}
+    return {
+        "authors": {each.id: authors.get(each.author_id, "agent") for each in last.messages},
+        "texts": {each.id: each.text for each in last.messages},
+        "closed": not last.room.open,
+        "server": last.room.served_by.id if last.room.open and last.room.served_by else "",
+        "department": last.room.department if last.room.open else "",
+    }
+
+
+def check_order(bridge: Bridge) -> None:
+    """Begins once and ends once; nobody leaves who did not serve, nobody comes while another serves; nothing twice."""
+    kinds = Counter(ev.kind_of(each) for each in bridge.events)
+    assert isinstance(bridge.events[0], ev.ConversationStarted)
+    assert kinds["ConversationStarted"] == 1
+    assert kinds["ConversationClosed"] == bool(bridge.story.closed_at)
+    server, waits, deleted = "", "", set[str]()
+    posted: Counter[str] = Counter()
+    for event in bridge.events:
+        if isinstance(event, ev.AgentAssigned):
+            assert (server, event.agent.id) != ("", "")
+            assert server == "", f"{event.agent.id} came while {server} served"
+            server, waits = event.agent.id, ""
+        elif isinstance(event, ev.AgentUnassigned):
+            assert server == event.agent.id
+            server = ""
+        elif isinstance(event, ev.ConversationQueued):
+            assert server == ""
+            assert waits != (event.department or "-"), "waits, and is told again that it waits"
+            waits = event.department or "-"
+        elif isinstance(event, ev.MessagePosted):
+            posted[event.message_id] += 1
+        elif isinstance(event, ev.MessageDeleted):
+            assert event.message_id not in deleted
+            deleted.add(event.message_id)
+    assert all(n == 1 for n in posted.values())
+    assert set(posted) & set(bridge.story.deleted) <= deleted <= set(bridge.story.deleted)
+
+
+@settings(max_examples=500, derandomize=True)
+@given(STORIES, st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.4, 0.9]), st.sampled_from([0.0, 0.3]))
+def test_any_mixture_is_each_alone_and_one_pass(
+    actions: list[tuple[str, int, int]], seed: int, drop: float, twice: float
+) -> None:
+    story = told(actions)
+    chance = random.Random(seed)
+    found = [
+        carried(story, sources, chance, drop, twice) for sources in ({"webhook", "ddp"}, {"webhook"}, {"ddp"}, set())
+    ]
+    for bridge in found:
+        check_order(bridge)
+        assert history(bridge) == truth(story)
+
+
+@settings(max_examples=300, derandomize=True)
+@given(STORIES, st.integers(0, 2**32), st.sampled_from([{"webhook", "ddp"}, {"ddp"}, {"webhook"}]))
+def test_what_comes_in_time_is_the_history_itself(
+    actions: list[tuple[str, int, int]], seed: int, sources: set[str]
+) -> None:
+    """Reports of one act before those of the next, in the order of their source: nothing is left out, nothing added."""
+    story, chance = Story(), random.Random(seed)
+    bridge = Bridge(story)
+    acts: list[Any] = [story.begin, *(lambda each=each: story.act(*each) for each in actions)]
+    for act in acts:
+        n_before = len(story.reports)
+        act()
+        by_source = {name: [each for each in story.reports[n_before:] if each.source == name] for name in sources}
+        while any(by_source.values()):
+            name = chance.choice(sorted(each for each in by_source if by_source[each]))
+            report = by_source[name].pop(0)
+            for _ in range(chance.choice((1, 1, 2))):
+                found = bridge.hear(report, story.now)
+                while found.needs_room_read:
+                    found = bridge.read(RoomHistory(story.at(story.now).room, (), known_server=bridge.server()))
+    assert shown(bridge, sources) == expected(story, sources)
+
+
+def shown(bridge: Bridge, sources: set[str]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for event in bridge.events:
+        who = getattr(event, "agent", None)
+        which = who.username if who else getattr(event, "message_id", getattr(event, "to_department", ""))
+        found.append((ev.kind_of(event), which))
+    return _without_waiting(found)
+
+
+def expected(story: Story, sources: set[str]) -> list[tuple[str, str]]:
+    """Webhooks tell nothing of deletions."""
+    found = [each for each in story.truth if "ddp" in sources or each[0] != "MessageDeleted"]
+    return _without_waiting(found)
+
+
+def _without_waiting(events: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """That nobody serves is waiting, whether or not it was said."""
+    return [each for each in events if each[0] != "ConversationQueued"]
+
+
+def test_stories_are_rich_enough() -> None:
+    """A guard of the two above: reads, every kind of event and every order of them come about."""
+    seen: Counter[str] = Counter()
+    chance = random.Random(5)
+    for _ in range(100):
+        story = told([(chance.choice(ACTS), chance.randint(0, 5), chance.randint(3, 4000)) for _ in range(14)])
+        bridge = carried(story, {"webhook", "ddp"}, chance, 0.4, 0.3)
+        seen.update(ev.kind_of(each) for each in bridge.events)
+        seen["reads"] += bridge.reads
+    for kind in (*SERVICE, "MessagePosted", "MessageEdited", "MessageDeleted", "MessagesRecovered", "reads"):
+        assert seen[kind] > 20, (kind, seen)
+    assert BEGAN > 0
