@@ -36,6 +36,7 @@ def bot_choice_and_person(browser: Browser, hub: Hub, pictures: Path) -> None:
     hub.say(room["rid"], "Hello Vera, this is Alice.")
     widget.reads("Hello Vera, this is Alice.")
     widget.shows_agent("Alice Example", "alice")
+    widget.reads("transferred the chat to Alice Example")
     widget.picture("person-took-over")
     widget.say("My parcel is broken.")
     page.reload()
