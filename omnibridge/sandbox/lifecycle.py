@@ -88,7 +88,8 @@ class Lifecycle:
             )
         if not user.is_available:
             raise HubError("error-user-is-offline", "User is offline")
-        self._transfer(room, by, "agent", comment, transferredTo=reference(user))
+        target = {"_id": user.id, "username": user.username, "name": user.name}
+        self._transfer(room, by, "agent", comment, transferredTo=target)
         old = self._unassign(room)
         await self.assign(room, user)
         await self._hub.event(

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
+from faces import BLUE, GREEN, RED, Staff
 from playwright.sync_api import Browser, expect, sync_playwright
 from widget import Hub, Widget
 
@@ -36,6 +39,7 @@ def bot_choice_and_person(browser: Browser, hub: Hub, pictures: Path) -> None:
     hub.say(room["rid"], "Hello Vera, this is Alice.")
     widget.reads("Hello Vera, this is Alice.")
     widget.shows_agent("Alice Example", "alice")
+    widget.reads("transferred the chat to Alice Example")
     widget.picture("person-took-over")
     widget.say("My parcel is broken.")
     page.reload()
@@ -52,7 +56,60 @@ def bot_choice_and_person(browser: Browser, hub: Hub, pictures: Path) -> None:
         raise AssertionError(f"errors in the page: {widget.errors}")
 
 
-PLAYS = [bot_choice_and_person]
+def faces_change_with_the_agent(browser: Browser, hub: Hub, pictures: Path) -> None:
+    """Two agents one after another, then the first account with another person's name and face.
+
+    The widget asks for `/avatar/USERNAME` without the picture's tag. So who has seen the account before sees its old
+    face with the new name, until the hub's `Accounts_AvatarCacheTime` is over and the page was loaded anew: within one
+    page Chromium does not ask again, however old the picture is.
+    """
+    staff = Staff(hub)
+    maria, tom = staff.hire("proxy.one", "Maria Fox", RED), staff.hire("proxy.two", "Tom Grant", GREEN)
+    staff.keep_pictures_for(2)
+    page = browser.new_page(viewport={"width": 900, "height": 720})
+    widget = Widget(page, hub, pictures)
+    widget.open()
+    widget.register("Vera Faces", "faces@example.test")
+    widget.say("hello")
+    widget.reads("Hello, this is the test bot.")
+    room = hub.last_room()["rid"]
+    staff.forward(room, maria)
+    widget.shows_agent("Maria Fox", "proxy.one")
+    until(widget.face, RED)
+    widget.picture("first-agent")
+    staff.forward(room, tom)
+    widget.shows_agent("Tom Grant", "proxy.two")
+    until(widget.face, GREEN)
+    widget.picture("second-agent")
+    staff.close(room)
+    staff.rename(maria, "Nora Lind")
+    staff.paint(maria, BLUE)
+    page.wait_for_timeout(2500)  # the time that browsers may keep a picture
+    widget.frame.get_by_role("button", name="New Chat").click()
+    widget.say("hello again")
+    room = hub.last_room()["rid"]
+    staff.forward(room, maria)
+    widget.shows_agent("Nora Lind", "proxy.one")
+    widget.picture("another-name-and-the-old-face")
+    if widget.face() != RED:
+        raise AssertionError("the widget asks again for faces it has seen: README says that it does not")
+    page.reload()
+    widget.open()
+    widget.shows_agent("Nora Lind", "proxy.one")
+    until(widget.face, BLUE)
+    widget.picture("another-name-and-face-after-a-reload")
+
+
+def until(look: Callable[[], object], wanted: object) -> None:
+    """Looks for five seconds."""
+    deadline = time.monotonic() + 5
+    while (found := look()) != wanted:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{found} is not {wanted}")
+        time.sleep(0.05)
+
+
+PLAYS = [bot_choice_and_person, faces_change_with_the_agent]
 
 
 def main() -> int:

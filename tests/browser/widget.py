@@ -22,14 +22,15 @@ class Hub:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told, self.url = told, str(told["url"])
 
-    def call(self, method: str, path: str, body: Any = None, account: str = "") -> dict[str, Any]:
+    def headers(self, account: str) -> dict[str, str]:
+        told = self.told[account]
+        return {"X-User-Id": told["user_id"], "X-Auth-Token": told["auth_token"]}
+
+    def call(
+        self, method: str, path: str, body: Any = None, account: str = "", more: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         """Raises urllib.error.HTTPError for what the hub refuses."""
-        headers = {"Content-Type": "application/json"}
-        if account:
-            headers |= {
-                "X-User-Id": self.told[account]["user_id"],
-                "X-Auth-Token": self.told[account]["auth_token"],
-            }
+        headers = {"Content-Type": "application/json", **(self.headers(account) if account else {}), **(more or {})}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - of this machine
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
@@ -96,6 +97,21 @@ class Widget:
             "() => { const i = document.querySelector('iframe').contentDocument"
             ".querySelector('header [class*=avatar__image]'); return i && i.complete && i.naturalWidth > 0 }"
         )
+
+    def face(self) -> tuple[int, int, int]:
+        """The colour in the middle of the agent's picture in the header."""
+        red, green, blue = self.page.evaluate(
+            """() => {
+              const image = document.querySelector('iframe').contentDocument
+                .querySelector('header [class*=avatar__image]')
+              const canvas = document.createElement('canvas')
+              canvas.width = canvas.height = 1
+              const context = canvas.getContext('2d')
+              context.drawImage(image, 0, 0, 1, 1)
+              return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)
+            }"""
+        )
+        return red, green, blue
 
     def picture(self, name: str) -> None:
         self._n += 1

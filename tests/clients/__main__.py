@@ -28,13 +28,17 @@ PATIENCE_S = 30
 
 @dataclass(frozen=True)
 class Client:
-    """command: after the interpreter. author: who must say pong. is_endless: it does not end by itself."""
+    """command: after the interpreter. author: who must say pong. is_endless: it does not end by itself.
+
+    does: what it plays by itself, without being asked; it ends with 0 when the hub did as it should.
+    """
 
     name: str
     command: list[str]
     is_python: bool = False
     author: str = "alice"
     is_endless: bool = False
+    does: str = ""
 
 
 CLIENTS = [
@@ -47,6 +51,7 @@ CLIENTS = [
         is_endless=True,
     ),
     Client("rocketchat-API", ["python_rest.py"], is_python=True),
+    Client("rocketchat-API", ["-m", "tests.clients.python_api"], is_python=True, does="managed users and settings"),
     Client("rocketchat-async", ["python_async.py"], is_python=True),
 ]
 
@@ -70,6 +75,7 @@ class Player:
         process = await asyncio.create_subprocess_exec(
             self._python if client.is_python else self._node,
             *client.command,
+            *([self._sandbox.url] if client.does else []),
             cwd=HERE,
             env=self._environment(),
             stdin=asyncio.subprocess.DEVNULL,
@@ -80,6 +86,11 @@ class Player:
         tasks: list[asyncio.Task[object]] = []
         try:
             async with asyncio.timeout(PATIENCE_S):
+                if client.does:
+                    await _drain(process, printed)
+                    if await process.wait():
+                        raise Failed(f"exit code {process.returncode}")
+                    return
                 await self._listening(process, printed)
                 doing = (self._ping(client, printed), process.wait(), _drain(process, printed))
                 tasks += [asyncio.create_task(each) for each in doing]
@@ -129,6 +140,7 @@ class Player:
         told = {key: self._sandbox.description[key] for key in ("url", "agent_account")}
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
             "SANDBOX": msgspec.json.encode(told).decode(),
             "ROCKETCHAT_URL": host,
             "ROCKETCHAT_ROOM": "general",
@@ -169,7 +181,7 @@ async def main() -> int:
             failed += 1
             print(f"{client.name} {version}: FAILED: {exc}", flush=True)
         else:
-            print(f"{client.name} {version}: logged in, heard, answered", flush=True)
+            print(f"{client.name} {version}: {client.does or 'logged in, heard, answered'}", flush=True)
     await player.aclose()
     await sandbox.stop()
     print(f"{len(CLIENTS) - failed} passed, {failed} failed")

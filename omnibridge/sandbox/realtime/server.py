@@ -28,6 +28,7 @@ class Realtime:
         self._sessions: set[Session] = set()
         self.connects = self.refused = 0
         api.hub.listeners.append(self._streams)
+        api.hub.accounts.listeners.append(self._streams.account_noted)
         api.switches["realtime"] = self._control
 
     def routes(self) -> list[BaseRoute]:

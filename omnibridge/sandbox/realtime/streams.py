@@ -119,6 +119,14 @@ class Streams(Listener):
             if room.open and room.served_by is user:
                 self.say(LIVECHAT_ROOM, room.id, {"type": "agentStatus", "status": user.status})
 
+    def account_noted(self, entry: dict[str, Any]) -> None:
+        """An entry of the accounts' record: who is there now, and whose picture has changed."""
+        user = self._hub.users.get(entry["user_id"])
+        if user and entry["what"] in ("presence", "activated", "deactivated"):
+            self.user_changed(user)
+        elif user and entry["what"] == "avatar":
+            self.say(NOTIFY_LOGGED, "updateAvatar", {"username": user.username, "etag": entry["etag"]})
+
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _say_room(self, room: Room) -> None:

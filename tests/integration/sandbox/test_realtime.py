@@ -211,6 +211,23 @@ async def test_calls_of_other_clients(hub: Hub, dial: Dialer) -> None:
     assert (await stranger.call("getRoomNameById", direct["rid"]))["error"]["error"] == "error-not-allowed"
 
 
+async def test_presence_reaches_colleagues_and_the_visitor(hub: Hub, dial: Dialer) -> None:
+    visitor, alice = await hub.visitor(), await dial.user(hub, "agent_account")
+    ddp = await (await dial(hub)).connect()
+    assert (await ddp.subscribe(LIVECHAT_ROOM, visitor.rid, as_visitor(visitor.token)))["msg"] == "ready"
+    assert (await alice.subscribe("stream-notify-logged", "user-status"))["msg"] == "ready"
+    assert (await hub.bot.post("users.setStatus", {"status": "away"}))["success"]
+    assert await alice.heard("stream-notify-logged", "user-status") == [[hub.bot.user_id, "bot", 2, ""]]
+    assert await ddp.heard(LIVECHAT_ROOM, visitor.rid) == [{"type": "agentStatus", "status": "away"}]
+
+
+async def test_second_factor_is_asked_for(hub: Hub, dial: Dialer) -> None:
+    await hub.client.control(two_factor={"alice": {"totp": "JBSWY3DPEHPK3PXP"}})
+    ddp, login = await (await dial(hub)).connect(), {"user": {"username": "alice"}, "password": "secret"}
+    assert (await ddp.call("login", login))["error"]["error"] == "totp-required"
+    assert (await ddp.call("login", {"totp": {"login": login, "code": "x"}}))["error"]["error"] == "totp-invalid"
+
+
 async def test_who_is_shut_out_hears_no_more(hub: Hub, dial: Dialer) -> None:
     visitor, bot = await hub.visitor(), await dial.user(hub, "bot_account")
     await bot.subscribe(MESSAGES, visitor.rid)
