@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from omnibridge.sandbox.find_users_api import find_user
 from omnibridge.sandbox.forms import is_multipart, upload_of
 from omnibridge.sandbox.http import Api, body_of, forbidden, text_of
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.state import Avatar, HubError, User, new_id, now_ms
-from omnibridge.sandbox.users_api import find_user
 
 FALLBACK_MODIFIED = "Thu, 01 Jan 2015 00:00:00 GMT"
 """Of the letters that are shown for who has no picture."""

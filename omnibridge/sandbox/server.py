@@ -24,6 +24,7 @@ from omnibridge.sandbox.avatars import AvatarsApi
 from omnibridge.sandbox.channels_api import ChannelsApi
 from omnibridge.sandbox.control_api import ControlApi
 from omnibridge.sandbox.departments_api import DepartmentsApi
+from omnibridge.sandbox.find_users_api import FindUsersApi
 from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
@@ -47,6 +48,7 @@ SIMULATORS = "omnibridge.simulators"
 _KINDS = (
     SessionApi,
     UsersApi,
+    FindUsersApi,
     AvatarsApi,
     PresenceApi,
     StaffApi,

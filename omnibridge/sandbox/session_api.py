@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.accounts import AccessToken
+from omnibridge.sandbox.find_users_api import find_user
 from omnibridge.sandbox.forms import form_or_json
 from omnibridge.sandbox.http import Api, body_of, maybe, reply, text_of
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.shapes import iso, user_json
 from omnibridge.sandbox.state import HubError, User, now_ms
-from omnibridge.sandbox.users_api import find_user
 
 
 class SessionApi:

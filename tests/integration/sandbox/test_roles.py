@@ -195,6 +195,8 @@ async def test_control_names_what_it_does_not_know(hub: Hub) -> None:
         {"permissions": {"create-user": ["wizard"]}},
         {"expire_tokens": ["x"]},
         {"fail_next": [{"path": "x"}]},
+        {"fail_next": [{"path": "me", "x": 1}]},
+        {"fail_next": [{"path": "me", "half": True}]},
     ):
-        with pytest.raises(RuntimeError, match=r"unknown: (fly|wizard|x)"):
+        with pytest.raises(RuntimeError, match=r"unknown: (fly|wizard|x|half of me)"):
             await hub.client.control(**wishes)
