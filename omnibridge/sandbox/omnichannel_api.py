@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, body_of, forbidden, maybe, need, paged, reply
 from omnibridge.sandbox.permissions import may, may_see
-from omnibridge.sandbox.shapes import inquiry_json, room_json, visitor_json
+from omnibridge.sandbox.shapes import inquiry_json, room_json
 from omnibridge.sandbox.state import HubError, Room, User
 
 RETURN_METHOD = "livechat:returnAsInquiry"
@@ -30,7 +30,6 @@ class OmnichannelApi:
         routes = [
             route("GET", "livechat/rooms", self._rooms),
             route("GET", "rooms.info", self._room),
-            route("GET", "livechat/visitors.info", self._visitor),
             route("POST", "livechat/room.forward", self._forward),
             route("POST", "livechat/room.closeByUser", self._close),
             route("POST", "livechat/room.saveInfo", self._save_info),
@@ -73,14 +72,6 @@ class OmnichannelApi:
         if not may_see(user, room):
             raise HubError("not-allowed", "Not Allowed")
         return {"room": room_json(room)}
-
-    async def _visitor(self, request: Request) -> dict[str, Any]:
-        self._api.permitted(request, "view-l-room")
-        wanted = request.query_params.get("visitorId", "")
-        found = next((each for each in self._hub.visitors.values() if each.id == wanted), None)
-        if found is None:
-            raise HubError("visitor-not-found", "visitor-not-found")
-        return {"visitor": visitor_json(found)}
 
     async def _forward(self, request: Request) -> dict[str, Any]:
         caller = self._api.permitted(request, "view-l-room", "transfer-livechat-guest")
