@@ -55,5 +55,10 @@ FOUND: dict[str, History] = {
         range(1, 16),
         [("open", 0, 300), ("die_at", 30, 0), ("say", 0, 0), ("say", 0, 500), ("start", 0, 0), ("leave", 0, 3000)],
     ),
+    # The database fails while a process begins.
+    "a process that met a failing disk at its start never relays": (
+        range(1, 4),
+        [("open", 0, 0), ("say", 0, 0), ("disk_fails", 1, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
