@@ -60,5 +60,7 @@ FOUND: dict[str, History] = {
         range(1, 4),
         [("open", 0, 0), ("say", 0, 0), ("disk_fails", 1, 3000)],
     ),
+    # A backend never answers.
+    "the end of a session waits for ever": (range(1, 4), [("open", 0, 300), ("bot_hangs", 0, 0), ("leave", 0, 3000)]),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
