@@ -62,5 +62,10 @@ FOUND: dict[str, History] = {
     ),
     # A backend never answers.
     "the end of a session waits for ever": (range(1, 4), [("open", 0, 300), ("bot_hangs", 0, 0), ("leave", 0, 3000)]),
+    # The bot answers, and the commit of its answer fails.
+    "a turn of which the answer could not be stored is given again": (
+        range(1, 24),
+        [("open", 0, 600), ("say", 0, 160), ("disk_fails", 1, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
