@@ -233,8 +233,12 @@ class Streams:
             await self._notice(row, workspace, room, now)
             return False
         maybe_sent = row.uncertain > 0 or row.boot != self._boot or row.id in self._begun
-        if maybe_sent and row.command == "SendToParty" and not await self._announce_repeat(key, row, workspace, room):
-            return False
+        if maybe_sent and row.command == "SendToParty":
+            if not await self._announce_repeat(key, row, workspace, room):
+                return False
+            found = self._lanes.conversation(row.conversation_id)
+            if found is None or found[1].control.epoch != conversation.control.epoch:
+                return True  # it took a commit, and control changed meanwhile: look again
         self._faults.reach("outbox_to_send")
         if row.command == "SendToParty":
             self._watch(row, workspace, room)

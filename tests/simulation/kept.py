@@ -67,5 +67,10 @@ FOUND: dict[str, History] = {
         range(1, 24),
         [("open", 0, 600), ("say", 0, 160), ("disk_fails", 1, 3000)],
     ),
+    # A turn is about to be repeated, which is a commit; during that the visitor leaves.
+    "a turn is repeated although control changed meanwhile": (
+        range(1, 6),
+        [("open", 0, 600), ("bot_fails", 2, 0), ("say", 0, 400), ("disk_stalls", 0, 0), ("leave", 0, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
