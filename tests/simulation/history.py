@@ -16,7 +16,7 @@ Step = tuple[str, int, int]
 WEIGHTS = {
     "say": 12, "burst": 5, "twice": 3, "human": 3, "staff": 2, "bye": 1, "mumble": 2, "open": 3, "take_over": 3,
     "leave": 2, "close": 1, "requeue": 1, "away": 1, "back": 1, "hub_fails": 5, "bot_fails": 5, "crash": 4, "die_at": 4,
-    "start": 3, "stop": 1, "hub_forgets": 1,
+    "start": 3, "stop": 1, "hub_forgets": 1, "bot_hangs": 1, "disk_stalls": 1, "disk_fails": 1,
 }  # fmt: skip
 NAMES = tuple(WEIGHTS)
 PAUSES = (0, 0, 0, 1, 3, 10, 30, 100, 160, 400, 2_000, 12_000)
