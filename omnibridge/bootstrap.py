@@ -57,6 +57,8 @@ GAP_SETTLE_MS = 2_000
 CATCH_UP_S = 1.0
 """At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
 
+BEGIN_AGAIN_S = 1.0
+
 
 def read_rules(settings: Settings) -> RuleSet:
     """The rules file with the texts of the configuration. Raises RuleInvalid or ConfigError."""
@@ -155,7 +157,7 @@ class Service:
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._gauges(database)
-        self._in_background(self._begin_relaying(processor, ids))
+        self._in_background(self._relay(processor, ids))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
@@ -201,6 +203,20 @@ class Service:
 
     def _counter(self, connection: str) -> Callable[[str, int], None]:
         return lambda name, n: self.counters.add("connector", n, connection, name)
+
+    async def _relay(self, processor: Processor, ids: IdSequence) -> None:
+        """Begin, however often it takes: the database may fail for a moment, and what is taken in has to go on."""
+        while True:
+            try:
+                await self._begin_relaying(processor, ids)
+                return
+            except Exception as exc:
+                self._why_not_ready = f"could not begin to relay: {type(exc).__name__}: {exc}"
+                _log.exception("not_relaying", next_try_in_s=BEGIN_AGAIN_S)
+            for client in self._clients:
+                await client.aclose()
+            self._clients.clear()
+            await asyncio.sleep(BEGIN_AGAIN_S)
 
     async def _begin_relaying(self, processor: Processor, ids: IdSequence) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""

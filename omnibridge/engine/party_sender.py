@@ -92,7 +92,7 @@ class PartySender:
         maybe_sent: bool,
     ) -> Sent:
         if row.command == "CloseSession":
-            await party.connector.on_close(session, _close.decode(row.body).reason)
+            await self._end(party, session, _close.decode(row.body).reason)
             return Sent()
         said = _turn.decode(row.body)
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
@@ -129,6 +129,13 @@ class PartySender:
                 return await connector.on_message(turn)
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="turn-timeout") from exc
+
+    async def _end(self, party: Party, session: str, reason: str) -> None:
+        try:
+            async with party.limit():
+                await party.connector.on_close(session, reason)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="close-timeout") from exc
 
     async def _resolve(self, party: Party, turn: Turn) -> Reply | None:
         """What became of an earlier attempt. None = it never arrived, or the setting says to send again."""

@@ -95,6 +95,8 @@ class Streams:
         self._grace_until = 0
         self.doorbell: EmbeddedDoorbell[StreamKey] = EmbeddedDoorbell()
         self.doorbell.serve(self._drain)
+        self._begun: set[int] = set()
+        """Rows that were sent and of which the outbox does not know it: if its commit fails, they may have arrived."""
         self._turns: dict[int, tuple[Delivery, str, str]] = {}
         self._notices: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -231,9 +233,13 @@ class Streams:
             self.doorbell.ring_at(key, max(0.02, (min(wait_until, row.deadline_at) - now) / 1000))
             await self._notice(row, workspace, room, now)
             return False
-        maybe_sent = row.uncertain > 0 or row.boot != self._boot
-        if maybe_sent and row.command == "SendToParty" and not await self._announce_repeat(key, row, workspace, room):
-            return False
+        maybe_sent = row.uncertain > 0 or row.boot != self._boot or row.id in self._begun
+        if maybe_sent and row.command == "SendToParty":
+            if not await self._announce_repeat(key, row, workspace, room):
+                return False
+            found = self._lanes.conversation(row.conversation_id)
+            if found is None or found[1].control.epoch != conversation.control.epoch:
+                return True  # it took a commit, and control changed meanwhile: look again
         self._faults.reach("outbox_to_send")
         if row.command == "SendToParty":
             self._watch(row, workspace, room)
@@ -241,6 +247,7 @@ class Streams:
         try:
             if wait_until:
                 raise DeliveryRetryable("the destination is being left alone", code="breaker-open")
+            self._begun.add(row.id)
             sent = await sender.send(row, workspace, conversation, maybe_sent=maybe_sent)
         except DeliveryError as exc:
             return await self._failed(key, row, workspace, room, exc)
@@ -291,6 +298,7 @@ class Streams:
         await self._database.writer.submit(
             lambda cur: outbox.retry_later(cur, row.id, attempts, uncertain, decision.code, decision.at)
         )
+        self._begun.discard(row.id)
         self.doorbell.ring_at(key, (decision.at - now) / 1000)
         await self._notice(row, workspace, room, now)
         return False
@@ -343,6 +351,7 @@ class Streams:
                 f"settled:{row.id}",
             )
         await self._lanes.tell(observation, settle)
+        self._begun.discard(row.id)
 
     def _settle_lazily(self, key: StreamKey, row: Delivery, state: int, code: str) -> None:
         """Until the settle is durable, the floor keeps this row from being read as due."""
@@ -356,6 +365,8 @@ class Streams:
         if not done.cancelled() and done.exception():
             _log.error("settle_failed", delivery=row_id, reason=str(done.exception()))
             self.ring(*key)
+        else:
+            self._begun.discard(row_id)
 
     def _settle_unit(self, row: Delivery, state: int, code: str) -> Unit:
         now, attempts = self._clock.now_ms(), row.attempts + 1

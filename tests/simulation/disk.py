@@ -68,13 +68,14 @@ class VirtualWriter(Writer):
 
     def __init__(self, world: World, life: Life) -> None:
         super().__init__(_Kept(world.database), life.loop)
-        self._world, self._life, self._group = world, life, _Batch()
+        self._world, self._life, self._group, self._fails = world, life, _Batch(), False
         jobs: Any = SimpleNamespace(put=self._job)
         self._jobs = jobs
 
     def _job(self, job: Any) -> None:
         if job:
-            self._loop.call_later(self._world.commit_takes_ms() / 1000, job)
+            takes_ms, self._fails = self._world.disk.commit(self._world)
+            self._loop.call_later(takes_ms / 1000, job)
 
     def _execute(self, batch: _Batch) -> _Outcomes:
         self._group = batch
@@ -87,6 +88,9 @@ class VirtualWriter(Writer):
         if self._life.dead:  # at a fault point inside a unit
             self._roll_back()
             return
+        if self._fails:
+            self._roll_back()
+            outcomes = [(future, sqlite.OperationalError("disk I/O error")) for future, _ in outcomes]
         super()._commit(outcomes, began)
 
     def _tell(self, outcomes: _Outcomes, took_s: float, began: float) -> None:

@@ -16,7 +16,7 @@ Step = tuple[str, int, int]
 WEIGHTS = {
     "say": 12, "burst": 5, "twice": 3, "human": 3, "staff": 2, "bye": 1, "mumble": 2, "open": 3, "take_over": 3,
     "leave": 2, "close": 1, "requeue": 1, "away": 1, "back": 1, "hub_fails": 5, "bot_fails": 5, "crash": 4, "die_at": 4,
-    "start": 3, "stop": 1, "hub_forgets": 1,
+    "start": 3, "stop": 1, "hub_forgets": 1, "bot_hangs": 1, "disk_stalls": 1, "disk_fails": 1,
 }  # fmt: skip
 NAMES = tuple(WEIGHTS)
 PAUSES = (0, 0, 0, 1, 3, 10, 30, 100, 160, 400, 2_000, 12_000)
@@ -72,6 +72,7 @@ def play(world: World, steps: Sequence[Step]) -> Play:
             world.clockwork.after(DOWN_MS, lambda: _start(world))
     world.hub_side.failing.clear()
     world.bot_side.failing.clear()
+    world.disk.plans.clear()
     world.hub.by_name["alice"].status_livechat = "available"
     _start(world)
     if world.life and not world.life.dead:
@@ -134,6 +135,12 @@ def _do(played: Play, name: str, number: int) -> None:
         case "hub_fails" | "bot_fails":
             side = world.hub_side if name == "hub_fails" else world.bot_side
             side.failing.extend([MODES[number % len(MODES)]] * (1 + number // 7 % 3))
+        case "bot_hangs":
+            world.bot_side.failing.append("never")
+        case "disk_stalls":
+            world.disk.plans.append("stall")
+        case "disk_fails":
+            world.disk.plans.extend(["fail"] * (1 + number % 3))
         case "crash":
             world.clockwork.after(number % 40, world.crash)
         case "die_at":

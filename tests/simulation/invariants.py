@@ -19,6 +19,7 @@ from omnibridge.domain.events import (
 )
 from omnibridge.operator.replay import Replay
 from omnibridge.routing.decision import StoredDecision, decode_decision, state_after
+from tests.simulation.clockwork import FOREVER
 from tests.simulation.history import Play
 from tests.simulation.vendors import answers_to
 from tests.simulation.world import Webhook, World
@@ -31,9 +32,10 @@ _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 class Told(NamedTuple):
-    """One event of a room with the decision on it. after: the state that it left."""
+    """One event of a room with the decision on it. at: receipt of the report. after: the state that it left."""
 
     id: int
+    at: int
     event: Event
     reason: str
     decision: StoredDecision
@@ -55,6 +57,7 @@ def check(played: Play) -> list[str]:
         *_in_order(played, stories),
         *_late_only_if_overtaken(played, stories),
         *_silent_afterwards(world, stories),
+        *_by_the_party_in_control(world, stories),
         *_silent_after_a_restart(world),
         *_agreement(played, stories),
         *_outbox_tells_what_happened(world),
@@ -64,14 +67,14 @@ def check(played: Play) -> list[str]:
 
 def _stories(world: World) -> dict[str, Story]:
     rows = world.database.execute(
-        "SELECT c.room, e.id, e.data, e.reason, e.decision FROM events e "
+        "SELECT c.room, e.id, e.at, e.data, e.reason, e.decision FROM events e "
         "JOIN conversations c ON c.id = e.conversation_id ORDER BY e.id"
     )
     stories: defaultdict[str, Story] = defaultdict(list)
-    for room, identity, data, reason, body in rows:
+    for room, identity, at, data, reason, body in rows:
         before = stories[room][-1].after if stories[room] else Conversation("main", room)
         decision = decode_decision(body)
-        stories[room].append(Told(identity, _event.decode(data), reason, decision, state_after(before, decision)))
+        stories[room].append(Told(identity, at, _event.decode(data), reason, decision, state_after(before, decision)))
     return dict(stories)
 
 
@@ -108,7 +111,7 @@ def _recorded(played: Play, stories: dict[str, Story]) -> list[str]:
         for told in story:
             if isinstance(told.event, MessagePosted) and told.event.recovered:
                 at = acknowledged.get(told.event.message_id)
-                if at is not None and at + REORDER_MS < told.id >> 20:
+                if at is not None and at + REORDER_MS < told.at:
                     found.append(f"{told.event.message_id} was acknowledged and had to be recovered")
     return found
 
@@ -240,7 +243,7 @@ def _silent_afterwards(world: World, stories: dict[str, Story]) -> list[str]:
             since = _known_at(world, told)
             until = min(
                 (_known_at(world, later) for later in story if later.id > told.id and _is_bots_turn(later)),
-                default=10**15,
+                default=FOREVER,
             )
             said = [each for each in world.posts if each.room == room and _is_bots(each.text)]
             begun = [each.text for each in said if since < each.begun[1] < until]
@@ -261,11 +264,33 @@ def _is_bots_turn(told: Told) -> bool:
 
 def _known_at(world: World, told: Told) -> int:
     """ms at which a process knew that a decision is durable."""
-    return next((at[1] for at, newest in world.commits if newest >= told.id), 0)
+    return next((at[1] for at, newest in world.commits if newest >= told.id), FOREVER)
+
+
+def _by_the_party_in_control(world: World, stories: dict[str, Story]) -> list[str]:
+    """Nothing begins to be sent of a party that has lost control: no row of an older epoch than was known then."""
+    epochs = {
+        room: [(_known_at(world, told), told.after.control.epoch) for told in story] for room, story in stories.items()
+    }
+    rows = world.database.execute("SELECT id, external_id, epoch FROM deliveries WHERE epoch IS NOT NULL").fetchall()
+    turns = {str(identity): epoch for identity, _, epoch in rows}
+    posts = {identity: epoch for _, identity, epoch in rows}
+    begun = [(turn.room, at[1], turns.get(turn.delivery_id), turn.text) for turn, at, _ in world.turns]
+    begun += [(each.room, each.begun[1], posts.get(each.id), each.text) for each in world.posts]
+    return [
+        f"{text!r} of epoch {epoch} was begun in {room}, where it was {now} already"
+        for room, at, epoch, text in begun
+        if epoch is not None and epoch < (now := max((each for known, each in epochs[room] if known < at), default=0))
+    ]
 
 
 def _silent_after_a_restart(world: World) -> list[str]:
-    """What a process was told and answered 200, the next one knows before it sends anything."""
+    """What a process was told and answered 200, the next one knows before it sends anything.
+
+    But it does not wait longer than a second for that, so a slow disk is no case.
+    """
+    if world.disk.has_stalled or world.disk.has_failed:
+        return []
     return [
         f"{post.text!r} was posted by life {post.life}; life {webhook.life} had acknowledged the close of {post.room}"
         for webhook in world.webhooks

@@ -55,5 +55,22 @@ FOUND: dict[str, History] = {
         range(1, 16),
         [("open", 0, 300), ("die_at", 30, 0), ("say", 0, 0), ("say", 0, 500), ("start", 0, 0), ("leave", 0, 3000)],
     ),
+    # The database fails while a process begins.
+    "a process that met a failing disk at its start never relays": (
+        range(1, 4),
+        [("open", 0, 0), ("say", 0, 0), ("disk_fails", 1, 3000)],
+    ),
+    # A backend never answers.
+    "the end of a session waits for ever": (range(1, 4), [("open", 0, 300), ("bot_hangs", 0, 0), ("leave", 0, 3000)]),
+    # The bot answers, and the commit of its answer fails.
+    "a turn of which the answer could not be stored is given again": (
+        range(1, 24),
+        [("open", 0, 600), ("say", 0, 160), ("disk_fails", 1, 3000)],
+    ),
+    # A turn is about to be repeated, which is a commit; during that the visitor leaves.
+    "a turn is repeated although control changed meanwhile": (
+        range(1, 6),
+        [("open", 0, 600), ("bot_fails", 2, 0), ("say", 0, 400), ("disk_stalls", 0, 0), ("leave", 0, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""

@@ -110,7 +110,7 @@ class Life:
             self.world.problems.append(f"a task failed: {task.exception()!r}")
 
     def _failed(self, _: object, context: dict[str, Any]) -> None:
-        if not self.dead:
+        if not self.dead and not self.world.disk.has_failed:
             self.world.problems.append(f"{context.get('message')}: {context.get('exception')!r}")
 
 

@@ -10,13 +10,15 @@ import structlog
 
 from tests.simulation.world import World
 
-NEVER = ("drain_failed", "observation_quarantined", "settle_failed", "reconciler_failed", "intake_failed")
+NEVER = ("observation_quarantined",)
+NEVER_WITH_A_GOOD_DISK = ("drain_failed", "settle_failed", "reconciler_failed", "intake_failed")
 
 
 @contextmanager
 def collected_log(world: World) -> Iterator[None]:
     def collect(_: Any, __: str, event: MutableMapping[str, Any]) -> Any:
-        if event.get("event") in NEVER and world.life and not world.life.dead:
+        never = NEVER if world.disk.has_failed else NEVER + NEVER_WITH_A_GOOD_DISK
+        if event.get("event") in never and world.life and not world.life.dead:
             world.problems.append(f"{event['event']}: {event}")
         raise structlog.DropEvent
 

@@ -26,7 +26,10 @@ SETTLED_S = 0.6
 """What is settled lazily is durable by then: 50 ms and two commits."""
 
 MODES = ("refused", "429", "500", "lost", "hang")
-"""refused, 429: certainly without effect. 500: uncertain, without. lost: uncertain, with. hang: lost, and 10 s."""
+"""refused, 429: certainly without effect. 500: uncertain, without. lost: uncertain, with. hang: lost, and 10 s.
+
+never: with effect, and no answer at all: for a bot, whose caller gives up by itself.
+"""
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -58,15 +61,17 @@ class _Caller:
 
         def arrive() -> None:
             outcome: Any = None
-            error: DeliveryError | None = _ERRORS[mode]() if mode else None
-            if mode in ("", "lost", "hang"):
+            error: DeliveryError | None = _ERRORS[mode]() if mode in _ERRORS else None
+            if mode in ("", "lost", "hang", "never"):
                 try:
                     outcome = effect()
                 except HubError as exc:
                     error = error or refusal(exc)
                 except DeliveryError as exc:
                     error = error or exc
-            world.clockwork.after(10_000 if mode == "hang" else world.rng.randint(0, 8), lambda: tell(outcome, error))
+            if mode != "never":
+                waits_ms = 10_000 if mode == "hang" else world.rng.randint(0, 8)
+                world.clockwork.after(waits_ms, lambda: tell(outcome, error))
             if not error and life.dead and hasattr(outcome, "known"):
                 outcome.known = True  # nobody hears of it; the next process asks
 

@@ -24,6 +24,9 @@ from tests.simulation.life import Life, surroundings
 from tests.simulation.vendors import answer, at_once
 
 RETRY_MS, ATTEMPTS = 4_800, 5
+STALL_MS = 4_700
+"""Longer than a webhook waits for its commit: it is answered 503, and is durable a moment later."""
+
 _encode = msgspec.json.Encoder().encode
 
 Moment = tuple[int, int]
@@ -88,6 +91,23 @@ class Side:
 
 
 @dataclass
+class Disk:
+    """plans: what becomes of the commits to come, first first; shared by all lives. Empty = as usual."""
+
+    usual_ms: tuple[int, ...]
+    plans: list[str] = field(default_factory=list)
+    has_stalled: bool = False
+    has_failed: bool = False
+
+    def commit(self, world: World) -> tuple[int, bool]:
+        """(ms that the next one takes, whether it fails)"""
+        plan = self.plans.pop(0) if self.plans else ""
+        self.has_stalled |= plan == "stall"
+        self.has_failed |= plan == "fail"
+        return STALL_MS if plan == "stall" else world.rng.choice(self.usual_ms), plan == "fail"
+
+
+@dataclass
 class World:
     """Everything but the engine."""
 
@@ -108,7 +128,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self._commit_ms = (20, 60, 120) if self.seed % 3 == 1 else (0, 0, 1, 2, 5, 40)
+        self.disk = Disk((20, 60, 120) if self.seed % 3 == 1 else (0, 0, 1, 2, 5, 40))
         self.loses_webhooks = self.seed % 3 == 0
         if self.seed % 2:
             self.bot_side.travels = (0, 0, 1)
@@ -191,9 +211,6 @@ class World:
                 self.life = None
 
     # -- what the engine's surroundings report ----------------------------------------------------------
-
-    def commit_takes_ms(self) -> int:
-        return self.rng.choice(self._commit_ms)
 
     def committed(self) -> None:
         """The process knows what is durable now."""
