@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp
 
+from omnibridge.bootstrap_agents import hubs_of, policy_of
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings
 from omnibridge.connector import Connector, ConnectorContext
@@ -33,9 +34,12 @@ from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.identity.admin import Admin
 from omnibridge.limits import TimeLimit
 from omnibridge.operator.live import Operator
+from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import conversations, journal
@@ -90,6 +94,8 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._operator: Operator | None = None
+        self._provisioners: dict[str, Provisioner] = {}
+        self._agents: Admin | None = None
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
 
@@ -102,6 +108,11 @@ class Service:
         """What the local socket carries out. Call after `start`."""
         assert self._operator is not None, "start() comes before operator()"
         return self._operator
+
+    def commands(self) -> dict[str, Handler]:
+        """What else the local socket carries out, by name. Call after `start`."""
+        assert self._agents is not None, "start() comes before commands()"
+        return {"agents": self._agents.answer}
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -144,6 +155,8 @@ class Service:
         self._callbacks = CallbackEndpoint(
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
+        self._provisioners = hubs_of(settings)
+        self._agents = Admin(database, self._provisioners, policy_of(settings.agents), self._clock)
         self._gauges(database)
         self._in_background(self._begin_relaying(processor, ids))
         kept = settings.retention
@@ -169,6 +182,8 @@ class Service:
             await connector.aclose()
         for client in self._clients:
             await client.aclose()
+        for provisioner in self._provisioners.values():
+            await provisioner.aclose()
         if self._database:
             await self._database.aclose()
 
