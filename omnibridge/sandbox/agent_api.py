@@ -1,18 +1,16 @@
-"""Log-in, users and agents' messages over REST. Source: rocketchat-api 1.3, 3.2, 5."""
+"""Messages of agents and accounts over REST. Source: rocketchat-api 5."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api, body_of, maybe, need, paged, reply
+from omnibridge.sandbox.http import Api, body_of, maybe, need
 from omnibridge.sandbox.permissions import may, may_see
-from omnibridge.sandbox.shapes import message_json, public_user_json, user_json
+from omnibridge.sandbox.shapes import message_json
 from omnibridge.sandbox.state import HubError, Message, User, now_ms
 
 _KEPT = ("tmid", "tshow", "alias", "emoji", "avatar", "attachments", "blocks", "groupable")
@@ -20,7 +18,7 @@ _KEPT = ("tmid", "tshow", "alias", "emoji", "avatar", "attachments", "blocks", "
 
 
 class AgentApi:
-    """Who is calling, and what he writes. Rooms, queues and departments are elsewhere."""
+    """What the caller writes and reads. Rooms, queues and departments are elsewhere."""
 
     def __init__(self, api: Api) -> None:
         self._api, self._hub = api, api.hub
@@ -28,59 +26,11 @@ class AgentApi:
     def routes(self) -> list[Route]:
         route = self._api.route
         return [
-            Route("/api/info", self._info),
-            Route("/api/v1/info", self._info),
-            route("POST", "login", self._login, is_public=True),
-            route("GET", "me", self._me),
-            route("GET", "users.info", self._user),
-            route("GET", "users.listByStatus", self._users_of_status),
             route("POST", "chat.sendMessage", self._send),
             route("GET", "chat.getMessage", self._get),
             route("POST", "chat.update", self._update),
             route("GET", "chat.syncMessages", self._sync),
         ]
-
-    async def _info(self, _: Request) -> Response:
-        """The patch level is hidden from most callers."""
-        major, minor = self._hub.version
-        return reply({"version": f"{major}.{minor}", "success": True})
-
-    async def _login(self, request: Request) -> Response:
-        """Plain password, its SHA-256 digest, or a token to resume."""
-        wish = await body_of(request)
-        user = self._hub.by_token.get(str(wish.get("resume", "")))
-        if user is None:
-            user = self._hub.by_name.get(str(wish.get("user", "")))
-            if user is None or not _is_password(user, wish.get("password")):
-                # Tells which credential is wrong before 7.0.
-                reason = (
-                    ("User not found" if user is None else "Incorrect password") if self._is_old else "Unauthorized"
-                )
-                return reply({"status": "error", "error": "Unauthorized", "message": reason}, 401)
-        token = wish.get("resume") or self._hub.issue_token(user)
-        return reply({"status": "success", "data": {"userId": user.id, "authToken": token, "me": user_json(user)}})
-
-    async def _me(self, request: Request) -> dict[str, Any]:
-        return user_json(self._api.user(request))
-
-    async def _user(self, request: Request) -> dict[str, Any]:
-        """Not found is 400, not 404; roles and e-mail need `view-full-other-user-info` (3.2)."""
-        caller = self._api.user(request)
-        query = request.query_params
-        found = self._hub.by_name.get(query.get("username", "")) or self._hub.users.get(query.get("userId", ""))
-        if found is None:
-            raise HubError("User not found.", coded=False)
-        is_whole = found is caller or may(caller, "view-full-other-user-info")
-        return {"user": user_json(found) if is_whole else public_user_json(found)}
-
-    async def _users_of_status(self, request: Request) -> dict[str, Any]:
-        """The way to list the users of a role (3.2)."""
-        self._api.permitted(request, "view-d-room")
-        query = request.query_params
-        roles, is_active = set(query.getlist("roles[]")), query.get("status") != "deactivated"
-        users = self._hub.users.values()
-        found = [each for each in users if each.active is is_active and (not roles or roles & each.roles)]
-        return paged("users", found, query, user_json)
 
     async def _send(self, request: Request) -> dict[str, Any]:
         """A repeated `_id` stores nothing and fails while the answer is formatted (5.3)."""
@@ -139,16 +89,6 @@ class AgentApi:
     def _must_see(self, user: User, message: Message) -> None:
         if not may_see(user, self._hub.rooms[message.rid]):
             raise HubError("error-not-allowed", "Not allowed")
-
-    @property
-    def _is_old(self) -> bool:
-        return self._hub.version < (7, 0)
-
-
-def _is_password(user: User, given: Any) -> bool:
-    if isinstance(given, dict):
-        return given.get("digest") == hashlib.sha256(user.password.encode()).hexdigest()
-    return bool(given == user.password)
 
 
 def _check_ts(given: Any) -> None:

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, Handler, body_of, need, reply
-from omnibridge.sandbox.ledger import ledger, message_entry
-from omnibridge.sandbox.settings_api import UNMODELLED
+from omnibridge.sandbox.ledger import ledger, message_entry, workspace
+from omnibridge.sandbox.settings_api import SettingsApi
+from omnibridge.sandbox.settings_table import DEFAULTS
 from omnibridge.sandbox.state import HubError, Message, Room
 
 _SENDER = {
@@ -42,6 +43,13 @@ _OTHERS = {
     "custom_fields",
     "users",
     "settings",
+    "permissions",
+    "two_factor",
+    "expire_tokens",
+    "seats",
+    "contacts_used_up",
+    "create_race_ms",
+    "create_tokens_secret",
 }
 
 _SAME = {"taken": "assigned"}
@@ -57,6 +65,7 @@ class ControlApi:
     def routes(self) -> list[Route]:
         return [
             Route("/_sandbox/ledger", self._guard(self._ledger)),
+            Route("/_sandbox/workspace", self._guard(self._workspace)),
             Route("/_sandbox/control", self._guard(self._control), methods=["POST"]),
             Route("/_sandbox/reset", self._guard(self._reset), methods=["POST"]),
             Route("/_sandbox/pending", self._guard(self._pending)),
@@ -79,14 +88,23 @@ class ControlApi:
     async def _ledger(self, request: Request) -> dict[str, Any]:
         return ledger(self._hub, request.query_params.get("rid"))
 
+    async def _workspace(self, _: Request) -> dict[str, Any]:
+        return workspace(self._hub, SettingsApi(self._api).values())
+
     async def _control(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
         unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS
         if unknown:
             raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
-        strangers = (set(wish.get("available", {})) | set(wish.get("users", {}))) - set(self._hub.by_name)
+        named = {each for key in ("available", "users", "two_factor", "expire_tokens") for each in wish.get(key, ())}
+        strangers = named - set(self._hub.by_name)
+        strangers |= set(wish.get("permissions", {})) - set(self._hub.rules.permissions)
+        strangers |= {each for roles in wish.get("permissions", {}).values() for each in roles} - set(
+            self._hub.rules.roles
+        )
         strangers |= set(wish.get("switches", {})) - set(self._hub.switches)
-        strangers |= set(wish.get("settings", {})) - set(UNMODELLED) - {"Message_MaxAllowedSize"}
+        strangers |= set(wish.get("settings", {})) - set(DEFAULTS)
+        strangers |= {str(each.get("path")) for each in wish.get("fail_next", [])} - self._api.paths - {"*"}
         if strangers:
             raise HubError("unknown", f"unknown: {', '.join(sorted(strangers))}")
         for key, (name, kind) in _SENDER.items():
@@ -100,8 +118,11 @@ class ControlApi:
         for username, change in wish.get("users", {}).items():
             user = self._hub.by_name[username]
             user.active, user.roles = change.get("active", user.active), set(change.get("roles", user.roles))
+            user.status_livechat = (user.status_livechat or "available") if user.is_agent else ""
         self._hub.switches |= wish.get("switches", {})
-        self._hub.settings |= wish.get("settings", {})
+        for name, value in wish.get("settings", {}).items():
+            self._hub.change_setting(name, value)
+        self._accounts(wish)
         self._hub.custom_fields = wish.get("custom_fields", self._hub.custom_fields)
         if "seed" in wish:
             self._hub.sender.reseed(need(wish, "seed", int))
@@ -112,12 +133,29 @@ class ControlApi:
         self._api.delay_ms = int(wish.get("rest_delay_ms", self._api.delay_ms))
         return {"ok": True}
 
+    def _accounts(self, wish: dict[str, Any]) -> None:
+        """permissions: {name: [roles]}. two_factor: {username: {totp: base32 secret, email: bool}}."""
+        for name, roles in wish.get("permissions", {}).items():
+            self._hub.rules.permissions[name] = frozenset(roles)
+        for username, factors in wish.get("two_factor", {}).items():
+            user = self._hub.by_name[username]
+            user.totp_secret, user.has_email_codes = factors.get("totp", ""), factors.get("email", False)
+        for username in wish.get("expire_tokens", []):
+            self._hub.accounts.drop_tokens(self._hub.by_name[username])
+        if (wish.get("seats") is not None or wish.get("contacts_used_up")) and self._hub.licence == "community":
+            raise HubError("unknown", "limits need a licence: start the sandbox with --licence enterprise")
+        self._hub.has_used_up_contacts = bool(wish.get("contacts_used_up", self._hub.has_used_up_contacts))
+        self._hub.seats = wish.get("seats", self._hub.seats)
+        self._api.create_race_ms = int(wish.get("create_race_ms", self._api.create_race_ms))
+        self._api.create_tokens_secret = str(wish.get("create_tokens_secret", self._api.create_tokens_secret))
+
     async def _reset(self, _: Request) -> dict[str, Any]:
         """Conversations, ledger and pending failures go; accounts, departments, settings and rates stay."""
         await self._life.aclose()
         await self._hub.reset()
         self._api.fail_next.clear()
         self._api.limiter.reset()
+        self._api.two_factor.reset()
         return {"ok": True}
 
     async def _pending(self, request: Request) -> dict[str, Any]:

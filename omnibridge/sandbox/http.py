@@ -12,12 +12,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.rate_limit import RateLimiter, too_many
 from omnibridge.sandbox.state import HubError, User
+from omnibridge.sandbox.two_factor import TwoFactor
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[dict[str, Any] | Response]]
@@ -34,29 +36,38 @@ def reply(body: Any, status: int = 200) -> Response:
 class Api:
     """Builds routes.
 
-    fail_next: [{path, status, count, after_effect, code, body, seconds}]; path as in the route table or "*";
-    status "hang" never answers within `seconds`.
+    fail_next: [{path, status, count, after_effect, half, code, body, seconds}]; path as in the route table or "*";
+    status "hang" never answers within `seconds`, "cut" breaks the connection off. half: `users.create` dies after
+    the user is there, before his custom fields are. create_race_ms: between its look for the name and the insertion.
+    create_tokens_secret: of the server's environment (3.2); empty = tokens cannot be made for others.
     """
 
     def __init__(self, hub: SimulatedHub, life: Lifecycle) -> None:
         self.hub, self.life = hub, life
-        self.limiter = RateLimiter()
+        self.limiter = RateLimiter(hub.settings)
+        self.paths: set[str] = set()
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
+        self.two_factor = TwoFactor(hub)
+        self.create_race_ms = 0
+        self.create_tokens_secret = ""
 
-    def route(self, method: str, path: str, handler: Handler, *, is_public: bool = False) -> Route:
+    def route(
+        self, method: str, path: str, handler: Handler, *, is_public: bool = False, two_factor: bool = False
+    ) -> Route:
         """is_public: the caller is not authenticated there before 8.x, so no token lifts the limit (1.6)."""
 
         async def endpoint(request: Request) -> Response:
             self.hub.rest_calls[path] += 1
             failure = self._failure(path)
-            if failure and not failure.get("after_effect"):
+            request.state.is_half = bool(failure and failure.get("half"))
+            if failure and not failure.get("after_effect") and not failure.get("half"):
                 return await self._fail(failure)
             headers, wait_ms = self._limit(path, request, is_public)
             if wait_ms:
                 answer = reply({"success": False, "error": too_many(wait_ms)}, 429)
             else:
-                answer = await self._answer(handler, request)
+                answer = await self._answer(handler, request, two_factor)
             if self.delay_ms:
                 await asyncio.sleep(self.delay_ms / 1000)
             if failure:
@@ -64,6 +75,7 @@ class Api:
             answer.headers.update(headers)
             return answer
 
+        self.paths.add(path)
         return Route(f"/api/v1/{path}", endpoint, methods=[method])
 
     def user(self, request: Request) -> User:
@@ -91,8 +103,10 @@ class Api:
         if self.hub.version >= (7, 0) and set(body) - set(known):
             raise HubError("invalid-params", "must NOT have additional properties")
 
-    async def _answer(self, handler: Handler, request: Request) -> Response:
+    async def _answer(self, handler: Handler, request: Request, two_factor: bool) -> Response:
         try:
+            if two_factor:
+                self.two_factor.check(request, self.user(request))
             body = await handler(request)
         except HubError as exc:
             return reply(self.error_body(exc), exc.status)
@@ -107,7 +121,8 @@ class Api:
             return body if self.hub.version < (7, 0) else {"success": False, **body}
         if not exc.coded:
             return {"success": False, "error": exc.code}
-        return {"success": False, "error": f"{exc.reason} [{exc.code}]", "errorType": exc.code, "details": {}}
+        text = f"{exc.reason} [{exc.code}]" if exc.bracketed else exc.reason
+        return {"success": False, "error": text, "errorType": exc.code, "details": exc.details}
 
     def _caller(self, request: Request) -> User | None:
         user = self.hub.by_token.get(request.headers.get("x-auth-token", ""))
@@ -135,6 +150,8 @@ class Api:
         if status == "hang":
             await self.hub.wait("hang", lambda: False, int(float(failure.get("seconds", 3600)) * 1000))
             status = 500
+        if status == "cut":
+            return _Cut(b"{")
         if "body" in failure:
             return reply(failure["body"], int(status))
         if status == 429:
@@ -142,6 +159,14 @@ class Api:
         if failure.get("code"):
             return reply(self.error_body(HubError(failure["code"])), int(status))
         return reply({"success": False, "error": "Internal server error"}, int(status))
+
+
+class _Cut(Response):
+    """An answer that breaks off: what a caller sees of a server that dies."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
 
 
 def forbidden() -> HubError:
@@ -174,6 +199,12 @@ def maybe(body: Mapping[str, Any], name: str, default: T) -> T:
     if value is None:
         return default
     return need(body, name, type(default))
+
+
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    """A text that may be missing; anything else counts as missing."""
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def page(query: Mapping[str, str]) -> tuple[int, int | None]:

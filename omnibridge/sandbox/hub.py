@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import secrets
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from omnibridge.sandbox import custom_fields, licences
+from omnibridge.sandbox.accounts import Accounts
 from omnibridge.sandbox.payloads import event_body, offline_body
-from omnibridge.sandbox.permissions import may_see
+from omnibridge.sandbox.permissions import default_rules, may_see
+from omnibridge.sandbox.settings_table import DEFAULTS
 from omnibridge.sandbox.state import Department, HubError, Message, Room, User, Visitor, new_id, now_ms
 from omnibridge.sandbox.webhook_sender import WebhookSender
-
-MAX_MESSAGE = 5000
-"""`Message_MaxAllowedSize`."""
 
 SWITCHES = {
     "LivechatSessionStart": "Livechat_webhook_on_start",
@@ -43,13 +42,18 @@ class SimulatedHub:
 
     def __init__(self, version: tuple[int, int], licence: str, seed: int = 0) -> None:
         self.version, self.licence = version, licence
-        self.users: dict[str, User] = {}
-        self.by_name: dict[str, User] = {}
-        self.by_token: dict[str, User] = {}
+        self.rules = default_rules()
+        self.accounts = Accounts(self.rules)
+        self.users = self.accounts.users
+        self.by_name = self.accounts.by_name
+        self.by_token = self.accounts.by_token
         self.departments: dict[str, Department] = {}
         self.switches = dict.fromkeys(SWITCHES.values(), True)
         self.custom_fields: dict[str, str] | None = None
-        self.settings: dict[str, Any] = {}
+        self.settings = dict(DEFAULTS)
+        self.seats: int | None = None
+        self.has_used_up_contacts = False
+        self.mails: list[dict[str, Any]] = []
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
         self.is_stopping = False
@@ -71,22 +75,28 @@ class SimulatedHub:
         """No conversations, an empty ledger; users, departments and settings stay."""
         await self.sender.reset()
         self._forget()
+        self.accounts.audit.clear()
+        self.mails.clear()
         for user in self.users.values():
-            user.open_chats, user.status_livechat = 0, "available"
+            user.open_chats, user.status_livechat = 0, "available" if user.is_agent else ""
         self.changed_everywhere()
 
     # -- users and visitors -----------------------------------------------------------------------------
 
     def add_user(self, username: str, password: str, roles: set[str], name: str = "") -> User:
         """Ids follow from the names, so that configurations outlive a run."""
-        user = User(f"{username.replace('.', '')}Id", username, name or username.title(), password, roles)
-        self.users[user.id] = self.by_name[username] = user
-        return user
+        return self.accounts.seed(username, password, roles, name)
 
     def issue_token(self, user: User) -> str:
-        token = secrets.token_urlsafe(32)
-        self.by_token[token] = user
-        return token
+        return self.accounts.issue(user)
+
+    def change_setting(self, name: str, value: Any) -> None:
+        """A declaration that is no JSON is kept, and then every write of custom fields fails."""
+        self.settings[name] = value
+        if name == "Accounts_CustomFields":
+            self.rules.user_fields.clear()
+            with contextlib.suppress(HubError):
+                self.rules.user_fields.update(custom_fields.declared(value))
 
     def add_department(self, name: str, agents: set[str]) -> Department:
         """One in total on the community edition (13)."""
@@ -128,7 +138,7 @@ class SimulatedHub:
     async def say_as_visitor(self, room: Room, text: str, message_id: str, via: str, **extras: Any) -> Message:
         if not room.open:
             raise HubError("room-closed")
-        if len(text) > MAX_MESSAGE:
+        if len(text) > self.settings["Message_MaxAllowedSize"]:
             raise HubError("message-length-exceeds-character-limit")
         message = await self._save(room, room.visitor, "visitor", text, message_id, via, extras)
         await self._capture_lead(room, text)
@@ -138,7 +148,8 @@ class SimulatedHub:
         """No check whether the room is open: the serving agent can post into a closed one (4.3)."""
         if not may_see(user, room):
             raise HubError("error-not-allowed", "Not allowed")
-        if len(text) > MAX_MESSAGE:
+        licences.check_contacts(self)
+        if len(text) > self.settings["Message_MaxAllowedSize"]:
             raise HubError("error-message-size-exceeded", "Message size exceeds Message_MaxAllowedSize")
         kind = "bot" if "bot" in user.roles else "agent"
         return await self._save(room, user, kind, text, message_id, "chat.sendMessage", extras)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omnibridge.sandbox.hub import SimulatedHub
-from omnibridge.sandbox.state import Message, Room
+from omnibridge.sandbox.state import Message, Room, User
 
 
 def ledger(hub: SimulatedHub, rid: str | None = None) -> dict[str, Any]:
@@ -20,6 +20,39 @@ def ledger(hub: SimulatedHub, rid: str | None = None) -> dict[str, Any]:
         "pending": sender.unsettled,
         "save_ms": hub.save_ms,
         "rest_calls": dict(hub.rest_calls),
+        "accounts": hub.accounts.audit,
+        "mails": hub.mails,
+    }
+
+
+def workspace(hub: SimulatedHub, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a set-up changes and an undo restores, without what changes by itself: two of these can be compared."""
+    return {
+        "users": {each.username: user_entry(hub, each) for each in hub.users.values()},
+        "roles": sorted(each.name for each in hub.rules.roles.values()),
+        "permissions": {name: sorted(roles) for name, roles in sorted(hub.rules.permissions.items())},
+        "settings": settings,
+        "departments": {
+            each.name: sorted(hub.users[user_id].username for user_id in each.agents)
+            for each in hub.departments.values()
+        },
+    }
+
+
+def user_entry(hub: SimulatedHub, user: User) -> dict[str, Any]:
+    """tokens: names of the personal ones. avatar: its etag."""
+    personal = hub.accounts.access_tokens.values()
+    return {
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "roles": sorted(user.roles),
+        "active": user.active,
+        "status_livechat": user.status_livechat,
+        "custom_fields": user.custom_fields,
+        "import_ids": user.import_ids,
+        "avatar": user.avatar.etag if user.avatar else "",
+        "tokens": sorted(each.name for each in personal if each.user is user),
     }
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from omnibridge.sandbox import licences
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.payloads import agent_body
 from omnibridge.sandbox.shapes import iso, reference
@@ -67,13 +68,17 @@ class Lifecycle:
     async def take(self, room: Room, user: User) -> None:
         if not room.is_waiting:
             raise HubError("error-inquiry-taken", "Inquiry already taken")
+        licences.check_contacts(self._hub)
         if not user.is_available:
             raise HubError("error-agent-status-service-offline", "Agent status is offline or Omnichannel is not active")
+        if licences.is_full(self._hub, user):
+            raise HubError("error-max-number-simultaneous-chats-reached", "Maximum number of chats reached")
         await self.assign(room, user)
 
     async def forward_to_agent(self, room: Room, user: User, by: User, department: str, comment: str) -> None:
         """Taken, then Forwarded."""
         self._must_be_open(room)
+        licences.check_contacts(self._hub)
         if room.served_by is user:
             raise HubError("error-selected-agent-room-agent-are-same", "The selected agent and the room agent are same")
         if department and user.id not in self._department(department).agents:
@@ -92,6 +97,7 @@ class Lifecycle:
     async def forward_to_department(self, room: Room, department_id: str, by: User, comment: str) -> None:
         """Taken or Queued, then Forwarded with `oldDepartmentId`."""
         self._must_be_open(room)
+        licences.check_contacts(self._hub)
         department = self._department(department_id)
         if room.department == department.id:
             raise HubError("error-forwarding-chat-same-department", "The selected department and the room's are same")
@@ -201,7 +207,7 @@ class Lifecycle:
         Bots that come first are not even asked whether they are available. Alike: auto-selection gives
         visitors to an idle bot as to anybody.
         """
-        people = list(self._people(department))
+        people = [each for each in self._people(department) if not licences.is_full(self._hub, each)]
         found = [each for each in people if bots == "first" and each.is_bot_agent] or [
             each for each in people if each.is_available and (bots != "none" or not each.is_bot_agent)
         ]

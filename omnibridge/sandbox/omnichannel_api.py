@@ -98,7 +98,8 @@ class OmnichannelApi:
         if room.served_by is not user and not may(user, "close-others-livechat-room"):
             raise HubError("error-not-authorized", "Not authorized")
         comment = maybe(wish, "comment", "").strip()
-        if room.open and not comment:
+        is_required = self._hub.settings["Livechat_request_comment_when_closing_conversation"]
+        if room.open and not comment and is_required:
             raise HubError("error-comment-is-required", "Comment is required")
         room.tags = list(maybe(wish, "tags", list[Any]())) or room.tags
         await self._life.close(room, user, comment)
@@ -111,7 +112,10 @@ class OmnichannelApi:
         room = self._hub.room(need(wish, "_id", str))
         if room.served_by is not user and not may(user, "save-others-livechat-room-info"):
             raise forbidden()
+        declared = self._hub.custom_fields
         for key, value in maybe(wish, "livechatData", dict[str, Any]()).items():
+            if declared is not None and declared.get(key) != "room":
+                continue
             room.fields[key] = str(value)
             if not value:
                 del room.fields[key]

@@ -35,7 +35,7 @@ def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> 
         "tags": room.tags or None,
         "customFields": room.fields or None,
         "visitor": defined(shown_visitor),
-        "agent": agent_body(room.served_by),
+        "agent": _agent_with_fields(room.served_by),
         "crmData": room.crm_data,
         **extra,
         "messages": [message_body(each, room) for each in messages],
@@ -72,7 +72,14 @@ def message_body(message: Message, room: Room) -> dict[str, Any]:
 def agent_body(user: User | None) -> dict[str, Any] | None:
     if user is None:
         return None
-    return {"_id": user.id, "username": user.username, "name": user.name, "email": f"{user.username}@example.test"}
+    return {"_id": user.id, "username": user.username, "name": user.name, "email": user.email}
+
+
+def _agent_with_fields(user: User | None) -> dict[str, Any] | None:
+    """`customFields` has only what is declared with `sendToIntegrations` (2.3)."""
+    body = agent_body(user)
+    fields = user.fields_marked("sendToIntegrations") if user else {}
+    return {**body, "customFields": fields} if body and fields else body
 
 
 def offline_body(name: str, email: str, message: str, at: int) -> dict[str, Any]:

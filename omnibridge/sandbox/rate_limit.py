@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 
 from omnibridge.sandbox.state import now_ms
 
-_DEFAULT = (10, 60_000)
+_CALLS = "API_Enable_Rate_Limiter_Limit_Calls_Default"
+_TIME = "API_Enable_Rate_Limiter_Limit_Time_Default"
 _TIGHTER = {
     "livechat/visitor": (5, 60_000),
     "livechat/room": (5, 60_000),
     "livechat/offline.message": (1, 5_000),
+    "users.setStatus": (5, 60_000),
+    "users.updateOwnBasicInfo": (1, 60_000),
 }
 
 
 class RateLimiter:
-    """is_on: off to begin with, as on a server in TEST_MODE."""
+    """is_on: off to begin with, as on a server in TEST_MODE. settings: of the workspace; they hold the default."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, Any]) -> None:
         self.is_on = False
+        self._settings = settings
         self._windows: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     def count(self, path: str, request: Request) -> tuple[dict[str, str], int]:
         """Headers of the answer, and the ms to wait; 0 = go on."""
-        limit, length = _TIGHTER.get(path, _DEFAULT)
+        limit, length = _TIGHTER.get(path) or (int(self._settings[_CALLS]), int(self._settings[_TIME]))
         key = (path, request.method, request.client.host if request.client else "")
         now = now_ms()
         ends, used = self._windows.get(key, (0, 0))

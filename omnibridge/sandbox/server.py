@@ -19,18 +19,44 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from omnibridge.sandbox.agent_api import AgentApi
+from omnibridge.sandbox.avatars import AvatarsApi
 from omnibridge.sandbox.control_api import ControlApi
+from omnibridge.sandbox.departments_api import DepartmentsApi
 from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.posting_api import PostingApi
+from omnibridge.sandbox.presence_api import PresenceApi
+from omnibridge.sandbox.queue_api import QueueApi
+from omnibridge.sandbox.roles_api import RolesApi
+from omnibridge.sandbox.session_api import SessionApi
 from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
+from omnibridge.sandbox.users_api import UsersApi
 from omnibridge.sandbox.visitor_api import VisitorApi
 from omnibridge.sandbox.webhook_api import WebhookApi
 
 SIMULATORS = "omnibridge.simulators"
+
+_KINDS = (
+    SessionApi,
+    UsersApi,
+    AvatarsApi,
+    PresenceApi,
+    StaffApi,
+    DepartmentsApi,
+    RolesApi,
+    AgentApi,
+    PostingApi,
+    OmnichannelApi,
+    QueueApi,
+    WebhookApi,
+    VisitorApi,
+    SettingsApi,
+    ControlApi,
+)
 
 
 @dataclass(frozen=True)
@@ -138,8 +164,7 @@ def create_hub(options: SandboxOptions) -> tuple[SimulatedHub, Lifecycle, Starle
         hub.add_department(options.department, {bot.id, alice.id})
     api = Api(hub, life)
     api.limiter.is_on = options.rate_limit
-    kinds = (AgentApi, StaffApi, OmnichannelApi, WebhookApi, VisitorApi, SettingsApi, ControlApi)
-    routes = [route for kind in kinds for route in kind(api).routes()]
+    routes = [route for kind in _KINDS for route in kind(api).routes()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 
     def account(user: User) -> dict[str, str]:

@@ -1,97 +1,96 @@
-"""Settings, licence and avatars over REST: what a caller may read of them. Source: rocketchat-api 2.1, 6.1, 6.3, 7.1.
+"""Settings and licence over REST: read, and written with a second factor. Source: rocketchat-api 2.1, 6.1, 6.3, 7.1.
 
-Which settings are public was read in the server's `settings/*.ts`; all others need `view-privileged-setting`.
-Those that the simulation models show what it does; the others only show what they were set to.
+An unknown setting gives `{"success": false}` alone, as the server's bare `failure()` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.http import Api, paged
-from omnibridge.sandbox.hub import MAX_MESSAGE
+from omnibridge.sandbox import licences
+from omnibridge.sandbox.http import Api, body_of, paged, reply
+from omnibridge.sandbox.permissions import may
+from omnibridge.sandbox.settings_table import ENTERPRISE, PUBLIC
 from omnibridge.sandbox.state import HubError
-
-PUBLIC = frozenset(
-    {
-        "Livechat_enabled",
-        "Livechat_Routing_Method",
-        "Livechat_enabled_when_agent_idle",
-        "Livechat_request_comment_when_closing_conversation",
-        "Livechat_enable_business_hours",
-        "Message_MaxAllowedSize",
-        "Hide_System_Messages",
-    }
-)
-
-UNMODELLED: dict[str, Any] = {
-    "Livechat_enabled": True,
-    "Livechat_enabled_when_agent_idle": True,
-    "Livechat_request_comment_when_closing_conversation": True,
-    "Livechat_enable_business_hours": False,
-    "Hide_System_Messages": [],
-    "Accounts_AvatarCacheTime": 3600,
-}
-"""With their defaults; the `/_sandbox/` switch `settings` changes them."""
-
-MODULES = {"community": [], "enterprise": ["livechat-enterprise", "canned-responses"]}
 
 
 class SettingsApi:
-    """Reads only: nobody but an admin may write, and the bridge never does."""
+    """Some settings live where they act, in the router, the limiter, the webhook sender: `_bound` knows where."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._hub, self._life = api, api.hub, api.life
+        self._api, self._hub = api, api.hub
+        life, sender, limiter = api.life, api.hub.sender, api.limiter
+        self._bound: dict[str, tuple[object, str]] = {
+            "Livechat_Routing_Method": (life, "routing_method"),
+            "Livechat_assign_new_conversation_to_bot": (life, "bot_first"),
+            "Livechat_accept_chats_with_no_agents": (life, "accept_with_no_agents"),
+            "API_Enable_Rate_Limiter": (limiter, "is_on"),
+            "Livechat_webhookUrl": (sender, "url"),
+            "Livechat_secret_token": (sender, "token"),
+            "Livechat_http_timeout": (sender, "http_timeout_ms"),
+        }
 
     def routes(self) -> list[Route]:
         route = self._api.route
         return [
             route("GET", "settings.public", self._public, is_public=True),
+            route("GET", "settings", self._all),
             route("GET", "settings/{id}", self._one),
+            route("POST", "settings/{id}", self._change),
             route("GET", "licenses.info", self._licence),
-            Route("/avatar/{username}", self._avatar),
         ]
 
     def values(self) -> dict[str, Any]:
-        """Every setting that is known here."""
-        return {
-            **UNMODELLED,
-            "Message_MaxAllowedSize": MAX_MESSAGE,
-            "Livechat_Routing_Method": self._life.routing_method,
-            "Livechat_assign_new_conversation_to_bot": self._life.bot_first,
-            "Livechat_accept_chats_with_no_agents": self._life.accept_with_no_agents,
-            "API_Enable_Rate_Limiter": self._api.limiter.is_on,
-            **self._hub.switches,
+        """Every setting that is known here; those of the enterprise act as off without a licence (13)."""
+        values = {
             **self._hub.settings,
+            **{name: getattr(owner, field) for name, (owner, field) in self._bound.items()},
+            **self._hub.switches,
         }
+        return values if licences.has_module(self._hub, "livechat-enterprise") else {**values, **ENTERPRISE}
 
     async def _public(self, request: Request) -> dict[str, Any]:
         """`_id` names those that are wanted, with commas between; without it the public ones all."""
         wanted = {each.strip() for each in request.query_params.get("_id", "").split(",") if each.strip()}
-        found = [
-            {"_id": key, "value": value}
-            for key, value in sorted(self.values().items())
-            if key in PUBLIC and (not wanted or key in wanted)
-        ]
-        return paged("settings", found, request.query_params, dict)
+        return self._listed(request, lambda name: name in PUBLIC and (not wanted or name in wanted))
 
-    async def _one(self, request: Request) -> dict[str, Any]:
+    async def _all(self, request: Request) -> dict[str, Any]:
+        sees_all = may(self._api.user(request), "view-privileged-setting")
+        return self._listed(request, lambda name: sees_all or name in PUBLIC)
+
+    async def _one(self, request: Request) -> dict[str, Any] | Response:
         self._api.permitted(request, "view-privileged-setting")
-        values, key = self.values(), request.path_params["id"]
-        if key not in values:
-            raise HubError("error-setting-not-found", "Setting not found")
-        return {"_id": key, "value": values[key]}
+        values, name = self.values(), request.path_params["id"]
+        return {"_id": name, "value": values[name]} if name in values else reply({"success": False}, 400)
+
+    async def _change(self, request: Request) -> dict[str, Any] | Response:
+        caller = self._api.permitted(request, "edit-privileged-setting")
+        self._api.two_factor.check(request, caller)
+        wish, name, values = await body_of(request), request.path_params["id"], self.values()
+        if name not in values or "value" not in wish:
+            return reply({"success": False}, 400)
+        value, before = wish["value"], values[name]
+        if type(value) is not type(before):
+            raise HubError("invalid-params", f"value must be {type(before).__name__}")
+        if name in self._bound:
+            owner, field = self._bound[name]
+            setattr(owner, field, value)
+        elif name in self._hub.switches:
+            self._hub.switches[name] = value
+        else:
+            self._hub.change_setting(name, value)
+        self._hub.accounts.note("setting", caller, name=name, before=before, after=value)
+        return {}
 
     async def _licence(self, request: Request) -> dict[str, Any]:
-        """Modules are told to anybody who is logged in."""
-        self._api.user(request)
-        return {"license": {"activeModules": MODULES[self._hub.licence]}}
+        caller = self._api.user(request)
+        return licences.licence_json(self._hub, is_whole=may(caller, "view-privileged-setting"))
 
-    async def _avatar(self, _: Request) -> Response:
-        """A picture, cached as long as the setting says."""
-        headers = {"Cache-Control": f"public, max-age={self.values()['Accounts_AvatarCacheTime']}"}
-        return Response(b"<svg xmlns='http://www.w3.org/2000/svg'/>", 200, headers, "image/svg+xml")
+    def _listed(self, request: Request, is_shown: Callable[[str], bool]) -> dict[str, Any]:
+        found = [{"_id": name, "value": value} for name, value in sorted(self.values().items()) if is_shown(name)]
+        return paged("settings", found, request.query_params, dict)

@@ -113,47 +113,77 @@ def inquiry_json(room: Room) -> dict[str, Any] | None:
 
 
 def user_json(user: User) -> dict[str, Any]:
-    """As `me` and `users.info` show a user."""
-    return {
-        "_id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "emails": [{"address": f"{user.username}@example.test", "verified": True}],
-        "roles": sorted(user.roles),
-        "type": "user",
-        "status": "online",
-        "active": user.active,
-        **({"statusLivechat": user.status_livechat} if user.is_agent else {}),
-    }
+    """As the server shows a user to himself and to the privileged; never his services (3.2)."""
+    return defined(
+        {
+            "_id": user.id,
+            "createdAt": iso(user.created_at),
+            "username": user.username,
+            "name": user.name,
+            "emails": emails_json(user),
+            "type": "user",
+            "roles": sorted(user.roles),
+            "active": user.active,
+            "status": user.status,
+            "statusConnection": user.status,
+            "statusLivechat": user.status_livechat or None,
+            "avatarETag": user.avatar.etag if user.avatar else None,
+            "customFields": user.custom_fields or None,
+            "importIds": user.import_ids or None,
+            "lastLogin": iso(user.last_login),
+            "requirePasswordChange": True if user.must_change_password else None,
+            **user.texts,
+            "_updatedAt": iso(user.updated_at),
+        }
+    )
+
+
+_PRIVILEGED = ("emails", "roles", "importIds", "lastLogin", "statusConnection", "requirePasswordChange")
 
 
 def public_user_json(user: User) -> dict[str, Any]:
-    """As `users.info` shows a user to who lacks `view-full-other-user-info` (3.2)."""
-    return {key: value for key, value in user_json(user).items() if key not in ("emails", "roles")}
+    """As `users.info` shows a user to who lacks `view-full-other-user-info`: public custom fields only (3.2)."""
+    shown = {key: value for key, value in user_json(user).items() if key not in _PRIVILEGED}
+    fields = user.fields_marked("public")
+    return defined({**shown, "customFields": fields or None})
+
+
+def listed_user_json(user: User) -> dict[str, Any]:
+    """As `users.list` shows a user: no custom fields."""
+    names = ("_id", "username", "name", "emails", "roles", "status", "active", "avatarETag", "lastLogin", "type")
+    shown = user_json(user)
+    return {key: shown[key] for key in names if key in shown}
+
+
+def emails_json(user: User) -> list[dict[str, Any]] | None:
+    return [{"address": user.email, "verified": user.is_verified}] if user.email else None
 
 
 def agent_json(user: User, departments: list[str]) -> dict[str, Any]:
     """As `livechat/users/agent` lists an agent (3.5): no roles, no custom fields."""
-    return {
-        "_id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "status": "online",
-        "statusLivechat": user.status_livechat,
-        "emails": [{"address": f"{user.username}@example.test", "verified": True}],
-        "livechatCount": user.open_chats,
-        "livechat": {"maxNumberSimultaneousChat": 0},
-        "departments": departments,
-    }
+    return defined(
+        {
+            "_id": user.id,
+            "username": user.username,
+            "name": user.name,
+            "status": user.status,
+            "statusLivechat": user.status_livechat or None,
+            "emails": emails_json(user),
+            "livechatCount": user.open_chats,
+            "livechat": {"maxNumberSimultaneousChat": user.max_chats},
+            "departments": departments,
+        }
+    )
 
 
 def department_json(department: Department) -> dict[str, Any]:
     return {
-        "_id": department.id,
-        "name": department.name,
         "enabled": True,
         "email": "support@example.test",
         "showOnRegistration": True,
         "showOnOfflineForm": True,
+        **department.options,
+        "_id": department.id,
+        "name": department.name,
         "numAgents": len(department.agents),
     }

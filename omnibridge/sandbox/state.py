@@ -13,23 +13,88 @@ class HubError(Exception):
     """An answer that is no success.
 
     code: `errorType`, unless not `coded`: then it is the whole text of `error`, as a plain `Error` gives it.
+    bracketed: whether `error` ends in the code, as a thrown one does and an answered one (`failure(a, b)`) does not.
     """
 
-    def __init__(self, code: str, reason: str = "", status: int = 400, *, coded: bool = True) -> None:
+    def __init__(
+        self,
+        code: str,
+        reason: str = "",
+        status: int = 400,
+        *,
+        coded: bool = True,
+        bracketed: bool = True,
+        details: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(code)
         self.code, self.reason, self.status, self.coded = code, reason or code, status, coded
+        self.bracketed, self.details = bracketed, details or {}
+
+
+@dataclass
+class Role:
+    """scope: Users or Subscriptions. protected: came with the server and cannot be deleted."""
+
+    id: str
+    name: str
+    description: str = ""
+    scope: str = "Users"
+    protected: bool = False
+
+
+@dataclass
+class Rules:
+    """What a workspace knows of its users as a whole; each user holds it, so that no caller must hand it around.
+
+    permissions: name -> roles that hold it. user_fields: `Accounts_CustomFields`, decoded.
+    """
+
+    permissions: dict[str, frozenset[str]] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    user_fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Avatar:
+    """etag: changes with each picture; clients put it into the query, since the answer may be cached."""
+
+    content: bytes
+    media_type: str
+    uploaded_at: int
+    etag: str
 
 
 @dataclass
 class User:
+    """status: presence. status_livechat: empty for who is no agent, and for agents that were made by role alone.
+
+    tokens: of log-ins, oldest first; personal access tokens are among them.
+    """
+
     id: str
     username: str
     name: str
     password: str
     roles: set[str]
-    status_livechat: str = "available"
+    status_livechat: str = ""
     open_chats: int = 0
     active: bool = True
+    email: str = ""
+    is_verified: bool = True
+    status: str = "online"
+    texts: dict[str, str] = field(default_factory=dict)  # bio, nickname, statusText
+    custom_fields: dict[str, Any] = field(default_factory=dict)
+    import_ids: list[str] = field(default_factory=list)
+    avatar: Avatar | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    last_login: int | None = None
+    must_change_password: bool = False
+    totp_secret: str = ""
+    has_email_codes: bool = False
+    max_chats: int = 0
+    tokens: list[str] = field(default_factory=list)
+    rules: Rules = field(default_factory=Rules, repr=False, compare=False)
 
     @property
     def is_agent(self) -> bool:
@@ -43,6 +108,11 @@ class User:
     def is_available(self) -> bool:
         """Presence is not looked at: `Livechat_enabled_when_agent_idle` is true by default (7.2)."""
         return self.active and self.is_agent and self.status_livechat == "available"
+
+    def fields_marked(self, mark: str) -> dict[str, Any]:
+        """Custom fields whose declaration says `public` or `sendToIntegrations`."""
+        declared = self.rules.user_fields
+        return {key: value for key, value in self.custom_fields.items() if declared.get(key, {}).get(mark) is True}
 
 
 @dataclass
@@ -114,9 +184,13 @@ class Room:
 
 @dataclass
 class Department:
+    """agents: user ids. ranks: user id -> (count, order), where they were given."""
+
     id: str
     name: str
     agents: set[str] = field(default_factory=set)
+    ranks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def new_id(length: int = 17) -> str:

@@ -122,7 +122,13 @@ class Staff:
         return cls(client, {"user_id": found["userId"], "auth_token": found["authToken"]})
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._client.call("POST", f"/api/v1/{path}", body, self._headers)
+        return await self.request("POST", path, body)
+
+    async def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """headers: besides those of the log-in, such as a second factor's."""
+        return await self._client.call(method, f"/api/v1/{path}", body, {**self._headers, **(headers or {})})
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._client.call("GET", f"/api/v1/{path}", None, self._headers, **query)

@@ -42,7 +42,7 @@ class WebhookApi:
 
     async def _change(self, request: Request) -> dict[str, Any]:
         """All keys are optional, unknown ones refused; everything is checked before anything changes."""
-        self._api.permitted(request, "view-livechat-manager")
+        caller = self._api.permitted(request, "view-livechat-manager")
         wish = await body_of(request)
         if set(wish) - _KEYS:
             raise HubError("invalid-params", "must NOT have additional properties")
@@ -54,6 +54,7 @@ class WebhookApi:
             sender.http_timeout_ms = need(wish, "LivechatHttpTimeout", int)
         sender.url, sender.token = url, token
         self._hub.switches |= switches
+        self._hub.accounts.note("webhook", caller, keys=sorted(wish))
         return {}
 
     async def _show(self, request: Request) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from omnibridge.config_reader import load
 from omnibridge.doctor.finding import ACCOUNT, HUB, OURS
 from omnibridge.doctor.run import examine
-from omnibridge.sandbox import permissions
 from tests.acceptance.patient import ALWAYS, MakePatient, spoken
 
 
@@ -45,11 +42,11 @@ async def test_token_that_asks_for_a_second_factor(make_patient: MakePatient) ->
     assert all("second factor" in each.found for each in found)
 
 
-async def test_limited_account(make_patient: MakePatient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_limited_account(make_patient: MakePatient) -> None:
     """The role bot lifts the limit by default; here its permission was taken away."""
     patient = await make_patient(rate_limit=True)
     assert spoken(await patient.examine()) == ALWAYS
-    monkeypatch.setitem(permissions.ROLES_WITH, "api-bypass-rate-limit", frozenset({"admin"}))
+    await patient.world.hub.control(permissions={"api-bypass-rate-limit": ["admin"]})
     findings = await patient.examine()
     relay = next(each for each in findings if each.check == "relay rate limit")
 

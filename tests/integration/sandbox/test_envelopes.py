@@ -144,7 +144,7 @@ async def test_who_is_not_active_is_not_logged_in(hub: Hub) -> None:
     assert (await hub.relay.get("users.info", username="bot"))["user"]["active"] is False
 
 
-@pytest.mark.parametrize(("licence", "modules"), [("community", 0), ("enterprise", 2)])
+@pytest.mark.parametrize(("licence", "modules"), [("community", 0), ("enterprise", 4)])
 async def test_licence_and_avatars_are_told(start_hub: Start, licence: str, modules: int) -> None:
     hub = await start_hub(licence=licence)
 

@@ -1,0 +1,1 @@
+"""Other people's clients of Rocket.Chat against the sandbox: each module has a `main()`."""
