@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from omnibridge.clock import Clock
 from omnibridge.config import AgentsSettings, Settings
 from omnibridge.identity.admin import Admin
+from omnibridge.identity.avatars import Avatars
 from omnibridge.identity.policy import Policy
 from omnibridge.identity.requests import Reply, Request
+from omnibridge.identity.vault import Vault
+from omnibridge.identity.world import World
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Provisioner
-from omnibridge.storage.database import open_database
+from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.seats import Budget
 
 
@@ -34,6 +39,19 @@ def policy_of(settings: AgentsSettings) -> Policy:
         token_days=settings.token_days,
         presence_every_s=settings.presence_every_s,
     )
+
+
+def world_of(
+    settings: AgentsSettings,
+    database: Database,
+    clock: Clock,
+    count: Callable[[str], None],
+    raised: Callable[[str], None],
+) -> World:
+    """Raises ConfigError when a key is none."""
+    keys = settings.token_keys.reveal()
+    vault = Vault(keys) if keys else None
+    return World(database, policy_of(settings), clock, vault, count, raised, Avatars(settings.avatar_hosts))
 
 
 def hubs_of(settings: Settings) -> dict[str, Provisioner]:

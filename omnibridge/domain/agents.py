@@ -51,3 +51,12 @@ class AgentRefused(msgspec.Struct, frozen=True, omit_defaults=True):
     external_id: str
     reason: str
     text: str
+
+
+class AgentPresence(msgspec.Struct, frozen=True):
+    """Somebody on the hub made an agent available for chats, or not."""
+
+    workspace: str
+    system: str
+    external_id: str
+    available: bool

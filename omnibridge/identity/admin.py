@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from omnibridge.clock import Clock
 from omnibridge.errors import DeliveryError, OmnibridgeError
 from omnibridge.identity import sync
+from omnibridge.identity.locks import Locks
 from omnibridge.identity.names import claim, problem_of
 from omnibridge.identity.policy import Policy
 from omnibridge.identity.requests import Decide, Import, Link, Reply, Request, Sync, Unlink
@@ -31,7 +32,7 @@ class Refused(OmnibridgeError):
 
 
 class Admin:
-    """hubs: by workspace. changed: told the key of an id whose user changed by hand."""
+    """hubs: by workspace. locks: those of the running service, so that nothing is changed under its hands."""
 
     def __init__(
         self,
@@ -39,9 +40,10 @@ class Admin:
         hubs: Mapping[str, Provisioner],
         policy: Policy,
         clock: Clock,
-        changed: Callable[[tuple[str, str, str]], None] = lambda _: None,
+        locks: Locks | None = None,
     ) -> None:
-        self._database, self._hubs, self._policy, self._clock, self._changed = database, hubs, policy, clock, changed
+        self._database, self._hubs, self._policy, self._clock = database, hubs, policy, clock
+        self._locks = locks or Locks()
 
     async def answer(self, body: bytes) -> bytes:
         """A request of the local socket."""
@@ -57,10 +59,9 @@ class Admin:
             match request:
                 case Import():
                     return await self._import(request)
-                case Link():
-                    return await self._link(request)
-                case Unlink():
-                    return await self._unlink(request)
+                case Link() | Unlink():
+                    async with self._locks.hold((request.workspace, request.system, request.external_id)):
+                        return await (self._link(request) if isinstance(request, Link) else self._unlink(request))
                 case Sync():
                     figures = await sync.run(self._hub(request.workspace), self._database, request.workspace,
                                              self._policy.custom_field, self._clock)  # fmt: skip
@@ -125,7 +126,6 @@ class Admin:
             directory.note(cursor, at, key, action, user.user_id, f"by {request.by}")
 
         await write(self._database.writer, unit)
-        self._changed(key)
         return Reply(told=[f"{wanted} is {user.username} ({user.user_id}), {mode}"], figures={"linked": 1})
 
     async def _unlink(self, request: Unlink) -> Reply:
@@ -147,7 +147,6 @@ class Admin:
             directory.note(cursor, at, key, "unlink", user_id, f"by {request.by}")
 
         await write(self._database.writer, unit)
-        self._changed(key)
         what = "; that user, whom we made, is deactivated" if creation and user_id else ""
         return Reply(told=[f"{row.system}:{row.external_id} is nobody now{what}"], figures={"unlinked": 1})
 

@@ -46,6 +46,7 @@ def is_plain(text: str) -> bool:
 
 
 def display_name(text: str) -> str:
-    """A name as the hub gets it: one line, at most 120 characters."""
-    shown = "".join(" " if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") else each for each in text)
+    """A name as the hub takes it: one line, at most 120 characters, without `<>\\/%`, which 7.x and later refuse."""
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    shown = "".join(" " if each in "<>\\/%" or unicodedata.category(each) in hidden else each for each in text)
     return " ".join(shown.split())[:120]
