@@ -234,7 +234,8 @@ class AgentsSettings(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> AgentsSettings:
-        if self.creation and not self.token_keys.reveal():
+        keys = self.token_keys.reveal().split()
+        if not all(re.fullmatch(r"[^:\s]+:[A-Za-z0-9_-]{43}=", each) for each in keys) or (self.creation and not keys):
             raise ValueError("creation needs token_keys: NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`")
         if "bot" not in self.roles:
             raise ValueError("roles must hold bot: Rocket.Chat routes to others only while they are online")

@@ -40,6 +40,11 @@ def problem_of(system: str, external_id: str) -> str:
     return ""
 
 
+def one_line(text: str, longest: int) -> str:
+    """Without what cannot be seen, and not longer: what an external system tells is kept like this."""
+    return " ".join("".join(each if is_plain(each) else " " for each in text).split())[:longest]
+
+
 def is_plain(text: str) -> bool:
     """Without control characters and such that change direction."""
     return not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in text)
@@ -47,6 +52,4 @@ def is_plain(text: str) -> bool:
 
 def display_name(text: str) -> str:
     """A name as the hub takes it: one line, at most 120 characters, without `<>\\/%`, which 7.x and later refuse."""
-    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
-    shown = "".join(" " if each in "<>\\/%" or unicodedata.category(each) in hidden else each for each in text)
-    return " ".join(shown.split())[:120]
+    return one_line("".join(" " if each in "<>\\/%" else each for each in text), 120)

@@ -31,3 +31,8 @@ class Policy(msgspec.Struct, frozen=True):
     idle_days: float = 30.0
     token_days: float = 30.0
     presence_every_s: float = 3.0
+
+    @property
+    def makes_users(self) -> bool:
+        """Whether the hub may be asked to make one."""
+        return self.creation and not self.dry_run

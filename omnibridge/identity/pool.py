@@ -74,7 +74,7 @@ class Pool:
     ) -> Proxy | AgentRefused | None:
         """One more, if the pool may grow; one that was begun first."""
         nobody = ExternalAgent(POOL, "")
-        for number in unfinished:
+        for number in (each for each, user_id in unfinished.items() if user_id or self._world.policy.makes_users):
             return await making.finish(self._world, self._hub, (self._workspace, POOL, number), nobody, pooled=True)
         if n_made >= self._world.policy.pool_size:
             return guard.refused(agent, "pool_exhausted", "the pool is as large as it may be")

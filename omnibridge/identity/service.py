@@ -12,7 +12,7 @@ from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.errors import DeliveryError, DeliveryRejected, StorageError
 from omnibridge.identity import guard, making, sync
 from omnibridge.identity.guard import refused
-from omnibridge.identity.names import POOL, claim, problem_of
+from omnibridge.identity.names import POOL, claim, is_plain, one_line, problem_of
 from omnibridge.identity.pool import Pool
 from omnibridge.identity.serving import Serving
 from omnibridge.identity.world import Key, World
@@ -46,6 +46,7 @@ class Identity:
         hub = self._hubs.get(workspace)
         if hub is None:
             return self._counted(refused(agent, "unknown", f"there is no workspace {workspace!r}"))
+        agent, cause = _cleaned(agent), one_line(cause, 500)
         try:
             async with self._world.locks.hold((workspace, agent.system, agent.id)):
                 return self._counted(await self._ensure(hub, (workspace, agent.system, agent.id), agent, cause))
@@ -96,6 +97,8 @@ class Identity:
         if row and row.step == READY and row.user_id:
             return await self._known(row, agent)
         creation = seats.creation_of(self._world.database.reader, key)
+        if creation and not creation.user_id and not self._world.policy.makes_users:
+            return refused(agent, "creation_off", "this user was begun; users are not made any more: see [agents]")
         if creation:
             if row is None or row.step in ("", CONFLICT):  # the row was lost, the audit was not
                 step = making.CREATED if creation.user_id else making.RESERVED
@@ -328,8 +331,20 @@ class Identity:
                 try:
                     async with self._world.locks.hold(lock):
                         now = directory.find(self._world.database.reader, *row.key)
-                        if now and now.step == row.step:
+                        is_begun = now and (now.user_id or self._world.policy.makes_users)
+                        if now and now.step == row.step and is_begun:
                             is_pooled = row.system == POOL
                             await making.finish(self._world, self._hubs[workspace], row.key, agent, pooled=is_pooled)
                 except (DeliveryError, StorageError) as exc:
                     self._world.alarm("half_made", workspace, reason=str(exc))
+
+
+def _cleaned(agent: ExternalAgent) -> ExternalAgent:
+    """What came from outside, as it may be kept and written into a file."""
+    url = agent.avatar_url if is_plain(agent.avatar_url) and len(agent.avatar_url) <= 1000 else ""
+    departments = tuple(
+        name for name in (one_line(each, 200) for each in agent.departments) if name and ";" not in name
+    )
+    return ExternalAgent(
+        agent.system, agent.id, one_line(agent.name, 200), url, one_line(agent.language, 35), departments
+    )

@@ -242,12 +242,16 @@ class Provisioner:
         await self._calls.post(f"livechat/department/{department}/agents", {"upsert": [who], "remove": []})
 
     async def n_open_rooms(self, user_id: str) -> int:
-        """How many open rooms somebody serves now."""
-        body = await self._calls.get("livechat/rooms", {"agents[]": user_id, "open": "true", "count": "1"})
-        rooms, total = body.get("rooms"), body.get("total")
-        if not isinstance(rooms, list) or not isinstance(total, int):
-            raise unreadable()
-        return total
+        """How many open rooms somebody serves now; `open` leaves out those on hold, so they are asked for as well."""
+        for which in ("open", "onhold"):
+            body = await self._calls.get("livechat/rooms", {"agents[]": user_id, which: "true", "count": "1"})
+            rooms, total = body.get("rooms"), body.get("total")
+            if not isinstance(rooms, list) or not isinstance(total, int):
+                raise unreadable()
+            n_open = max(total, len(rooms)) if which == "open" else sum(_is_open(each) for each in rooms)
+            if n_open:
+                return n_open
+        return 0
 
     async def setting(self, name: str) -> object:
         """Its value; None when the account may not read it."""
@@ -255,6 +259,10 @@ class Provisioner:
             return (await self._calls.get(f"settings/{name}", {}, self._account)).get("value")
         except DeliveryRejected:
             return None
+
+
+def _is_open(raw: Any) -> bool:
+    return table_of(raw).get("open") is True
 
 
 def read_profile(raw: Any) -> Profile | None:

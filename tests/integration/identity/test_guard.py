@@ -14,7 +14,7 @@ from omnibridge.identity.requests import Decide
 from omnibridge.storage import directory, seats
 from omnibridge.storage.seats import DAY_MS, HOUR_MS, Budget
 
-from .conftest import OPEN, MakeBridge
+from .conftest import OPEN, Killed, MakeBridge
 
 
 async def test_s2_20_nobody_is_made_unless_it_was_switched_on(make_bridge: MakeBridge) -> None:
@@ -212,3 +212,36 @@ async def test_what_the_provisioner_may_not_do_is_said_and_nothing_is_half_done(
     assert isinstance(outcome, AgentRefused) and outcome.reason == "hub_error"
     assert "error-action-not-allowed" in outcome.text
     assert bridge.made() == [again.username] and seats.n_seats(bridge.database.reader, "main") == 1
+
+
+async def test_a_user_that_was_begun_is_not_made_after_it_was_switched_off(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    bridge.kill_at(4, after=False)
+    with pytest.raises(Killed):
+        await bridge.found("1")
+    bridge.restart(creation=False)
+    refused = await bridge.refusal("1")
+    await bridge.identity.tidy()
+    made = bridge.made()
+    bridge.restart(creation=True)
+
+    assert refused == "creation_off" and made == []
+    assert (await bridge.found("1")).mode == "provisioned"
+
+
+async def test_s2_10_one_who_is_offline_can_be_given_a_room(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    found = await bridge.found("1")
+    bridge.user_of(found).status = "offline"
+    visitor = await bridge.chat(found)
+
+    assert bridge.sandbox.hub.rooms[visitor.rid].served_by is bridge.user_of(found)
+
+
+async def test_what_an_external_system_tells_is_cleaned(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    await bridge.found("1", "Eve\x1b[31m\u202e\nAdams", avatar_url="http://x/\x00", departments=("a\nb", ";"))
+    row = directory.find(bridge.database.reader, "main", "crm", "1")
+
+    assert row and (row.name, row.avatar_url, row.departments) == ("Eve [31m Adams", "", ("a b",))
+    assert bridge.alarms["unknown_department"] == 1
