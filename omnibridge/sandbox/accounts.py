@@ -44,7 +44,8 @@ class Accounts:
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self._lower: dict[str, User] = {}
         self._emails: dict[str, User] = {}
-        self._import_ids: dict[str, User] = {}
+        self._import_ids: dict[str, list[User]] = {}
+        self._made = 0
 
     # -- who is there -----------------------------------------------------------------------------------
 
@@ -54,7 +55,8 @@ class Accounts:
             raise HubError("403", "Username already exists.")
         if user.email and user.email.lower() in self._emails:
             raise HubError("403", "Email already exists.")
-        user.rules, user.updated_at = self.rules, now_ms()
+        self._made += 1
+        user.rules, user.updated_at, user.number = self.rules, now_ms(), self._made
         self.users[user.id] = self.by_name[user.username] = self._lower[user.username.lower()] = user
         if user.email:
             self._emails[user.email.lower()] = user
@@ -74,14 +76,15 @@ class Accounts:
         return self._emails.get(email.lower())
 
     def with_import_id(self, import_id: str) -> User | None:
-        """The first who got it: several may have it, since any user may write his own fields."""
-        return self._import_ids.get(import_id)
+        """The oldest account of those that have it, whoever claimed it first: the data base finds records in the
+        order of their making, and any user may write his own fields."""
+        return min(self._import_ids.get(import_id, ()), key=lambda each: each.number, default=None)
 
     def add_import_id(self, user: User, import_id: str) -> None:
         """Old ones stay when the value changes (3.1)."""
         if import_id not in user.import_ids:
             user.import_ids.append(import_id)
-            self._import_ids.setdefault(import_id, user)
+            self._import_ids.setdefault(import_id, []).append(user)
 
     def rename(self, user: User, username: str) -> None:
         del self.by_name[user.username], self._lower[user.username.lower()]
@@ -98,11 +101,7 @@ class Accounts:
         del self.users[user.id], self.by_name[user.username], self._lower[user.username.lower()]
         self._emails.pop(user.email.lower(), None)
         for each in user.import_ids:
-            if self._import_ids.get(each) is user:
-                del self._import_ids[each]
-                for other in self.users.values():
-                    if each in other.import_ids:
-                        self._import_ids.setdefault(each, other)
+            self._import_ids[each].remove(user)
         user.active = False
 
     # -- log-ins ----------------------------------------------------------------------------------------

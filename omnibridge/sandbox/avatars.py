@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from omnibridge.sandbox.find_users_api import find_user
 from omnibridge.sandbox.forms import is_multipart, upload_of
 from omnibridge.sandbox.http import Api, body_of, forbidden, text_of
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.state import Avatar, HubError, User, new_id, now_ms
-from omnibridge.sandbox.users_api import find_user
 
 FALLBACK_MODIFIED = "Thu, 01 Jan 2015 00:00:00 GMT"
 """Of the letters that are shown for who has no picture."""
@@ -113,8 +113,11 @@ class AvatarsApi:
         if avatar:
             return Response(avatar.content, 200, {**headers, "Content-Type": avatar.media_type})
         letter = html.escape(re.sub(r"[^A-Za-z0-9]", "", name)[:1].upper())
+        style = "font-family='sans-serif' font-size='125' fill='#fff' text-anchor='middle'"
         svg = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200"><text x="50%" y="50%">{letter}</text></svg>'
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 200'>"
+            "<rect width='200' height='200' fill='#1d74f5'/>"
+            f"<text x='100' y='145' {style}>{letter}</text></svg>"
         )
         return Response(svg, 200, {**headers, "Content-Type": "image/svg+xml"})
 

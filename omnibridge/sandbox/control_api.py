@@ -52,6 +52,9 @@ _OTHERS = {
     "create_tokens_secret",
 }
 
+_FAILURE = {"path", "status", "count", "after_effect", "half", "code", "body", "seconds"}
+"""Keys of an entry of `fail_next`."""
+
 _SAME = {"taken": "assigned"}
 """Other names of what stands in a room's log."""
 
@@ -104,7 +107,10 @@ class ControlApi:
         )
         strangers |= set(wish.get("switches", {})) - set(self._hub.switches)
         strangers |= set(wish.get("settings", {})) - set(DEFAULTS)
-        strangers |= {str(each.get("path")) for each in wish.get("fail_next", [])} - self._api.paths - {"*"}
+        for each in wish.get("fail_next", []):
+            strangers |= {str(each.get("path"))} - self._api.paths - {"*"}
+            strangers |= set(each) - _FAILURE
+            strangers |= {f"half of {each['path']}"} if each.get("half") and each["path"] != "users.create" else set()
         if strangers:
             raise HubError("unknown", f"unknown: {', '.join(sorted(strangers))}")
         for key, (name, kind) in _SENDER.items():
@@ -155,7 +161,7 @@ class ControlApi:
         await self._hub.reset()
         self._api.fail_next.clear()
         self._api.limiter.reset()
-        self._api.two_factor.reset()
+        self._hub.two_factor.reset()
         return {"ok": True}
 
     async def _pending(self, request: Request) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.rate_limit import RateLimiter, too_many
 from omnibridge.sandbox.state import HubError, User
-from omnibridge.sandbox.two_factor import TwoFactor
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[dict[str, Any] | Response]]
@@ -48,7 +47,6 @@ class Api:
         self.paths: set[str] = set()
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
-        self.two_factor = TwoFactor(hub)
         self.create_race_ms = 0
         self.create_tokens_secret = ""
 
@@ -106,7 +104,7 @@ class Api:
     async def _answer(self, handler: Handler, request: Request, two_factor: bool) -> Response:
         try:
             if two_factor:
-                self.two_factor.check(request, self.user(request))
+                self.hub.two_factor.check(request, self.user(request))
             body = await handler(request)
         except HubError as exc:
             return reply(self.error_body(exc), exc.status)

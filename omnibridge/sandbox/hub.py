@@ -18,6 +18,7 @@ from omnibridge.sandbox.payloads import event_body, offline_body
 from omnibridge.sandbox.permissions import default_rules, may_see
 from omnibridge.sandbox.settings_table import DEFAULTS
 from omnibridge.sandbox.state import Department, HubError, Message, Room, User, Visitor, new_id, now_ms
+from omnibridge.sandbox.two_factor import TwoFactor
 from omnibridge.sandbox.webhook_sender import WebhookSender
 
 SWITCHES = {
@@ -54,6 +55,7 @@ class SimulatedHub:
         self.seats: int | None = None
         self.has_used_up_contacts = False
         self.mails: list[dict[str, Any]] = []
+        self.two_factor = TwoFactor(self)
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
         self.is_stopping = False
@@ -93,6 +95,8 @@ class SimulatedHub:
     def change_setting(self, name: str, value: Any) -> None:
         """A declaration that is no JSON is kept, and then every write of custom fields fails."""
         self.settings[name] = value
+        if name == "Livechat_enabled_when_agent_idle":
+            self.rules.idle_agents_serve = bool(value)
         if name == "Accounts_CustomFields":
             self.rules.user_fields.clear()
             with contextlib.suppress(HubError):

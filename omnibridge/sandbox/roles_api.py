@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from omnibridge.sandbox import licences
+from omnibridge.sandbox.find_users_api import find_user
 from omnibridge.sandbox.http import Api, body_of, maybe, need, paged, text_of
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.shapes import emails_json, iso
 from omnibridge.sandbox.state import HubError, Role, User
-from omnibridge.sandbox.users_api import find_user
 
 
 class RolesApi:

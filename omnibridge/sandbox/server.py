@@ -22,6 +22,7 @@ from omnibridge.sandbox.agent_api import AgentApi
 from omnibridge.sandbox.avatars import AvatarsApi
 from omnibridge.sandbox.control_api import ControlApi
 from omnibridge.sandbox.departments_api import DepartmentsApi
+from omnibridge.sandbox.find_users_api import FindUsersApi
 from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
@@ -43,6 +44,7 @@ SIMULATORS = "omnibridge.simulators"
 _KINDS = (
     SessionApi,
     UsersApi,
+    FindUsersApi,
     AvatarsApi,
     PresenceApi,
     StaffApi,

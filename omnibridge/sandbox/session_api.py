@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.accounts import AccessToken
+from omnibridge.sandbox.find_users_api import find_user
 from omnibridge.sandbox.forms import form_or_json
 from omnibridge.sandbox.http import Api, body_of, maybe, reply, text_of
 from omnibridge.sandbox.permissions import may
 from omnibridge.sandbox.shapes import iso, user_json
 from omnibridge.sandbox.state import HubError, User, now_ms
-from omnibridge.sandbox.users_api import find_user
 
 
 class SessionApi:
@@ -58,13 +58,13 @@ class SessionApi:
                 reason = "Unauthorized" if self._hub.version >= (7, 0) or not known else "Incorrect password"
                 reason = "User not found" if self._hub.version < (7, 0) and not known else reason
                 return _refused("Unauthorized", reason)
-            problem = self._api.two_factor.login_problem(user, text_of(wish, "code"))
+            problem = self._hub.two_factor.login_problem(user, text_of(wish, "code"))
             if problem:
                 return _refused(problem.code, problem.reason, problem.details)
         if not user.active:
             return _refused("error-user-is-not-activated", "User is not activated")
         token = resumed or self._accounts.issue(user)
-        user.last_login, user.status = now_ms(), "online"
+        user.last_login = now_ms()  # presence follows realtime connections, not this
         return reply({"status": "success", "data": {"userId": user.id, "authToken": token, "me": user_json(user)}})
 
     async def _logout(self, request: Request) -> Response:

@@ -70,7 +70,7 @@ class SettingsApi:
 
     async def _change(self, request: Request) -> dict[str, Any] | Response:
         caller = self._api.permitted(request, "edit-privileged-setting")
-        self._api.two_factor.check(request, caller)
+        self._hub.two_factor.check(request, caller)
         wish, name, values = await body_of(request), request.path_params["id"], self.values()
         if name not in values or "value" not in wish:
             return reply({"success": False}, 400)

@@ -46,12 +46,14 @@ class Role:
 class Rules:
     """What a workspace knows of its users as a whole; each user holds it, so that no caller must hand it around.
 
-    permissions: name -> roles that hold it. user_fields: `Accounts_CustomFields`, decoded.
+    permissions: name -> roles that hold it. user_fields: `Accounts_CustomFields`, decoded. idle_agents_serve:
+    `Livechat_enabled_when_agent_idle`.
     """
 
     permissions: dict[str, frozenset[str]] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     user_fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    idle_agents_serve: bool = True
 
 
 @dataclass
@@ -93,6 +95,7 @@ class User:
     totp_secret: str = ""
     has_email_codes: bool = False
     max_chats: int = 0
+    number: int = 0  # order of making
     tokens: list[str] = field(default_factory=list)
     rules: Rules = field(default_factory=Rules, repr=False, compare=False)
 
@@ -106,8 +109,11 @@ class User:
 
     @property
     def is_available(self) -> bool:
-        """Presence is not looked at: `Livechat_enabled_when_agent_idle` is true by default (7.2)."""
-        return self.active and self.is_agent and self.status_livechat == "available"
+        """Presence is not looked at unless `Livechat_enabled_when_agent_idle` is off; it is on by default (7.2)."""
+        if not (self.active and self.is_agent and self.status_livechat == "available"):
+            return False
+        is_present = self.status != "away" and (self.status != "offline" or "bot" in self.roles)
+        return self.rules.idle_agents_serve or is_present
 
     def fields_marked(self, mark: str) -> dict[str, Any]:
         """Custom fields whose declaration says `public` or `sendToIntegrations`."""

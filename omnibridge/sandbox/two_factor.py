@@ -33,8 +33,11 @@ class TwoFactor:
         self._proved: dict[tuple[str, str, str], int] = {}
         self._mailed: dict[str, tuple[str, int]] = {}  # user id -> code, wrong attempts
 
-    def check(self, request: Request, user: User) -> None:
-        """Raises HubError `totp-required`, `totp-invalid`, `totp-max-attempts`."""
+    def check(self, request: Request, user: User, typed_password: str = "") -> None:
+        """typed_password: its digest, which some bodies carry instead of the headers.
+
+        Raises HubError `totp-required`, `totp-invalid`, `totp-max-attempts`.
+        """
         token = request.headers.get("x-auth-token", "")
         personal = self._hub.accounts.access_tokens.get(token)
         if not self._hub.settings[f"{_PREFIX}_Enabled"] or (personal and personal.bypasses_two_factor):
@@ -43,10 +46,10 @@ class TwoFactor:
         place = (token, request.headers.get("user-agent", ""), request.client.host if request.client else "")
         if self._proved.get(place, 0) > now_ms() or user.created_at + remember_ms > now_ms():
             return
-        method = self._method(user, request.headers.get("x-2fa-method", ""))
+        method = self._method(user, "password" if typed_password else request.headers.get("x-2fa-method", ""))
         if not method:
             return
-        self._verify(user, method, request.headers.get("x-2fa-code", ""))
+        self._verify(user, method, typed_password or request.headers.get("x-2fa-code", ""))
         self._proved[place] = now_ms() + remember_ms
 
     def login_problem(self, user: User, code: str) -> HubError | None:

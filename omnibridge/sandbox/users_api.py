@@ -1,4 +1,4 @@
-"""Users over REST: made, changed, found, switched off, deleted. Source: rocketchat-api 3.1, 3.2, 3.4, 3.6.
+"""Users over REST: made, changed, switched off, deleted. Source: rocketchat-api 3.1, 3.2, 3.6.
 
 Order of the checks, and the texts of the errors, as in the server's `users.ts` and `validateUserData.ts`.
 """
@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
 from omnibridge.sandbox import custom_fields, licences, passwords
-from omnibridge.sandbox.http import Api, body_of, maybe, need, paged, text_of
+from omnibridge.sandbox.find_users_api import find_user
+from omnibridge.sandbox.http import Api, body_of, maybe, need, text_of
 from omnibridge.sandbox.permissions import may
-from omnibridge.sandbox.shapes import listed_user_json, public_user_json, user_json
+from omnibridge.sandbox.shapes import user_json
 from omnibridge.sandbox.state import HubError, User, new_id, now_ms
 
 _TEXTS = ("bio", "nickname", "statusText")
@@ -31,7 +31,7 @@ _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+")
 
 
 class UsersApi:
-    """Routes users.*, but for pictures and tokens."""
+    """Routes users.*, but for pictures, tokens and searches."""
 
     def __init__(self, api: Api) -> None:
         self._api, self._hub, self._accounts = api, api.hub, api.hub.accounts
@@ -42,9 +42,6 @@ class UsersApi:
             route("POST", "users.create", self._create),
             route("POST", "users.update", self._update, two_factor=True),
             route("POST", "users.updateOwnBasicInfo", self._update_own),
-            route("GET", "users.info", self._info),
-            route("GET", "users.list", self._list),
-            route("GET", "users.listByStatus", self._list_by_status),
             route("POST", "users.delete", self._delete),
             route("POST", "users.setActiveStatus", self._set_active),
         ]
@@ -93,7 +90,7 @@ class UsersApi:
         return {"user": user_json(user)}
 
     async def _update(self, request: Request) -> dict[str, Any]:
-        """`roles` replaces the list, custom fields are merged; upserts until 6.x (3.2)."""
+        """`roles` replaces the list, custom fields are merged (3.2)."""
         caller = self._api.user(request)
         wish = await body_of(request)
         self._api.only_keys(wish, "userId", "data", "confirmRelinquish")
@@ -127,7 +124,8 @@ class UsersApi:
         return {"user": user_json(user)}
 
     async def _update_own(self, request: Request) -> dict[str, Any]:
-        """Everybody may write his own custom fields, whatever they mean to others (design: claims, not facts)."""
+        """Everybody may write his own custom fields, whatever they mean to others; a new address or password wants a
+        second factor, for which the old password may stand."""
         user = self._api.user(request)
         wish = await body_of(request)
         self._api.only_keys(wish, "data", "customFields")
@@ -138,68 +136,13 @@ class UsersApi:
         self._check_name(maybe(data, "name", user.name))
         if fields:
             self._check_fields({**user.custom_fields, **fields})
+        if data.get("email") or data.get("newPassword"):
+            self._hub.two_factor.check(request, user, text_of(data, "currentPassword"))
         self._change_profile(user, {**data, "password": data.get("newPassword")})
         if data:
             self._accounts.note("updated", user, user, keys=sorted(data))
         self._save_fields(user, user, fields)
         return {"user": user_json(user)}
-
-    # -- finding ----------------------------------------------------------------------------------------
-
-    async def _info(self, request: Request) -> dict[str, Any]:
-        """Not found is 400, not 404; whoever may not see everything finds nobody by `importId`."""
-        caller, query = self._api.user(request), request.query_params
-        sees_all = may(caller, "view-full-other-user-info")
-        if query.get("userId"):
-            found = self._hub.users.get(query["userId"])
-        elif query.get("username"):
-            found = self._accounts.find(query["username"])
-        elif query.get("importId"):
-            found = self._accounts.with_import_id(query["importId"]) if sees_all else None
-        else:
-            raise HubError("Invalid search query.", coded=False)
-        if found is None:
-            raise HubError("User not found.", coded=False)
-        shown = user_json(found) if sees_all or found is caller else public_user_json(found)
-        if found is caller or may(caller, "view-other-user-channels"):
-            rooms = [each for each in self._hub.rooms.values() if each.open and each.served_by is found]
-            if query.get("includeUserRooms") == "true":
-                shown["rooms"] = [{"rid": each.id, "name": each.visitor.name, "t": "l"} for each in rooms]
-        return {"user": shown}
-
-    async def _list(self, request: Request) -> dict[str, Any]:
-        """`query` and `fields` work together, and until 6.x only; later they are silently ignored (3.4)."""
-        caller, query = self._api.permitted(request, "view-d-room"), request.query_params
-        if self._hub.settings["API_Apply_permission_view-outside-room_on_users-list"]:
-            self._api.permitted(request, "view-outside-room")
-        found, show = list(self._hub.users.values()), listed_user_json
-        if self._hub.version < (7, 0) and "query" in query:
-            conditions, wanted = _json_of(query, "query"), _json_of(query, "fields")
-            if any(key.split(".")[0] == "customFields" for key in conditions):
-                if "customFields" not in wanted or not may(caller, "view-full-other-user-info"):
-                    raise HubError("error-invalid-query", "Invalid query")
-            found = [each for each in found if all(_value(each, key) == value for key, value in conditions.items())]
-            if "customFields" in wanted:
-                show = user_json
-        found.sort(key=lambda each: each.username)
-        return paged("users", found, query, show)
-
-    async def _list_by_status(self, request: Request) -> dict[str, Any]:
-        """The way to list the users of a role (3.2)."""
-        self._api.permitted(request, "view-d-room")
-        query = request.query_params
-        roles, term = set(query.getlist("roles[]")), query.get("searchTerm", "").lower()
-        is_active = query.get("status") != "deactivated"
-        found = [
-            each
-            for each in self._hub.users.values()
-            if each.active is is_active
-            and (not roles or roles & each.roles)
-            and any(term in text.lower() for text in (each.username, each.name, each.email))
-            and ("hasLoggedIn" not in query or (each.last_login is not None) == (query["hasLoggedIn"] == "true"))
-        ]
-        found.sort(key=lambda each: each.username)
-        return paged("users", found, query, listed_user_json)
 
     # -- switching off ----------------------------------------------------------------------------------
 
@@ -216,7 +159,7 @@ class UsersApi:
 
     async def _delete(self, request: Request) -> dict[str, Any]:
         caller = self._api.permitted(request, "delete-user")
-        user = self.from_params(await body_of(request))
+        user = find_user(self._api, await body_of(request))
         self._must_not_be_last_admin(user)
         for department in self._hub.departments.values():
             department.agents.discard(user.id)
@@ -239,9 +182,6 @@ class UsersApi:
         self._accounts.note("activated" if is_active else "deactivated", caller, user)
 
     # -- what several need ------------------------------------------------------------------------------
-
-    def from_params(self, wish: Mapping[str, Any]) -> User:
-        return find_user(self._api, wish)
 
     def _roles(self, caller: User, wish: Mapping[str, Any]) -> set[str]:
         given = set(maybe(wish, "roles", list[str]()))
@@ -322,31 +262,3 @@ class UsersApi:
             and sum("admin" in each.roles and each.active for each in self._hub.users.values()) < 2
         ):
             raise HubError("error-action-not-allowed", "Leaving the app without admins is not allowed")
-
-
-def find_user(api: Api, wish: Mapping[str, Any]) -> User:
-    """By `userId`, `username` or `user`, as many routes take it. Raises HubError 400."""
-    accounts = api.hub.accounts
-    user_id, name = text_of(wish, "userId"), text_of(wish, "username") or text_of(wish, "user")
-    if not user_id and not name:
-        raise HubError("error-user-param-not-provided", 'The required "userId" or "username" param was not provided')
-    found = accounts.users.get(user_id) if user_id else accounts.find(name)
-    if found is None:
-        text = 'The required "userId" or "username" param provided does not match any users'
-        raise HubError("error-invalid-user", text)
-    return found
-
-
-def _json_of(query: Mapping[str, str], name: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(query.get(name) or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError as exc:
-        raise HubError("error-invalid-params", f"Invalid {name} parameter provided") from exc
-
-
-def _value(user: User, path: str) -> Any:
-    """A field by its path, as far as exact conditions need it."""
-    value: Any = {**user_json(user), "emails": {"address": user.email}}
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

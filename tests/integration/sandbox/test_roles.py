@@ -89,6 +89,10 @@ GUARDED = [
     ("manage-livechat-agents", "POST", "livechat/agent.status", {"agentId": "botId"}, 403, "unauthorized"),
     ("transfer-livechat-guest", "POST", "livechat/room.forward", {"roomId": "x", "userId": "botId"}, 403, REFUSED),
     ("close-livechat-room", "POST", "livechat/room.closeByUser", {"rid": "x", "comment": "x"}, 403, REFUSED),
+    ("view-l-room", "POST", "livechat/room.saveInfo", {"guestData": {}, "roomData": {"_id": "x"}}, 403, REFUSED),
+    ("view-l-room", "GET", "livechat/queue", None, 403, REFUSED),
+    ("view-livechat-rooms", "GET", "livechat/transfer.history/x", None, 403, REFUSED),
+    ("view-outside-room", "GET", "directory", None, 403, REFUSED),
     ("view-livechat-rooms", "GET", "livechat/rooms", None, 403, REFUSED),
     ("view-l-room", "GET", "livechat/inquiries.getOne?roomId=x", None, 403, REFUSED),
     ("view-l-room", "POST", "livechat/inquiries.take", {"inquiryId": "x"}, 403, REFUSED),
@@ -191,6 +195,8 @@ async def test_control_names_what_it_does_not_know(hub: Hub) -> None:
         {"permissions": {"create-user": ["wizard"]}},
         {"expire_tokens": ["x"]},
         {"fail_next": [{"path": "x"}]},
+        {"fail_next": [{"path": "me", "x": 1}]},
+        {"fail_next": [{"path": "me", "half": True}]},
     ):
-        with pytest.raises(RuntimeError, match=r"unknown: (fly|wizard|x)"):
+        with pytest.raises(RuntimeError, match=r"unknown: (fly|wizard|x|half of me)"):
             await hub.client.control(**wishes)

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from omnibridge.sandbox.accounts import digest_of
+
 from .conftest import Hub, Start
 from .people import PASSWORD, account_log, declare, log_in, made, update, wish
 
@@ -60,15 +62,21 @@ async def test_import_ids_are_added_and_never_taken_away(hub: Hub) -> None:
 
 
 async def test_anybody_may_claim_an_external_id(hub: Hub) -> None:
-    """The attacker of the issue: his own field is his to write; who was first keeps being found."""
+    """The attacker of the issue: his own field is his to write, and the oldest account is the one that is found."""
     await declare(hub)
     first = await made(hub, "agent.one", customFields={"externalAgentId": "0055g"})
+    younger = await made(hub, "agent.two")
     body = {"data": {}, "customFields": {"externalAgentId": "0055g"}}
-    found = await hub.alice.post("users.updateOwnBasicInfo", body)
-
-    assert found["user"]["importIds"] == ["0055g"]
+    await (await log_in(hub, "agent.two")).post("users.updateOwnBasicInfo", body)
     assert (await hub.admin.get("users.info", importId="0055g"))["user"]["_id"] == first["_id"]
-    assert (await account_log(hub, "custom_fields"))[-1]["by"] == "alice"
+    claimed = await hub.alice.post("users.updateOwnBasicInfo", body)
+
+    assert claimed["user"]["importIds"] == ["0055g"]
+    assert (await hub.admin.get("users.info", importId="0055g"))["user"]["_id"] == "aliceId"
+    assert [each["by"] for each in await account_log(hub, "custom_fields")] == ["admin", "agent.two", "alice"]
+    await hub.admin.post("users.delete", {"username": "alice"})
+    await hub.admin.post("users.delete", {"username": "agent.one"})
+    assert (await hub.admin.get("users.info", importId="0055g"))["user"]["_id"] == younger["_id"]
 
 
 async def test_field_reaches_webhook_and_visitor_only_when_declared_so(hub: Hub) -> None:
@@ -244,3 +252,28 @@ async def test_presence_is_set_and_is_not_availability(hub: Hub) -> None:
     assert {each["username"]: each["status"] for each in present["users"]} == {"alice": "away", "bot": "online"}
     assert (agent["status"], agent["statusLivechat"]) == ("away", "available")
     assert [each["username"] for each in suggested["items"]] == ["alice"]
+
+
+async def test_own_password_wants_the_old_one(hub: Hub) -> None:
+    data = {"newPassword": "Correct-Horse-43"}
+    asked = await hub.alice.post("users.updateOwnBasicInfo", {"data": data})
+    wrong = await hub.alice.post("users.updateOwnBasicInfo", {"data": {**data, "currentPassword": digest_of("x")}})
+    done = await hub.alice.post("users.updateOwnBasicInfo", {"data": {**data, "currentPassword": digest_of("secret")}})
+
+    assert (asked["errorType"], wrong["errorType"], done["_status"]) == ("totp-required", "totp-invalid", 200)
+    assert (await hub.client.call("POST", "/api/v1/login", {"user": "alice", "password": "Correct-Horse-43"}))["data"]
+
+
+async def test_presence_counts_where_idle_agents_do_not_serve(hub: Hub) -> None:
+    """A new user is offline until a realtime connection says otherwise; bots are spared that (7.2)."""
+    for name, roles in (("person", ["user"]), ("machine", ["bot"])):
+        await made(hub, name, roles=roles)
+        await hub.admin.post("livechat/users/agent", {"username": name})
+        await log_in(hub, name)
+    before = await hub.relay.get("livechat/users/agent", onlyAvailable="true")
+    await hub.client.control(settings={"Livechat_enabled_when_agent_idle": False})
+    await hub.alice.post("users.setStatus", {"status": "away"})
+    after = await hub.relay.get("livechat/users/agent", onlyAvailable="true")
+
+    assert {each["username"] for each in before["users"]} == {"bot", "alice", "person", "machine"}
+    assert {each["username"] for each in after["users"]} == {"bot", "machine"}
