@@ -269,7 +269,7 @@ def _carry_out(config: Path, settings: Settings, request: Request) -> Reply:
 
     socket = local_socket.socket_path(database_file(config, None))
     try:
-        answer = local_socket.send(socket, "agents", msgspec.json.encode(request), timeout_s=3600.0)
+        answer = local_socket.exchange(socket, "agents", msgspec.json.encode(request), timeout_s=3600.0)
         return msgspec.json.decode(answer, type=Reply)
     except local_socket.NoServer:
         pass  # then the database's lock is free, or its holder takes no commands

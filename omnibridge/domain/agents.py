@@ -34,7 +34,7 @@ class ExternalAgent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentFound(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A user of the hub who can take the room now. persona: name to show, when the user's own is another."""
+    """A user of the hub who can take the room now. persona: whose name is shown; '' = the user's own."""
 
     system: str
     external_id: str

@@ -190,9 +190,17 @@ async def _repair(hub: Provisioner, found: Profile, user: NewUser) -> None:
 
 
 async def _log_in(world: World, hub: Provisioner, row: AgentRow) -> None:
-    """The proof that it is ours."""
+    """The proof that it is ours.
+
+    Up to 7.x the hub takes ten log-ins a minute from one address, whoever calls (1.6): who comes after them serves all
+    the same, and logs in when it is his turn, or when he first posts.
+    """
     try:
         await renew(world, hub, row.workspace, row.username)
+    except DeliveryRetryable as exc:
+        if exc.code != "rate-limited":
+            raise
+        world.count("login_later")
     except DeliveryRejected as exc:
         if exc.code != "not-logged-in":
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
-from omnibridge.errors import DeliveryError, DeliveryRejected, StorageError
+from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain, StorageError
 from omnibridge.identity import guard, making, sync
 from omnibridge.identity.guard import refused
 from omnibridge.identity.names import POOL, claim, is_plain, one_line, problem_of
@@ -22,6 +23,10 @@ from omnibridge.rocketchat.provisioning import Profile, Provisioner
 from omnibridge.storage import directory, seats
 from omnibridge.storage.directory import CONFLICT, READY, AgentRow, Claim
 from omnibridge.storage.seats import DAY_MS, Proxy
+
+PAUSES_S = (0.2, 1.0)
+LONGEST_PAUSE_S = 5.0
+"""A visitor waits: a hub that fails for longer, or asks for a longer pause, is told to the caller as hub_error."""
 
 
 class Identity:
@@ -47,12 +52,23 @@ class Identity:
         if hub is None:
             return self._counted(refused(agent, "unknown", f"there is no workspace {workspace!r}"))
         agent, cause = _cleaned(agent), one_line(cause, 500)
-        try:
-            async with self._world.locks.hold((workspace, agent.system, agent.id)):
-                return self._counted(await self._ensure(hub, (workspace, agent.system, agent.id), agent, cause))
-        except (DeliveryError, StorageError) as exc:
-            self._world.alarm("hub_error", workspace, reason=str(exc))
-            return self._counted(refused(agent, "hub_error", str(exc)))
+        key = (workspace, agent.system, agent.id)
+        for pause_s in (*PAUSES_S, None):
+            try:
+                async with self._world.locks.hold(key):
+                    return self._counted(await self._ensure(hub, key, agent, cause))
+            except (DeliveryRetryable, DeliveryUncertain) as exc:
+                failure: Exception = exc
+                wait_s = exc.retry_after_s or 0.0 if isinstance(exc, DeliveryRetryable) else 0.0
+                if pause_s is None or wait_s > LONGEST_PAUSE_S:
+                    break
+                self._world.count("retried")
+                await asyncio.sleep(max(pause_s, wait_s))  # then it goes on from the step that was reached
+            except (DeliveryError, StorageError) as exc:
+                failure = exc
+                break
+        self._world.alarm("hub_error", workspace, reason=str(failure))
+        return self._counted(refused(agent, "hub_error", str(failure)))
 
     async def release(self, workspace: str, user_id: str) -> None:
         """He serves no room any more, as far as one knows. Mapped people are left as they are.
@@ -132,7 +148,8 @@ class Identity:
             proxy = seats.proxy(self._world.database.reader, proxy.workspace, proxy.user_id) or proxy
             await serving.dress(proxy, agent)
             await serving.begin(proxy, agent)
-        return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "provisioned")
+            proxy = seats.proxy(self._world.database.reader, proxy.workspace, proxy.user_id) or proxy
+        return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "provisioned", proxy.shown_name)
 
     async def _finished(
         self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str
@@ -171,7 +188,7 @@ class Identity:
     ) -> AgentFound | AgentRefused:
         proxy = await self._pools[workspace].carry(agent, cause)
         if isinstance(proxy, Proxy):
-            return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "pooled", agent.name)
+            return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "pooled", proxy.shown_name)
         if self._world.policy.shared_user:
             self._world.alarm("pool_exhausted", workspace, reason=proxy.text)
             return await self._spoken_for(hub, agent, workspace)
@@ -316,11 +333,14 @@ class Identity:
         if token is None or vault is None or not proxy.active:
             return
         is_old = self._now() - token.issued_at > self._world.policy.token_days * DAY_MS
-        if token.token and (is_old or not vault.is_current(token.token)):
+        if not token.token or is_old or not vault.is_current(token.token):
             try:
                 await making.renew(self._world, self._hubs[proxy.workspace], proxy.workspace, proxy.username)
             except (DeliveryError, StorageError) as exc:
-                self._world.alarm("token", proxy.workspace, username=proxy.username, reason=str(exc))
+                if isinstance(exc, DeliveryRetryable) and exc.code == "rate-limited":
+                    self._world.count("login_later")
+                else:
+                    self._world.alarm("token", proxy.workspace, username=proxy.username, reason=str(exc))
 
     async def _go_on(self, workspace: str) -> None:
         """Users that were begun before a crash."""

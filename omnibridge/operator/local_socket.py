@@ -113,7 +113,7 @@ def listen(path: Path) -> socket.socket:
 
 def call(path: Path, action: str, order: Order) -> list[Outcome]:
     """Ask the running server. Raises NoServer, ConfigError."""
-    body = send(path, f"deliveries/{action}", msgspec.json.encode(order))
+    body = exchange(path, f"deliveries/{action}", msgspec.json.encode(order))
     try:
         answer = msgspec.json.decode(body, type=Answer)
     except msgspec.DecodeError as exc:
@@ -123,7 +123,7 @@ def call(path: Path, action: str, order: Order) -> list[Outcome]:
     return answer.outcomes
 
 
-def send(path: Path, name: str, body: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
+def exchange(path: Path, name: str, body: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
     """What the running server answers. Raises NoServer, ConfigError."""
     connection = _Connection(path, timeout_s)
     try:

@@ -128,10 +128,14 @@ class Bridge:
         (found,) = [each for each in self.sandbox.hub.departments.values() if each.name == department]
         return sorted(users[each].username for each in found.agents)
 
+    def client(self) -> SandboxClient:
+        """Closed after the test."""
+        self.clients.append(SandboxClient(self.sandbox.url))
+        return self.clients[-1]
+
     async def chat(self, found: AgentFound) -> VisitorClient:
         """A visitor whose room this agent takes."""
-        self.clients.append(SandboxClient(self.sandbox.url))
-        visitor = VisitorClient(self.clients[-1], "Vera")
+        visitor = VisitorClient(self.client(), "Vera")
         await visitor.open_room()
         client = RocketChatClient(self.sandbox.url, self.relay)
         try:

@@ -12,7 +12,7 @@ from omnibridge.identity import drift
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.making import free_name, new_user
 from omnibridge.identity.requests import Link, Unlink
-from omnibridge.sandbox.visitor import AgentClient, SandboxClient
+from omnibridge.sandbox.visitor import AgentClient
 from omnibridge.storage import directory, seats
 
 from .conftest import OPEN, Bridge, Killed, MakeBridge
@@ -99,10 +99,8 @@ async def test_hub_that_dies_in_the_middle_of_making_a_user_is_repaired(make_bri
     bridge = await make_bridge()
     api = {"path": "users.create", "status": 500, "count": 1, "half": True}
 
-    client = SandboxClient(bridge.sandbox.url)
-    await client.control(fail_next=[api])
+    await bridge.client().control(fail_next=[api])
     found = await bridge.found("1", "Ann")
-    await client.aclose()
 
     assert bridge.made() == [found.username]
     assert bridge.user_of(found).custom_fields == {"externalAgentId": "crm:1"}
@@ -156,11 +154,10 @@ async def test_s2_24_a_dry_run_reports_exactly_what_would_be_made_and_makes_noth
 async def say(bridge: Bridge, username: str, value: str) -> None:
     """A user writes a claim into his own custom field, as any user can."""
 
-    client = SandboxClient(bridge.sandbox.url)
+    client = bridge.client()
     agent = await AgentClient.login(client, username, "secret")
     answer = await agent.post("users.updateOwnBasicInfo", {"data": {}, "customFields": {"externalAgentId": value}})
     assert answer["_status"] == 200, answer
-    await client.aclose()
 
 
 @pytest.mark.parametrize("version", ["6.14", "7.7", "8.3"])
@@ -253,7 +250,7 @@ async def test_a_user_of_ours_whose_row_was_lost_is_found_again(make_bridge: Mak
     await bridge.database.writer.submit(lambda cursor: cursor.execute("DELETE FROM agents"))
     second = await bridge.found("1")
 
-    assert second == AgentFound("crm", "1", first.user_id, first.username, "provisioned")
+    assert second == first == AgentFound("crm", "1", first.user_id, first.username, "provisioned", "Agent 1")
 
 
 async def test_s2_11_an_undeclared_field_is_reported_and_stops_nothing(make_bridge: MakeBridge) -> None:
@@ -270,3 +267,53 @@ async def test_s2_09_only_harmless_roles_are_asked_for(make_bridge: MakeBridge) 
     body = new_user(bridge.world, "agent.x", ("main", "crm", "1"), ExternalAgent("crm", "1", "Ann")).body("p")
 
     assert body["roles"] == ["bot"] and not body["joinDefaultChannels"]
+
+
+async def test_s2_30_a_hub_that_asks_to_slow_down_or_fails_for_a_moment_is_asked_again(
+    make_bridge: MakeBridge,
+) -> None:
+    bridge = await make_bridge()
+    client = bridge.client()
+    failures = [
+        {"path": "livechat/users/agent", "status": 429, "count": 1},
+        {"path": "users.create", "status": 503, "count": 1, "after_effect": True},
+    ]
+    await client.control(fail_next=failures)
+    found = await bridge.found("1")
+
+    assert bridge.made() == [found.username] and bridge.user_of(found).is_agent
+    assert bridge.outcomes["retried"] >= 1
+
+
+async def test_a_hub_that_is_not_there_is_told_and_later_it_goes_on(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    client = bridge.client()
+    await client.control(fail_next=[{"path": "users.create", "status": 502, "count": 15}])
+    refused = await bridge.refusal("1")
+    await client.control(fail_next=[])
+
+    assert refused == "hub_error" and bridge.alarms["hub_error"] == 1
+    assert (await bridge.found("1")).mode == "provisioned"
+    assert seats.n_seats(bridge.database.reader, "main") == 1
+
+
+@pytest.mark.parametrize("version", ["7.7", "8.3"])
+async def test_s2_30_the_hubs_limit_of_calls_stops_nobody(make_bridge: MakeBridge, version: str) -> None:
+    """Our accounts are exempt (role bot), but before 8.x nobody is at log-in: ten a minute."""
+    bridge = await make_bridge(version, rate_limit=True)
+    found = await asyncio.gather(*(bridge.found(str(n)) for n in range(30)))
+    late = bridge.outcomes["login_later"]
+
+    assert len({each.user_id for each in found}) == len(bridge.made()) == 30
+    assert late == (20 if version == "7.7" else 0)
+    assert all(bridge.user_of(each).is_agent for each in found)
+
+
+async def test_who_could_not_log_in_at_first_does_so_when_he_posts(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    await bridge.client().control(fail_next=[{"path": "login", "status": 429, "count": 1}])
+    found = await bridge.found("1")
+    credentials = await bridge.identity.credentials("main", found.user_id)
+
+    assert bridge.outcomes["login_later"] == 1
+    assert credentials and bridge.sandbox.hub.by_token[credentials.auth_token] is bridge.user_of(found)
