@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.clock import Clock
-from omnibridge.errors import DeliveryError, OmnibridgeError
+from omnibridge.errors import DeliveryError, DeliveryRejected, OmnibridgeError
 from omnibridge.identity import sync
 from omnibridge.identity.locks import Locks
 from omnibridge.identity.names import claim, problem_of
@@ -136,7 +136,11 @@ class Admin:
         creation, at = seats.creation_of(self._database.reader, key), self._clock.now_ms()
         user_id = row.user_id or (creation.user_id if creation else "")
         if creation and user_id:
-            await self._hub(request.workspace).set_active(user_id, False)
+            try:
+                await self._hub(request.workspace).set_active(user_id, False)
+            except DeliveryRejected as exc:
+                if exc.code != "error-invalid-user":  # he is gone already
+                    raise
 
         def unit(cursor: Any) -> None:
             directory.set_user(cursor, key, "", "", "", "", at)

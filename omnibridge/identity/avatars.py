@@ -92,7 +92,7 @@ class Avatars:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise NoPicture(f"the picture could not be fetched ({type(exc).__name__})") from None
         for sign, media_type in _SIGNS:
-            if content.startswith(sign):
+            if content.startswith(sign) and (sign != b"RIFF" or content[8:12] == b"WEBP"):
                 return Picture(content, media_type)
         raise NoPicture("what is there is no PNG, JPEG, GIF or WebP")
 

@@ -123,7 +123,7 @@ class Identity:
                 await write(self._world.database.writer, partial(directory.put, rows=[row], at=self._now()))
             return await self._finished(hub, key, agent, cause)
         mode = (row.mode if row else "") or self._world.policy.mode
-        if hub.may_create and (row is None or row.step == CONFLICT or not row.mode):
+        if hub.may_create and (row is None or row.step in ("", CONFLICT)):
             found = await self._claimed(hub, key, agent)
             if found is not None:
                 return found
@@ -135,11 +135,19 @@ class Identity:
             return await self._spoken_for(hub, agent, key[0])
         return await self._made(hub, key, agent, cause)
 
-    async def _known(self, row: AgentRow, agent: ExternalAgent) -> AgentFound:
+    async def _known(self, row: AgentRow, agent: ExternalAgent) -> AgentFound | AgentRefused:
         proxy = seats.proxy(self._world.database.reader, row.workspace, row.user_id)
         if proxy is None:
             return AgentFound(row.system, row.external_id, row.user_id, row.username, "mapped")
-        return await self._serves(proxy, agent)
+        try:
+            return await self._serves(proxy, agent)
+        except DeliveryRejected as exc:
+            if exc.code != "error-invalid-user":
+                raise
+            self._world.alarm("user_gone", row.workspace, username=row.username)
+            return refused(
+                agent, "unknown", f"{row.username} was deleted on the hub: `agents unlink` makes way for another"
+            )
 
     async def _serves(self, proxy: Proxy, agent: ExternalAgent) -> AgentFound:
         """A user of his own."""
@@ -217,12 +225,10 @@ class Identity:
             more = await hub.find_by_field(self._world.policy.custom_field, value)
             found |= {each.user_id: each for each in ([one] if one else []) + more}
         reader = self._world.database.reader
-        for seen in directory.claims(reader, workspace):
-            if seen.claim in (wanted, key[2]) and seen.user_id not in found:
+        for seen in directory.claims(reader, workspace, (wanted, key[2])):
+            if seen.user_id not in found:
                 user = await hub.find(user_id=seen.user_id)
-                if user and (
-                    seen.confirmed or {wanted, key[2]} & sync.claims_of(user, self._world.policy.custom_field)
-                ):
+                if user and (seen.confirmed or self._claims(user, key)):
                     found[user.user_id] = user
         found = {user_id: each for user_id, each in found.items() if each.active}
         if not found:
@@ -238,6 +244,10 @@ class Identity:
                 return await self._known(row, agent)
         return await self._conflict(key, agent, list(found.values()))
 
+    def _claims(self, user: Profile, key: Key) -> set[str]:
+        """With which words he says that he is this agent."""
+        return {claim(key[1], key[2]), key[2]} & sync.claims_of(user, self._world.policy.custom_field)
+
     def _is_believed(self, key: Key, user: Profile) -> bool:
         reader = self._world.database.reader
         made = seats.made_by_us(reader, key[0], user.user_id)
@@ -246,12 +256,11 @@ class Identity:
 
     async def _conflict(self, key: Key, agent: ExternalAgent, users: list[Profile]) -> AgentRefused:
         at, known = self._now(), directory.find(self._world.database.reader, *key)
-        fields = {value for user in users for value in sync.claims_of(user, self._world.policy.custom_field)}
 
         def unit(cursor: Any) -> None:
             directory.put(cursor, [self._row(key, agent, step=CONFLICT)], at)
             for user in users:
-                for value in fields & {claim(key[1], key[2]), key[2]}:
+                for value in self._claims(user, key):
                     directory.put_claim(cursor, Claim(key[0], value, user.user_id, user.username, False), at)
             if known is None or known.step != CONFLICT:
                 directory.note(cursor, at, key, "conflict", detail=", ".join(each.username for each in users))

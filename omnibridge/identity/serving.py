@@ -79,9 +79,10 @@ class Serving:
         self._joined.pop(user_id, None)
         try:
             await self._hub.revoke_agent(user_id)
-        except DeliveryRejected as exc:
-            if exc.code not in ("error-invalid-user", "error-invalid-agent", "http-400", "http-404"):
-                raise  # otherwise he was none, or is gone
+        except DeliveryRejected:
+            user = await self._hub.find(user_id=user_id)  # the answer does not tell whether he was an agent at all
+            if user and "livechat-agent" in user.roles:
+                raise
         await write(self._world.database.writer, self._changes(proxy, serving=0, hold_until=0, used_at=now))
         return True
 

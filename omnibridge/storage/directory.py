@@ -214,11 +214,13 @@ def unconfirm(cursor: Any, workspace: str, claim: str) -> None:
     cursor.execute("UPDATE claims SET confirmed = 0 WHERE workspace = ? AND claim = ?", (workspace, claim))
 
 
-def claims(reader: Any, workspace: str) -> list[Claim]:
-    sql = (
-        "SELECT workspace, claim, user_id, username, confirmed FROM claims WHERE workspace = ? ORDER BY claim, user_id"
-    )
-    return [Claim(row[0], row[1], row[2], row[3], bool(row[4])) for row in reader.execute(sql, (workspace,))]
+def claims(reader: Any, workspace: str, values: Sequence[str] = ()) -> list[Claim]:
+    """All, or who claims one of these values."""
+    sql = "SELECT workspace, claim, user_id, username, confirmed FROM claims WHERE workspace = ?"
+    if values:
+        sql += f" AND claim IN ({', '.join('?' * len(values))})"
+    found = reader.execute(f"{sql} ORDER BY claim, user_id", (workspace, *values))
+    return [Claim(row[0], row[1], row[2], row[3], bool(row[4])) for row in found]
 
 
 def is_confirmed(reader: Any, workspace: str, claim: str, user_id: str) -> bool:

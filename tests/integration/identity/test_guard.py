@@ -245,3 +245,18 @@ async def test_what_an_external_system_tells_is_cleaned(make_bridge: MakeBridge)
 
     assert row and (row.name, row.avatar_url, row.departments) == ("Eve [31m Adams", "", ("a b",))
     assert bridge.alarms["unknown_department"] == 1
+
+
+async def test_a_role_that_could_not_be_taken_away_is_not_forgotten(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    found = await bridge.found("1")
+    permissions = bridge.sandbox.hub.rules.permissions
+    before = permissions["view-livechat-manager"]
+    permissions["view-livechat-manager"] = frozenset({"admin"})
+    bridge.clock.advance(60_000)
+    await bridge.identity.release("main", found.user_id)
+    still = bridge.user_of(found).is_agent
+    permissions["view-livechat-manager"] = before
+    await bridge.identity.look_again()
+
+    assert still and not bridge.user_of(found).is_agent
