@@ -145,7 +145,12 @@ class Provisioner:
         return found.user_id
 
     async def update(self, user_id: str, data: dict[str, Any]) -> None:
-        """Asks for a second factor, unless the account's token has bypassTwoFactor (1.5)."""
+        """Asks for a second factor, unless the account's token has bypassTwoFactor (1.5).
+
+        Before 7.0 it may make a user where there is none (3.2), so one looks first.
+        """
+        if await self.version() < QUERIES_USERS and await self.find(user_id=user_id) is None:
+            raise DeliveryRejected("the user is gone", code="error-invalid-user")
         await self._calls.post("users.update", {"userId": user_id, "data": data}, self._account)
 
     async def set_avatar(self, user_id: str, image: bytes, media_type: str) -> None:

@@ -320,12 +320,15 @@ async def test_who_could_not_log_in_at_first_does_so_when_he_posts(make_bridge: 
     assert credentials and bridge.sandbox.hub.by_token[credentials.auth_token] is bridge.user_of(found)
 
 
-async def test_a_user_of_ours_who_was_deleted_is_told_and_can_be_made_again(make_bridge: MakeBridge) -> None:
-    bridge = await make_bridge()
+@pytest.mark.parametrize("version", ["6.14", "8.3"])
+async def test_a_user_of_ours_who_was_deleted_is_told_and_can_be_made_again(
+    make_bridge: MakeBridge, version: str
+) -> None:
+    bridge = await make_bridge(version)
     first = await bridge.found("1")
     bridge.clock.advance(60_000)
     bridge.sandbox.hub.accounts.remove(bridge.user_of(first))
-    refused = await bridge.ensure("1")
+    refused = await bridge.ensure("1", "A new name")
     admin = Admin(bridge.database, {"main": bridge.hub}, bridge.policy, bridge.clock)
     reply = await admin.carry_out(Unlink("me", "main", "crm", "1"))
     again = await bridge.found("1")
