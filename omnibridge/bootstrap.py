@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp
 
+from omnibridge.bootstrap_agents import hubs_of, world_of
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings
 from omnibridge.connector import Connector, ConnectorContext
@@ -34,9 +35,16 @@ from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.identity import upkeep
+from omnibridge.identity.admin import Admin
+from omnibridge.identity.presence import Presence
+from omnibridge.identity.service import Identity
+from omnibridge.identity.world import World
 from omnibridge.limits import TimeLimit
 from omnibridge.operator.live import Operator
+from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import conversations, journal
@@ -102,6 +110,11 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._operator: Operator | None = None
+        self._provisioners: dict[str, Provisioner] = {}
+        self._agents: Admin | None = None
+        self._world: World | None = None
+        self._identity: Identity | None = None
+        self._presence: Presence | None = None
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
 
@@ -114,6 +127,21 @@ class Service:
         """What the local socket carries out. Call after `start`."""
         assert self._operator is not None, "start() comes before operator()"
         return self._operator
+
+    def identity(self) -> Identity:
+        """Who external agents are on the hub. Call after `start`."""
+        assert self._identity is not None, "start() comes before identity()"
+        return self._identity
+
+    def presence(self) -> Presence:
+        """Whether they are available, both ways. Call after `start`."""
+        assert self._presence is not None, "start() comes before presence()"
+        return self._presence
+
+    def commands(self) -> dict[str, Handler]:
+        """What else the local socket carries out, by name. Call after `start`."""
+        assert self._agents is not None, "start() comes before commands()"
+        return {"agents": self._agents.answer}
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -156,12 +184,33 @@ class Service:
         self._callbacks = CallbackEndpoint(
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
+        self._provisioners = hubs_of(settings)
+        self._begin_identity(database)
         self._gauges(database)
         self._in_background(self._relay(processor, ids))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
+
+    def _begin_identity(self, database: Database) -> None:
+        settings, count = self._settings.agents, self.counters.add
+        world = self._world = world_of(
+            settings,
+            database,
+            self._clock,
+            lambda outcome: count("agents", 1, outcome),
+            lambda kind: count("agents_alarms", 1, kind),
+        )
+        self._identity = Identity(world, self._provisioners)
+        self._presence = Presence(world, self._provisioners)
+        self._agents = Admin(database, self._provisioners, world.policy, self._clock, world.locks)
+        self._in_background(upkeep.keep(self._identity, self._presence, settings.presence_every_s))
+        n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"
+        reader = database.reader
+        self.counters.gauge(
+            "agents_seats", "Users that we made for external agents", lambda: reader.execute(n_seats).fetchone()[0]
+        )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -183,6 +232,10 @@ class Service:
             await connector.aclose()
         for client in self._clients:
             await client.aclose()
+        for provisioner in self._provisioners.values():
+            await provisioner.aclose()
+        if self._world:
+            await self._world.avatars.aclose()
         if self._database:
             await self._database.aclose()
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from omnibridge import __version__, cli_operator
+from omnibridge.cli_agents import agents_app
 from omnibridge.cli_deliveries import deliveries_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
 
@@ -28,6 +29,7 @@ app.add_typer(rules_app, name="rules")
 app.command()(cli_operator.trace)
 app.command()(cli_operator.replay)
 app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(agents_app, name="agents")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]

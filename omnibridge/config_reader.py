@@ -191,6 +191,10 @@ class _Reading:
             for index, entry in enumerate(self.entries(section)):
                 for key in [key for key in entry if key.endswith("_file") and _is_secret(section, key[:-5])]:
                     self._read_secret_file((section, index), entry, key)
+        for section in SECTIONS.keys() - LISTED:
+            table = self._tables.get(section, {})
+            for key in [key for key in table if key.endswith("_file") and _is_secret(section, key[:-5])]:
+                self._read_secret_file((section,), table, key)
 
     def _read_secret_file(self, at: KeyPath, entry: dict[str, Any], key: str) -> None:
         value, plain = entry.pop(key), key.removesuffix("_file")

@@ -54,7 +54,7 @@ def settings_table() -> str:
             secret = f" (secret; also `{key}_file`)" if field.annotation is Secret else ""
             default = "required"
             if not field.is_required():
-                default = "" if field.default in ("", None) else f"`{_toml(field.default)}`"
+                default = "" if field.default in ("", None, Secret("")) else f"`{_toml(field.default)}`"
             rows.append(f"| `{header} {key}` | {default} | {field.description}{secret} |")
     return "\n".join(rows)
 
@@ -71,4 +71,4 @@ def _toml(value: Any) -> str:
     """A default as TOML. JSON's strings, numbers and truth values are TOML's too."""
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
-    return json.dumps("" if value is None else value, ensure_ascii=False)
+    return json.dumps("" if value is None or isinstance(value, Secret) else value, ensure_ascii=False)

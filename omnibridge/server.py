@@ -57,7 +57,7 @@ class Node:
             raise
         self.url = f"http://{host}:{listening.getsockname()[1]}"
         self._serve(self.service.app(), listening)
-        self._serve(local_socket.create_app(self.service.operator()), commands)
+        self._serve(local_socket.create_app(self.service.operator(), self.service.commands()), commands)
         _log.info("listening", url=self.url)
 
     def _serve(self, app: ASGIApp, listening: socket.socket) -> None:

@@ -17,7 +17,9 @@ LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridg
 
 TOP = {
     "omnibridge.bootstrap",
+    "omnibridge.bootstrap_agents",
     "omnibridge.cli",
+    "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
     "omnibridge.server",
@@ -38,6 +40,7 @@ ALLOWED = {
     "connector": {"domain", "connector"},
     "rocketchat": {"domain", "rocketchat"},
     "storage": {"storage"},
+    "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
     "web": {"domain", "routing", "rocketchat", "storage", "engine", "web"},
     "sandbox": {"sandbox"},

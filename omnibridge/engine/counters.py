@@ -36,6 +36,8 @@ HELP = {
     "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
     "room_reads": "Rooms read because reports contradicted each other",
     "purged": "Rows deleted because they were old, by kind",
+    "agents": "External agents asked for, and what was done with their users, by outcome",
+    "agents_alarms": "What an operator should look at about external agents, by kind",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -60,6 +62,8 @@ _LABELS = {
     "deliveries_uncertain": ("command",),
     "deliveries_resolved": ("command",),
     "purged": ("kind",),
+    "agents": ("outcome",),
+    "agents_alarms": ("kind",),
     "connector": ("connection", "name"),
 }
 

@@ -10,7 +10,7 @@ import http.client
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,14 +46,26 @@ def socket_path(database: Path) -> Path:
     return Path(f"{database}.sock")
 
 
-def create_app(operator: Operator) -> Starlette:
-    """POST /deliveries/resend and /deliveries/bury, an Order each."""
+Handler = Callable[[bytes], Awaitable[bytes]]
+"""JSON in, JSON out; for parts that bring their own requests."""
+
+
+def create_app(operator: Operator, others: Mapping[str, Handler] | None = None) -> Starlette:
+    """POST /deliveries/resend and /deliveries/bury, an Order each; POST /NAME for each of the others."""
     return Starlette(
         routes=[
             Route("/deliveries/resend", _endpoint(operator.resend), methods=["POST"]),
             Route("/deliveries/bury", _endpoint(operator.bury), methods=["POST"]),
+            *(Route(f"/{name}", _raw_endpoint(each), methods=["POST"]) for name, each in (others or {}).items()),
         ]
     )
+
+
+def _raw_endpoint(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return Response(await handle(await request.body()), media_type="application/json")
+
+    return endpoint
 
 
 def _endpoint(carry_out: Callable[[Order], Awaitable[list[Outcome]]]) -> Callable[[Request], Awaitable[Response]]:
@@ -101,26 +113,42 @@ def listen(path: Path) -> socket.socket:
 
 def call(path: Path, action: str, order: Order) -> list[Outcome]:
     """Ask the running server. Raises NoServer, ConfigError."""
-    connection = _Connection(path)
+    body = exchange(path, f"deliveries/{action}", msgspec.json.encode(order))
     try:
-        connection.request("POST", f"/deliveries/{action}", msgspec.json.encode(order))
-        answer = msgspec.json.decode(connection.getresponse().read(), type=Answer)
-    except (FileNotFoundError, ConnectionRefusedError) as exc:
-        raise NoServer(f"{path}: {exc.strerror}") from exc
-    except PermissionError as exc:
-        raise ConfigError(f"{path}: belongs to another user; run this as the user who runs the server") from exc
-    except (OSError, http.client.HTTPException, msgspec.DecodeError) as exc:
-        raise OmnibridgeError(f"{path}: the server did not answer ({exc}); look with `deliveries list`") from exc
-    finally:
-        connection.close()
+        answer = msgspec.json.decode(body, type=Answer)
+    except msgspec.DecodeError as exc:
+        raise _no_answer(path, exc) from exc
     if answer.problem:
         raise OmnibridgeError(f"the server refused: {answer.problem}")
     return answer.outcomes
 
 
+def exchange(path: Path, name: str, body: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
+    """What the running server answers. Raises NoServer, ConfigError."""
+    connection = _Connection(path, timeout_s)
+    try:
+        connection.request("POST", f"/{name}", body)
+        answer = connection.getresponse()
+        if answer.status == 404:
+            raise ConfigError(f"{path}: the running server does not know {name}: it is of another version")
+        return answer.read()
+    except (FileNotFoundError, ConnectionRefusedError) as exc:
+        raise NoServer(f"{path}: {exc.strerror}") from exc
+    except PermissionError as exc:
+        raise ConfigError(f"{path}: belongs to another user; run this as the user who runs the server") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise _no_answer(path, exc) from exc
+    finally:
+        connection.close()
+
+
+def _no_answer(path: Path, exc: Exception) -> OmnibridgeError:
+    return OmnibridgeError(f"{path}: the server did not answer ({exc}); look with `deliveries list`")
+
+
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:

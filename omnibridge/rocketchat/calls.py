@@ -93,6 +93,7 @@ class Calls:
         *,
         query: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        content_type: str = "application/json",
         as_user: Credentials | None = None,
     ) -> Answer:
         """Send and read, whatever the status. Raises for failures of the transport only."""
@@ -100,7 +101,7 @@ class Calls:
         try:
             async with self._limit():
                 found = await self._client.exchange(
-                    method, path, query=query, content=content, headers=_headers(who, has_body=content is not None)
+                    method, path, query=query, content=content, headers=_headers(who, content_type if content else "")
                 )
             if found.status >= 502:  # a proxy speaks for a hub that is not there
                 self._away_since = self._away_since or time.monotonic()
@@ -122,10 +123,10 @@ class Calls:
 
 
 @lru_cache(maxsize=256)
-def _headers(who: Credentials, *, has_body: bool) -> Mapping[str, str]:
+def _headers(who: Credentials, content_type: str) -> Mapping[str, str]:
     """Made once per account: aiohttp takes a CIMultiDict as it is."""
     headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token, "User-Agent": "omnibridge"}
-    return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
+    return CIMultiDict({**headers, "Content-Type": content_type} if content_type else headers)
 
 
 def checked(answer: Answer) -> dict[str, Any]:

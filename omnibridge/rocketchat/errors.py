@@ -45,6 +45,9 @@ WHAT_TO_DO = {
     "forbidden": _PERMISSION,
     "error-not-allowed": "the account neither serves the room nor holds view-livechat-rooms",
     "error-mac-limit-reached": "the licence's monthly active contacts are used up",
+    "totp-required": "make the provisioner's personal access token with bypassTwoFactor",
+    "error-action-not-allowed": "give the provisioner the permissions that README names in section Agents",
+    "error-license-user-limit-reached": "the licence allows no further active user",
     "error-comment-is-required": "Livechat_request_comment_when_closing_conversation asks for a comment",
 }
 

@@ -1,0 +1,1 @@
+"""External agents become users of Rocket.Chat: found, made within a budget, or lent a proxy."""
