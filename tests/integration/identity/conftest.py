@@ -135,8 +135,13 @@ class Bridge:
 
     async def chat(self, found: AgentFound) -> VisitorClient:
         """A visitor whose room this agent takes."""
-        visitor = VisitorClient(self.client(), "Vera")
-        await visitor.open_room()
+        return await self.serve(found, None)
+
+    async def serve(self, found: AgentFound, visitor: VisitorClient | None) -> VisitorClient:
+        """Hand a visitor's room to this agent; None = a new visitor's."""
+        if visitor is None:
+            visitor = VisitorClient(self.client(), "Vera")
+            await visitor.open_room()
         client = RocketChatClient(self.sandbox.url, self.relay)
         try:
             room = await client.room(visitor.rid)

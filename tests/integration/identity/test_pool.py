@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -34,6 +35,25 @@ async def test_s2_27_a_proxy_carries_name_and_picture_of_the_agent(make_bridge: 
     assert (ann.mode, ann.persona) == ("pooled", "Ann")
     assert bridge.user_of(ann).name == "Ann" and bridge.picture(ann) == PNG + b"ann.png"
     assert bridge.user_of(ann).roles == {"bot", "livechat-agent"} and ann.username in bridge.members("sales")
+
+
+async def test_the_visitor_sees_each_agents_name_and_face(make_bridge: MakeBridge, pictures: str) -> None:
+    """Who serves the room, and what its address gives: one chat, handed from one external agent to another."""
+    bridge = await make_bridge(policy=msgspec.structs.replace(POOLED, avatar_hosts=(pictures,)))
+    seen = []
+    visitor = None
+    for external_id, name in (("1", "Ann"), ("2", "Bob")):
+        found = await bridge.found(external_id, name, avatar_url=f"http://{pictures}/{name}.png")
+        visitor = await bridge.serve(found, visitor)
+        agent = bridge.sandbox.hub.rooms[visitor.rid].served_by
+        assert agent
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{bridge.sandbox.url}/avatar/{agent.username}") as answer,
+        ):
+            seen.append((agent.name, await answer.read()))
+
+    assert seen == [("Ann", PNG + b"Ann.png"), ("Bob", PNG + b"Bob.png")]
 
 
 async def test_one_proxy_carries_all_chats_of_its_persona(make_bridge: MakeBridge) -> None:
