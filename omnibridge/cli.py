@@ -12,6 +12,7 @@ import typer
 
 from omnibridge import __version__, cli_operator
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_tokens import tokens_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.add_typer(rules_app, name="rules")
 app.command()(cli_operator.trace)
 app.command()(cli_operator.replay)
 app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(tokens_app, name="tokens")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -131,7 +133,11 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     if not problems:
         try:
             settings = load(config, os.environ)
-            problems += unknown_targets(read_rules(settings), {each.name for each in settings.connection})
+            problems += unknown_targets(
+                read_rules(settings),
+                {each.name for each in settings.connection},
+                {each.name for each in settings.decider},
+            )
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems
     if as_json:

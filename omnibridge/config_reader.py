@@ -17,7 +17,7 @@ from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
 from omnibridge.config_lines import KeyPath, Sources, locate
 from omnibridge.errors import ConfigError
 
-LISTED = ("workspace", "connection")
+LISTED = ("workspace", "connection", "decider")
 DEFAULT_FILE = "omnibridge.toml"
 
 

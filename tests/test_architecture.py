@@ -20,6 +20,7 @@ TOP = {
     "omnibridge.cli",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
     "omnibridge.__main__",
@@ -39,8 +40,9 @@ ALLOWED = {
     "rocketchat": {"domain", "rocketchat"},
     "storage": {"storage"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "web"},
+    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "web"},
     "sandbox": {"sandbox"},
+    "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

@@ -28,6 +28,8 @@ HELP = {
     "deliveries_uncertain": "Attempts of which the outcome was unknown, by command",
     "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
     "room_reads": "Rooms read because reports contradicted each other",
+    "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
+    "external_routing": "Questions of the hub's External routing method, by outcome",
     "purged": "Rows deleted or compacted because they were old, by kind",
     "connector": "Counted by a connector, by connection and name",
 }
@@ -46,6 +48,7 @@ _LABELS = {
     "deliveries_retried": ("command", "code"),
     "deliveries_uncertain": ("command",),
     "deliveries_resolved": ("command",),
+    "external_routing": ("outcome",),
     "purged": ("kind",),
     "connector": ("connection", "name"),
 }

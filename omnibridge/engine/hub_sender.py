@@ -25,6 +25,7 @@ _message = msgspec.json.Decoder(OutgoingMessage)
 _assign = msgspec.json.Decoder(cmd.AssignAgent)
 _department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _close = msgspec.json.Decoder(cmd.CloseConversation)
+_stray = msgspec.json.Decoder(cmd.RequeueStray)
 _fields = msgspec.json.Decoder(cmd.SetRoomFields)
 _encode = msgspec.json.Encoder().encode
 
@@ -38,12 +39,18 @@ SENT_PAUSE_S = 0.003
 class Hub:
     """One workspace as the senders see it. posters: connection -> its bot user's credentials.
 
-    bot_ids: connection -> user id.
+    bot_ids: connection -> user id. holders: user ids of those who only hold conversations.
     """
 
     client: RocketChatClient
     posters: Mapping[str, Credentials]
     bot_ids: Mapping[str, str]
+    holders: frozenset[str] = frozenset()
+
+    @property
+    def no_people(self) -> set[str]:
+        """User ids that are bots or holders."""
+        return {*self.bot_ids.values(), *self.holders}
 
 
 class HubSender:
@@ -57,6 +64,7 @@ class HubSender:
             "AssignAgent": self._assign,
             "TransferToDepartment": self._transfer,
             "ReturnToQueue": self._return_to_queue,
+            "RequeueStray": self._requeue_stray,
             "CloseConversation": self._close,
             "SetRoomFields": self._set_fields,
             "ListAgents": self._list,
@@ -154,7 +162,7 @@ class HubSender:
         room = await hub.client.room(conversation.room)
         if room.served_by and room.served_by.id == wanted.user_id:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by:
+        if move == "bot" and room.served_by and room.served_by.id not in hub.holders:
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
         if room.served_by:
             call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
@@ -178,6 +186,13 @@ class HubSender:
             return Sent(MoveSucceeded(row.id, "queue"), resolved=True)
         call = hub.client.return_to_queue(conversation.room)
         return await self._move(hub, row, conversation, "queue", "", call)
+
+    async def _requeue_stray(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """Only if he still serves: meanwhile somebody may have taken it from him."""
+        room = await hub.client.room(conversation.room)
+        if room.served_by is None or room.served_by.id != _stray.decode(row.body).user_id:
+            return Sent()
+        return await self._move(hub, row, conversation, "stray", "", hub.client.return_to_queue(conversation.room))
 
     async def _move(
         self,
@@ -217,7 +232,7 @@ class HubSender:
 
     async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         agents, departments = await asyncio.gather(hub.client.available_agents(), hub.client.departments())
-        bots = set(hub.bot_ids.values())
+        bots = hub.no_people
         marked = tuple(msgspec.structs.replace(each, is_bot=each.is_bot or each.id in bots) for each in agents)
         return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
 
@@ -226,7 +241,7 @@ class HubSender:
 
     def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:
         served_by = room.served_by
-        return served_by if served_by and served_by.id not in hub.bot_ids.values() else None
+        return served_by if served_by and served_by.id not in hub.no_people else None
 
     async def _in_flight(self, call: Awaitable[T]) -> T:
         if self._faults.wants("sent_to_response"):

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from omnibridge.errors import ConfigError, OmnibridgeError
 from omnibridge.operator.actions import Order, Outcome
 from omnibridge.operator.live import Operator
+from omnibridge.operator.tokens import TokenOrder
 
 LONGEST = 107
 """Bytes of a Unix socket's address, by the kernel."""
@@ -47,11 +48,20 @@ def socket_path(database: Path) -> Path:
 
 
 def create_app(operator: Operator) -> Starlette:
-    """POST /deliveries/resend and /deliveries/bury, an Order each."""
+    """POST /deliveries/resend and /deliveries/bury, an Order each; /tokens/change, a TokenOrder."""
+
+    async def change_tokens(request: Request) -> Response:
+        try:
+            order = msgspec.json.decode(await request.body(), type=TokenOrder)
+        except msgspec.DecodeError as exc:
+            return _reply(Answer(problem=f"not an order: {exc}"), 400)
+        return _reply(Answer([await operator.change_tokens(order)]), 200)
+
     return Starlette(
         routes=[
             Route("/deliveries/resend", _endpoint(operator.resend), methods=["POST"]),
             Route("/deliveries/bury", _endpoint(operator.bury), methods=["POST"]),
+            Route("/tokens/change", change_tokens, methods=["POST"]),
         ]
     )
 
@@ -101,9 +111,14 @@ def listen(path: Path) -> socket.socket:
 
 def call(path: Path, action: str, order: Order) -> list[Outcome]:
     """Ask the running server. Raises NoServer, ConfigError."""
+    return send(path, f"/deliveries/{action}", msgspec.json.encode(order))
+
+
+def send(path: Path, where: str, order: bytes) -> list[Outcome]:
+    """Ask the running server. Raises NoServer, ConfigError."""
     connection = _Connection(path)
     try:
-        connection.request("POST", f"/deliveries/{action}", msgspec.json.encode(order))
+        connection.request("POST", where, order)
         answer = msgspec.json.decode(connection.getresponse().read(), type=Answer)
     except (FileNotFoundError, ConnectionRefusedError) as exc:
         raise NoServer(f"{path}: {exc.strerror}") from exc

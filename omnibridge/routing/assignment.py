@@ -149,6 +149,8 @@ def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
 def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     """From one agent to another: who serves now is told by the hub. All else is a handover."""
     conversation, assignment = context.conversation, context.conversation.assignment
+    if event.move == "stray":
+        return context.nothing("it is back in the queue")
     is_ours = assignment.stage == "moving" and event.target == assignment.user_id
     if is_ours and conversation.control.party == AGENTS:
         return context.nothing(f"{assignment.username} was given the room")

@@ -110,7 +110,7 @@ def migrate(path: Path) -> None:
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, "heads")
         except CommandError as exc:
             raise StorageError(
                 f"{path} was made by another version of omnibridge ({exc}): use that version, or move the file away"
