@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check soak soak-controls bench test-rasa docs lock format clean
+.PHONY: setup demo test check soak soak-external soak-controls bench test-rasa docs lock format clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,7 @@ test: setup
 	@$(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(not find_spec("rasa_sdk"))' || \
 		echo "  action server      was skipped: needs $(BIN)/pip install 'rasa-sdk>=3.21,<4', which takes pydantic back to 2.13"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
+	@echo "  make soak-external 1,000 chats through the External routing method: takes a minute"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
@@ -48,6 +49,9 @@ check: setup
 
 soak: setup
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+soak-external: setup
+	@$(BIN)/python -m tests.soak.external $(ARGS)
 
 soak-controls: setup
 	@$(BIN)/python -m tests.soak.controls $(ARGS)

@@ -231,7 +231,9 @@ class Service:
                 bots.append(self._bot(each, workspace.name, user_id))
             holding = await self._holders(client, workspace, set(bot_ids.values()))
             holders += holding
-            hubs[workspace.name] = Hub(client, posters, bot_ids, frozenset(each.user_id for each in holding))
+            serves_only_so = self._only_by_decision()
+            left_out = partial(serves_only_so, workspace.name) if serves_only_so else None
+            hubs[workspace.name] = Hub(client, posters, bot_ids, frozenset(each.user_id for each in holding), left_out)
         processor.use(self._policy(Directory(tuple(bots), self._deciders(), tuple(holders))))
         database = self._database
         for digest, kind, body in processor.snapshots():
@@ -376,11 +378,12 @@ class Service:
             "SendToParty": int(engine.bot_turn_deadline_s * 1000),
             "SendToVisitor": int(engine.reply_deadline_s * 1000),
         }
-        only = frozenset(self._settings.assignment.only_by_decision)
-        serves_only_so: Callable[[str, UserRef], bool] | None = (
-            (lambda _, user: user.username in only) if only else None
-        )
-        return Policy(self._rules, directory, bot_users, deadlines, self._systems(), serves_only_so)
+        return Policy(self._rules, directory, bot_users, deadlines, self._systems(), self._only_by_decision())
+
+    def _only_by_decision(self) -> Callable[[str, UserRef], bool] | None:
+        """Whether a user of a workspace shall serve only when an external system decided so; None = nobody."""
+        names = frozenset(self._settings.assignment.only_by_decision)
+        return (lambda _, user: user.username in names) if names else None
 
     def _parties(self) -> dict[str, Party]:
         engine = self._settings.engine

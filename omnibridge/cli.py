@@ -72,6 +72,7 @@ def sandbox(
     duplicate_rate: Annotated[float, typer.Option(help="share of webhooks sent twice, 0 to 1")] = 0.0,
     swap_rate: Annotated[float, typer.Option(help="share of webhooks overtaken by the next, 0 to 1")] = 0.0,
     seed: Annotated[int, typer.Option(help="of the faults")] = 0,
+    router: Annotated[bool, typer.Option("--router", help="also an external system that decides who serves")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a simulated Rocket.Chat and the simulators of the installed connectors."""
@@ -82,7 +83,7 @@ def sandbox(
     options = SandboxOptions(
         port=port, hub_version=hub_version, licence=licence, admin=admin, webhook_url=webhook_url,
         webhook_token=webhook_token, http_timeout_ms=http_timeout_ms, duplicate_rate=duplicate_rate,
-        swap_rate=swap_rate, seed=seed,
+        swap_rate=swap_rate, seed=seed, router=router,
     )  # fmt: skip
     run(options, as_json=as_json)
 

@@ -27,6 +27,7 @@ from omnibridge.domain.events import AssignmentRequested, DecisionFailed, Decisi
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import agent_of, plain, read_named
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.retry import decide_retry
 from omnibridge.engine.streams import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Answer, Client
@@ -38,8 +39,8 @@ _cancel = msgspec.json.Decoder(cmd.CancelDecision)
 _encode = msgspec.json.Encoder().encode
 
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-SHORTEST_S = 0.25
-"""Time that a question has at least: one that was written before a stop may be past its deadline."""
+SHORTEST_S = 0.05
+"""Time that an attempt has at least."""
 
 LONGEST_TICKET = 200
 
@@ -86,18 +87,22 @@ class DeciderSender:
             await self._post(link, row, self._cancellation(row, workspace, conversation), link.timeout_s)
             return Sent()
         now = self._clock.now_ms()
-        if row.attempts and now >= row.deadline_at:
-            raise DeliveryRejected("it did not answer in time", code="decider-timeout")
         if link.breaker.wait_until(now):
             raise DeliveryRejected("it failed several times in a row and is left alone", code="decider-down")
-        left_s = max(SHORTEST_S, min(link.timeout_s, (row.deadline_at - now) / 1000))
+        # What was written before a stop had no chance yet: it gets the whole time.
+        until = row.deadline_at if row.attempts or now < row.deadline_at else now + int(link.timeout_s * 1000)
+        left_s = max(SHORTEST_S, min(link.timeout_s, (until - now) / 1000))
         try:
             answer = await self._post(link, row, self._question(link, name, row, workspace, conversation), left_s)
         except DeliveryRejected:
             link.breaker.succeeded()  # it answered: it is up
             raise
-        except DeliveryError:
-            link.breaker.failed(self._clock.now_ms())
+        except DeliveryError as exc:
+            now = self._clock.now_ms()
+            link.breaker.failed(now)
+            if decide_retry(exc, row.attempts + 1, now, row.deadline_at).at >= row.deadline_at:
+                # The visitor is not made to wait for a last attempt, also not in the time of grace after a start.
+                raise DeliveryRejected(str(exc), code=exc.code) from exc
             raise
         except asyncio.CancelledError:
             link.breaker.succeeded()

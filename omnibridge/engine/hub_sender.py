@@ -40,12 +40,14 @@ class Hub:
     """One workspace as the senders see it. posters: connection -> its bot user's credentials.
 
     bot_ids: connection -> user id. holders: user ids of those who only hold conversations.
+    only_by_decision: whether a user is left out when people are looked for.
     """
 
     client: RocketChatClient
     posters: Mapping[str, Credentials]
     bot_ids: Mapping[str, str]
     holders: frozenset[str] = frozenset()
+    only_by_decision: Callable[[UserRef], bool] | None = None
 
     @property
     def no_people(self) -> set[str]:
@@ -189,10 +191,19 @@ class HubSender:
 
     async def _requeue_stray(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         """Only if he still serves: meanwhile somebody may have taken it from him."""
+        stray = _stray.decode(row.body).user_id
         room = await hub.client.room(conversation.room)
-        if room.served_by is None or room.served_by.id != _stray.decode(row.body).user_id:
+        if room.served_by is None or room.served_by.id != stray:
             return Sent()
-        return await self._move(hub, row, conversation, "stray", "", hub.client.return_to_queue(conversation.room))
+        call = hub.client.return_to_queue(conversation.room)
+        sent = await self._move(hub, row, conversation, "stray", "", call)
+        if isinstance(sent.event, MoveSucceeded):
+            # Its own reports may have come while we still believed him to serve; so it is read.
+            server = (await hub.client.room(conversation.room)).served_by
+            if server and server.id == stray:
+                return Sent(MoveFailed(row.id, "stray", "came-back", stray))
+            return Sent(MoveSucceeded(row.id, "stray", stray))
+        return sent
 
     async def _move(
         self,
@@ -233,7 +244,16 @@ class HubSender:
     async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         agents, departments = await asyncio.gather(hub.client.available_agents(), hub.client.departments())
         bots = hub.no_people
-        marked = tuple(msgspec.structs.replace(each, is_bot=each.is_bot or each.id in bots) for each in agents)
+        left_out = hub.only_by_decision
+        marked = tuple(
+            msgspec.structs.replace(
+                each,
+                is_bot=each.is_bot
+                or each.id in bots
+                or bool(left_out and left_out(UserRef(each.id, each.username, each.name))),
+            )
+            for each in agents
+        )
         return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
 
     async def _read(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:

@@ -150,7 +150,9 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     """From one agent to another: who serves now is told by the hub. All else is a handover."""
     conversation, assignment = context.conversation, context.conversation.assignment
     if event.move == "stray":
-        return context.nothing("it is back in the queue")
+        is_known = conversation.served_by is not None and conversation.served_by.id == event.target
+        after = _replace(conversation, served_by=None) if is_known else conversation
+        return context.decide("it is back in the queue", after)
     is_ours = assignment.stage == "moving" and event.target == assignment.user_id
     if is_ours and conversation.control.party == AGENTS:
         return context.nothing(f"{assignment.username} was given the room")
@@ -227,8 +229,10 @@ def tidy(before: Conversation, decision: Decision, serving_ids: set[str]) -> Dec
     if server and server is not before.served_by:
         if assignment.user_id and server.id == assignment.user_id:
             served = _replace(assignment, stage="served", former="")
+            named = server if server.username else _replace(server, username=assignment.username)
+            after = _replace(after, assignment=served, served_by=named)
             release = (ReleaseAgent(assignment.former),) if assignment.former else ()
-            return _replace(decision, after=_replace(after, assignment=served), commands=(*decision.commands, *release))
+            return _replace(decision, after=after, commands=(*decision.commands, *release))
         if server.id not in serving_ids:
             return _ended(decision, f"{server.username or server.id} serves")
     if after.control.epoch != before.control.epoch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import secrets
 import signal
@@ -24,6 +25,7 @@ from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.lifecycle import Lifecycle
 from omnibridge.sandbox.omnichannel_api import OmnichannelApi
+from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.staff_api import StaffApi
 from omnibridge.sandbox.state import User
@@ -38,6 +40,7 @@ class SandboxOptions:
     """port 0 takes a free one. licence: community or enterprise. admin: USER:PASSWORD.
 
     department: name of one to begin with, alice and bot in it; empty = none. simulators: those of the vendors.
+    router: an external system that decides who serves.
     """
 
     port: int = 0
@@ -55,6 +58,7 @@ class SandboxOptions:
     simulators: bool = True
     department: str = ""
     rate_limit: bool = False
+    router: bool = False
 
 
 class Socket:
@@ -167,6 +171,12 @@ async def start(options: SandboxOptions) -> RunningSandbox:
     hub_socket = Socket(app, options.host, options.port)
     await hub_socket.start()
     running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, [hub_socket])
+    if options.router:
+        secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        router = Socket(RouterSimulator(secret).app(), options.host, 0)
+        await router.start()
+        running.sockets.append(router)
+        running.description |= {"router_url": f"{router.url}/", "router_secret": secret}
     found = entry_points(group=SIMULATORS) if options.simulators else ()
     for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None
