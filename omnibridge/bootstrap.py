@@ -234,7 +234,7 @@ class Service:
             serves_only_so = self._only_by_decision()
             left_out = partial(serves_only_so, workspace.name) if serves_only_so else None
             hubs[workspace.name] = Hub(client, posters, bot_ids, frozenset(each.user_id for each in holding), left_out)
-        processor.use(self._policy(Directory(tuple(bots), self._deciders(), tuple(holders))))
+        processor.use(self._policy(self._directory(bots, holders)))
         database = self._database
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
@@ -284,13 +284,15 @@ class Service:
     def _systems(self) -> dict[str, str]:
         return {each.name: each.system or each.name for each in self._settings.decider}
 
-    def _deciders(self) -> tuple[Decider, ...]:
-        return tuple(
+    def _directory(self, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:
+        deciders = tuple(
             Decider(
                 each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout
             )
             for each in self._settings.decider
         )
+        look_again_ms = int(self._settings.assignment.look_again_s * 1000)
+        return Directory(tuple(bots), deciders, tuple(holders), look_again_ms)
 
     def _links(self) -> dict[str, DeciderLink]:
         """A client for each decider; addresses come from the operator's own configuration."""

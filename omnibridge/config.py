@@ -234,6 +234,9 @@ class AssignmentSettings(_Section):
     only_by_decision: tuple[str, ...] = Field(
         (), description="user names who serve only when an external system decided so; others are requeued"
     )
+    look_again_s: float = Field(
+        30, ge=0.1, description="what a holding bot has and nobody serves is decided again after this long"
+    )
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 

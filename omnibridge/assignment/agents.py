@@ -12,7 +12,7 @@ from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentEnsured, AgentNotEnsured
 from omnibridge.engine.streams import Sent
-from omnibridge.errors import DeliveryRejected
+from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage.outbox import Delivery
 
@@ -83,4 +83,10 @@ class AgentSender:
         except DeliveryRejected as exc:
             agent = wanted.agent
             return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_error", f"{exc} ({exc.code})")))
+        except DeliveryError:
+            raise
+        except (
+            Exception
+        ) as exc:  # a defect must end in the next step of the decision, not in a stream that stands still
+            raise DeliveryUncertain(f"{type(exc).__name__} in the agent directory", code="agents-bug") from exc
         return Sent(AgentEnsured(found) if isinstance(found, AgentFound) else AgentNotEnsured(found))

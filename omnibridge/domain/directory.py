@@ -57,6 +57,8 @@ class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
     connections: tuple[BotConnection, ...] = ()
     deciders: tuple[Decider, ...] = ()
     holders: tuple[HoldingBot, ...] = ()
+    look_again_ms: int = 30_000
+    """What a holding bot has, and nothing is under way for, is decided again after this long."""
 
     def decider(self, name: str) -> Decider | None:
         """By name; None when it is not configured (any more)."""

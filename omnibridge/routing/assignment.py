@@ -40,11 +40,18 @@ _replace = msgspec.structs.replace
 TICKET = "ticket"
 """The timer of a decision that was promised."""
 
+HELD = "held"
+"""The timer of a conversation that a holding bot has and nothing is under way for."""
+
 MOST_MOVES = 2
 """To one agent: a room that was taken while its inquiry was read is forwarded then."""
 
 MOVE_MS = 30_000
 """For an agent that was pushed to be given the room; a decider has its own setting."""
+
+
+_STAGES = {"AskDecider": "asking", "StartTimer": "waiting", "EnsureAgent": "ensuring", "AssignAgent": "moving"}
+"""Commands without which a stage would never end."""
 
 
 def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
@@ -185,11 +192,13 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     """A step that could not be carried out in its time is a step that failed."""
     assignment = context.conversation.assignment
-    stage = {"AskDecider": "asking", "EnsureAgent": "ensuring", "AssignAgent": "moving"}.get(event.command)
+    stage = _STAGES.get(event.command)
     if stage is None or assignment.stage != stage or event.connection:
         return replies.buried(context, event)
     if stage == "asking":
         return _go_on(context, f"{assignment.decider} did not answer ({event.code})", ask_again=False)
+    if stage == "waiting":
+        return _go_on(context, f"{assignment.decider} is not waited for any more ({event.code})", ask_again=False)
     if stage == "ensuring":
         return _go_on(context, f"no user could be found ({event.code})", why_not=event.code)
     refusal = refusal_of(event.code)
@@ -240,6 +249,27 @@ def tidy(before: Conversation, decision: Decision, serving_ids: set[str]) -> Dec
         again = _again(assignment)
         return _replace(decision, commands=(*decision.commands, *again)) if again else decision
     return decision
+
+
+def is_left(context: Context, conversation: Conversation) -> bool:
+    """Whether a holding bot has it and nothing is under way: people do not see it in their queue."""
+    server = conversation.served_by
+    return (
+        server is not None
+        and conversation.control.party == QUEUE
+        and conversation.handover.stage == "idle"
+        and conversation.assignment.stage == "idle"
+        and not conversation.closed
+        and context.directory.holds(conversation.workspace, server.id)
+    )
+
+
+def look_again(context: Context, decision: Decision) -> Decision:
+    """What is left with a holding bot is decided again after a while: people may have come by then."""
+    if not is_left(context, decision.after) or is_left(context, context.conversation):
+        return decision  # nothing is left, or the timer runs
+    timer = StartTimer(HELD, str(decision.after.control.epoch), context.directory.look_again_ms)
+    return _replace(decision, commands=(*decision.commands, timer))
 
 
 def _again(assignment: Assignment) -> tuple[Command, ...]:

@@ -111,7 +111,9 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     conversation = context.conversation
     if event.move == "bot":
         # The hub's own report may come later, or never: 7.7 does not send it.
-        serving = conversation.served_by or ev.UserRef(event.target)
+        known = conversation.served_by
+        is_known = known and not context.directory.holds(conversation.workspace, known.id)
+        serving = known if known and is_known else ev.UserRef(event.target)
         return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
         return context.nothing(f"{event.move} was carried out")

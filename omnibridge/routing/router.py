@@ -56,9 +56,9 @@ def route(
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
-    if conversation.assignment.stage == "idle":
-        return decision
-    return assignment.tidy(conversation, decision, directory.serving_ids())
+    if conversation.assignment.stage != "idle":
+        decision = assignment.tidy(conversation, decision, directory.serving_ids())
+    return assignment.look_again(context, decision) if directory.holders else decision
 
 
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
@@ -150,12 +150,23 @@ def _held(context: Context, conversation: Conversation, who: str) -> Decision:
     is_under_way = conversation.handover.stage != "idle" or conversation.assignment.stage not in ("idle", "served")
     if is_under_way or conversation.control.party == NOBODY or conversation.control.connection:
         return context.decide(f"{who} holds it until it is decided who serves", conversation)
+    # A hub that gives it back at once must not make a loop of questions; later it is looked at again.
     recent = [at for at in conversation.handover.started_at if at > context.now_ms - _window_ms(context)]
     if len(recent) >= context.rules.handover.max_handovers:
-        return context.decide(f"{who} holds it; it came back {len(recent)} times, so nothing is tried", conversation)
+        waits = pass_control(conversation, QUEUE)
+        return context.decide(f"{who} holds it; it came back {len(recent)} times, so nothing is tried now", waits)
     waits = pass_control(conversation, QUEUE)
     again = _replace(context, conversation=waits, facts=context.facts.of(waits))
     return _by_rules(again, "sends what nobody serves")
+
+
+def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
+    conversation = context.conversation
+    if event.timer != assignment.HELD:
+        return assignment.timer_fired(context, event)
+    if not assignment.is_left(context, conversation):
+        return context.nothing("nobody needs to look at it again")
+    return _by_rules(context, "sends what nobody serves yet")
 
 
 def _window_ms(context: Context) -> int:
@@ -181,7 +192,7 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
     conversation = _replace(context.conversation, served_by=None)
-    moving = conversation.handover.stage != "idle"
+    moving = conversation.handover.stage != "idle" or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
@@ -321,5 +332,5 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.DecisionFailed: assignment.failed,
     ev.AgentEnsured: assignment.ensured,
     ev.AgentNotEnsured: assignment.not_ensured,
-    ev.TimerFired: assignment.timer_fired,
+    ev.TimerFired: _timer_fired,
 }

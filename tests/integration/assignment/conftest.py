@@ -107,12 +107,15 @@ async def world_of(
     external: bool = False,
     bot: bool = False,
     assignment: str = "",
+    engine: str = "",
     **options: Any,
 ) -> AsyncIterator[Decided]:
     """agents: external id -> user name, made in the hub. departments: name -> user names. bot: a connection.
-    external: the routing method, with a holding bot. decider, assignment: lines of these tables."""
+    external: the routing method, with a holding bot. decider, assignment, engine: lines of these tables."""
     ScriptedConnector.bot = ScriptedBot()
-    sandbox = await start(SandboxOptions(simulators=False, licence="enterprise", bot_first=bot, **options))
+    sandbox = await start(
+        SandboxOptions(simulators=False, licence="enterprise", bot_first=bot and not external, **options)
+    )
     told, hub = sandbox.description, sandbox.hub
     router, agents = RouterSimulator(SECRET), agents or {"0055": "alice"}
     socket = Socket(router.app(), "127.0.0.1", 0)
@@ -129,6 +132,8 @@ async def world_of(
 port = 0
 [database]
 url = "sqlite:///test.db"
+[engine]
+{engine}
 [rules]
 file = "rules.toml"
 [[workspace]]

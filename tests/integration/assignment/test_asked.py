@@ -82,6 +82,49 @@ async def test_agent_who_is_offline_is_shown_and_the_next_one_asked_for(make_dec
     assert "the hub refused alice: offline" in await world.until(visitor.rid, "refused alice")
 
 
+@pytest.mark.parametrize(
+    ("code", "name", "times"),
+    [
+        ("error-max-number-simultaneous-chats-reached", "limit", 1),
+        ("error-agent-is-locked", "locked", 4),  # tried until the time is over
+        ("error-user-not-belong-to-department", "not in department", 1),
+        ("error-mac-limit-reached", "limit", 1),
+    ],
+)
+async def test_refusal_by_the_hub_is_shown_by_its_class(
+    make_decided: MakeDecided, code: str, name: str, times: int
+) -> None:
+    world = await make_decided(
+        agents={"0055": "alice", "0066": "bob"},
+        decider="move_timeout_ms = 1000",
+        engine="bot_turn_deadline_s = 0.1",  # as long as nothing is given up after a start
+    )
+    world.router.agents = {"": ["0055", "0066"]}
+    await world.hub.control(
+        fail_next=[{"path": "livechat/inquiries.take", "status": 400, "code": code, "count": times}]
+    )
+    visitor = await world.visitor()
+    found = await world.until(visitor.rid, "the hub refused alice")
+
+    assert found == f"the hub refused alice: {name}: crm is asked again"
+    await world.served(visitor.rid, "bob")
+
+
+async def test_question_under_way_at_a_stop_is_asked_again_under_its_id(make_decided: MakeDecided) -> None:
+    world = await make_decided()
+    world.router.delay_ms = 400
+    visitor = await world.visitor()
+    async with asyncio.timeout(10):
+        while not world.router.questions:
+            await asyncio.sleep(0.01)
+    world.router.delay_ms = 0
+    await world.restart()
+    await world.served(visitor.rid, "alice")
+
+    assert len({each["id"] for each in world.router.questions}) == 1
+    assert len(world.router.decisions) == 1
+
+
 async def test_short_fault_is_asked_again_within_the_time(make_decided: MakeDecided) -> None:
     world = await make_decided()
     world.router.fail_next = 1

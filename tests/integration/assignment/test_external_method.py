@@ -42,6 +42,28 @@ async def test_held_conversation_is_decided_and_decided_again_when_it_comes_back
     assert all(each["answers"] == ["holding"] * 10 for each in bursts)
 
 
+async def test_held_conversation_is_decided_again_until_somebody_is_there(make_decided: MakeDecided) -> None:
+    world = await make_decided(external=True, assignment="look_again_s = 0.2")
+    world.router.mode = "nobody"
+    await world.hub.control(available={"alice": False, "bot": False})
+    visitor = await world.visitor()
+    await world.until(visitor.rid, "sends what nobody serves yet to decider:crm")
+    await world.hub.control(available={"alice": True})
+    world.router.mode = "agent"
+
+    await world.served(visitor.rid, "alice")
+
+
+async def test_holding_bot_gives_way_to_a_bot_that_the_rules_name(make_decided: MakeDecided) -> None:
+    world = await make_decided(external=True, bot=True, rules='default = "bot:helper"\n[handover]\ndecider = "crm"')
+    visitor = await world.visitor()
+    await world.served(visitor.rid, "bot")
+    await visitor.say("echo hello")
+    await visitor.wait_for("bot", 1)
+    await visitor.say("talk to a human")
+    await world.served(visitor.rid, "alice")
+
+
 async def test_hundred_chats_are_decided_once_each_and_served_as_decided(make_decided: MakeDecided) -> None:
     """In five departments, by pairs; half of them wait first, and the worker asks for some that are being decided."""
     world = await make_decided(

@@ -393,7 +393,37 @@ def test_holding_bot_cannot_make_an_endless_loop() -> None:
         asked += kinds(story.on(ev.AgentAssigned(HOLDER))) == ["AskDecider"]
 
     assert asked == 3
-    assert "nothing is tried" in story.last.reason
+    assert "nothing is tried now" in story.last.reason
+    assert kinds(story.last) == ["StartTimer"]
+
+
+def test_holding_bot_gives_way_to_the_bot_of_the_rules() -> None:
+    story = Story(directory=DIRECTORY)
+    story.on(ev.ConversationStarted(), ev.AgentAssigned(HOLDER), ev.MoveSucceeded(1, "bot", "botId"))
+    assert story.state.served_by == UserRef("botId")
+
+    story.on(ev.AgentUnassigned(HOLDER), ev.AgentAssigned(BOT, True, "helper"))
+    assert story.state.control.connection == "helper"
+
+
+def test_what_is_left_with_the_holding_bot_is_looked_at_again_and_again() -> None:
+    story = Decided()
+    story.on(ev.AgentAssigned(HOLDER), ev.DecisionFailed("crm", "no-agent"), ev.AgentsListed(1))
+    for _ in range(5):
+        assert story.last.commands[-1] == StartTimer("held", "1", 30_000)
+        assert story.on(said("anybody?")).commands == ()
+        assert kinds(story.on(ev.TimerFired("held", "1"))) == ["AskDecider"]
+        story.on(ev.DecisionFailed("crm", "no-agent"), ev.AgentsListed(1))
+    story.on(ev.AgentAssigned(ALICE), ev.TimerFired("held", "1"))
+
+    assert story.last.commands == ()
+
+
+def test_timer_that_an_operator_gives_up_ends_the_waiting() -> None:
+    story = Decided()
+    story.on(ev.DecisionPending("crm", "T1", 0), ev.DeliveryBuried(1, "StartTimer", code="operator"))
+
+    assert kinds(story.last) == ["CancelDecision", "ListAgents"]
 
 
 def test_stray_assignment_goes_back_to_the_queue_and_after_some_times_to_people() -> None:
