@@ -54,6 +54,10 @@ _STAGES = {"AskDecider": "asking", "StartTimer": "waiting", "EnsureAgent": "ensu
 """Commands without which a stage would never end."""
 
 
+_MOVES = ("ListAgents", "AssignAgent", "TransferToDepartment", "ReturnToQueue")
+"""Steps of a handover that a decision has taken the place of."""
+
+
 def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
     """Somebody is named: find his user. What is pushed counts at any time, an answer only while it is awaited."""
     conversation, agent = context.conversation, event.agent
@@ -171,8 +175,14 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     conversation = context.conversation
     assignment, server = conversation.assignment, event.served_by
     if event.move == "stray":
-        return _list(context, conversation, f"it cannot go back to the queue ({event.code})", ())
-    if assignment.stage != "moving" or event.target != assignment.user_id:
+        reason = f"it cannot go back to the queue ({event.code})"
+        if _is_under_way(conversation) or server:
+            return context.nothing(f"{reason}; something is under way, or somebody serves")
+        return _list(context, conversation, reason, ())
+    is_ours = assignment.stage == "moving" and event.target == assignment.user_id
+    if not is_ours and assignment.stage not in ("idle", "served") and server is None:
+        return context.nothing(f"an earlier move failed ({event.code}): what is decided goes on")
+    if not is_ours:
         return handover.move_failed(context, event)
     known = conversation.served_by.id if conversation.served_by else ""
     if server and server.id not in (known, *context.directory.serving_ids()):
@@ -194,6 +204,8 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     assignment = context.conversation.assignment
     stage = _STAGES.get(event.command)
     if stage is None or assignment.stage != stage or event.connection:
+        if assignment.stage not in ("idle", "served") and event.command in _MOVES:
+            return context.nothing(f"{event.command} could not be carried out ({event.code}): what is decided goes on")
         return replies.buried(context, event)
     if stage == "asking":
         return _go_on(context, f"{assignment.decider} did not answer ({event.code})", ask_again=False)
@@ -214,8 +226,11 @@ def stray(context: Context, conversation: Conversation, event: ev.AgentAssigned)
     who = agent.username or agent.id
     recent = tuple(at for at in state.started_at if at > context.now_ms - policy.window_s * 1000)
     after = _replace(conversation, handover=_replace(state, started_at=(*recent, context.now_ms)))
+    if conversation.assignment.stage != "served":
+        # Told apart from somebody who takes it, which would end what is under way.
+        after = _replace(after, assignment=_replace(conversation.assignment))
     reason = f"{who} serves only by decision, and nobody decided it"
-    if len(recent) >= policy.max_handovers:
+    if len(recent) >= policy.max_handovers and not _is_under_way(conversation):
         return _list(context, after, f"{reason}; it came back {len(recent)} times", ())
     return context.decide(f"{reason}: back to the queue", after, RequeueStray(agent.id, agent.username))
 
@@ -385,6 +400,10 @@ def _is_awaited(assignment: Assignment, decider: str, ticket: str) -> bool:
 
 def _is_same(one: ExternalAgent, other: ExternalAgent) -> bool:
     return (one.system, one.id) == (other.system, other.id)
+
+
+def _is_under_way(conversation: Conversation) -> bool:
+    return conversation.handover.stage != "idle" or conversation.assignment.stage not in ("idle", "served")
 
 
 def _standing(assignment: Assignment) -> str:
