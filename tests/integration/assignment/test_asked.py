@@ -12,7 +12,7 @@ from omnibridge.connector.signing import check_signature, read_secrets, signed_h
 from tests.integration.assignment.conftest import SECRET, MakeDecided
 
 
-async def test_decided_agent_serves(make_decided: MakeDecided) -> None:
+async def test_s2_05_external_system_decides_who_serves(make_decided: MakeDecided) -> None:
     world = await make_decided()
     visitor = await world.visitor("Vera", customFields=[])
     await world.served(visitor.rid, "alice")
@@ -51,7 +51,7 @@ def test_question_verifies_with_the_standards_own_library() -> None:
         ({"fail_next": 99}, "did not answer (decider-http-500)"),
     ],
 )
-async def test_faults_lead_to_people_by_the_ladder(
+async def test_s2_05_faults_lead_to_people_by_the_ladder(
     make_decided: MakeDecided, fault: dict[str, object], words: str
 ) -> None:
     world = await make_decided(decider="timeout_ms = 400")
@@ -62,7 +62,7 @@ async def test_faults_lead_to_people_by_the_ladder(
     await world.served(visitor.rid, "alice")
 
 
-async def test_unknown_agent_is_excluded_and_the_router_asked_again(make_decided: MakeDecided) -> None:
+async def test_s2_05_unknown_agent_is_excluded_and_the_router_asked_again(make_decided: MakeDecided) -> None:
     world = await make_decided(agents={"0055": "alice", "0066": "bob"})
     world.router.agents = {"": ["ghost", "0066"]}
     visitor = await world.visitor()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from omnibridge.config_reader import load
+from omnibridge.doctor.run import examine
 from omnibridge.operator.replay import Replay
 from tests.integration.assignment.conftest import HUB_TOKEN, MakeDecided
 from tests.soak.external import AGENTS, DEPARTMENTS, play
@@ -23,6 +25,14 @@ async def test_endpoint_names_the_holding_bot_and_needs_the_token(make_decided: 
         assert found == status
         assert "username" not in body
     assert (await ask("POST", "/external/main", **right))[0] == 405
+
+
+async def test_doctor_knows_that_we_answer_the_method(make_decided: MakeDecided) -> None:
+    world = await make_decided(external=True)
+    findings = await examine(load(world.folder / "omnibridge.toml", {}))
+    routing = next(each for each in findings if each.check == "routing")
+
+    assert (routing.status, routing.found[:44]) == ("ok", "External Service: answered with holding; our")
 
 
 async def test_held_conversation_is_decided_and_decided_again_when_it_comes_back(make_decided: MakeDecided) -> None:
