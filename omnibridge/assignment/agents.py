@@ -12,7 +12,7 @@ from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentEnsured, AgentNotEnsured
 from omnibridge.engine.streams import Sent
-from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryUncertain
+from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage.outbox import Delivery
 
@@ -78,8 +78,9 @@ class AgentSender:
             await self._service.release(workspace, _release.decode(row.body).user_id)
             return Sent()
         wanted = _ensure.decode(row.body)
+        cause = f"room {conversation.room}, event {row.event_id}{f': {wanted.cause}' if wanted.cause else ''}"
         try:
-            found = await self._service.ensure(workspace, wanted.agent, wanted.cause)
+            found = await self._service.ensure(workspace, wanted.agent, cause)
         except DeliveryRejected as exc:
             agent = wanted.agent
             return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_error", f"{exc} ({exc.code})")))
@@ -89,4 +90,6 @@ class AgentSender:
             Exception
         ) as exc:  # a defect must end in the next step of the decision, not in a stream that stands still
             raise DeliveryUncertain(f"{type(exc).__name__} in the agent directory", code="agents-bug") from exc
+        if isinstance(found, AgentRefused) and found.reason == "hub_error":
+            raise DeliveryRetryable(found.text, code="hub_error")  # until the deadline of the row; then the next step
         return Sent(AgentEnsured(found) if isinstance(found, AgentFound) else AgentNotEnsured(found))

@@ -1,12 +1,29 @@
-"""People that an external system knows by its own id, and what became of the wish to have one in Rocket.Chat."""
+"""People of an external system, and who they are on the hub."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+Mode = Literal["mapped", "provisioned", "pooled", "shared"]
+"""An existing user; one that we made for this person; a proxy that carries the persona now; one bot for all."""
+
+Reason = Literal[
+    "unknown",
+    "conflict",
+    "creation_off",
+    "not_synced",
+    "over_budget",
+    "waiting_approval",
+    "pool_exhausted",
+    "hub_error",
+]
+"""Why nobody was found. conflict: two users claim the id, or one that nobody confirmed. hub_error: try again."""
 
 
 class ExternalAgent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who shall serve, as the external system names him. All but `system` and `id` may be missing."""
+    """Who shall serve. system: name of the external system. id: theirs. departments: ids or names on the hub."""
 
     system: str
     id: str
@@ -17,7 +34,7 @@ class ExternalAgent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentFound(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The user that serves for him. mode: mapped, provisioned, pooled or shared. persona: who the visitor sees."""
+    """A user of the hub who can take the room now. persona: whose name is shown; '' = the user's own."""
 
     system: str
     external_id: str
@@ -28,10 +45,18 @@ class AgentFound(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentRefused(msgspec.Struct, frozen=True, omit_defaults=True):
-    """There is no user for him. reason: unknown, conflict, creation_off, not_synced, over_budget, waiting_approval,
-    pool_exhausted or hub_error. text: the same for people."""
+    """Nobody can. reason: see `Reason`. text: what to do, for an operator."""
 
     system: str
     external_id: str
     reason: str
     text: str
+
+
+class AgentPresence(msgspec.Struct, frozen=True):
+    """Somebody on the hub made an agent available for chats, or not."""
+
+    workspace: str
+    system: str
+    external_id: str
+    available: bool

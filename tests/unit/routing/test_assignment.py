@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
+from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent, Reason
 from omnibridge.domain.commands import (
     AskDecider,
     AssignAgent,
@@ -275,7 +275,7 @@ def test_room_that_a_person_took_meanwhile_is_his() -> None:
 
 
 @pytest.mark.parametrize("reason", ["unknown", "conflict", "creation_off", "over_budget", "waiting_approval"])
-def test_agent_without_a_user_is_excluded(reason: str) -> None:
+def test_agent_without_a_user_is_excluded(reason: Reason) -> None:
     story = Decided().named()
     story.on(ev.AgentNotEnsured(AgentRefused("crm", "0055", reason, "in words")))
 
