@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
+from omnibridge.assignment.deciders import DeciderLink, DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, world_of
 from omnibridge.clock import Clock, SystemClock
-from omnibridge.config import ConnectionSettings, Settings
+from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext
 from omnibridge.connector.interface import ReceivesCallbacks, WelcomesVisitors
-from omnibridge.domain.directory import BotConnection, Directory
+from omnibridge.connector.signing import read_secrets
+from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
+from omnibridge.domain.events import UserRef
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.callbacks import Callbacks
@@ -33,8 +38,9 @@ from omnibridge.engine.reconciler import Reconciler
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Sender, Streams
+from omnibridge.engine.timers import TimerSender
 from omnibridge.errors import ConfigError, DeliveryError
-from omnibridge.http import create_client
+from omnibridge.http import Client, create_client
 from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
@@ -47,10 +53,13 @@ from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
-from omnibridge.storage import conversations, journal
+from omnibridge.storage import conversations, journal, seats
 from omnibridge.storage.database import Database, open_database
+from omnibridge.web.api import AssignmentEndpoint
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
+from omnibridge.web.decisions import DecisionEndpoint
+from omnibridge.web.external import ExternalEndpoint, ExternalRouting
 from omnibridge.web.webhooks import WebhookEndpoint
 
 if TYPE_CHECKING:
@@ -61,6 +70,8 @@ _log = structlog.get_logger("omnibridge.service")
 
 GAP_SETTLE_MS = 2_000
 """What is younger after a gap of the realtime connection is left to its webhook, where webhooks come at all."""
+ANSWER_BYTES = 64 * 1024
+"""Of a decider's answer."""
 
 CATCH_UP_S = 1.0
 """At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
@@ -81,14 +92,18 @@ def read_rules(settings: Settings) -> RuleSet:
     return parse_rules(text, str(path), texts)
 
 
-def unknown_targets(rules: RuleSet, connections: set[str]) -> list[str]:
-    """Rules that name a connection which is not configured, in words."""
+def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = frozenset()) -> list[str]:
+    """Rules that name a connection or decider which is not configured, in words."""
     targets = [("default", rules.default), *((rule.name, rule.target) for rule in rules.rules)]
-    return [
-        f"rules: {name}: there is no [[connection]] {target.name!r}"
+    known = {"bot": ("connection", connections), "decider": ("decider", deciders)}
+    problems = [
+        f"rules: {name}: there is no [[{known[target.kind][0]}]] {target.name!r}"
         for name, target in targets
-        if target and target.kind == "bot" and target.name not in connections
+        if target and target.kind in known and target.name not in known[target.kind][1]
     ]
+    if rules.handover.decider and rules.handover.decider not in deciders:
+        problems.append(f"rules: [handover] decider: there is no [[decider]] {rules.handover.decider!r}")
+    return problems
 
 
 class Service:
@@ -117,11 +132,13 @@ class Service:
         self._presence: Presence | None = None
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
+        self._routes: list[Route] = []
+        self._decider_clients: list[Client] = []
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
-        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready)
+        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes)
 
     def operator(self) -> Operator:
         """What the local socket carries out. Call after `start`."""
@@ -186,6 +203,7 @@ class Service:
         )
         self._provisioners = hubs_of(settings)
         self._begin_identity(database)
+        self._routes = self._decision_routes(database, lanes, ids)
         self._gauges(database)
         self._in_background(self._relay(processor, ids))
         kept = settings.retention
@@ -236,6 +254,8 @@ class Service:
             await provisioner.aclose()
         if self._world:
             await self._world.avatars.aclose()
+        for each in self._decider_clients:
+            await each.aclose()
         if self._database:
             await self._database.aclose()
 
@@ -276,6 +296,7 @@ class Service:
         assert self._database and self._lanes and self._streams
         hubs: dict[str, Hub] = {}
         bots: list[BotConnection] = []
+        holders: list[HoldingBot] = []
         for workspace in self._settings.workspace:
             credentials = Credentials(workspace.user_id, workspace.auth_token.get_secret_value())
             client = RocketChatClient(workspace.url, credentials, timeout_s=workspace.http_timeout_s)
@@ -288,8 +309,11 @@ class Service:
                 posters[each.name] = Credentials(user_id, each.rocketchat_token.get_secret_value())
                 bot_ids[each.name] = user_id
                 bots.append(self._bot(each, workspace.name, user_id))
-            hubs[workspace.name] = Hub(client, posters, bot_ids)
-        processor.use(self._policy(Directory(tuple(bots))))
+            holding = await self._holders(client, workspace, set(bot_ids.values()))
+            holders += holding
+            left_out = partial(self._only_by_decision, workspace.name)
+            hubs[workspace.name] = Hub(client, posters, bot_ids, frozenset(each.user_id for each in holding), left_out)
+        processor.use(self._policy(self._directory(bots, holders)))
         database = self._database
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
@@ -297,8 +321,15 @@ class Service:
         hub_sender: Sender = HubSender(hubs, self._faults)
         party_sender: Sender = PartySender(self._parties(), database.secret, self._clock, self._faults)
 
+        others: dict[str, Sender] = {
+            "connection": party_sender,
+            "decider": DeciderSender(self._links(), database.secret, self._clock),
+            "agents": AgentSender(self._agent_service(hubs)),
+            "timer": TimerSender(),
+        }
+
         def sender_for(stream: str) -> Sender:
-            return party_sender if stream.startswith("connection:") else hub_sender
+            return others.get(stream.partition(":")[0], hub_sender)
 
         arrived = await self._streams.settle_arrived(self._lanes, sender_for)
         grace_ms = int(self._settings.engine.bot_turn_deadline_s * 1000)
@@ -309,6 +340,71 @@ class Service:
         self._why_not_ready = ""
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
         self._begin_reconciling(hubs, ids)
+
+    def _decision_routes(self, database: Database, lanes: Lanes, ids: IdSequence) -> list[Route]:
+        """Of external deciders and of Rocket.Chat's External routing method."""
+        settings, timeout_s = self._settings, self._settings.database.commit_timeout_s
+        keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
+        decided = DecisionEndpoint(
+            keys, self._systems(), database.reader, database.secret, lanes, ids, self._clock, self.counters, timeout_s
+        )
+        routing = {
+            each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
+            for each in settings.workspace
+            if each.external_token.reveal()
+        }
+        pushed = AssignmentEndpoint(database, lanes, ids, self._clock, self.counters, timeout_s)
+        return [
+            Route("/api/v1/conversations/{conversation}/assignment", pushed),
+            Route("/deciders/{decider}/decisions/{reference}", decided),
+            Route("/external/{workspace}", ExternalEndpoint(routing, self.counters).answer),
+        ]
+
+    def _systems(self) -> dict[str, str]:
+        return {each.name: each.system or each.name for each in self._settings.decider}
+
+    def _directory(self, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:
+        deciders = tuple(
+            Decider(
+                each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout
+            )
+            for each in self._settings.decider
+        )
+        look_again_ms = int(self._settings.assignment.look_again_s * 1000)
+        return Directory(tuple(bots), deciders, tuple(holders), look_again_ms)
+
+    def _links(self) -> dict[str, DeciderLink]:
+        """A client for each decider; addresses come from the operator's own configuration."""
+        engine, systems, links = self._settings.engine, self._systems(), {}
+        for each in self._settings.decider:
+            client = create_client(
+                base_url=each.url, max_connections=engine.max_in_flight, max_answer_bytes=ANSWER_BYTES
+            )
+            self._decider_clients.append(client)
+            links[each.name] = DeciderLink(
+                client,
+                read_secrets(each.secret.reveal()),
+                systems[each.name],
+                frozenset(each.facts),
+                each.timeout_ms / 1000,
+                self._settings.assignment.public_url.rstrip("/"),
+                asyncio.Semaphore(engine.max_in_flight),
+                Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
+            )
+        return links
+
+    def _agent_service(self, hubs: Mapping[str, Hub]) -> AgentService:
+        assert self._identity
+        clients = {name: hub.client for name, hub in hubs.items()}
+        return MappedFirst(MappedAgents(clients, self._settings.assignment.agents), self._identity)
+
+    async def _holders(
+        self, client: RocketChatClient, workspace: WorkspaceSettings, bots: set[str]
+    ) -> list[HoldingBot]:
+        """A connection's bot user may hold conversations too; it stays that connection's then."""
+        names = sorted({workspace.holding_bot, *workspace.holding_bots.values()} - {""})
+        found = [(await self._user_id(client, workspace.name, name), name) for name in names]
+        return [HoldingBot(workspace.name, user_id, name) for user_id, name in found if user_id not in bots]
 
     def _begin_reconciling(self, hubs: Mapping[str, Hub], ids: IdSequence) -> None:
         assert self._database and self._lanes
@@ -373,6 +469,7 @@ class Service:
             welcomes=isinstance(self._connectors[each.name], WelcomesVisitors),
             fallbacks=each.fallbacks,
             handover_when_down=each.bot_down == "handover",
+            decider=each.decider,
         )
 
     def _policy(self, directory: Directory) -> Policy:
@@ -386,7 +483,13 @@ class Service:
             "SendToParty": int(engine.bot_turn_deadline_s * 1000),
             "SendToVisitor": int(engine.reply_deadline_s * 1000),
         }
-        return Policy(self._rules, directory, bot_users, deadlines)
+        return Policy(self._rules, directory, bot_users, deadlines, self._systems(), self._only_by_decision)
+
+    def _only_by_decision(self, workspace: str, user: UserRef) -> bool:
+        """Whether a user shall serve only by an external decision: those that we made, and the named ones."""
+        assert self._database
+        names = self._settings.assignment.only_by_decision
+        return user.username in names or seats.proxy(self._database.reader, workspace, user.id) is not None
 
     def _parties(self) -> dict[str, Party]:
         engine = self._settings.engine

@@ -13,6 +13,7 @@ import typer
 from omnibridge import __version__, cli_operator
 from omnibridge.cli_agents import agents_app
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_tokens import tokens_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command()(cli_operator.trace)
 app.command()(cli_operator.replay)
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(agents_app, name="agents")
+app.add_typer(tokens_app, name="tokens")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -73,6 +75,7 @@ def sandbox(
     swap_rate: Annotated[float, typer.Option(help="share of webhooks overtaken by the next, 0 to 1")] = 0.0,
     seed: Annotated[int, typer.Option(help="of the faults")] = 0,
     widget: Annotated[str, typer.Option(help="folder of a build of the livechat widget, to be served")] = "",
+    router: Annotated[bool, typer.Option("--router", help="also an external system that decides who serves")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a simulated Rocket.Chat and the simulators of the installed connectors."""
@@ -85,7 +88,7 @@ def sandbox(
     options = SandboxOptions(
         port=port, hub_version=hub_version, licence=licence, admin=admin, webhook_url=webhook_url,
         webhook_token=webhook_token, http_timeout_ms=http_timeout_ms, duplicate_rate=duplicate_rate,
-        swap_rate=swap_rate, seed=seed, widget=widget,
+        swap_rate=swap_rate, seed=seed, widget=widget, router=router,
     )  # fmt: skip
     run(options, as_json=as_json)
 
@@ -136,7 +139,11 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     if not problems:
         try:
             settings = load(config, os.environ)
-            problems += unknown_targets(read_rules(settings), {each.name for each in settings.connection})
+            problems += unknown_targets(
+                read_rules(settings),
+                {each.name for each in settings.connection},
+                {each.name for each in settings.decider},
+            )
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems
     if as_json:

@@ -6,6 +6,8 @@ sample and the table in README are made from these fields by `config_sample.py`,
 
 from __future__ import annotations
 
+import base64
+import binascii
 import difflib
 import re
 from collections.abc import Iterator
@@ -76,9 +78,21 @@ def _fact(value: str) -> str:
     return value
 
 
+def _signing_secret(value: Secret) -> Secret:
+    for each in value.reveal().split() or [""]:
+        try:
+            size = len(base64.b64decode(each.removeprefix("whsec_"), validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if not each.startswith("whsec_") or not 24 <= size <= 64:
+            raise ValueError('must be whsec_ and the base64 of 24 to 64 bytes: "whsec_$(openssl rand -base64 32)"')
+    return value
+
+
 Url = Annotated[str, AfterValidator(_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 RequiredSecret = Annotated[Secret, Field(min_length=1)]
+SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
@@ -149,6 +163,13 @@ class WorkspaceSettings(_Section):
     )
     provisioner_user_id: str = Field("", description="user id of the account that makes users for [agents]")
     provisioner_token: Secret = Field(Secret(""), description="its personal access token, made with bypassTwoFactor")
+    holding_bot: str = Field("", description="user name that the External routing method is answered with")
+    holding_bots: dict[str, str] = Field(
+        {}, description="department id = user name: other holding bots than holding_bot"
+    )
+    external_token: Secret = Field(
+        Secret(""), description="Livechat_External_Queue_Token; empty = the External routing method is not answered"
+    )
 
 
 class ConnectionSettings(BaseModel):
@@ -175,6 +196,8 @@ class ConnectionSettings(BaseModel):
         "handover", description="when the backend cannot be reached: hand over to people, or only tell the visitor"
     )
 
+    decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Connectors' own keys may be secrets that only they know of: none is shown."""
         return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
@@ -183,6 +206,43 @@ class ConnectionSettings(BaseModel):
     def options(self) -> dict[str, Any]:
         """The connector's own settings, as written; KEY_file is already KEY."""
         return dict(self.model_extra or {})
+
+
+class DeciderSettings(_Section):
+    """One external system that is asked who serves."""
+
+    name: Name = Field(description="name in rules and targets (decider:NAME)")
+    url: Url = Field(description="address that the questions are posted to")
+    secret: SigningSecret = Field(description="whsec_ and base64: signs our questions and its answers to tickets")
+    system: str = Field("", description="whose agent ids it names; empty = its own name")
+    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+        (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
+    )
+    timeout_ms: int = Field(3000, ge=50, le=60_000, description="it has this long to answer, attempts included")
+    ticket_timeout_ms: int = Field(
+        60_000, ge=100, description="a decision that it promised with a ticket is awaited this long at most"
+    )
+    move_timeout_ms: int = Field(30_000, ge=1000, description="the agent must have the room within this time")
+    asks: int = Field(2, ge=1, le=5, description="questions per handover: again, when the named agent cannot serve")
+    on_timeout: Literal["ladder", "queue", "bot"] = Field(
+        "ladder",
+        description="when it names nobody who can serve: people by the ladder, wait in the queue, or the bot goes on",
+    )
+
+
+class AssignmentSettings(_Section):
+    """Agents of external systems."""
+
+    agents: dict[str, dict[str, str]] = Field(
+        {}, description="system = { external id = user name }: users who are there already"
+    )
+    only_by_decision: tuple[str, ...] = Field(
+        (), description="user names who serve only when an external system decided so; others are requeued"
+    )
+    look_again_s: float = Field(
+        30, ge=0.1, description="what a holding bot has and nobody serves is decided again after this long"
+    )
+    public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 
 class RulesSettings(_Section):
@@ -275,6 +335,8 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     workspace: tuple[WorkspaceSettings, ...] = ()
     connection: tuple[ConnectionSettings, ...] = ()
+    decider: tuple[DeciderSettings, ...] = ()
+    assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     texts: TextsSettings = TextsSettings()
     agents: AgentsSettings = AgentsSettings()
@@ -305,6 +367,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "retention": (RetentionSettings, "[retention]"),
     "workspace": (WorkspaceSettings, "[[workspace]]"),
     "connection": (ConnectionSettings, "[[connection]]"),
+    "decider": (DeciderSettings, "[[decider]]"),
+    "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "texts": (TextsSettings, "[texts]"),
     "agents": (AgentsSettings, "[agents]"),

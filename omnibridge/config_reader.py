@@ -17,7 +17,7 @@ from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
 from omnibridge.config_lines import KeyPath, Sources, locate
 from omnibridge.errors import ConfigError
 
-LISTED = ("workspace", "connection")
+LISTED = ("workspace", "connection", "decider")
 DEFAULT_FILE = "omnibridge.toml"
 
 
@@ -235,6 +235,12 @@ class _Reading:
                 self.report(("connection", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
             elif not wanted and len(known) > 1:
                 self.report(("connection", index, "workspace"), f"missing; there are {', '.join(known)}")
+        deciders = [each["name"] for each in self.entries("decider") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("connection")):
+            wanted = entry.get("decider", "")
+            if wanted and isinstance(wanted, str) and wanted not in deciders:
+                what = f'no [[decider]] "{wanted}"{suggest(wanted, deciders)}'
+                self.report(("connection", index, "decider"), what)
 
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])

@@ -19,9 +19,15 @@ EXAMPLES = {
     ("connection", "rocketchat_user"): '"assistant.bot"',
     ("workspace", "reorder_window_ms"): "0",
     ("connection", "rocketchat_token"): '"personal-access-token-of-that-user"',
+    ("decider", "name"): '"crm"',
+    ("decider", "url"): '"https://crm.example.com/routing"',
+    ("decider", "secret"): '"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="',
     ("rules", "file"): '"rules.toml"',
 }
 """Values for what has no default. The kind named here is an example; any installed one will do."""
+
+NOT_NEEDED = frozenset({"decider"})
+"""Sections with required keys that a first configuration does without."""
 
 
 def sample() -> str:
@@ -33,12 +39,13 @@ def sample() -> str:
         "# `omnibridge config check` names everything that is wrong, with its line.",
     ]
     for section, (model, header) in SECTIONS.items():
-        lines += ["", f"# {(model.__doc__ or '').splitlines()[0]}", header]
+        off = "#" if section in NOT_NEEDED else ""
+        lines += ["", f"# {(model.__doc__ or '').splitlines()[0]}", f"{off}{header}"]
         for key, field in model.model_fields.items():
             lines.append(f"# {field.description}")
             example = EXAMPLES.get((section, key))
             if field.is_required():
-                lines.append(f"{key} = {example}")
+                lines.append(f"{off}{key} = {example}")
             else:
                 lines.append(f"#{key} = {example or _toml(field.default)}")
         if section == "connection":
@@ -69,6 +76,8 @@ def write_table(page: str) -> None:
 
 def _toml(value: Any) -> str:
     """A default as TOML. JSON's strings, numbers and truth values are TOML's too."""
+    if isinstance(value, Secret):
+        return '""'  # a secret has no other default
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
     return json.dumps("" if value is None or isinstance(value, Secret) else value, ensure_ascii=False)

@@ -22,6 +22,7 @@ TOP = {
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
     "omnibridge.__main__",
@@ -42,8 +43,9 @@ ALLOWED = {
     "storage": {"storage"},
     "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "web"},
+    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "web"},
     "sandbox": {"sandbox"},
+    "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

@@ -1,42 +1,7 @@
-"""Signatures after Standard Webhooks 1.0.0, symmetric (`v1`). Pure.
-
-Signed are the bytes `id.timestamp.body`; so neither id nor timestamp may have a full stop in it.
-"""
+"""Signatures after Standard Webhooks 1.0.0: those of the public API."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
+from omnibridge.connector.signing import LONGEST, PREFIX, SHORTEST, read_secrets, signed_headers
 
-PREFIX = "whsec_"
-SHORTEST, LONGEST = 24, 64
-"""Bytes of a secret."""
-
-
-def read_secrets(text: str) -> tuple[bytes, ...]:
-    """`whsec_<base64>`, several with blanks between them -> keys. Raises ValueError without the secret in it."""
-    keys = []
-    for number, each in enumerate(text.split(), 1):
-        encoded = each.removeprefix(PREFIX)
-        try:
-            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if not each.startswith(PREFIX) or not SHORTEST <= len(key) <= LONGEST:
-            raise ValueError(
-                f"secret number {number} is not {PREFIX} and the base64 of {SHORTEST} to {LONGEST} random bytes; "
-                f'make one: echo "{PREFIX}$(openssl rand -base64 32)"'
-            )
-        keys.append(key)
-    return tuple(keys)
-
-
-def signed_headers(keys: tuple[bytes, ...], webhook_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """The headers of one attempt: one signature per key; without keys only id and timestamp."""
-    stamped = f"{webhook_id}.{timestamp_s}.".encode() + body
-    headers = {"webhook-id": webhook_id, "webhook-timestamp": str(timestamp_s)}
-    if keys:
-        signatures = (base64.b64encode(hmac.digest(key, stamped, "sha256")).decode() for key in keys)
-        headers["webhook-signature"] = " ".join(f"v1,{each}" for each in signatures)
-    return headers
+__all__ = ["LONGEST", "PREFIX", "SHORTEST", "read_secrets", "signed_headers"]

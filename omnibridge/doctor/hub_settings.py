@@ -43,11 +43,7 @@ def routing(view: HubView) -> Finding | None:
         case "Manual_Selection":
             return ok("routing", "Manual Selection: conversations wait; omnibridge takes them for the bot")
         case "External":
-            found = (
-                "External Service: Rocket.Chat asks another service for each conversation, and omnibridge is none in "
-                "this version; without its answer visitors are told that nobody is online"
-            )
-            return warning("routing", HUB, found, f"{ROUTING} > Routing Method: Auto Selection, or see to that service")
+            return _external(view)
         case "Load_Balancing" | "Load_Rotation" if view.is_enterprise is False:
             found = f"{method} needs the module livechat-enterprise, which the licence has not"
             return problem("routing", HUB, found, f"{ROUTING} > Routing Method: Auto Selection")
@@ -55,6 +51,23 @@ def routing(view: HubView) -> Finding | None:
             return ok("routing", f"{method}: counts bots as agents; a chat limit does not stop them")
     found = f"{method}: not a method that we know"
     return warning("routing", HUB, found, f"{ROUTING} > Routing Method: Auto Selection, or try a conversation by hand")
+
+
+def _external(view: HubView) -> Finding:
+    """We answer it when a holding bot and the token are set; bot-first goes before it (7.2, 7.3)."""
+    ours = view.settings
+    holders = sorted({ours.holding_bot, *ours.holding_bots.values()} - {""})
+    if not ours.external_token.reveal() or not holders:
+        found = (
+            "External Service: Rocket.Chat asks a service for each conversation, and omnibridge is not set up for it; "
+            "without an answer visitors are told that nobody is online"
+        )
+        do = f"set holding_bot and external_token of the [[workspace]], or {ROUTING} > Routing Method: Auto Selection"
+        return warning("routing", HUB, found, do)
+    if view.setting("Livechat_assign_new_conversation_to_bot"):
+        found = "External Service, but new conversations go to a bot first: it is not asked for them"
+        return warning("routing", HUB, found, f"{ROUTING} > Assign new conversations to bot agent: off")
+    return ok("routing", f"External Service: answered with {', '.join(holders)}; our rules decide from there")
 
 
 def licence(view: HubView) -> Finding | None:

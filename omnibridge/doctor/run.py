@@ -66,7 +66,9 @@ def exit_code(findings: list[Finding]) -> int:
 def _rules(settings: Settings) -> tuple[RuleSet | None, list[Finding]]:
     try:
         rules = read_rules(settings)
-        problems = unknown_targets(rules, {each.name for each in settings.connection})
+        problems = unknown_targets(
+            rules, {each.name for each in settings.connection}, {each.name for each in settings.decider}
+        )
     except (ConfigError, RuleInvalid) as exc:
         rules, problems = None, exc.problems
     if problems or rules is None:

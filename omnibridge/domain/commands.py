@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 
 Voice = Literal["bot", "system"]
@@ -54,6 +55,8 @@ class AssignAgent(_Command, frozen=True, tag="AssignAgent"):
     username: str = ""
     connection: str = ""
     """Set when the user is that connection's bot user; empty when a person."""
+    within_ms: int = 0
+    """Given up after this long; 0 = as long as an answer is worth posting."""
 
 
 class TransferToDepartment(_Command, frozen=True, tag="TransferToDepartment"):
@@ -75,6 +78,58 @@ class SetRoomFields(_Command, frozen=True, tag="SetRoomFields"):
     fields: dict[str, str]
 
 
+class AskDecider(_Command, frozen=True, tag="AskDecider"):
+    """Ask an external system who shall serve. asked: how often in this handover, this time included.
+
+    department: where the bot wanted the conversation to go. excluded: ids that could not serve.
+    """
+
+    decider: str
+    asked: int = 1
+    department: str = ""
+    reason: str = ""
+    excluded: tuple[str, ...] = ()
+    within_ms: int = 0
+
+
+class CancelDecision(_Command, frozen=True, tag="CancelDecision"):
+    """Tell an external system that its decision is not needed, or not in force, any more."""
+
+    decider: str
+    ticket: str = ""
+    external_id: str = ""
+    reason: str = ""
+
+
+class EnsureAgent(_Command, frozen=True, tag="EnsureAgent"):
+    """Find or make the user of an external agent; answered by AgentEnsured or AgentNotEnsured."""
+
+    agent: ExternalAgent
+    cause: str = ""
+
+
+class ReleaseAgent(_Command, frozen=True, tag="ReleaseAgent"):
+    """The user that was ensured does not serve this conversation (any more)."""
+
+    user_id: str
+
+
+class StartTimer(_Command, frozen=True, tag="StartTimer"):
+    """Answered by TimerFired after `after_ms`, unless control has changed by then. ref: what it is for."""
+
+    timer: str
+    ref: str
+    after_ms: int
+
+
+class RequeueStray(_Command, frozen=True, tag="RequeueStray"):
+    """Back to the queue, if this user still serves: the hub gave the visitor to somebody who only carries out
+    decisions."""
+
+    user_id: str
+    username: str = ""
+
+
 Command = (
     SendToVisitor
     | SendToParty
@@ -85,6 +140,12 @@ Command = (
     | ReturnToQueue
     | CloseConversation
     | SetRoomFields
+    | AskDecider
+    | CancelDecision
+    | EnsureAgent
+    | ReleaseAgent
+    | StartTimer
+    | RequeueStray
 )
 
 HUB_STREAM = "hub"
@@ -92,10 +153,21 @@ HUB_STREAM = "hub"
 arrives before the transfer."""
 
 
+AGENTS_STREAM = "agents"
+"""Stream of what is asked of the agent directory: making a user must not hold up what is said."""
+
+
 def stream_of(command: Command) -> str:
-    """Destination of a command: the hub, or one connection."""
-    if isinstance(command, SendToParty | CloseSession):
-        return f"connection:{command.connection}"
+    """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
+    match command:
+        case SendToParty() | CloseSession():
+            return f"connection:{command.connection}"
+        case AskDecider() | CancelDecision():
+            return f"decider:{command.decider}"
+        case EnsureAgent() | ReleaseAgent():
+            return AGENTS_STREAM
+        case StartTimer():
+            return f"timer:{command.timer}"
     return HUB_STREAM
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Option
 from omnibridge.domain.events import UserRef
 
@@ -61,11 +62,12 @@ class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where giving way to people stands.
 
-    stage: `idle`; `listing` = asked who could serve; `moving` = a move is with the hub.
+    stage: `idle`; `deciding` = an external system decides; `listing` = asked who could serve; `moving` = a move is
+    with the hub.
     moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard.
     """
 
-    stage: Literal["idle", "listing", "moving"] = "idle"
+    stage: Literal["idle", "deciding", "listing", "moving"] = "idle"
     from_connection: str = ""
     department: str = ""
     reason: str = ""
@@ -85,6 +87,30 @@ class Speech(msgspec.Struct, frozen=True, omit_defaults=True):
     expected: tuple[str, ...] = ()
     offered: bool = False
     unclear: bool = False
+
+
+class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a decision of an external system about who serves stands.
+
+    stage: `idle`; `asking` = the question is out; `waiting` = a ticket was given; `ensuring` = its agent's user is
+    looked for or made; `moving` = the room is on its way to him; `served` = he serves.
+    decider: who was asked, empty when it was pushed. agent, by: what was decided, and by whom. excluded: ids that
+    could not serve. moves: of the room to this agent. former: user id of who serves by an earlier decision until then.
+    """
+
+    stage: Literal["idle", "asking", "waiting", "ensuring", "moving", "served"] = "idle"
+    decider: str = ""
+    ticket: str = ""
+    agent: ExternalAgent | None = None
+    by: str = ""
+    cause: str = ""
+    user_id: str = ""
+    username: str = ""
+    mode: str = ""
+    asked: int = 0
+    excluded: tuple[str, ...] = ()
+    moves: int = 0
+    former: str = ""
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -120,3 +146,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     service_at: int = 0
     vacated: bool = False
     queued: bool = False
+    assignment: Assignment = Assignment()

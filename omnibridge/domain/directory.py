@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+OnFailure = Literal["ladder", "queue", "bot"]
+"""What follows when a decider names nobody who can serve."""
 
 
 class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,12 +23,54 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     welcomes: bool = False
     fallbacks: int = 3
     handover_when_down: bool = True
+    decider: str = ""
+    """Who is asked when this bot gives way; empty = as the rules say."""
 
 
-class Directory(msgspec.Struct, frozen=True):
-    """All connections, in the order of the configuration."""
+class HoldingBot(msgspec.Struct, frozen=True):
+    """A user that has conversations until it is decided who serves them; it never says anything."""
+
+    workspace: str
+    user_id: str
+    username: str
+
+
+class Decider(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An external system that is asked who shall serve. Times in ms.
+
+    timeout: for its answer. ticket: for the decision that it promised. move: for the agent to be given the room.
+    asks: questions per handover; a named agent who cannot serve leads to the next one, with his id excluded.
+    on_failure: people by the ladder of the rules, or wait in the queue, or the bot goes on.
+    """
+
+    name: str
+    timeout_ms: int = 3_000
+    ticket_ms: int = 60_000
+    move_ms: int = 30_000
+    asks: int = 2
+    on_failure: OnFailure = "ladder"
+
+
+class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All connections, in the order of the configuration, and who decides and holds."""
 
     connections: tuple[BotConnection, ...] = ()
+    deciders: tuple[Decider, ...] = ()
+    holders: tuple[HoldingBot, ...] = ()
+    look_again_ms: int = 30_000
+    """What a holding bot has, and nothing is under way for, is decided again after this long."""
+
+    def decider(self, name: str) -> Decider | None:
+        """By name; None when it is not configured (any more)."""
+        return next((each for each in self.deciders if each.name == name), None)
+
+    def holds(self, workspace: str, user_id: str) -> bool:
+        """Whether a user only holds conversations."""
+        return any(each.user_id == user_id and each.workspace == workspace for each in self.holders)
+
+    def serving_ids(self) -> set[str]:
+        """User ids that are no people: bots, and those who hold conversations."""
+        return {each.user_id for each in self.connections} | {each.user_id for each in self.holders}
 
     def connection(self, name: str) -> BotConnection | None:
         """By name; None when it is not configured (any more)."""

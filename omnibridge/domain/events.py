@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Content
 
 AuthorKind = Literal["visitor", "agent", "bot"]
@@ -55,6 +56,8 @@ class AgentAssigned(_Event, frozen=True, tag="AgentAssigned"):
     """The connection whose bot user this is, or empty."""
     at: int = 0
     """Since when, hub time; 0 = the report did not tell."""
+    only_by_decision: bool = False
+    """He shall serve only when an external system decided so, and not because the hub picks him."""
 
 
 class AgentUnassigned(_Event, frozen=True, tag="AgentUnassigned"):
@@ -238,6 +241,54 @@ class TurnResent(_Event, frozen=True, tag="TurnResent"):
     late: bool = False
 
 
+class AssignmentRequested(_Event, frozen=True, tag="AssignmentRequested"):
+    """An external system says who shall serve.
+
+    by: `decider:NAME` for the answer to a question of ours, `token:NAME` for what was pushed. decider, ticket: of the
+    question that it answers; empty when it was pushed.
+    """
+
+    agent: ExternalAgent
+    by: str
+    cause: str = ""
+    decider: str = ""
+    ticket: str = ""
+
+
+class DecisionPending(_Event, frozen=True, tag="DecisionPending"):
+    """A decider took the question and will answer later, under this ticket, within this time."""
+
+    decider: str
+    ticket: str
+    within_ms: int
+
+
+class DecisionFailed(_Event, frozen=True, tag="DecisionFailed"):
+    """A decider names nobody. code: no-agent, or what was wrong with its answer; text: its own words."""
+
+    decider: str
+    code: str
+    text: str = ""
+    ticket: str = ""
+
+
+class AgentEnsured(_Event, frozen=True, tag="AgentEnsured"):
+    """There is a user for an external agent."""
+
+    found: AgentFound
+
+
+class AgentNotEnsured(_Event, frozen=True, tag="AgentNotEnsured"):
+    """There is none, and why."""
+
+    refused: AgentRefused
+
+
+class TimerFired(_Event, frozen=True, tag="TimerFired"):
+    timer: str
+    ref: str
+
+
 Event = (
     ConversationStarted
     | ConversationQueued
@@ -259,6 +310,12 @@ Event = (
     | DeliveryDelayed
     | DeliveryBuried
     | TurnResent
+    | AssignmentRequested
+    | DecisionPending
+    | DecisionFailed
+    | AgentEnsured
+    | AgentNotEnsured
+    | TimerFired
 )
 
 

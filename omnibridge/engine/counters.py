@@ -38,6 +38,8 @@ HELP = {
     "purged": "Rows deleted because they were old, by kind",
     "agents": "External agents asked for, and what was done with their users, by outcome",
     "agents_alarms": "What an operator should look at about external agents, by kind",
+    "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
+    "external_routing": "Questions of the hub's External routing method, by outcome",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -61,6 +63,7 @@ _LABELS = {
     "deliveries_retried": ("command", "code"),
     "deliveries_uncertain": ("command",),
     "deliveries_resolved": ("command",),
+    "external_routing": ("outcome",),
     "purged": ("kind",),
     "agents": ("outcome",),
     "agents_alarms": ("kind",),

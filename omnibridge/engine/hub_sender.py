@@ -27,6 +27,7 @@ _message = msgspec.json.Decoder(OutgoingMessage)
 _assign = msgspec.json.Decoder(cmd.AssignAgent)
 _department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _close = msgspec.json.Decoder(cmd.CloseConversation)
+_stray = msgspec.json.Decoder(cmd.RequeueStray)
 _fields = msgspec.json.Decoder(cmd.SetRoomFields)
 _encode = msgspec.json.Encoder().encode
 
@@ -40,12 +41,20 @@ SENT_PAUSE_S = 0.003
 class Hub:
     """One workspace as the senders see it. posters: connection -> its bot user's credentials.
 
-    bot_ids: connection -> user id.
+    bot_ids: connection -> user id. holders: user ids of those who only hold conversations.
+    only_by_decision: whether a user is left out when people are looked for.
     """
 
     client: RocketChatClient
     posters: Mapping[str, Credentials]
     bot_ids: Mapping[str, str]
+    holders: frozenset[str] = frozenset()
+    only_by_decision: Callable[[UserRef], bool] | None = None
+
+    @property
+    def no_people(self) -> set[str]:
+        """User ids that are bots or holders."""
+        return {*self.bot_ids.values(), *self.holders}
 
 
 class HubSender:
@@ -59,6 +68,7 @@ class HubSender:
             "AssignAgent": self._assign,
             "TransferToDepartment": self._transfer,
             "ReturnToQueue": self._return_to_queue,
+            "RequeueStray": self._requeue_stray,
             "CloseConversation": self._close,
             "SetRoomFields": self._set_fields,
             "ListAgents": self._list,
@@ -156,7 +166,7 @@ class HubSender:
         room = await hub.client.room(conversation.room)
         if room.served_by and room.served_by.id == wanted.user_id:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by:
+        if move == "bot" and room.served_by and room.served_by.id not in hub.holders:
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
         if room.served_by:
             call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
@@ -180,6 +190,22 @@ class HubSender:
             return Sent(MoveSucceeded(row.id, "queue"), resolved=True)
         call = hub.client.return_to_queue(conversation.room)
         return await self._move(hub, row, conversation, "queue", "", call)
+
+    async def _requeue_stray(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """Only if he still serves: meanwhile somebody may have taken it from him."""
+        stray = _stray.decode(row.body).user_id
+        room = await hub.client.room(conversation.room)
+        if room.served_by is None or room.served_by.id != stray:
+            return Sent()
+        call = hub.client.return_to_queue(conversation.room)
+        sent = await self._move(hub, row, conversation, "stray", "", call)
+        if isinstance(sent.event, MoveSucceeded):
+            # Its own reports may have come while we still believed him to serve; so it is read.
+            server = (await hub.client.room(conversation.room)).served_by
+            if server and server.id == stray:
+                return Sent(MoveFailed(row.id, "stray", "came-back", stray))
+            return Sent(MoveSucceeded(row.id, "stray", stray))
+        return sent
 
     async def _move(
         self,
@@ -219,8 +245,17 @@ class HubSender:
 
     async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         agents, departments = await asyncio.gather(hub.client.available_agents(), hub.client.departments())
-        bots = set(hub.bot_ids.values())
-        marked = tuple(msgspec.structs.replace(each, is_bot=each.is_bot or each.id in bots) for each in agents)
+        bots = hub.no_people
+        left_out = hub.only_by_decision
+        marked = tuple(
+            msgspec.structs.replace(
+                each,
+                is_bot=each.is_bot
+                or each.id in bots
+                or bool(left_out and left_out(UserRef(each.id, each.username, each.name))),
+            )
+            for each in agents
+        )
         return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
 
     async def _read(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
@@ -231,7 +266,7 @@ class HubSender:
 
     def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:
         served_by = room.served_by
-        return served_by if served_by and served_by.id not in hub.bot_ids.values() else None
+        return served_by if served_by and served_by.id not in hub.no_people else None
 
     async def _in_flight(self, call: Awaitable[T]) -> T:
         if self._faults.wants("sent_to_response"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,10 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
-from omnibridge.domain.events import Event, MessagePosted, kind_of
+from omnibridge.domain.events import AgentAssigned, Event, MessagePosted, UserRef, kind_of
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
+from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
 from omnibridge.engine.ids import IdSequence, is_message_id, message_id
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
@@ -53,6 +54,9 @@ LARGE = 2048
 LIVE = "ddp"
 """Source of what the realtime connection told."""
 
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
+"""Sent whoever is in control."""
+
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
 
@@ -66,6 +70,10 @@ class Policy:
     bot_users: Mapping[str, Mapping[str, str]]
     """By workspace: user id and user name of our bot users -> connection."""
     deadlines: Mapping[str, int] = field(default_factory=lambda: dict(DEADLINES_MS))
+    systems: Mapping[str, str] = field(default_factory=dict)
+    """Decider -> the external system whose ids it names."""
+    only_by_decision: Callable[[str, UserRef], bool] | None = None
+    """(workspace, user): whether he shall serve only when an external system decided so; a look-up without I/O."""
 
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)
@@ -222,6 +230,8 @@ class Processor:
             return Derivation((DerivedEvent(row.dedupe or "", event),))
         if row.source == "callback":
             return self._callbacks.derive(row) or "not acted on"
+        if row.source in (PUSHED, DECIDED):
+            return derive_decision(row, self._policy.systems.get(row.kind, row.kind))
         view = self._view(work)
         if row.source == "hub-read" and row.kind == HISTORY:
             return derive_history(_history_decoder.decode(row.body), view)
@@ -268,6 +278,9 @@ class Processor:
         lane, event = work.lane, derived.event
         if isinstance(event, MessagePosted):
             event = self._lateness(event, lane.state.last_visitor_ts)
+        elif isinstance(event, AgentAssigned) and self._policy.only_by_decision:
+            if self._policy.only_by_decision(lane.state.workspace, event.agent):
+                event = msgspec.structs.replace(event, only_by_decision=True)
         before = lane.state
         decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
         event_id = self._ids.next()
@@ -334,9 +347,19 @@ class Processor:
                     named=True,
                 )
             return
-        connection = getattr(command, "connection", "")
-        unbound = isinstance(command, cmd.CloseSession)
-        self._enqueue(work, event_id, stream, kind, connection, _encode(command), epoch=None if unbound else epoch)
+        if isinstance(command, cmd.RequeueStray):
+            self._counters.add("assignments_stray")
+        self._enqueue(
+            work,
+            event_id,
+            stream,
+            kind,
+            getattr(command, "connection", ""),
+            _encode(command),
+            epoch=None if isinstance(command, UNBOUND) else epoch,
+            within_ms=getattr(command, "within_ms", 0),
+            after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
+        )
 
     def _enqueue(
         self,
@@ -349,9 +372,11 @@ class Processor:
         *,
         epoch: int | None,
         named: bool = False,
+        within_ms: int = 0,
+        after_ms: int = 0,
     ) -> None:
         state, delivery_id = work.lane.state, self._ids.next()
-        deadline = self._policy.deadlines.get(kind, DEADLINES_MS["SendToVisitor"])
+        deadline = within_ms or self._policy.deadlines.get(kind, DEADLINES_MS["SendToVisitor"])
         delivery = Delivery(
             id=delivery_id,
             conversation_id=work.lane.id,
@@ -365,8 +390,8 @@ class Processor:
             attempts=0,
             uncertain=0,
             boot=self._boot,
-            next_attempt_at=0,
-            deadline_at=work.now_ms + deadline,
+            next_attempt_at=work.now_ms + after_ms if after_ms else 0,
+            deadline_at=work.now_ms + after_ms + deadline,
             created_at=work.now_ms,
         )
         work.writes.append(lambda cursor: outbox.enqueue(cursor, delivery))

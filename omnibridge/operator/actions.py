@@ -142,6 +142,8 @@ def _why_not_again(row: Delivery, state: int, code: str, conversation: Conversat
         return "the conversation is closed"
     if row.command == "ListAgents" and conversation.handover.stage != "listing":
         return "nobody waits any more to hear who could serve"
+    if row.command in ("AskDecider", "EnsureAgent", "StartTimer") and conversation.assignment.stage == "idle":
+        return "nobody waits for this decision any more"
     if row.command == "SendToParty" and control.connection != party:
         return f"{control.party} is in control now: what {party} answered would not be said"
     if named or row.epoch in (None, control.epoch):

@@ -17,6 +17,7 @@ from omnibridge.engine.streams import Streams
 from omnibridge.errors import ConcurrentUpdate
 from omnibridge.operator.actions import Bench, Order, Outcome, Plan, Row, plan_bury, plan_resend
 from omnibridge.operator.offline import by_conversation
+from omnibridge.operator.tokens import TokenOrder, write_order
 from omnibridge.storage import amend
 from omnibridge.storage.database import Database
 
@@ -47,6 +48,14 @@ class Operator:
     async def bury(self, order: Order) -> list[Outcome]:
         """Rows are given up when this returns; the conversations are told right after."""
         return await self._carry_out("bury", order)
+
+    async def change_tokens(self, order: TokenOrder) -> Outcome:
+        """A token is in force, or not any more, when this returns."""
+        done: list[bool] = []
+        now = self._clock.now_ms()
+        await self._database.writer.submit(lambda cursor: done.append(write_order(cursor, order, now)))
+        _log.warning("operator_tokens", kind=order.kind, token=order.token.id, by=order.token.created_by)
+        return Outcome(0, done[-1])
 
     async def _carry_out(self, kind: str, order: Order) -> list[Outcome]:
         outcomes: list[Outcome] = []

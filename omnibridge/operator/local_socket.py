@@ -23,6 +23,7 @@ from starlette.routing import Route
 from omnibridge.errors import ConfigError, OmnibridgeError
 from omnibridge.operator.actions import Order, Outcome
 from omnibridge.operator.live import Operator
+from omnibridge.operator.tokens import TokenOrder
 
 LONGEST = 107
 """Bytes of a Unix socket's address, by the kernel."""
@@ -51,12 +52,21 @@ Handler = Callable[[bytes], Awaitable[bytes]]
 
 
 def create_app(operator: Operator, others: Mapping[str, Handler] | None = None) -> Starlette:
-    """POST /deliveries/resend and /deliveries/bury, an Order each; POST /NAME for each of the others."""
+    """POST /deliveries/resend and /deliveries/bury, an Order each; /tokens/change, a TokenOrder; /NAME for others."""
+
+    async def change_tokens(request: Request) -> Response:
+        try:
+            order = msgspec.json.decode(await request.body(), type=TokenOrder)
+        except msgspec.DecodeError as exc:
+            return _reply(Answer(problem=f"not an order: {exc}"), 400)
+        return _reply(Answer([await operator.change_tokens(order)]), 200)
+
     return Starlette(
         routes=[
             Route("/deliveries/resend", _endpoint(operator.resend), methods=["POST"]),
             Route("/deliveries/bury", _endpoint(operator.bury), methods=["POST"]),
             *(Route(f"/{name}", _raw_endpoint(each), methods=["POST"]) for name, each in (others or {}).items()),
+            Route("/tokens/change", change_tokens, methods=["POST"]),
         ]
     )
 
@@ -113,9 +123,13 @@ def listen(path: Path) -> socket.socket:
 
 def call(path: Path, action: str, order: Order) -> list[Outcome]:
     """Ask the running server. Raises NoServer, ConfigError."""
-    body = exchange(path, f"deliveries/{action}", msgspec.json.encode(order))
+    return send(path, f"deliveries/{action}", msgspec.json.encode(order))
+
+
+def send(path: Path, name: str, order: bytes) -> list[Outcome]:
+    """Ask the running server for something that has outcomes. Raises NoServer, ConfigError."""
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = msgspec.json.decode(exchange(path, name, order), type=Answer)
     except msgspec.DecodeError as exc:
         raise _no_answer(path, exc) from exc
     if answer.problem:

@@ -1,5 +1,6 @@
 """Giving way to people: a ladder of what this workspace can do, at most three moves, no loops.
 
+                  deciding: an external system is asked first (assignment.py)
     bot ──begin──▶ listing ──AgentsListed──▶ moving ──MoveSucceeded──▶ people
                       │                        │ MoveFailed: next rung
                       └──── nobody there ──────┴──▶ the visitor is told, the bot stays
@@ -15,6 +16,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import (
+    AskDecider,
     AssignAgent,
     Command,
     ListAgents,
@@ -24,6 +26,7 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.conversation import (
     AGENTS,
     QUEUE,
+    Assignment,
     Conversation,
     Handover,
     Move,
@@ -45,9 +48,11 @@ def begin(
     say: TextName | None = None,
     rule: str = "",
     considered: tuple[Considered, ...] = (),
+    decider: str | None = None,
 ) -> Decision:
     """Ask who could serve. before: what is still said by the bot. wanted: moves to try before the ladder.
-    say: which of the texts the visitor is told.
+    say: which of the texts the visitor is told. decider: the external system that is asked first, empty = none,
+    None = the one that is configured for the bot or by the rules.
 
     A second request while one is under way changes nothing: visitors click twice.
     """
@@ -70,7 +75,18 @@ def begin(
         held=tuple(turn for turn in conversation.waiting if not turn.welcome),
         handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
     )
-    return context.decide(reason, after, *before, *told, ListAgents(), rule=rule, considered=considered)
+    first: Command = ListAgents()
+    asked = context.directory.decider(_decider_of(context, connection) if decider is None else decider)
+    if asked:
+        assignment = Assignment("asking", asked.name, asked=1)
+        after = _replace(after, handover=_replace(after.handover, stage="deciding"), assignment=assignment)
+        first = AskDecider(asked.name, 1, department, reason, within_ms=asked.timeout_ms)
+    return context.decide(reason, after, *before, *told, first, rule=rule, considered=considered)
+
+
+def _decider_of(context: Context, connection: str) -> str:
+    bot = context.directory.connection(connection)
+    return (bot.decider if bot else "") or context.rules.handover.decider
 
 
 def listed(context: Context, event: ev.AgentsListed) -> Decision:
@@ -79,7 +95,7 @@ def listed(context: Context, event: ev.AgentsListed) -> Decision:
     state = conversation.handover
     if state.stage != "listing":
         return context.nothing("nobody asked any more who could serve")
-    bots = {each.user_id for each in context.directory.connections}
+    bots = context.directory.serving_ids()
     people = sorted(
         (each for each in event.agents if not each.is_bot and each.id not in bots),
         key=lambda each: (each.open_chats, each.username),
@@ -95,7 +111,9 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     conversation = context.conversation
     if event.move == "bot":
         # The hub's own report may come later, or never: 7.7 does not send it.
-        serving = conversation.served_by or ev.UserRef(event.target)
+        known = conversation.served_by
+        is_known = known and not context.directory.holds(conversation.workspace, known.id)
+        serving = known if known and is_known else ev.UserRef(event.target)
         return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
         return context.nothing(f"{event.move} was carried out")
@@ -128,22 +146,33 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
 
 
 def nobody(
-    context: Context, conversation: Conversation, reason: str, considered: tuple[Considered, ...] = ()
+    context: Context,
+    conversation: Conversation,
+    reason: str,
+    considered: tuple[Considered, ...] = (),
+    *,
+    silently: bool = False,
 ) -> Decision:
-    """Nobody takes over: tell the visitor; the bot has control again and gets what was held."""
+    """Nobody takes over: tell the visitor; the bot has control again and gets what was held.
+
+    silently: he did not ask for anybody, so he is not told.
+    """
     state = conversation.handover
     connection = state.from_connection
     bot = context.directory.connection(connection)
     after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
     bot_serves = bool(bot and conversation.served_by and conversation.served_by.id == bot.user_id)
-    after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
+    said: tuple[Command, ...] = ()
+    if not silently:
+        after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
+    told = "" if silently else "the visitor is told"
     if bot is None or not bot_serves:
-        return context.decide(
-            f"{reason}: the visitor is told and waits", _replace(after, held=()), *said, considered=considered
-        )
+        why = f"{reason}: {told} and waits" if told else f"{reason}: the visitor waits"
+        return context.decide(why, _replace(after, held=()), *said, considered=considered)
     after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=conversation.held)
     turns = [send_turn(connection, turn) for turn in conversation.held]
-    return context.decide(f"{reason}: the visitor is told, the bot stays", after, *said, *turns, considered=considered)
+    why = f"{reason}: {told}, the bot stays" if told else f"{reason}: the bot stays"
+    return context.decide(why, after, *said, *turns, considered=considered)
 
 
 def _ladder(
@@ -234,4 +263,4 @@ def _command(move: Move) -> Command:
 
 
 def _bot_ids(context: Context) -> set[str]:
-    return {each.user_id for each in context.directory.connections}
+    return context.directory.serving_ids()

@@ -26,7 +26,7 @@ from omnibridge.domain.conversation import (
     bot_party,
 )
 from omnibridge.domain.directory import Directory
-from omnibridge.routing import handover, replies
+from omnibridge.routing import assignment, handover, replies
 from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
@@ -55,19 +55,27 @@ def route(
     context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
-    return _TABLE[type(event)](context, event)
+    decision = _TABLE[type(event)](context, event)
+    if conversation.assignment.stage != "idle":
+        decision = assignment.tidy(conversation, decision, directory.serving_ids())
+    return assignment.look_again(context, decision) if directory.holders else decision
 
 
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
     conversation = _replace(context.conversation, started=True, facts=start_facts(event), department=event.department)
     context = _replace(context, conversation=conversation, facts=context.facts.of(conversation))
+    return _by_rules(context, "sends new conversations")
+
+
+def _by_rules(context: Context, does: str) -> Decision:
+    """Whom the rules for a start name, else the default."""
     rule, considered = context.rules.first_match("start", context.facts)
     target = rule.target if rule else context.rules.default
     if target is None:
-        first = context.directory.first_of(conversation.workspace)
+        first = context.directory.first_of(context.conversation.workspace)
         target = Target("bot", first.name) if first else Target("queue")
     by = f"rule {rule.name!r}" if rule else "the default"
-    return give_to(context, target, f"{by} sends new conversations to {target}", rule.name if rule else "", considered)
+    return give_to(context, target, f"{by} {does} to {target}", rule.name if rule else "", considered)
 
 
 def give_to(
@@ -84,12 +92,16 @@ def give_to(
     if target.kind == "queue" and not conversation.control.connection and conversation.served_by is None:
         after = pass_control(conversation, QUEUE)
         return context.decide(reason, after, rule=rule, considered=considered)
+    if target.kind == "decider":
+        if context.directory.decider(target.name) is None:
+            reason = f"{reason}, but it is not configured"
+        return handover.begin(context, reason, rule=rule, considered=considered, decider=target.name)
     wanted = {
         "queue": (),
         "department": (Move("department", name=target.name),),
         "agent": (Move("agent", name=target.name),),
     }[target.kind]
-    return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered)
+    return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered, decider="")
 
 
 def _give_to_bot(context: Context, name: str, reason: str, rule: str, considered: tuple[Considered, ...]) -> Decision:
@@ -123,12 +135,44 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
     if event.connection:
         return _bot_assigned(context, conversation, event)
     who = event.agent.username or event.agent.id
+    if context.directory.holds(conversation.workspace, event.agent.id):
+        return _held(context, conversation, who)
+    if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
+        return assignment.stray(context, conversation, event)
     if conversation.control.party == AGENTS:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
     after = _replace(after, held=(), handover=_replace(after.handover, stage="idle", rungs=()))
     return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
+
+
+def _held(context: Context, conversation: Conversation, who: str) -> Decision:
+    """A bot that only holds it got it, which means that nobody serves; decide again if nothing is under way."""
+    is_under_way = conversation.handover.stage != "idle" or conversation.assignment.stage not in ("idle", "served")
+    if is_under_way or conversation.control.party == NOBODY or conversation.control.connection:
+        return context.decide(f"{who} holds it until it is decided who serves", conversation)
+    # A hub that gives it back at once must not make a loop of questions; later it is looked at again.
+    recent = [at for at in conversation.handover.started_at if at > context.now_ms - _window_ms(context)]
+    if len(recent) >= context.rules.handover.max_handovers:
+        waits = pass_control(conversation, QUEUE)
+        return context.decide(f"{who} holds it; it came back {len(recent)} times, so nothing is tried now", waits)
+    waits = pass_control(conversation, QUEUE)
+    again = _replace(context, conversation=waits, facts=context.facts.of(waits))
+    return _by_rules(again, "sends what nobody serves")
+
+
+def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
+    conversation = context.conversation
+    if event.timer != assignment.HELD:
+        return assignment.timer_fired(context, event)
+    if not assignment.is_left(context, conversation):
+        return context.nothing("nobody needs to look at it again")
+    return _by_rules(context, "sends what nobody serves yet")
+
+
+def _window_ms(context: Context) -> int:
+    return context.rules.handover.window_s * 1000
 
 
 def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentAssigned) -> Decision:
@@ -150,7 +194,7 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
     conversation = _replace(context.conversation, served_by=None, service_at=event.at, vacated=True)
-    moving = conversation.handover.stage != "idle"
+    moving = conversation.handover.stage != "idle" or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
@@ -281,9 +325,15 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.PartySpoke: replies.spoke,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
-    ev.MoveSucceeded: handover.move_succeeded,
-    ev.MoveFailed: handover.move_failed,
+    ev.MoveSucceeded: assignment.move_succeeded,
+    ev.MoveFailed: assignment.move_failed,
     ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: replies.buried,
+    ev.DeliveryBuried: assignment.buried,
     ev.TurnResent: replies.resent,
+    ev.AssignmentRequested: assignment.requested,
+    ev.DecisionPending: assignment.pending,
+    ev.DecisionFailed: assignment.failed,
+    ev.AgentEnsured: assignment.ensured,
+    ev.AgentNotEnsured: assignment.not_ensured,
+    ev.TimerFired: _timer_fired,
 }

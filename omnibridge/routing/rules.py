@@ -14,7 +14,7 @@ from omnibridge.routing.decision import Considered
 
 Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not"]
 On = Literal["start", "message"]
-TargetKind = Literal["bot", "department", "agent", "queue"]
+TargetKind = Literal["bot", "department", "agent", "queue", "decider"]
 Rung = Literal["department", "agent", "queue"]
 
 
@@ -55,7 +55,8 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who should be in control. name: connection, department id or name, agent's user name; queue: empty."""
+    """Who should be in control. name: connection, department id or name, agent's user name, decider;
+    queue: empty."""
 
     kind: TargetKind
     name: str = ""
@@ -79,6 +80,7 @@ class HandoverPolicy(msgspec.Struct, frozen=True):
     ladder: moves to try, in order. max_moves: per handover. A conversation that came back to the bot
     `max_handovers` times within `window_s` seconds is in a loop: no further move is made.
     queue_when_nobody: leave it in the queue although nobody is online, instead of keeping the bot.
+    decider: the external system that is asked first when a bot gives way; empty = none.
     """
 
     ladder: tuple[Rung, ...] = ("department", "agent", "queue")
@@ -86,6 +88,7 @@ class HandoverPolicy(msgspec.Struct, frozen=True):
     max_handovers: int = 3
     window_s: int = 60
     queue_when_nobody: bool = False
+    decider: str = ""
 
 
 class Texts(msgspec.Struct, frozen=True):

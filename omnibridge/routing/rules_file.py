@@ -115,7 +115,10 @@ class _Reader:
     def _target(self, raw: Any, label: str, line: int) -> Target | None:
         kind, _, name = str(raw or "").partition(":")
         if kind not in TARGETS or (kind == "queue") == bool(name):
-            self._problem(line, f'{label}: target must be "bot:NAME", "department:NAME", "agent:USERNAME" or "queue"')
+            self._problem(
+                line,
+                f'{label}: target must be "bot:NAME", "department:NAME", "agent:USERNAME", "decider:NAME" or "queue"',
+            )
             return None
         return Target(cast(TargetKind, kind), name)
 

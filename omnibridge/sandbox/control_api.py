@@ -33,6 +33,12 @@ _LIFE = {
     "accept_with_no_agents": bool,
     "queue_delay_ms": int,
 }
+_EXTERNAL = {
+    "external_url": ("url", str),
+    "external_token": ("token", str),
+    "external_worker_ms": ("worker_ms", int),
+    "external_asks_at_start": ("asks_at_start", bool),
+}
 _OTHERS = {
     "seed",
     "available",
@@ -96,7 +102,7 @@ class ControlApi:
 
     async def _control(self, request: Request) -> dict[str, Any]:
         wish = await body_of(request)
-        unknown = set(wish) - set(_SENDER) - set(_LIFE) - _OTHERS - set(self._api.switches)
+        unknown = set(wish) - set(_SENDER) - set(_LIFE) - set(_EXTERNAL) - _OTHERS - set(self._api.switches)
         if unknown:
             raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
         named = {each for key in ("available", "users", "two_factor", "expire_tokens") for each in wish.get(key, ())}
@@ -119,6 +125,9 @@ class ControlApi:
         for key, kind in _LIFE.items():
             if key in wish:
                 setattr(self._life, key, need(wish, key, kind))
+        for key, (name, kind) in _EXTERNAL.items():
+            if key in wish:
+                setattr(self._life.external, name, need(wish, key, kind))
         for username, is_available in wish.get("available", {}).items():
             self._hub.by_name[username].status_livechat = "available" if is_available else "not-available"
         for username, change in wish.get("users", {}).items():

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from omnibridge.sandbox import licences
+from omnibridge.sandbox.external_routing import EXTERNAL, ExternalRouting
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.payloads import agent_body
 from omnibridge.sandbox.shapes import iso, reference
@@ -34,6 +35,7 @@ class Lifecycle:
         self.routing_method = AUTO
         self.accept_with_no_agents = False
         self.queue_delay_ms = 0
+        self.external = ExternalRouting(hub.by_name.get)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
@@ -41,6 +43,7 @@ class Lifecycle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.external.aclose()
 
     async def open_room(self, visitor: Visitor, preferred: User | None = None) -> Room:
         """Start, then Taken or Queued. A preferred bot skips the queue and the online test (7.2)."""
@@ -164,12 +167,37 @@ class Lifecycle:
     async def _delegate(self, room: Room, *, bots: str, announce: bool) -> None:
         """To the agent the routing method names; a bot whatever the method is. Else it waits."""
         agent = self._next_agent(room.department, bots)
+        if self.routing_method == EXTERNAL and not (bots == "first" and agent and agent.is_bot_agent):
+            await self._delegate_outside(room, announce=announce)
+            return
         if agent and (self.routing_method == AUTO or agent.is_bot_agent):
             await self.assign(room, agent)
             return
         room.inquiry_status = "ready" if self.routing_method == AUTO else "queued"
         if announce:
             await self._queued(room)
+
+    async def _delegate_outside(self, room: Room, *, announce: bool) -> None:
+        """The inquiry stays queued when nobody usable is named; the worker asks again for it (7.3)."""
+        self.external.keep_asking(self._worker_round)
+        agent = await self.external.next_agent(room.department) if self.external.asks_at_start else None
+        if agent and room.is_waiting:
+            await self.assign(room, agent)
+        elif announce and room.is_waiting:
+            await self._queued(room)
+
+    async def _worker_round(self) -> None:
+        """One inquiry of each department that has queued ones, the oldest."""
+        if self.routing_method != EXTERNAL:
+            return
+        first: dict[str, Room] = {}
+        for room in self._hub.inquiries.values():
+            if room.is_waiting and (room.department not in first or room.ts < first[room.department].ts):
+                first[room.department] = room
+        for department, room in first.items():
+            agent = await self.external.next_agent(department, by="worker")
+            if agent and room.is_waiting:
+                await self.assign(room, agent)
 
     async def _queued(self, room: Room) -> None:
         self._note(room, "queued", None)

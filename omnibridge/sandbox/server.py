@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import secrets
 import signal
@@ -34,6 +35,7 @@ from omnibridge.sandbox.presence_api import PresenceApi
 from omnibridge.sandbox.queue_api import QueueApi
 from omnibridge.sandbox.realtime.server import Realtime
 from omnibridge.sandbox.roles_api import RolesApi
+from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.session_api import SessionApi
 from omnibridge.sandbox.settings_api import SettingsApi
 from omnibridge.sandbox.staff_api import StaffApi
@@ -72,6 +74,7 @@ class SandboxOptions:
 
     department: name of one to begin with, alice and bot in it; empty = none. simulators: those of the vendors.
     widget: folder of the livechat widget's build; empty = it is not served.
+    router: an external system that decides who serves.
     """
 
     port: int = 0
@@ -90,6 +93,7 @@ class SandboxOptions:
     department: str = ""
     rate_limit: bool = False
     widget: str = ""
+    router: bool = False
 
 
 class Socket:
@@ -214,6 +218,12 @@ async def start(options: SandboxOptions) -> RunningSandbox:
     hub_socket = Socket(app, options.host, options.port)
     await hub_socket.start()
     running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, realtime, [hub_socket])
+    if options.router:
+        secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        router = Socket(RouterSimulator(secret).app(), options.host, 0)
+        await router.start()
+        running.sockets.append(router)
+        running.description |= {"router_url": f"{router.url}/", "router_secret": secret}
     found = entry_points(group=SIMULATORS) if options.simulators else ()
     for each in sorted(found, key=lambda point: point.name):
         running.description[f"{each.name}_url"] = None

@@ -97,6 +97,20 @@ def pending(reader: Any, workspace: str, room: str, limit: int = 64) -> list[Obs
     return [Observation(*row) for row in reader.execute(_pending, (workspace, room, limit))]
 
 
+def by_dedupe(reader: Any, dedupe: str) -> tuple[int, str, bytes] | None:
+    """(id, room, body) of the observation that was journalled under a key; None when there is none (any more)."""
+    row = reader.execute("SELECT id, room, body FROM observations WHERE dedupe = ?", (dedupe,)).fetchone()
+    return None if row is None else (row[0], row[1], bytes(row[2]))
+
+
+def last_reason(reader: Any, conversation_id: int, kinds: tuple[str, ...]) -> tuple[str, int]:
+    """(reason, time in ms) of the last decision on an event of these kinds; ("", 0) when there is none."""
+    marks = ", ".join("?" for _ in kinds)
+    sql = f"SELECT reason, at FROM events WHERE conversation_id = ? AND kind IN ({marks}) ORDER BY id DESC LIMIT 1"  # noqa: S608 - only marks
+    row = reader.execute(sql, (conversation_id, *kinds)).fetchone()
+    return (row[0], row[1]) if row else ("", 0)
+
+
 def rooms_with_pending(reader: Any) -> list[tuple[str, str]]:
     """(workspace, room) of every lane that has work: what to ring at start."""
     return [
@@ -135,7 +149,7 @@ def release_quarantine(cursor: Any) -> int:
 
 def newest_ids(reader: Any) -> int:
     """The largest id in use, 0 in an empty database: ids of a new process start above it."""
-    tables = ("observations", "conversations", "events", "deliveries")
+    tables = ("observations", "conversations", "events", "deliveries", "api_audit")
     union = " UNION ALL ".join(f"SELECT max(id) AS id FROM {name}" for name in tables)  # noqa: S608 - fixed names
     row = reader.execute(f"SELECT max(id) FROM ({union})").fetchone()  # noqa: S608 - fixed names
     return int(row[0] or 0)

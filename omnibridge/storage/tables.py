@@ -138,6 +138,35 @@ Index(
     postgresql_where=text("state = 0"),
 )
 
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    # Of callers of /api/v1: only a hash of each is kept.
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the whole token
+    Column("scopes", String, nullable=False),  # with blanks between them
+    Column("workspace", String, nullable=False),
+    Column("system", String, nullable=False),  # whose agents it may name
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+api_audit = Table(
+    "api_audit",
+    metadata,
+    # What callers with a token asked for, whether it was done or not; never changed.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("token", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("workspace", String, nullable=False),
+    Column("room", String, nullable=False),
+    Column("status", Integer, nullable=False),  # of the answer
+    Column("detail", String, nullable=False),
+)
+
 instance = Table(
     "instance",
     metadata,

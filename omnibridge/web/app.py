@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,10 +21,12 @@ def create_app(
     callbacks: ASGIApp,
     counters: Counters,
     why_not_ready: Callable[[], str],
+    more: Sequence[Route] = (),
 ) -> ASGIApp:
     """webhooks: gets its requests before Starlette's middleware, which would cost more than all that it does.
 
-    why_not_ready: empty when the service takes and relays messages, else the reason for `/readyz`."""
+    more: routes of other parts. why_not_ready: empty when the service takes and relays messages, else the reason
+    for `/readyz`."""
 
     async def live(_: Request) -> Response:
         return Response(b"ok\n", media_type="text/plain")
@@ -49,6 +51,7 @@ def create_app(
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/metrics", metrics),
+            *more,
         ],
         exception_handlers={HTTPException: refused, Exception: refused},
     )
