@@ -40,6 +40,16 @@ NOTICED: dict[str, History] = {
             ("crash", 0, 5), ("start", 0, 5000),
         ],
     ),
+    # Durable, and the process dies before it answers 200: the hub repeats it to one without memory.
+    "takes every report for new": (
+        range(1, 6),
+        [("open", 0, 600), ("die_at", 2, 0), ("leave", 0, 500), ("start", 0, 8000)],
+    ),
+    # A commit fails, but is durable.
+    "keeps a lane whose commit failed": (
+        range(1, 6),
+        [("open", 0, 600), ("say", 0, 0), ("disk_fails", 3, 300), ("say", 0, 3000)],
+    ),
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
 """Mutant -> a history that notices it, and in which the real engine does nothing wrong."""
