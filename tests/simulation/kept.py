@@ -82,5 +82,10 @@ FOUND: dict[str, History] = {
         range(1, 6),
         [("open", 0, 600), ("bot_fails", 2, 0), ("say", 0, 400), ("disk_stalls", 0, 0), ("leave", 0, 3000)],
     ),
+    # A commit fails, but is durable: so is the report in it, and nobody rings its lane.
+    "what a failed commit stored waits until the next start": (
+        range(1, 6),
+        [("open", 0, 600), ("disk_fails", 3, 0), ("say", 0, 3000)],
+    ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""
