@@ -48,7 +48,7 @@ NOTICED: dict[str, History] = {
     # A commit fails, but is durable.
     "keeps a lane whose commit failed": (
         range(1, 6),
-        [("open", 0, 600), ("say", 0, 0), ("disk_fails", 3, 300), ("say", 0, 3000)],
+        [("open", 0, 600), ("say", 0, 130), ("disk_fails", 3, 600), ("say", 0, 3000)],
     ),
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
