@@ -160,6 +160,9 @@ class Lanes:
         self._journalling[key] += 1
         try:
             await self._database.writer.submit(unit)
+        except BaseException:
+            self.ring(key)  # cancelled or failed, it may be in the journal
+            raise
         finally:
             _count_down(self._journalling, key)
         if self._open and key not in self._backlog:

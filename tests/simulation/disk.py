@@ -68,13 +68,13 @@ class VirtualWriter(Writer):
 
     def __init__(self, world: World, life: Life) -> None:
         super().__init__(_Kept(world.database), life.loop)
-        self._world, self._life, self._group, self._fails = world, life, _Batch(), False
+        self._world, self._life, self._group, self._plan = world, life, _Batch(), ""
         jobs: Any = SimpleNamespace(put=self._job)
         self._jobs = jobs
 
     def _job(self, job: Any) -> None:
         if job:
-            takes_ms, self._fails = self._world.disk.commit(self._world)
+            takes_ms, self._plan = self._world.disk.commit(self._world)
             self._loop.call_later(takes_ms / 1000, job)
 
     def _execute(self, batch: _Batch) -> _Outcomes:
@@ -88,7 +88,9 @@ class VirtualWriter(Writer):
         if self._life.dead:  # at a fault point inside a unit
             self._roll_back()
             return
-        if self._fails:
+        if self._plan in ("fail", "doubt"):
+            if self._plan == "doubt" and self._connection.in_transaction:
+                self._cursor.execute("COMMIT")
             self._roll_back()
             outcomes = [(future, sqlite.OperationalError("disk I/O error")) for future, _ in outcomes]
         super()._commit(outcomes, began)

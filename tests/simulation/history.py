@@ -140,7 +140,7 @@ def _do(played: Play, name: str, number: int) -> None:
         case "disk_stalls":
             world.disk.plans.append("stall")
         case "disk_fails":
-            world.disk.plans.extend(["fail"] * (1 + number % 3))
+            world.disk.plans.extend([("fail", "doubt")[number // 3 % 2]] * (1 + number % 3))
         case "crash":
             world.clockwork.after(number % 40, world.crash)
         case "die_at":

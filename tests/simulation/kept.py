@@ -40,6 +40,16 @@ NOTICED: dict[str, History] = {
             ("crash", 0, 5), ("start", 0, 5000),
         ],
     ),
+    # Durable, and the process dies before it answers 200: the hub repeats it to one without memory.
+    "takes every report for new": (
+        range(1, 6),
+        [("open", 0, 600), ("die_at", 2, 0), ("leave", 0, 500), ("start", 0, 8000)],
+    ),
+    # A commit fails, but is durable.
+    "keeps a lane whose commit failed": (
+        range(1, 6),
+        [("open", 0, 600), ("say", 0, 130), ("disk_fails", 3, 600), ("say", 0, 3000)],
+    ),
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
 """Mutant -> a history that notices it, and in which the real engine does nothing wrong."""
@@ -71,6 +81,11 @@ FOUND: dict[str, History] = {
     "a turn is repeated although control changed meanwhile": (
         range(1, 6),
         [("open", 0, 600), ("bot_fails", 2, 0), ("say", 0, 400), ("disk_stalls", 0, 0), ("leave", 0, 3000)],
+    ),
+    # A commit fails, but is durable: so is the report in it, and nobody rings its lane.
+    "what a failed commit stored waits until the next start": (
+        range(1, 6),
+        [("open", 0, 600), ("disk_fails", 3, 0), ("say", 0, 3000)],
     ),
 }
 """Symptom of a defect that is mended -> a history that showed it, before."""

@@ -12,7 +12,7 @@ from omnibridge.engine import lanes, processor
 from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.processor import Lane, Processor, Work
-from omnibridge.engine.queues import StreamKey
+from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.streams import Sent, Streams
 from omnibridge.rocketchat import derive
@@ -37,9 +37,13 @@ def _no_dedupe() -> Patches:
     ]
 
 
-def _no_look() -> Patches:
-    """What was derived before is known while the lane remembers it, and a repeat is not looked up."""
-    return [(Lane, "remember", lambda self, keys: None), (journal, "has_event", lambda *_: False)]
+def _all_is_new() -> Patches:
+    """What is found to be repeated when it is written is not decided again."""
+
+    async def handle(self: Lanes, key: Any, rows: Any, fresh: Any = frozenset(), settle: Any = None) -> None:
+        await self._commit(key, self._processor.handle(self._lane(key), rows, fresh), rows, fresh, settle)
+
+    return [(Lanes, "_handle", handle)]
 
 
 def _at_once(name: str, result: Any) -> Callable[[type], Patches]:
@@ -58,15 +62,6 @@ def _believes() -> Patches:
         return await send(self, row, workspace, conversation, maybe_sent=maybe_sent)
 
     return [(HubSender, "send", believing)]
-
-
-def _forgets_doubt() -> Patches:
-    send = HubSender.send
-
-    async def unaware(self: Any, row: Any, workspace: str, conversation: Any, *, maybe_sent: bool) -> Sent:
-        return await send(self, row, workspace, conversation, maybe_sent=False)
-
-    return [(HubSender, "send", unaware)]
 
 
 def _no_stream_order() -> Patches:
@@ -110,6 +105,9 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "events are not deduplicated": _no_dedupe,
     "acknowledges before it is durable": _acknowledges_first,
     "messages are not put in order": lambda: [(lanes, "release", lambda rows, *_: (list(rows), None))],
+    "takes every report for new": _all_is_new,
+    "keeps a lane whose commit failed": lambda: [(Lanes, "_forget", lambda self, key: None)],
+    "believes its memory of a stream": lambda: [(Queues, "forget", lambda self, key: self._rows.pop(key, None))],
     "answers pass earlier answers": lambda: [(Lanes, "_told_before", lambda *_: False)],
     "stream order off": _no_stream_order,
     "sends before it has caught up": lambda: _at_once("caught_up", True)(Lanes),

@@ -99,12 +99,12 @@ class Disk:
     has_stalled: bool = False
     has_failed: bool = False
 
-    def commit(self, world: World) -> tuple[int, bool]:
-        """(ms that the next one takes, whether it fails)"""
+    def commit(self, world: World) -> tuple[int, str]:
+        """(ms that the next one takes, its plan): stall; fail; doubt = it fails, and is durable all the same."""
         plan = self.plans.pop(0) if self.plans else ""
         self.has_stalled |= plan == "stall"
-        self.has_failed |= plan == "fail"
-        return STALL_MS if plan == "stall" else world.rng.choice(self.usual_ms), plan == "fail"
+        self.has_failed |= plan in ("fail", "doubt")
+        return STALL_MS if plan == "stall" else world.rng.choice(self.usual_ms), plan
 
 
 @dataclass
