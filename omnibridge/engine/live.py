@@ -150,7 +150,7 @@ class LiveIntake:
             self._missed("not-stored", row.room)
 
     async def _open(self, room: str) -> None:
-        """The room first, then what was heard of it; without it, if it cannot be read: the lane asks again then."""
+        """The room first, then what was heard of it; recorded only, if the room cannot be read."""
         waiting = self._opening[room]
         try:
             read = await self._read(room)

@@ -30,8 +30,9 @@ EQUAL, OLDER = "served by the same agent", "older than what is known"
 def derive_live(reading: LiveReading, view: View) -> Derivation:
     """Events of one frame, in the order in which they happened."""
     if not view.known:
-        # Department, fields and visitor are in no frame: rules need them, so the room itself begins it.
-        return Derivation((), not reading.deleted, "a room that we do not know")
+        # Department, fields and visitor are in no frame, and rules need them: the room itself begins it, which is
+        # read before any frame comes this far; if it could not be, the reconciler finds it.
+        return Derivation(note="a room that we do not know")
     events = [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in reading.deleted]
     if reading.message is not None:
         messages, note = _words(reading.message, view)
