@@ -15,7 +15,7 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
-from omnibridge.domain.events import Event, MessagePosted, kind_of
+from omnibridge.domain.events import Event, MessagePosted, UserRef, kind_of
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, is_message_id, message_id
@@ -249,6 +249,8 @@ class Processor:
             emptied=state.vacated and state.served_by is None,
             service_at=state.service_at,
             queued=state.queued,
+            reported=state.reported,
+            unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=self._policy.bot_users.get(state.workspace, {}),
             is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),
@@ -377,6 +379,10 @@ class Processor:
             work.writes.insert(0, lambda cursor: journal.append(cursor, row, state, note))
         else:
             work.writes.append(lambda cursor: journal.mark(cursor, row.id, state, note))
+
+
+def _id(user: UserRef | None) -> str:
+    return user.id if user else ""
 
 
 def _reading(row: Observation) -> WebhookReading:

@@ -78,6 +78,8 @@ async def test_realtime_alone_and_beside_the_webhook(make_world: MakeWorld, webh
     assert Counter(each["message"] for each in await world.bot.turns() if each.get("message")) == Counter(
         ["echo 1", "echo 2", "talk to a human"]
     )
+    service = [each for each in events(world, visitor.rid) if each.startswith("Agent")]
+    assert service == ["AgentAssigned", "AgentUnassigned", "AgentAssigned"]
     found = Counter(events(world, visitor.rid))
     assert found["ConversationStarted"] == found["ConversationClosed"] == 1
     assert found["MessagePosted"] == 5  # the bot's own are echoes
