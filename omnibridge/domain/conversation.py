@@ -121,7 +121,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     last_visitor_ts: newest hub time of a visitor message handled, ms. relay_posts: the bot user could not
     be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
     has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
-    0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits.
+    0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
+    as the events tell; served_by is ahead of it from a move of ours until its report.
     """
 
     workspace: str
@@ -147,3 +148,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     vacated: bool = False
     queued: bool = False
     assignment: Assignment = Assignment()
+    reported: UserRef | None = None

@@ -24,6 +24,7 @@ from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.realtime.frames import Change
 from omnibridge.rocketchat.realtime.translate import Typing, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
+from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage import conversations
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
@@ -39,6 +40,9 @@ REMEMBERED = 10_000
 
 WAITING = 500
 """Frames of one unknown room that wait for it to be read; the rest is left to the reconciler."""
+
+BEGINS = ("message", "inquiry", "room")
+"""Kinds of frames after which an unknown room is read; of a deletion in one nothing would follow."""
 
 TRIES = 4
 FIRST_PAUSE_S = 0.25
@@ -76,7 +80,9 @@ class LiveIntake:
         row = Observation(
             self._ids.next(), self._workspace, change.room, LIVE, change.kind, self._clock.now_ms(), change.raw
         )
-        row.read = read_live(row.kind, row.room, row.body)
+        reading = row.read = read_live(row.kind, row.room, row.body)
+        if reading.closed:
+            self.left(row.room)
         waiting = self._opening.get(change.room)
         if waiting is not None:
             if len(waiting) < WAITING:
@@ -84,16 +90,13 @@ class LiveIntake:
             else:
                 self._missed("overflow", row.room)
             return
+        is_known = self._is_known(change.room)
+        if not is_known and change.kind not in BEGINS:
+            return
         await self._slots.acquire()
-        if row.read.closed:
-            self.left(row.room)
-        if self._is_known(change.room):
-            self._start(self._put(row))
-        elif change.kind in ("message", "inquiry", "room"):
+        if not is_known:
             self._opening[change.room] = [row]
-            self._start(self._open(change.room))
-        else:
-            self._slots.release()
+        self._start(self._put(row) if is_known else self._open(change.room))
 
     def typing(self, heard: Typing) -> None:
         """Counted; no connector takes it yet."""
@@ -150,7 +153,7 @@ class LiveIntake:
             self._missed("not-stored", row.room)
 
     async def _open(self, room: str) -> None:
-        """The room first, then what was heard of it; without it, if it cannot be read: the lane asks again then."""
+        """The room first, then what was heard of it; recorded only, if the room cannot be read."""
         waiting = self._opening[room]
         try:
             read = await self._read(room)
@@ -166,7 +169,7 @@ class LiveIntake:
         finally:
             del self._opening[room]
 
-    async def _read(self, room: str) -> Any:
+    async def _read(self, room: str) -> RoomInfo | None:
         pause_s = FIRST_PAUSE_S
         for attempt in range(TRIES):
             try:

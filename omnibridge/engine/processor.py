@@ -263,6 +263,8 @@ class Processor:
             emptied=state.vacated and state.served_by is None,
             service_at=state.service_at,
             queued=state.queued,
+            reported=state.reported,
+            unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=self._policy.bot_users.get(state.workspace, {}),
             is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),
@@ -419,6 +421,10 @@ class Processor:
         return without_known_messages(
             row.body, lambda key: work.knows(key) or journal.has_event(self._reader, lane_id, key)
         )
+
+
+def _id(user: UserRef | None) -> str:
+    return user.id if user else ""
 
 
 def _reading(row: Observation) -> WebhookReading:

@@ -39,7 +39,8 @@ class View(msgspec.Struct, frozen=True):
 
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
     emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
-    time of the last change of service, 0 = unknown. queued: it was told that it waits.
+    time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
+    changed who serves, and nobody told of it yet; reported is who served before.
     """
 
     known: bool
@@ -52,6 +53,8 @@ class View(msgspec.Struct, frozen=True):
     emptied: bool = False
     service_at: int = 0
     queued: bool = False
+    reported: UserRef | None = None
+    unreported: bool = False
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -159,7 +162,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
 
 
 def _service_as_read(room: RoomInfo, view: View) -> list[Event]:
-    known, served = view.served_by, room.served_by
+    known, served = view.reported if view.unreported else view.served_by, room.served_by
     is_same = (known.id if known else "") == (served.id if served else "")
     changes: list[Event] = []
     if view.known and room.department and room.department != view.department:
@@ -200,17 +203,18 @@ def _service(reading: WebhookReading, view: View) -> _Change:
     if known and not agent and reading.kind not in ("LivechatSessionStart", "LivechatSession"):
         return _Change((), True, "reports nobody, but somebody serves: the room is read")
     if agent and not known:
-        if view.known and reading.kind == "Message":
-            # May have been sent before the agent left: only the room itself can tell.
+        if view.known and reading.kind == "Message":  # perhaps of before he left: only the room itself can tell
             return _Change((), True, "a message names an agent: the room is read")
-        if view.emptied:
+        if view.emptied or has_moved(agent, view):
             return _Change((), True, "names an agent where one has left: the room is read")
     moved = _moved(reading, view)
     if moved is None:
         return _Change((), True, "forwarded from a department that we did not know: the room is read")
     changes: list[Event] = list(moved)
     if agent and not known:
-        changes.append(assigned(agent, view))
+        changes += [*caught_up(None, view), assigned(agent, view)]
+    elif reading.kind not in ("LivechatSessionStart", "LivechatSession"):
+        changes += caught_up(agent, view)
     if reading.kind == "LivechatSessionQueued" and not agent:
         if view.department and reading.department not in ("", view.department):
             return _Change((), True, "waits in another department: the room is read")
@@ -218,6 +222,19 @@ def _service(reading: WebhookReading, view: View) -> _Change:
             return _Change(note="waits already")
         changes.append(ConversationQueued(reading.department))
     return _Change(tuple(changes), False, "" if changes or not known else "served by the same agent")
+
+
+def has_moved(agent: UserRef, view: View) -> bool:
+    """Whether a move of ours ended this agent's service, as far as we know."""
+    return view.unreported and view.reported is not None and view.reported.id == agent.id
+
+
+def caught_up(agent: UserRef | None, view: View, at_ms: int = 0) -> list[Event]:
+    """The events of a move of ours, when a report says what we know already."""
+    if not view.unreported:
+        return []
+    left: list[Event] = [AgentUnassigned(view.reported, at_ms)] if view.reported else []
+    return [*left, assigned(agent, view, at_ms)] if agent else left
 
 
 def _moved(reading: WebhookReading, view: View) -> tuple[Event, ...] | None:

@@ -20,7 +20,7 @@ from omnibridge.domain.events import (
     MessagePosted,
     UserRef,
 )
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, author_of
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, author_of, caught_up, has_moved
 from omnibridge.rocketchat.realtime.translate import LiveReading
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
 
@@ -30,8 +30,9 @@ EQUAL, OLDER = "served by the same agent", "older than what is known"
 def derive_live(reading: LiveReading, view: View) -> Derivation:
     """Events of one frame, in the order in which they happened."""
     if not view.known:
-        # Department, fields and visitor are in no frame: rules need them, so the room itself begins it.
-        return Derivation((), not reading.deleted, "a room that we do not know")
+        # Department, fields and visitor are in no frame, and rules need them: the room itself begins it, which is
+        # read before any frame comes this far; if it could not be, the reconciler finds it.
+        return Derivation(note="a room that we do not know")
     events = [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in reading.deleted]
     if reading.message is not None:
         messages, note = _words(reading.message, view)
@@ -76,7 +77,8 @@ def _service(reading: LiveReading, view: View) -> Derivation:
         # `ul` of who served comes after it, and finds it done.
         queued = ConversationQueued(reading.department or view.department)
         if view.served_by is None:
-            return Derivation(note="as known") if view.queued else _changed(queued)
+            then = [] if view.queued else [queued]
+            return _changed(*caught_up(None, view, reading.at_ms), *then, note="as known")
         return _unassigned(view.served_by, reading.at_ms, view, [queued])
     if reading.service == "department":
         return _department(reading, view)
@@ -86,21 +88,23 @@ def _service(reading: LiveReading, view: View) -> Derivation:
 def _assigned(agent: UserRef, at_ms: int, view: View) -> Derivation:
     known = view.served_by
     if known and known.id == agent.id:
-        return Derivation(note=EQUAL)
+        return _changed(*caught_up(agent, view, at_ms), note=EQUAL)
     if view.service_at and at_ms < view.service_at:
         return Derivation(note=OLDER)
     if known:
         return _read("reports another agent: the room is read")
-    if view.emptied and not (view.service_at and at_ms):
+    if (view.emptied and not (view.service_at and at_ms)) or has_moved(agent, view):
         return _read("names an agent where one has left: the room is read")
-    return _changed(assigned(agent, view, at_ms))
+    return _changed(*caught_up(None, view, at_ms), assigned(agent, view, at_ms))
 
 
 def _unassigned(agent: UserRef, at_ms: int, view: View, then: list[Event]) -> Derivation:
     known = view.served_by
     if known is None or known.id != agent.id:
+        if view.unreported and view.reported and view.reported.id == agent.id:
+            return _changed(AgentUnassigned(agent, at_ms), note="left, as we decided")
         return Derivation(note="did not serve as far as we know")
-    if not (view.service_at and at_ms):
+    if view.unreported or not (view.service_at and at_ms):
         return _read("an agent left, perhaps before he came back: the room is read")
     if at_ms < view.service_at:
         return Derivation(note=OLDER)
@@ -126,19 +130,21 @@ def _room(room: RoomInfo, view: View) -> Derivation:
     if room.department and room.department != view.department:
         return _read("another department: the room is read")
     if (known.id if known else "") == (served.id if served else ""):
-        return Derivation(note="as known")
+        return _changed(*caught_up(served, view, room.served_at_ms), note="as known")
     if served is None or not room.served_at_ms:
         return _read("contradicts what is known: the room is read")
     if room.served_at_ms < view.service_at:
         return Derivation(note=OLDER)
     if not view.service_at and (known or view.emptied):
         return _read("contradicts what is known: the room is read")
-    left = [AgentUnassigned(known, room.served_at_ms)] if known else []
+    before = view.reported if view.unreported else known
+    left = [AgentUnassigned(before, room.served_at_ms)] if before else []
     return _changed(*left, assigned(served, view, room.served_at_ms))
 
 
-def _changed(*events: Event) -> Derivation:
-    return Derivation(tuple(DerivedEvent("", each) for each in events))
+def _changed(*events: Event, note: str = "") -> Derivation:
+    """note: why nothing follows, when nothing does."""
+    return Derivation(tuple(DerivedEvent("", each) for each in events), note="" if events else note)
 
 
 def _read(note: str) -> Derivation:

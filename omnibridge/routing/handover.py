@@ -122,7 +122,7 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         after = _replace(after, served_by=ev.UserRef(event.target))
         after = pass_control(after, AGENTS)
     elif conversation.served_by and conversation.served_by.id in _bot_ids(context):
-        after = _replace(after, served_by=None, service_at=0, vacated=True)
+        after = _replace(after, served_by=None)
     after, commands = end_session(after, "handed over")
     return context.decide(f"handed over: {event.move} {event.target}".rstrip(), after, *commands)
 

@@ -130,7 +130,12 @@ def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
 
 def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
     conversation = _replace(
-        context.conversation, served_by=event.agent, service_at=event.at, vacated=False, queued=False
+        context.conversation,
+        served_by=event.agent,
+        reported=event.agent,
+        service_at=event.at,
+        vacated=False,
+        queued=False,
     )
     if event.connection:
         return _bot_assigned(context, conversation, event)
@@ -193,7 +198,12 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
-    conversation = _replace(context.conversation, served_by=None, service_at=event.at, vacated=True)
+    conversation = _replace(context.conversation, reported=None, service_at=event.at, vacated=True)
+    server = conversation.served_by
+    if server and server.id != event.agent.id:
+        why = f"{event.agent.username or event.agent.id} no longer serves: {server.username or server.id} does"
+        return context.decide(why, conversation)
+    conversation = _replace(conversation, served_by=None)
     moving = conversation.handover.stage != "idle" or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from omnibridge.sandbox.http import Api, body_of, need
 from omnibridge.sandbox.permissions import may, may_see
 from omnibridge.sandbox.sending import ms_of, send_message
-from omnibridge.sandbox.shapes import message_json
+from omnibridge.sandbox.shapes import iso, message_json
 from omnibridge.sandbox.state import HubError, Message, User
 
 
@@ -77,14 +77,15 @@ class AgentApi:
         return {"_id": found.id, "ts": str(found.ts), "message": message_json(found)}
 
     async def _sync(self, request: Request) -> dict[str, Any]:
-        """What was stored or edited after `lastUpdate`."""
+        """What was stored, edited or deleted after `lastUpdate`."""
         user = self._api.user(request)
         room = self._hub.room(request.query_params.get("roomId", ""))
         if not may_see(user, room):
             raise HubError("error-not-allowed", "Not allowed")
         since = ms_of(request.query_params.get("lastUpdate", ""))
         updated = [each for each in room.messages if (each.edited_at or each.ts) > since]
-        return {"result": {"updated": [message_json(each) for each in updated], "deleted": []}}
+        deleted = [{"_id": each, "_deletedAt": iso(at)} for each, at in room.deleted if at > since]
+        return {"result": {"updated": [message_json(each) for each in updated], "deleted": deleted}}
 
     def _must_see(self, user: User, message: Message) -> None:
         room, channel = self._hub.rooms.get(message.rid), self._hub.channels.by_id.get(message.rid)

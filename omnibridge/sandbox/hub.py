@@ -179,6 +179,8 @@ class SimulatedHub:
         place = self.rooms.get(message.rid) or self.channels.by_id[message.rid]
         place.messages.remove(message)
         del self.messages[message.id]
+        if message.rid in self.rooms:
+            self.rooms[message.rid].deleted.append((message.id, now_ms()))
         self.changed(message.rid)
         for each in self.listeners:
             each.message_deleted(message)

@@ -179,6 +179,7 @@ class Room:
     closer: str = ""
     closed_by: User | Visitor | None = None
     messages: list[Message] = field(default_factory=list)
+    deleted: list[tuple[str, int]] = field(default_factory=list)  # message id and when
     counts: Counter[str] = field(default_factory=Counter)
     last_ts: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)

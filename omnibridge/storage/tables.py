@@ -35,7 +35,7 @@ observations = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("workspace", String, nullable=False),
     Column("room", String, nullable=False),  # '' when the observation belongs to no room
-    Column("source", String, nullable=False),  # webhook, engine
+    Column("source", String, nullable=False),  # webhook, ddp, hub-read, callback, engine
     Column("kind", String, nullable=False),  # the vendor's type, or the event's class for the engine's own
     Column("dedupe", String),  # set when the same thing must be journalled at most once
     Column("received_at", BigInteger, nullable=False),

@@ -78,6 +78,8 @@ async def test_realtime_alone_and_beside_the_webhook(make_world: MakeWorld, webh
     assert Counter(each["message"] for each in await world.bot.turns() if each.get("message")) == Counter(
         ["echo 1", "echo 2", "talk to a human"]
     )
+    service = [each for each in events(world, visitor.rid) if each.startswith("Agent")]
+    assert service == ["AgentAssigned", "AgentUnassigned", "AgentAssigned"]
     found = Counter(events(world, visitor.rid))
     assert found["ConversationStarted"] == found["ConversationClosed"] == 1
     assert found["MessagePosted"] == 5  # the bot's own are echoes
@@ -147,6 +149,53 @@ async def test_a_deletion_is_told(make_world: MakeWorld) -> None:
     await until(lambda: visitor.rid in watching)
     await delete(world, visitor, message)
     await until(lambda: "MessageDeleted" in events(world, visitor.rid))
+
+
+async def test_what_is_deleted_in_a_gap_is_found_when_something_else_is(make_world: MakeWorld) -> None:
+    world = await make_world(webhook=False, workspace=LIVE)
+    await world.live()
+    visitor = await world.visitor()
+    message = await visitor.say("echo 1")
+    await visitor.wait_for("bot", 1)
+    await world.hub.control(realtime={"refuse": True, "drop": True})
+    await until(lambda: not world.node.service._listeners[0].is_live)
+    await delete(world, visitor, message)
+    await visitor.say("echo 2")
+    await world.hub.control(realtime={"refuse": False})
+    await visitor.wait_for("bot", 2)
+    await until(lambda: "MessageDeleted" in events(world, visitor.rid))
+
+
+async def test_words_in_a_room_that_cannot_be_read_at_first(make_world: MakeWorld) -> None:
+    """What is heard waits for the room; nothing of it is lost, and its order is kept."""
+    world = await make_world(webhook=False, workspace=LIVE)
+    await world.live()
+    # The comparisons at start would find the words meanwhile, and give them to the bot as one.
+    await until(lambda: world.node.service.counters.value("reconcile_runs") >= 2)
+    await world.hub.control(fail_next=[{"path": "rooms.info", "status": 503, "count": 2}])
+    visitor = await world.visitor()
+    for n in (1, 2, 3):
+        await visitor.say(f"echo {n}")
+    said = await visitor.wait_for("bot", 3)
+    await world.quiet()
+
+    assert [each["text"] for each in said] == ["1", "2", "3"]
+    assert world.node.service.counters.value("realtime_missed") == 0
+    assert Counter(events(world, visitor.rid))["MessagesRecovered"] == 0
+
+
+async def test_words_in_a_room_that_cannot_be_read_for_long(make_world: MakeWorld) -> None:
+    """They are recorded, and the reconciler looks for them."""
+    world = await make_world(webhook=False, workspace=LIVE)
+    await world.live()
+    await world.hub.control(fail_next=[{"path": "rooms.info", "status": 503, "count": 5}])
+    visitor = await world.visitor()
+    await visitor.say("echo 1")
+    said = await visitor.wait_for("bot", 1)
+    await world.quiet()
+
+    assert [each["text"] for each in said] == ["1"]
+    assert world.node.service.counters.value("realtime_missed", "main", "room-not-read") >= 1
 
 
 async def delete(world: World, visitor: Visitor, message: str) -> None:
