@@ -124,7 +124,7 @@ class World:
     async def live(self) -> None:
         """Until the realtime connection is live."""
         async with asyncio.timeout(10):
-            while not any(each.is_live for each in self.node.service._listeners):
+            while not any(each.is_live for each in self.node.service._sources._listeners):
                 await asyncio.sleep(0.01)
 
 
