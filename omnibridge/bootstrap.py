@@ -161,7 +161,7 @@ class Service:
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
-        terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days)
+        terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days, kept.audit_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
 
