@@ -88,6 +88,12 @@ class World:
             while self.node.service._why_not_ready or self.rows(due):
                 await asyncio.sleep(0.01)
 
+    async def compared(self) -> None:
+        """Until the bridge's first comparison with the hub is over, however it ended."""
+        async with asyncio.timeout(10):
+            while not self.node.service.counters.value("reconcile_runs"):
+                await asyncio.sleep(0.01)
+
     async def _bot_until(self, matches: Callable[[dict[str, Any]], bool], turns: int) -> None:
         async with asyncio.timeout(10):
             while True:
