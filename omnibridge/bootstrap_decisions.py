@@ -19,8 +19,8 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import Policy
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.routing.rules import RuleSet, Texts
