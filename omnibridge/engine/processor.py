@@ -197,6 +197,9 @@ class Processor:
                     named=True,
                 )
             return
+        if isinstance(command, cmd.ResumeTurns):
+            self._resume(work, stream, command.count, epoch)
+            return
         if isinstance(command, cmd.RequeueStray):
             self._counters.add("assignments_stray")
         self._enqueue(
@@ -210,6 +213,11 @@ class Processor:
             within_ms=getattr(command, "within_ms", 0),
             after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
         )
+
+    def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
+        lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]
+        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, count, epoch, until))
+        work.resumed.append((lane_id, stream))
 
     def _enqueue(
         self,

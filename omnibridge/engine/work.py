@@ -63,6 +63,7 @@ class Lane:
 class Work:
     """What handling a few observations leads to; `write` is the unit that makes it durable.
 
+    resumed: streams whose rows in the outbox were changed, not only added to.
     sure: every key was looked up. Otherwise a repeated event is found by its insert: then do it again, sure.
     """
 
@@ -72,6 +73,7 @@ class Work:
     writes: list[Unit] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     changed: bool = False
+    resumed: list[tuple[int, str]] = field(default_factory=list)
     keys: dict[str, None] = field(default_factory=dict)
 
     def knows(self, key: str) -> bool:
