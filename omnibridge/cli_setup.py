@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def setup(
     options = Options(workspace, url, public_url, relay, tuple(bot or ()), named, is_undo=undo)
     wish = read_wish(config, os.environ, options)
     credentials = _Credentials(admin_user_id, admin_token_file, admin_user, admin_password_file, code)
-    with alone(wish.config.parent):
+    with contextlib.nullcontext() if dry_run else alone(wish.config.parent):
         record = Record(wish.record_path, wish.name, wish.url)
         raise typer.Exit(
             asyncio.run(

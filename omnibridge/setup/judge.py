@@ -5,7 +5,7 @@ Nothing is changed while one of these is a problem. Source: rocketchat-api 1.4, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from omnibridge.doctor import hub_settings, reach
 from omnibridge.doctor.finding import ACCOUNT, HUB, OURS, Finding, ok, problem, warning
@@ -24,7 +24,7 @@ READS = {
 }
 """Of the admin, whatever there is to do."""
 
-OF_ROLES = {
+OF_ROLES: Mapping[tuple[str, ...], Mapping[str, str]] = {
     ("livechat-manager",): {
         "view-l-room": "takes waiting conversations",
         "view-livechat-rooms": "reads conversations that others serve",
@@ -39,26 +39,35 @@ OF_ROLES = {
         "message-impersonate": "shows colleagues whose words it posts",
     },
     ("livechat-agent", "bot"): {"view-l-room": "takes part in the conversations that it serves"},
-    ("user",): {"create-personal-access-tokens": "makes the accounts' tokens; they hold this role meanwhile"},
 }
 """What the accounts need, by the roles of which one must hold it."""
+
+OF_TOKENS: Mapping[tuple[str, ...], Mapping[str, str]] = {
+    ("user",): {"create-personal-access-tokens": "makes the accounts' tokens; they hold this role meanwhile"},
+}
 
 AUTO = ("Auto_Selection", "Load_Balancing", "Load_Rotation")
 SYSTEM_MESSAGES = {"livechat-close", "livechat-started", "livechat_transfer_history", "command", "uj", "ul", "au", "ru"}
 
 
-def judge(wish: Wish, seen: Seen, needs: Iterable[tuple[str, str]], record: Record) -> list[Finding]:
-    """Everything that can be said before the first change. needs: (permission, what for) of the steps to come."""
+def judge(
+    wish: Wish, seen: Seen, needs: Iterable[tuple[str, str]], record: Record, *, makes_tokens: bool = False
+) -> list[Finding]:
+    """Everything that can be said before the first change. needs: (permission, what for) of the steps to come.
+
+    makes_tokens: they will.
+    """
     found: list[Finding | None] = [each(seen.hub) for each in reach.CHECKS]
     if seen.hub.version is None:
         return [each for each in found if each]
     if seen.me is None or not seen.me.is_ok:
         found.append(_admin(seen))
         return [each for each in found if each]
-    found += [admin_permissions(seen, needs), role_permissions(seen)]
+    found += [admin_permissions(seen, needs), role_permissions(seen, makes_tokens)]
     checks = (hub_settings.enabled, hub_settings.routing, hub_settings.licence, hub_settings.message_size)
     found += [each(seen.hub) for each in checks]
-    found += [hidden(wish, seen), avatars(wish, seen), bot_first(wish, seen), proxies(wish, seen), log_ins(seen)]
+    found += [hidden(wish, seen), avatars(wish, seen), bot_first(wish, seen), proxies(wish, seen)]
+    found.append(log_ins(seen) if makes_tokens else None)
     found += [account(each, record) for each in seen.accounts]
     found.append(provisioner_role(wish, seen))
     return [each for each in found if each]
@@ -87,11 +96,12 @@ def admin_permissions(seen: Seen, needs: Iterable[tuple[str, str]]) -> Finding:
     return problem("admin permissions", ACCOUNT, f"the admin lacks {found}", do)
 
 
-def role_permissions(seen: Seen) -> Finding:
+def role_permissions(seen: Seen, makes_tokens: bool) -> Finding:
     """Of the roles that our accounts get. Setup does not change them: others have these roles too."""
+    wanted = {**OF_ROLES, **(OF_TOKENS if makes_tokens else {})}
     lacking = [
         (name, why, roles)
-        for roles, names in OF_ROLES.items()
+        for roles, names in wanted.items()
         for name, why in names.items()
         if name in seen.permissions and not seen.permissions[name] & set(roles)
     ]

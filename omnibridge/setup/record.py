@@ -90,8 +90,7 @@ class Record:
         if self._file.changes:
             self._save()
         else:
-            self.path.unlink(missing_ok=True)
-            _sync_folder(self.path.parent)
+            remove_secret(self.path)
 
     def _save(self) -> None:
         write_secret(self.path, msgspec.json.format(msgspec.json.encode(self._file), indent=2))
@@ -115,7 +114,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 def write_secret(path: Path, content: bytes) -> None:
     """Whole or not at all, readable by us alone, on the disk when this returns."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = _temporary(path)
     temporary.unlink(missing_ok=True)
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
@@ -123,6 +122,17 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     _sync_folder(path.parent)
+
+
+def remove_secret(path: Path) -> None:
+    """With what a crash in the middle of `write_secret` may have left."""
+    for each in (path, _temporary(path)):
+        each.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -91,7 +92,7 @@ def _account(work: Work, report: Report, kind: str, keys: tuple[str, str]) -> li
     view = next((each for each in report.seen.accounts if each.wish is account), None) if report.seen else None
     username = view.username if view else account.username
     identity = work.user_ids.get(username) or (view.id if view else account.user_id)
-    return [f'{keys[0]} = "{clean(identity)}"', *_token(work, account, username, keys[1])]
+    return [f"{keys[0]} = {json.dumps(identity)}", *_token(work, account, username, keys[1])]
 
 
 def _token(work: Work, account: Account, username: str, key: str) -> list[str]:

@@ -62,7 +62,8 @@ async def set_up(work: Work, *, dry_run: bool, new_tokens: bool) -> Report:
         *webhook.steps(wish, seen, record, token, write=work.write),
     ]
     needs = [("view-livechat-webhooks", "sends the test"), *(need for each in steps for need in each.needs.items())]
-    findings = judge(wish, seen, needs, record)
+    makes_tokens = any(each.name.startswith("token of ") for each in steps)
+    findings = judge(wish, seen, needs, record, makes_tokens=makes_tokens)
     findings += [each for each in (fields.check(wish, seen), webhook.check(wish, seen)) if each]
     report = Report(wish.name, findings, [(each, "would") for each in steps], seen, dry_run)
     if dry_run:

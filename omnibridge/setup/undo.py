@@ -9,12 +9,13 @@ from omnibridge.clock import SystemClock
 from omnibridge.doctor import reach
 from omnibridge.doctor.finding import HUB, Finding, problem, warning
 from omnibridge.doctor.probe import Prober
+from omnibridge.errors import ConfigError
 from omnibridge.rocketchat.leaves import list_of, table_of, text_of
 from omnibridge.setup import fields, provisioner, webhook
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.judge import admin_permissions
 from omnibridge.setup.look import see
-from omnibridge.setup.record import Change, Record
+from omnibridge.setup.record import Change, Record, remove_secret
 from omnibridge.setup.run import Report, carry_out
 from omnibridge.setup.step import Step, Work, digest
 
@@ -24,6 +25,8 @@ Undo = Callable[[Work, Change, list[Finding]], Awaitable[None]]
 async def undo(work: Work, *, dry_run: bool) -> Report:
     """The record is empty, and its file gone, when all of it was taken back."""
     wish, record = work.wish, work.record
+    if strange := sorted({each.kind for each in record.changes} - set(_KINDS)):
+        raise ConfigError(f"{record.path}: {', '.join(strange)}: of a newer omnibridge; undo with that one")
     prober = Prober(wish.url, work.admin.credentials, "--url")
     try:
         seen = await see(wish, prober, SystemClock())
@@ -140,12 +143,10 @@ async def _role(work: Work, change: Change, told: list[Finding]) -> None:
 
 async def _file(work: Work, change: Change, told: list[Finding]) -> None:
     path = work.wish.config.parent / change.name
-    if not path.exists():
-        return
-    if digest(path.read_text("utf-8")) != change.after.get("sha256"):
+    if path.exists() and digest(path.read_text("utf-8")) != change.after.get("sha256"):
         told.append(warning("undo file", HUB, f"{change.name} was changed since setup: left as it is", "look at it"))
         return
-    path.unlink()
+    remove_secret(path)
 
 
 async def _nothing(work: Work, change: Change, told: list[Finding]) -> None:
@@ -174,8 +175,3 @@ _KINDS: dict[str, tuple[str, dict[str, str], Undo]] = {
     "role": ("delete the role {name}", provisioner.NEEDS, _role),
     "file": ("delete the file {name}", {}, _file),
 }
-
-
-def unknown(record: Record) -> list[str]:
-    """Kinds of changes that this version does not know."""
-    return sorted({each.kind for each in record.changes} - set(_KINDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -187,6 +188,11 @@ def _accounts(
         token = str(own.get("provisioner_token", ""))
         found.append(Account("provisioner", options.provisioner, "", provisioner_id, token, file))
     names = [each.username for each in found if each.username]
+    problems += [
+        f"{each!r}: a user name has letters, digits, -, _ and . only"
+        for each in names
+        if not re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", each)
+    ]
     problems += [f"{each}: one user cannot be two accounts" for each in sorted(set(names)) if names.count(each) > 1]
     return tuple(found)
 
