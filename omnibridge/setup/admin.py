@@ -159,6 +159,8 @@ async def _log_in(calls: Calls, username: str, password: str, factor: SecondFact
             break
         wish["code"] = factor.answer(table_of(answer.body.get("details")), attempt > 0)[1]
     code = code_of(answer.body) or f"http-{answer.status}"
+    if code == "too-many-requests":  # of the limiter behind the log-in, which has no status of its own
+        raise SetupFailed(f"the log-in of {username} was refused ({code})", "wait a minute, then run setup again", code)
     do = "correct user name and password; after several wrong ones Rocket.Chat may block them for a while"
     raise SetupFailed(f"the log-in of {username} was refused ({code})", do, code)
 

@@ -85,6 +85,18 @@ async def test_nobody_to_ask_is_told_how_to_answer(site: Site) -> None:
     assert await site.workspace() == before
 
 
+async def test_accounts_that_could_not_log_in_are_not_begun(make_site: MakeSite) -> None:
+    """A log-in wants a verified address, and whoever has one is mailed a code: ours have no mailbox."""
+    site = await make_site()
+    mails = "Accounts_TwoFactorAuthentication_By_Email_Auto_Opt_In"
+    await site.hub.control(settings={"Accounts_EmailVerification": True})
+    report = await site.set_up()
+    assert report.exit_code == 1 and "Auto opt in" in problems(report)[0]
+
+    await site.hub.control(settings={mails: False})
+    assert problems(await site.set_up()) == []
+
+
 async def test_log_in_with_password_and_code_ends_with_a_log_out(site: Site) -> None:
     await site.hub.control(two_factor={"admin": {"totp": SEED}})
     url = site.sandbox.url

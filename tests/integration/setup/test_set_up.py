@@ -175,6 +175,46 @@ async def test_undo_leaves_what_others_changed(make_site: MakeSite) -> None:
     assert after == before
 
 
+async def test_whoever_is_no_admin_is_told_so(make_site: MakeSite) -> None:
+    site = await make_site()
+    site.token = "wrong"
+    report = await site.set_up()
+
+    assert report.steps == [] and "401" in problems(report)[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "words"),
+    [
+        ({"hub_version": "5.4"}, {}, "too old"),
+        ({}, {"settings": {"Livechat_enabled": False}}, "Omnichannel is switched off"),
+        ({}, {"routing_method": "Load_Rotation"}, "livechat-enterprise"),
+    ],
+)
+async def test_a_workspace_that_cannot_work_is_left_alone(
+    make_site: MakeSite, options: dict[str, str], change: dict[str, object], words: str
+) -> None:
+    site = await make_site(**options)
+    await site.hub.control(**change)
+    before = await site.workspace()
+    report = await site.set_up()
+
+    assert report.exit_code == 1 and words in " ".join(problems(report))
+    assert await site.workspace() == before
+
+
+async def test_what_visitors_would_not_see_is_told(make_site: MakeSite) -> None:
+    site = await make_site()
+    await site.hub.control(
+        settings={"Accounts_AvatarBlockUnauthenticatedAccess": True, "Livechat_show_agent_info": False}
+    )
+    report = await site.set_up()
+    found = next(each for each in report.findings if each.check == "avatars")
+
+    assert found.status == "warning" and report.exit_code == 0
+    assert "refused pictures" in found.found and "who serves" in found.found
+
+
 async def test_resting_proxies_that_would_get_visitors_are_refused(make_site: MakeSite) -> None:
     site = await make_site()
     site.sandbox.hub.add_user("agent.5f3a", "x", {"bot", "livechat-agent"}, "Proxy")
