@@ -133,7 +133,7 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
     import msgspec
 
-    from omnibridge.bootstrap import read_rules, unknown_targets
+    from omnibridge.bootstrap_decisions import read_rules, unknown_targets
     from omnibridge.config_reader import check, load
     from omnibridge.engine.plugins import installed_kinds, settings_types
 

@@ -18,6 +18,9 @@ LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridg
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
+    "omnibridge.bootstrap_bots",
+    "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_sources",
     "omnibridge.cli",
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",

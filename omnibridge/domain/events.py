@@ -151,6 +151,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """It took the turn; what it says to it comes as PartySpoke."""
     fields: dict[str, str] = {}
     """Custom fields of the conversation that it wants written."""
+    message_id: str = ""
+    """Of the visitor's message that it answers."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -227,6 +229,8 @@ class DeliveryBuried(_Event, frozen=True, tag="DeliveryBuried"):
     command: str
     connection: str = ""
     code: str = ""
+    message_id: str = ""
+    """Of the visitor's message, when it was a turn."""
 
 
 class TurnResent(_Event, frozen=True, tag="TurnResent"):

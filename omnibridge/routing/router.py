@@ -27,7 +27,7 @@ from omnibridge.domain.conversation import (
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import assignment, handover, replies
-from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
 from omnibridge.routing.rules import RuleSet, Target
@@ -148,7 +148,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
-    after = _replace(after, held=(), handover=_replace(after.handover, stage="idle", rungs=()))
+    after = _replace(after, held=(), handover=handover_over(after.handover))
     return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
 
 
