@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -148,8 +149,9 @@ async def _run(
             report = await set_up(work, dry_run=dry_run, new_tokens=new_tokens)
         secrets = [credentials.secret, credentials.password, admin.credentials.auth_token]
         secrets += [each.reveal() for each in work.passwords.values()]
+        secrets += [each.auth_token for each in work.tokens.values()] + [work.webhook_token.reveal()]
         is_whole = not undo and not dry_run and not report.exit_code
-        is_news = bool(work.tokens) or any(each.name == "webhook token" for each, _ in report.steps)
+        is_shown = bool((is_whole and report.steps) or (work.tokens and not write))
         if as_json:
             _print(shown.as_json(work, report) if not undo else report.as_json(), secrets)
         else:
@@ -157,9 +159,9 @@ async def _run(
         if is_whole and write and not wish.has_config:
             work.keep(wish.config.name, shown.whole_configuration(work, report))
             typer.echo(f"{wish.config}: written; complete the [[connection]]s", err=True)
-        elif not as_json and not undo and not dry_run and (is_news or (is_whole and report.steps)):
+        elif is_shown and not as_json:
             typer.echo(f"\nFor {wish.config}; tokens are shown this once:\n\n{shown.configuration(work, report)}")
-        if not undo and (is_whole or not as_json):
+        if is_whole or not as_json:
             work.delivered()
         return report.exit_code
     finally:
@@ -173,8 +175,6 @@ def _print(value: Any, secrets: list[str]) -> None:
         typer.echo(redacted(value, secrets))
         return
     told = value.pop("configuration", None)
-    import json
-
     value = json.loads(redacted(json.dumps(value), secrets))
     print_json(value if told is None else {**value, "configuration": told})
 

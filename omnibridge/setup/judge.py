@@ -66,7 +66,7 @@ def judge(
     found += [admin_permissions(seen, needs), role_permissions(seen, makes_tokens)]
     checks = (hub_settings.enabled, hub_settings.routing, hub_settings.licence, hub_settings.message_size)
     found += [each(seen.hub) for each in checks]
-    found += [hidden(wish, seen), avatars(wish, seen), bot_first(wish, seen), proxies(wish, seen)]
+    found += [hidden(wish, seen), avatars(wish, seen), bot_first(wish, seen), proxies(wish, seen), serving(wish, seen)]
     found.append(log_ins(seen) if makes_tokens else None)
     found += [account(each, record) for each in seen.accounts]
     found.append(provisioner_role(wish, seen))
@@ -164,20 +164,16 @@ def proxies(wish: Wish, seen: Seen) -> Finding:
 
     Bot-first asks neither for availability nor for activity; automatic routing takes whoever has the fewest (7.1, 7.2).
     """
-    method, is_first = seen.setting("Livechat_Routing_Method"), seen.setting("Livechat_assign_new_conversation_to_bot")
+    why = _hands_out(seen)
     resting = sorted(set(seen.bot_agents) - wish.exempt - seen.serving)
     prefix = f"{wish.agents.username_prefix}."
     ours = [each for each in resting if each.startswith(prefix) or each in wish.only_by_decision]
     others = [each for each in resting if each not in ours]
     if not resting:
         return ok("resting proxies", "nobody but our bots is bot and agent, so nobody else gets new visitors")
-    reasons = [
-        *(["new conversations go to a bot first"] if is_first else []),
-        *([f"the routing method is {method}"] if method in AUTO else []),
-    ]
-    if not reasons:
+    if not why:
+        method = seen.setting("Livechat_Routing_Method")
         return ok("resting proxies", f"{_few(resting)}: bot and agent, and with {method} none gets a visitor unasked")
-    why = " and ".join(reasons)
     if ours:
         found = f"{_few(ours)}: at rest, but bot and agent, and {why}: Rocket.Chat would hand visitors to them"
         do = "Omnichannel > Agents: remove them (see `omnibridge agents drift`); or Manual Selection without bot first"
@@ -186,6 +182,26 @@ def proxies(wish: Wish, seen: Seen) -> Finding:
     return warning(
         "resting proxies", ACCOUNT, found, "Omnichannel > Agents: remove them while they rest, unless that is meant"
     )
+
+
+def serving(wish: Wish, seen: Seen) -> Finding | None:
+    """A proxy is bot and agent while it serves: then it is one of those whom bot-first and automatic routing pick."""
+    reasons = _hands_out(seen)
+    if not reasons or not (wish.agents.creation or wish.agents.pool_size):
+        return None
+    found = (
+        f"users that [agents] makes are bot and agent while they serve, and {reasons}: they may be given new visitors"
+    )
+    do = f"{hub_settings.ROUTING} > Routing Method: External Service or Manual Selection, and bot first off"
+    return warning("serving proxies", HUB, found, do)
+
+
+def _hands_out(seen: Seen) -> str:
+    """Why Rocket.Chat gives visitors to users who are bot and agent; empty when it does not."""
+    method = seen.setting("Livechat_Routing_Method")
+    is_first = seen.setting("Livechat_assign_new_conversation_to_bot")
+    reasons = ["new conversations go to a bot first"] if is_first else []
+    return " and ".join([*reasons, *([f"the routing method is {method}"] if method in AUTO else [])])
 
 
 def log_ins(seen: Seen) -> Finding | None:

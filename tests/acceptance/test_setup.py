@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -87,6 +88,11 @@ async def test_command_line(tmp_path: Path) -> None:
         assert not any(each in text for each in (*tokens, token) for text in kept.values())
         assert token not in done.out + done.err
 
+        await hub.control(users={"ob-bot": {"roles": ["bot"]}})
+        text = await command(tmp_path, *arguments, "--new-tokens", OMNIBRIDGE_ADMIN_TOKEN=token)
+        printed = set(re.findall(r'_token = "(.+)"', text.out)) & set(sandbox.hub.by_token)
+        assert (text.code, len(printed)) == (0, 2), text.out
+        assert not printed & tokens
         undone = await command(tmp_path, *arguments, "--undo", "--json", "--admin-token-file", str(tmp_path / "token"))
         assert (undone.code, {each["state"] for each in undone.json["steps"]}) == (0, {"done"})
         assert await hub.call("GET", "/_sandbox/workspace") == before

@@ -230,6 +230,16 @@ async def test_resting_proxies_that_would_get_visitors_are_refused(make_site: Ma
     assert problems(await judged(users={"agent.5f3a": {"roles": ["bot"]}})) == []
 
 
+async def test_proxies_that_serve_would_get_visitors_too(make_site: MakeSite) -> None:
+    site = await make_site()
+    site.config.write_text("[agents]\npool_size = 3\n")
+    warned = {each.check for each in (await site.set_up(dry_run=True)).findings if each.status == "warning"}
+    await site.hub.control(bot_first=False, routing_method="Manual_Selection")
+    calm = {each.check for each in (await site.set_up(dry_run=True)).findings if each.status == "warning"}
+
+    assert warned - calm == {"serving proxies"}
+
+
 async def test_tokens_are_shown_once_and_made_anew_on_demand(make_site: MakeSite) -> None:
     site = await make_site()
     work = site.work(write=False)
