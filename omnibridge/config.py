@@ -240,7 +240,9 @@ class AssignmentSettings(_Section):
         (), description="user names who serve only when an external system decided so; others are requeued"
     )
     look_again_s: float = Field(
-        30, ge=0.1, description="what a holding bot has and nobody serves is decided again after this long"
+        30,
+        ge=0.1,
+        description="what nobody serves but a holding bot, and what waits for a seat, is looked at again after this",
     )
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 

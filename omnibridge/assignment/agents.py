@@ -100,7 +100,7 @@ class AgentSender:
             found = await self._service.ensure(workspace, wanted.agent, cause)
         except DeliveryRejected as exc:
             agent = wanted.agent
-            return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_error", f"{exc} ({exc.code})")))
+            return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_refused", f"{exc} ({exc.code})")))
         except DeliveryError:
             raise
         except (

@@ -39,11 +39,6 @@ class Identity:
         self._shared: dict[str, Profile] = {}
         self._later: dict[tuple[str, str], None] = {}
 
-    @property
-    def waits_for_seat(self) -> bool:
-        """Whether a room whose agent is refused as over_budget shall wait instead of going elsewhere."""
-        return self._world.policy.over_budget == "queue"
-
     async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
         """Who on the hub can take a room as this agent, now. cause: for the audit, such as a room and an event."""
         if problem := problem_of(agent.system, agent.id):
@@ -64,6 +59,9 @@ class Identity:
                     break
                 self._world.count("retried")
                 await asyncio.sleep(max(pause_s, wait_s))  # then it goes on from the step that was reached
+            except DeliveryRejected as exc:
+                self._world.alarm("hub_refused", workspace, reason=str(exc))
+                return self._counted(refused(agent, "hub_refused", f"{exc} ({exc.code})"))
             except (DeliveryError, StorageError) as exc:
                 failure = exc
                 break
@@ -189,7 +187,11 @@ class Identity:
             case "shared":
                 return await self._spoken_for(hub, agent, workspace)
             case _:
-                return refused(agent, "over_budget", text)
+                return self._no_seat(agent, "over_budget", text)
+
+    def _no_seat(self, agent: ExternalAgent, reason: str, text: str) -> AgentRefused:
+        """The room waits for one, or goes elsewhere."""
+        return refused(agent, "waiting_seat" if self._world.policy.over_budget == "queue" else reason, text)
 
     async def _pooled(
         self, hub: Provisioner, agent: ExternalAgent, workspace: str, cause: str
@@ -200,6 +202,8 @@ class Identity:
         if self._world.policy.shared_user:
             self._world.alarm("pool_exhausted", workspace, reason=proxy.text)
             return await self._spoken_for(hub, agent, workspace)
+        if proxy.reason in ("pool_exhausted", "over_budget"):
+            return self._no_seat(agent, proxy.reason, proxy.text)
         return proxy
 
     async def _spoken_for(self, hub: Provisioner, agent: ExternalAgent, workspace: str) -> AgentFound | AgentRefused:

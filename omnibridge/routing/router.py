@@ -57,7 +57,7 @@ def route(
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
     if conversation.assignment.stage != "idle":
-        decision = assignment.tidy(conversation, decision, directory.serving_ids())
+        decision = assignment.tidy(conversation, decision, directory)
     return assignment.look_again(context, decision) if directory.holders else decision
 
 

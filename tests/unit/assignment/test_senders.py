@@ -57,7 +57,7 @@ async def test_refusal_is_an_event_and_so_is_a_hub_that_will_never_do_it() -> No
     assert await send(Service(refused), EnsureAgent(ANN)) == AgentNotEnsured(refused)
     event = await send(never, EnsureAgent(ANN))
     assert isinstance(event, AgentNotEnsured)
-    assert (event.refused.reason, event.refused.text) == ("hub_error", "may not (unauthorized)")
+    assert (event.refused.reason, event.refused.text) == ("hub_refused", "may not (unauthorized)")
 
 
 @pytest.mark.parametrize(
