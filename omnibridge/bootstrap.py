@@ -318,7 +318,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        hub_sender: Sender = HubSender(hubs, self._faults)
+        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials)
         party_sender: Sender = PartySender(self._parties(), database.secret, self._clock, self._faults)
 
         others: dict[str, Sender] = {

@@ -326,6 +326,9 @@ class TextsSettings(_Section):
     )
     no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
     close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
+    speaks_as: str = Field(
+        "{name}: ", description="in front of an external agent's words where his own user cannot post them"
+    )
 
 
 class Settings(_Section):

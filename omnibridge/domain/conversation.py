@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
-from omnibridge.domain.content import Option
+from omnibridge.domain.content import Content, Option
 from omnibridge.domain.events import UserRef
 
 AGENTS = "agents"
@@ -114,6 +114,21 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     former: str = ""
 
 
+class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who of an external system speaks through the party in control.
+
+    stage: `ensuring` = his user is looked for or made; `moving` = the room is on its way to him; `ready`.
+    user_id: '' = he has none, so the relay account posts under his name. held: what he said while it was unknown.
+    """
+
+    agent: ExternalAgent
+    stage: Literal["ensuring", "moving", "ready"] = "ensuring"
+    user_id: str = ""
+    username: str = ""
+    mode: str = ""
+    held: tuple[Content, ...] = ()
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of one conversation. `facts` are those of the start; trust is added when they are read.
 
@@ -123,7 +138,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
     has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
-    as the events tell; served_by is ahead of it from a move of ours until its report.
+    as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
     """
 
     workspace: str
@@ -150,3 +165,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     queued: bool = False
     assignment: Assignment = Assignment()
     reported: UserRef | None = None
+    persona: Persona | None = None

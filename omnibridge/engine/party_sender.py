@@ -15,6 +15,7 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import PartyReplied
 from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
@@ -165,4 +166,5 @@ class PartySender:
             welcome=welcome,
             accepted=reply.accepted,
             fields=reply.fields,
+            agent=speaker_of(reply.agent),
         )
