@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
 from omnibridge.assignment.deciders import DeciderLink, DeciderSender
+from omnibridge.assignment.telling import PresenceTeller
 from omnibridge.bootstrap_agents import hubs_of, world_of
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
@@ -58,8 +59,10 @@ from omnibridge.storage.database import Database, open_database
 from omnibridge.web.api import AssignmentEndpoint
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
+from omnibridge.web.callers import Callers
 from omnibridge.web.decisions import DecisionEndpoint
 from omnibridge.web.external import ExternalEndpoint, ExternalRouting
+from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
 if TYPE_CHECKING:
@@ -202,7 +205,7 @@ class Service:
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._provisioners = hubs_of(settings)
-        self._begin_identity(database)
+        self._begin_identity(database, boot)
         self._routes = self._decision_routes(database, lanes, ids)
         self._gauges(database)
         self._in_background(self._relay(processor, ids))
@@ -211,7 +214,7 @@ class Service:
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
 
-    def _begin_identity(self, database: Database) -> None:
+    def _begin_identity(self, database: Database, boot: str) -> None:
         settings, count = self._settings.agents, self.counters.add
         world = self._world = world_of(
             settings,
@@ -221,7 +224,14 @@ class Service:
             lambda kind: count("agents_alarms", 1, kind),
         )
         self._identity = Identity(world, self._provisioners)
-        self._presence = Presence(world, self._provisioners)
+        self._presence = Presence(world, self._provisioners, repeats=True)
+        if settings.presence_url:
+            client = create_client(base_url=settings.presence_url, max_connections=8, max_answer_bytes=ANSWER_BYTES)
+            self._decider_clients.append(client)
+            keys = read_secrets(settings.presence_secret.reveal())
+            teller = PresenceTeller(client, keys, self._clock, boot, lambda outcome: count("presence", 1, outcome))
+            self._presence.tell = teller.tell
+            self._in_background(teller.serve())
         self._agents = Admin(database, self._provisioners, world.policy, self._clock, world.locks)
         self._in_background(upkeep.keep(self._identity, self._presence, settings.presence_every_s))
         n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"
@@ -353,9 +363,11 @@ class Service:
             for each in settings.workspace
             if each.external_token.reveal()
         }
+        callers = Callers(database, ids, self._clock)
         pushed = AssignmentEndpoint(database, lanes, ids, self._clock, self.counters, timeout_s)
         return [
             Route("/api/v1/conversations/{conversation}/assignment", pushed),
+            Route("/api/v1/agents/presence", PresenceEndpoint(callers, self.presence().said, self.counters)),
             Route("/deciders/{decider}/decisions/{reference}", decided),
             Route("/external/{workspace}", ExternalEndpoint(routing, self.counters).answer),
         ]

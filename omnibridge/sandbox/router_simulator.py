@@ -3,8 +3,8 @@
 POST / takes the questions of the bridge. `/_sandbox/control`: agents {department or "": [external ids]}, people
 {external id: {name, avatar_url, ...}} for what is said of them, mode
 (agent, nobody, ticket, garbage, error, unknown), delay_ms, callback_ms, expires_in_ms, bridge_url, and fail_next: that
-many 500s. `/_sandbox/ledger`: decisions, questions, cancellations. A question that is repeated under its `webhook-id`
-gets the same answer and is no new decision.
+many 500s. `/_sandbox/ledger`: decisions, questions, cancellations, presence. A question that is repeated
+under its `webhook-id` gets the same answer and is no new decision.
 `/faces/RRGGBB.png` is a picture of that colour. Imports nothing of the bridge: signatures are checked by its own code.
 """
 
@@ -63,6 +63,7 @@ class RouterSimulator:
         self.decisions: list[dict[str, Any]] = []
         self.cancelled: list[dict[str, Any]] = []
         self.callbacks: list[int] = []
+        self.presence: list[dict[str, Any]] = []
         self._answers: dict[str, tuple[Any, int]] = {}
         self._turns = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +86,12 @@ class RouterSimulator:
         question = msgspec.json.decode(body)
         if question["type"] == "decision.cancelled":
             self.cancelled.append(question)
+            return reply({})
+        if question["type"] == "agent.presence":
+            if self.fail_next:
+                self.fail_next -= 1
+                return reply({"error": "injected"}, 500)
+            self.presence.append({"id": request_id, **question})
             return reply({})
         self.questions.append({"id": request_id, **question})
         if self.fail_next:
@@ -171,5 +178,6 @@ class RouterSimulator:
                 "decisions": self.decisions,
                 "cancelled": self.cancelled,
                 "callbacks": self.callbacks,
+                "presence": self.presence,
             }
         )
