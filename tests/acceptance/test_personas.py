@@ -72,9 +72,9 @@ async def until(look: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def town(folder: Path, agents: str) -> AsyncIterator[Town]:
-    """agents: TOML of [agents]. Rooms go to the router, which names people by ids of its own."""
-    sandbox = await start(SandboxOptions(simulators=False, bot_first=False, department="sales"))
+async def town(folder: Path, agents: str, **options: Any) -> AsyncIterator[Town]:
+    """agents: TOML of [agents]. options: of the sandbox. Rooms go to the router, which has ids of its own."""
+    sandbox = await start(SandboxOptions(simulators=False, bot_first=False, department="sales", **options))
     router, told, hub = RouterSimulator(SECRET), sandbox.description, sandbox.hub
     outside = Socket(router.app(), "127.0.0.1", 0)
     await outside.start()
