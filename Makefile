@@ -1,6 +1,8 @@
 # Needs python3 (3.11 to 3.13) with venv, and make. `make demo` and `make test` set everything up.
 PYTHON ?= python3
 PYTHON310 ?= python3.10
+# Processes of `make test`: tests wait more than they compute. 0 = none but the one.
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -29,7 +31,7 @@ demo: setup
 	@$(BIN)/omnibridge demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest tests $(ARGS)
+	@$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 	@echo "Not run here:"
 	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"

@@ -51,6 +51,16 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     late: bool = False
 
 
+class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
+    """The last turns of a party, which were refused when it gave way, are its again: those under way, or not sent.
+
+    Not new ones: what is known of their attempts says whether they may have arrived.
+    """
+
+    connection: str
+    count: int
+
+
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
     """Tell a backend that the conversation is over for it."""
 
@@ -147,6 +157,7 @@ class RequeueStray(_Command, frozen=True, tag="RequeueStray"):
 Command = (
     SendToVisitor
     | SendToParty
+    | ResumeTurns
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -174,7 +185,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | CloseSession():
+        case SendToParty() | ResumeTurns() | CloseSession():
             return f"connection:{command.connection}"
         case AskDecider() | CancelDecision():
             return f"decider:{command.decider}"

@@ -50,13 +50,17 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Words of the visitor on their way to a party, until it has answered."""
+    """Words of the visitor on their way to a party, until it has answered.
+
+    given: kept back while they are with the party, or have been tried: to be looked after, not to be given again.
+    """
 
     message_id: str = ""
     text: str = ""
     choice_value: str = ""
     welcome: bool = False
     late: bool = False
+    given: bool = False
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,7 +68,8 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
 
     stage: `idle`; `deciding` = an external system decides; `listing` = asked who could serve; `moving` = a move is
     with the hub.
-    moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard.
+    moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard. said: what the bot
+    answered meanwhile to turns that it had; the visitor gets it if the bot stays.
     """
 
     stage: Literal["idle", "deciding", "listing", "moving"] = "idle"
@@ -74,6 +79,7 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     rungs: tuple[Move, ...] = ()
     moves: int = 0
     started_at: tuple[int, ...] = ()
+    said: tuple[Content, ...] = ()
 
 
 class Speech(msgspec.Struct, frozen=True, omit_defaults=True):

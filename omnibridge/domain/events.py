@@ -153,6 +153,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Custom fields of the conversation that it wants written."""
     agent: ExternalAgent | None = None
     """Who says it, where the party speaks for people of its own."""
+    message_id: str = ""
+    """Of the visitor's message that it answers."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -230,6 +232,8 @@ class DeliveryBuried(_Event, frozen=True, tag="DeliveryBuried"):
     command: str
     connection: str = ""
     code: str = ""
+    message_id: str = ""
+    """Of the visitor's message, when it was a turn."""
 
 
 class TurnResent(_Event, frozen=True, tag="TurnResent"):

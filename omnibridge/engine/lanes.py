@@ -50,6 +50,9 @@ class Outlet(Protocol):
     def failed(self, rows: Sequence[Delivery]) -> None:
         """They may be durable or not."""
 
+    def ring(self, conversation_id: int, stream: str) -> None:
+        """Rows of this stream were changed in the outbox."""
+
 
 class Lanes:
     """windows: reorder window per workspace, ms."""
@@ -261,12 +264,16 @@ class Lanes:
         except BaseException:
             self._forget(key)  # cancelled or failed, it may be in the database: the cached lane is not to be believed
             self._outlet.failed(deliveries)
+            for stream in work.resumed:
+                self._outlet.ring(*stream)
             raise
         work.lane.remember(work.keys)
         if work.changed:
             work.lane.version += 1
             self._remember(key, work.lane)
         self._outlet.committed(deliveries)
+        for stream in work.resumed:
+            self._outlet.ring(*stream)
 
     def _lane(self, key: LaneKey) -> Lane:
         lane = self._lanes.get(key)

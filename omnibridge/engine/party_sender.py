@@ -113,9 +113,9 @@ class PartySender:
         if maybe_sent:
             reply = await self._resolve(party, turn)
             if reply is not None:
-                return Sent(self._replied(row, reply, welcome=said.welcome), resolved=True)
+                return Sent(self._replied(row, reply, said), resolved=True)
         reply = await self._say(party, turn, welcome=said.welcome)
-        return Sent(self._replied(row, reply, welcome=said.welcome))
+        return Sent(self._replied(row, reply, said))
 
     async def _say(self, party: Party, turn: Turn, *, welcome: bool) -> Reply:
         connector = party.connector
@@ -151,7 +151,7 @@ class PartySender:
                 raise DeliveryRetryable("the backend did not say in time", code="resolve-timeout") from exc
         raise DeliveryRejected(cannot_tell, code="uncertain")
 
-    def _replied(self, row: Delivery, reply: Reply, *, welcome: bool) -> PartyReplied:
+    def _replied(self, row: Delivery, reply: Reply, said: cmd.SendToParty) -> PartyReplied:
         handover = reply.handover
         return PartyReplied(
             connection=row.connection,
@@ -163,8 +163,9 @@ class PartySender:
             handover_reason=handover.reason if handover else "",
             close=reply.close,
             fallback=reply.fallback,
-            welcome=welcome,
+            welcome=said.welcome,
             accepted=reply.accepted,
             fields=reply.fields,
             agent=speaker_of(reply.agent),
+            message_id=said.message_id,
         )

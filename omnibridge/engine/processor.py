@@ -104,6 +104,7 @@ class Lane:
 class Work:
     """What handling a few observations leads to; `write` is the unit that makes it durable.
 
+    resumed: streams whose rows in the outbox were changed, not only added to.
     sure: every key was looked up. Otherwise a repeated event is found by its insert: then do it again, sure.
     """
 
@@ -113,6 +114,7 @@ class Work:
     writes: list[Unit] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     changed: bool = False
+    resumed: list[tuple[int, str]] = field(default_factory=list)
     keys: dict[str, None] = field(default_factory=dict)
 
     def knows(self, key: str) -> bool:
@@ -351,6 +353,9 @@ class Processor:
                     named=True,
                 )
             return
+        if isinstance(command, cmd.ResumeTurns):
+            self._resume(work, stream, command.count, epoch)
+            return
         if isinstance(command, cmd.RequeueStray):
             self._counters.add("assignments_stray")
         self._enqueue(
@@ -364,6 +369,11 @@ class Processor:
             within_ms=getattr(command, "within_ms", 0),
             after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
         )
+
+    def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
+        lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]
+        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, count, epoch, until))
+        work.resumed.append((lane_id, stream))
 
     def _enqueue(
         self,

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from omnibridge.clock import Clock
+from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, TurnRepeated, kind_of
 from omnibridge.engine.counters import Counters
@@ -33,6 +34,7 @@ from omnibridge.storage.writer import Unit
 
 _log = structlog.get_logger("omnibridge.streams")
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_turn = msgspec.json.Decoder(SendToParty)
 
 CONTROL_CHANGED = "control-changed"
 
@@ -322,7 +324,8 @@ class Streams:
             reason=str(error),
             attempts=attempts,
         )
-        event = None if refused else DeliveryBuried(row.id, row.command, row.connection, error.code)
+        message_id = _turn.decode(row.body).message_id if row.command == "SendToParty" else ""
+        event = None if refused else DeliveryBuried(row.id, row.command, row.connection, error.code, message_id)
         await self._settle(key, row, REFUSED if refused else BURIED, error.code, workspace, room, Sent(event))
         return True
 

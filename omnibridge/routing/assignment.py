@@ -32,7 +32,7 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
 from omnibridge.domain.directory import Decider, Directory
 from omnibridge.routing import handover, replies
-from omnibridge.routing.context import Context, end_session, pass_control
+from omnibridge.routing.context import Context, end_session, handover_over, kept_back, pass_control
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.refusals import refusal_of
 
@@ -139,7 +139,7 @@ def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
     after = _replace(conversation, assignment=assignment)
     if served_by and served_by.id == found.user_id:
         served = _replace(assignment, stage="served", former="")
-        idle = _replace(after.handover, stage="idle", rungs=())
+        idle = handover_over(after.handover)
         after = _replace(after, held=(), handover=idle, assignment=served)
         after, commands = end_session(pass_control(after, AGENTS), "handed over")
         return context.decide(f"{who}, who serves already", after, *commands, considered=chosen)
@@ -404,7 +404,7 @@ def _queue(
     if server and server.id in context.directory.serving_ids():
         after = _replace(conversation, handover=_replace(state, stage="moving", rungs=(), moves=state.moves + 1))
         return context.decide(f"{reason}: back to the queue", after, *commands, ReturnToQueue(), considered=considered)
-    after = _replace(conversation, held=(), handover=_replace(state, stage="idle", rungs=()))
+    after = _replace(conversation, held=(), handover=handover_over(state))
     return context.decide(f"{reason}: it waits in the queue", after, *commands, considered=considered)
 
 
@@ -414,10 +414,9 @@ def _silence(conversation: Conversation, by: str) -> Conversation:
     if state.stage != "idle":
         return _replace(conversation, handover=_replace(state, stage="deciding", rungs=()))
     connection = conversation.control.connection
-    held = tuple(turn for turn in conversation.waiting if not turn.welcome)
     after = pass_control(conversation, QUEUE)
-    return _replace(after, held=held, handover=_replace(
-        state, stage="deciding", from_connection=connection, department="", reason=by, rungs=(), moves=0
+    return _replace(after, held=kept_back(conversation), handover=_replace(
+        state, stage="deciding", from_connection=connection, department="", reason=by, rungs=(), moves=0, said=()
     ))  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from omnibridge.domain.commands import CloseSession, Command, SendToParty, SendToVisitor
 from omnibridge.domain.content import Text
-from omnibridge.domain.conversation import Control, Conversation, Speech, VisitorTurn
+from omnibridge.domain.conversation import Control, Conversation, Handover, Speech, VisitorTurn
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision
@@ -64,6 +64,16 @@ def pass_control(conversation: Conversation, party: str) -> Conversation:
         speech=Speech(),
         persona=None,
     )
+
+
+def kept_back(conversation: Conversation) -> tuple[VisitorTurn, ...]:
+    """What a party that gives way had to answer: it has it, and answers it if it stays."""
+    return tuple(_replace(turn, given=True) for turn in conversation.waiting if not turn.welcome)
+
+
+def handover_over(state: Handover) -> Handover:
+    """Somebody else has the conversation: nothing of the bot is said any more."""
+    return _replace(state, stage="idle", rungs=(), said=())
 
 
 def end_session(conversation: Conversation, reason: str) -> tuple[Conversation, tuple[Command, ...]]:

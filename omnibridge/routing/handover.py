@@ -20,7 +20,9 @@ from omnibridge.domain.commands import (
     AssignAgent,
     Command,
     ListAgents,
+    ResumeTurns,
     ReturnToQueue,
+    SendToVisitor,
     TransferToDepartment,
 )
 from omnibridge.domain.conversation import (
@@ -32,7 +34,17 @@ from omnibridge.domain.conversation import (
     Move,
     bot_party,
 )
-from omnibridge.routing.context import Context, TextName, end_session, pass_control, send_turn, tell_once
+from omnibridge.routing.context import (
+    Context,
+    TextName,
+    end_session,
+    handover_over,
+    kept_back,
+    pass_control,
+    poster,
+    send_turn,
+    tell_once,
+)
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -72,7 +84,7 @@ def begin(
         conversation, told = tell_once(context.rules.texts, conversation, say, connection)
     after = _replace(
         pass_control(conversation, QUEUE),
-        held=tuple(turn for turn in conversation.waiting if not turn.welcome),
+        held=kept_back(conversation),
         handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
     )
     first: Command = ListAgents()
@@ -117,7 +129,7 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
         return context.nothing(f"{event.move} was carried out")
-    after = _replace(conversation, held=(), handover=_replace(conversation.handover, stage="idle", rungs=()))
+    after = _replace(conversation, held=(), handover=handover_over(conversation.handover))
     if event.move == "agent" and conversation.control.party != AGENTS:
         after = _replace(after, served_by=ev.UserRef(event.target))
         after = pass_control(after, AGENTS)
@@ -135,7 +147,7 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     if server and server.id not in _bot_ids(context):
         after = _replace(conversation, served_by=server)
         after, commands = end_session(pass_control(after, AGENTS), "a person serves")
-        after = _replace(after, held=(), handover=_replace(state, stage="idle", rungs=()))
+        after = _replace(after, held=(), handover=handover_over(state))
         return context.decide(f"{server.username or server.id} serves already", after, *commands, refuse_spoken=True)
     if state.stage == "moving":
         return _try_next(context, conversation, state.rungs, f"the hub refused ({event.code})", ())
@@ -169,10 +181,14 @@ def nobody(
     if bot is None or not bot_serves:
         why = f"{reason}: {told} and waits" if told else f"{reason}: the visitor waits"
         return context.decide(why, _replace(after, held=()), *said, considered=considered)
-    after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=conversation.held)
-    turns = [send_turn(connection, turn) for turn in conversation.held]
+    waiting = tuple(_replace(turn, given=False) for turn in conversation.held)
+    after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=waiting)
+    answers = [SendToVisitor(each, poster(after, connection)) for each in state.said]
+    n_given = sum(turn.given for turn in conversation.held)
+    resumed = (ResumeTurns(connection, n_given),) if n_given else ()
+    turns = [send_turn(connection, turn) for turn in conversation.held if not turn.given]
     why = f"{reason}: {told}, the bot stays" if told else f"{reason}: the bot stays"
-    return context.decide(why, after, *said, *turns, considered=considered)
+    return context.decide(why, after, *answers, *said, *resumed, *turns, considered=considered)
 
 
 def _ladder(

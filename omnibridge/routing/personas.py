@@ -16,7 +16,7 @@ import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.commands import Command, EnsureAgent, ReleaseAgent, SendToVisitor, Speaker
-from omnibridge.domain.content import Content
+from omnibridge.domain.content import Content, Text
 from omnibridge.domain.conversation import Conversation, Persona
 from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
@@ -48,6 +48,16 @@ def say(
     return _replace(conversation, persona=_replace(persona, held=(*persona.held, *parts))), commands
 
 
+def prefixed(context: Context, agent: ExternalAgent, parts: tuple[Content, ...]) -> tuple[Content, ...]:
+    """His words as the connection itself would say them."""
+    prefix = _prefix(context, agent)
+    return tuple(Text(f"{prefix}{each.text}") if isinstance(each, Text) else each for each in parts)
+
+
+def _prefix(context: Context, agent: ExternalAgent) -> str:
+    return context.rules.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
+
+
 def serves(conversation: Conversation, user_id: str) -> bool:
     """Whether this user serves because he is who speaks."""
     persona = conversation.persona
@@ -59,12 +69,22 @@ def is_moving(conversation: Conversation) -> bool:
     return bool(conversation.persona and conversation.persona.stage == "moving")
 
 
-def tidy(before: Persona, decision: Decision) -> Decision:
-    """Who speaks no longer is released, whatever ended it."""
+def tidy(context: Context, before: Persona, decision: Decision) -> Decision:
+    """Who speaks no longer is released, whatever ended it. What he said that waited is said before that, or refused
+    like other words when somebody took control from the party."""
     after = decision.after.persona
-    if not before.user_id or before.mode not in OURS or (after and after.user_id == before.user_id):
+    if after is not None and (after.user_id == before.user_id or not before.user_id):
         return decision
-    return _replace(decision, commands=(*decision.commands, ReleaseAgent(before.user_id)))
+    n, reason = len(before.held), decision.reason
+    words: tuple[Command, ...] = ()
+    if after is None and n and (decision.refuse_spoken or decision.after.closed):
+        reason = f"{reason}; {n} of {label(before)}'s words are not said"
+    elif after is None and n:
+        words = spoken(context, context.conversation, before, before.held)
+    release = (ReleaseAgent(before.user_id),) if before.user_id and before.mode in OURS else ()
+    if not words and not release and reason is decision.reason:
+        return decision
+    return _replace(decision, reason=reason, commands=(*words, *decision.commands, *release))
 
 
 def spoken(
@@ -72,7 +92,7 @@ def spoken(
 ) -> tuple[Command, ...]:
     """His words, with under whose name they are shown."""
     agent = persona.agent
-    prefix = context.rules.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
+    prefix = _prefix(context, agent)
     user_id = persona.user_id if persona.mode in OURS else ""
     speaker = Speaker(agent.system, agent.id, agent.name, user_id, persona.username, prefix)
     return tuple(SendToVisitor(each, conversation.control.connection, speaker=speaker) for each in parts)

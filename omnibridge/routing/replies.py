@@ -22,6 +22,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 def replied(context: Context, event: ev.PartyReplied) -> Decision:
     """Say it, then hand over or close if the bot asked for it; handover wins over close."""
     conversation = context.conversation
+    if _gives_way(conversation, event.connection):
+        return _meanwhile(context, event, event.message_id)
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
     if event.accepted:
@@ -30,7 +32,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     fallbacks = conversation.fallbacks + 1 if event.fallback else 0 if not event.welcome else conversation.fallbacks
     after = _replace(
         conversation,
-        waiting=conversation.waiting[1:],
+        waiting=_still_waiting(conversation, event.message_id),
         options=_options(event.parts),
         fallbacks=fallbacks,
         told_delay=False,
@@ -48,17 +50,52 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     return context.decide(f"{event.connection} answered{not_understood}", after, *says)
 
 
+def _gives_way(conversation: Conversation, connection: str) -> bool:
+    """Whether people are looked for in the place of this party, which stays if there are none."""
+    return conversation.handover.stage != "idle" and conversation.handover.from_connection == connection
+
+
+def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message_id: str = "") -> Decision:
+    """Kept until it is clear who takes over: a turn that was answered must not be given to the party again."""
+    conversation = context.conversation
+    words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
+    if event.agent is not None:
+        words = personas.prefixed(context, event.agent, words)
+    after = _replace(
+        conversation,
+        held=_without(conversation.held, message_id),
+        handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
+    )
+    return context.decide(
+        f"{event.connection} answered while people are looked for: kept until it is clear who takes over",
+        after,
+        *set_fields(event.fields),
+    )
+
+
+def _without(turns: tuple[VisitorTurn, ...], message_id: str) -> tuple[VisitorTurn, ...]:
+    return tuple(each for each in turns if not message_id or each.message_id != message_id)
+
+
+def _still_waiting(conversation: Conversation, message_id: str) -> tuple[VisitorTurn, ...]:
+    """After an answer: turns are answered in their order, but one that was under way when the bot gave way and stayed
+    may be answered by what was begun before."""
+    rest = _without(conversation.waiting, message_id)
+    return rest if len(rest) < len(conversation.waiting) else conversation.waiting[1:]
+
+
 def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     """The turn is over for us: its words were said as they came. Only what is counted per turn is left."""
     conversation = context.conversation
-    if event.epoch != conversation.control.epoch:
+    is_older = event.epoch != conversation.control.epoch
+    if is_older and event.message_id not in [each.message_id for each in conversation.waiting]:
         return context.nothing(f"{event.connection} took a turn that was given before control changed")
     speech = conversation.speech
     is_unclear = event.fallback or speech.unclear
     fallbacks = conversation.fallbacks + 1 if is_unclear else 0 if not event.welcome else conversation.fallbacks
     after = _replace(
         conversation,
-        waiting=conversation.waiting[1:],
+        waiting=_still_waiting(conversation, event.message_id),
         options=conversation.options if speech.offered else (),
         fallbacks=fallbacks,
         told_delay=False,
@@ -72,6 +109,8 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
 def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     """Say it, if the party that speaks is in control; it may ask for a person or close as in an answer."""
     conversation = context.conversation
+    if _gives_way(conversation, event.connection):
+        return _meanwhile(context, event)
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
     digest, speech = _digest(event), conversation.speech
@@ -168,12 +207,15 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         if conversation.handover.stage != "idle":
             return handover.nobody(context, conversation, f"{event.command} could not be carried out ({event.code})")
         return context.nothing(f"{event.command} could not be carried out ({event.code})")
+    if event.command == "SendToParty" and _gives_way(conversation, event.connection):
+        after = _replace(conversation, held=_without(conversation.held, event.message_id))
+        return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
         if event.command == "SendToVisitor":
             after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
-    after = _replace(conversation, waiting=conversation.waiting[1:])
+    after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
     context = _with(context, after)
     reason = f"{connection} cannot be reached ({event.code})"
     bot = context.directory.connection(connection)

@@ -27,7 +27,7 @@ from omnibridge.domain.conversation import (
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import assignment, handover, persona_moves, personas, replies
-from omnibridge.routing.context import Context, end_session, pass_control, send_turn, tell
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
 from omnibridge.routing.rules import RuleSet, Target
@@ -59,7 +59,7 @@ def route(
     if conversation.assignment.stage != "idle":
         decision = assignment.tidy(conversation, decision, directory)
     if conversation.persona is not None:
-        decision = personas.tidy(conversation.persona, decision)
+        decision = personas.tidy(context, conversation.persona, decision)
     return assignment.look_again(context, decision) if directory.holders else decision
 
 
@@ -152,7 +152,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
-    after = _replace(after, held=(), handover=_replace(after.handover, stage="idle", rungs=()))
+    after = _replace(after, held=(), handover=handover_over(after.handover))
     return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
 
 

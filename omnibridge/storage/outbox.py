@@ -49,7 +49,15 @@ _done = (
     "UPDATE deliveries SET state = 1, code = CASE state WHEN 2 THEN 'overlap' ELSE '' END, attempts = ?, "
     "settled_at = ? WHERE id = ? AND state IN (0, 2)"
 )
-_later = "UPDATE deliveries SET attempts = ?, uncertain = ?, code = ?, next_attempt_at = ? WHERE id = ? AND state = 0"
+_later = (
+    "UPDATE deliveries SET attempts = ?, uncertain = ?, code = CASE state WHEN 0 THEN ? ELSE code END, "
+    "next_attempt_at = ? WHERE id = ? AND state IN (0, 2)"
+)
+_resume = (
+    "UPDATE deliveries SET state = 0, code = '', epoch = ?, deadline_at = ?, settled_at = NULL WHERE state = 2 "
+    "AND code = 'control-changed' AND id IN (SELECT id FROM deliveries WHERE conversation_id = ? AND stream = ? "
+    "AND command = 'SendToParty' ORDER BY id DESC LIMIT ?)"
+)
 _refuse = (
     "UPDATE deliveries SET state = 2, code = 'control-changed', settled_at = ? "
     "WHERE state = 0 AND conversation_id = ? AND epoch IS NOT NULL AND epoch < ?"
@@ -77,13 +85,18 @@ def settle(cursor: Any, delivery_id: int, state: int, code: str, attempts: int, 
 
 
 def retry_later(cursor: Any, delivery_id: int, attempts: int, uncertain: int, code: str, next_attempt_at: int) -> None:
-    """Note an attempt that failed, and when the next one is due."""
+    """Note an attempt that failed, and when the next one is due: of a refused row too, which may be resumed."""
     cursor.execute(_later, (attempts, uncertain, code, next_attempt_at, delivery_id))
 
 
 def refuse_older(cursor: Any, conversation_id: int, epoch: int, at: int) -> None:
     """Control changed to `epoch`: what the old party still had to say is not sent."""
     cursor.execute(_refuse, (at, conversation_id, epoch))
+
+
+def resume(cursor: Any, conversation_id: int, stream: str, count: int, epoch: int, deadline_at: int) -> None:
+    """The party that had given way stays: its last turns are due again, but for those that arrived meanwhile."""
+    cursor.execute(_resume, (epoch, deadline_at, conversation_id, stream, count))
 
 
 def restamp(cursor: Any, conversation_id: int, stream: str, epoch: int) -> None:

@@ -18,6 +18,9 @@ def _talk(*words: tuple[str, int]) -> list[Step]:
     return [("open", 0, 300), *((name, 0, pause) for name, pause in words)]
 
 
+NOBODY: list[Step] = [("open", 0, 3000), ("away", 0, 100)]
+GAVE_WAY: list[Step] = [*NOBODY, ("burst", 0, 0), ("burst", 0, 0), ("staff", 0, 3000)]
+
 NOTICED: dict[str, History] = {
     # A slow disk and a quick bot: an answer finds the lane busy, the next one finds it idle.
     "answers pass earlier answers": (
@@ -50,6 +53,10 @@ NOTICED: dict[str, History] = {
         range(1, 6),
         [("open", 0, 600), ("say", 0, 130), ("disk_fails", 3, 600), ("say", 0, 3000)],
     ),
+    # A rule calls people for a visitor whose turns the bot has; nobody is there, and the bot stays.
+    "forgets turns of a party that stays": (range(1, 6), GAVE_WAY),
+    "drops what was answered meanwhile": (range(1, 6), GAVE_WAY),
+    "gives a turn again that the party has": (range(24, 28), [*NOBODY, ("say", 0, 10), ("staff", 0, 3000)]),
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
 """Mutant -> a history that notices it, and in which the real engine does nothing wrong."""
@@ -60,6 +67,8 @@ FOUND: dict[str, History] = {
         range(4, 60, 4),
         [("open", 0, 200), ("say", 0, 0), ("hub_forgets", 0, 13_360), ("requeue", 0, 3000)],
     ),
+    # What the bot had was held when a rule called people, and given again when nobody was there: its answer was lost.
+    "a turn is given twice because the bot gave way meanwhile": (range(1, 31), GAVE_WAY),
     # Two answers are posted and the process dies before it has settled either; then the visitor leaves.
     "the second of two words that were said is settled as refused": (
         range(1, 16),

@@ -16,6 +16,7 @@ from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.streams import Sent, Streams
 from omnibridge.rocketchat import derive
+from omnibridge.routing import handover, replies
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -86,8 +87,8 @@ def _no_stream_order() -> Patches:
 def _any_party() -> Patches:
     enqueue = Processor._enqueue
 
-    def unbound(self: Processor, *args: Any, epoch: int | None, named: bool = False) -> None:
-        enqueue(self, *args, epoch=None, named=named)
+    def unbound(self: Processor, *args: Any, epoch: int | None, **rest: Any) -> None:
+        enqueue(self, *args, epoch=None, **rest)
 
     return [(Processor, "_enqueue", unbound)]
 
@@ -116,6 +117,9 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "forgets streams at the start": lambda: [(outbox, "streams_due", lambda _: [])],
     "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
     "takes its own words for those of others": lambda: [(processor, "is_message_id", lambda *_: False)],
+    "gives a turn again that the party has": lambda: [(handover, "kept_back", lambda state: state.waiting)],
+    "forgets turns of a party that stays": lambda: [(outbox, "resume", lambda *_: None)],
+    "drops what was answered meanwhile": lambda: [(replies, "_gives_way", lambda *_: False)],
     "believes that it was sent": _believes,
     "rows belong to no party": _any_party,
     "does not compare with the hub": lambda: _at_once("run", Run(0, 0))(Reconciler),

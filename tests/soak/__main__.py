@@ -22,7 +22,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.soak.processes import Bridge, Sandbox
 from tests.soak.races import CLOSE, TAKEOVER, judge_races, race_of
 from tests.soak.trouble import ENGINE, KINDS, TURN_TIMEOUT_S, Trouble
-from tests.soak.verdict import judge
+from tests.soak.verdict import judge, tags_of
 
 FAULT_LIMIT_S = 60.0
 """A fault point must be reached within this time, else the run fails."""
@@ -163,11 +163,14 @@ class Soak:
             await visitor.close()
 
     async def _answered(self, visitor: Visitor, wanted: set[str]) -> None:
-        """Until the bot has said all of this; it says other things as well, such as that it is slow."""
-        count = len(wanted)
+        """Until the bot has said all of this; it says other things as well, such as that it is slow.
+
+        Messages that were found after a gap are answered as one, a line each.
+        """
+        count = 1
         while True:
             found = await visitor.wait_for("bot", count, timeout_ms=self._wait_ms)
-            if wanted <= {each["text"] for each in found}:
+            if wanted <= {line for each in found for line in tags_of(each["text"])}:
                 return
             count = len(found) + 1
 

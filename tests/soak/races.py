@@ -31,7 +31,8 @@ def judge_races(hub: dict[str, Any], bot: dict[str, Any]) -> dict[str, Any]:
             continue
         said = [each for each in room["messages"] if each["kind"] == "bot" and each["text"].startswith(f"{kind}")]
         words = Counter(each["text"] for each in said)
-        asked = {each["text"][5:] for each in room["messages"] if each["kind"] == "visitor"}
+        # Only what is asked in no other conversation: "thank you" is said in each, and may overtake the takeover.
+        asked = {each["text"][5:] for each in room["messages"] if each["text"].startswith(f"echo {kind}")}
         doubled += sum(n - 1 for n in words.values()) + sum(max(0, turns[tag] - 1) for tag in asked)
         if kind == TAKEOVER:
             taken = (each["seq"] for each in room["log"] if each["what"] == "assigned" and each["who"] == "alice")

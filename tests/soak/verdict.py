@@ -93,12 +93,12 @@ def _turns(bot: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in bot["turns"]:
         if each.get("outcome") == "answered" and each["message"].startswith("echo c"):
-            for tag in _tags(each["message"]):
+            for tag in tags_of(each["message"]):
                 found[tag].append(each)
     return found
 
 
-def _tags(text: str) -> list[str]:
+def tags_of(text: str) -> list[str]:
     """Several messages that were found after a gap are one turn, a line each, and have one answer."""
     return [line.removeprefix("echo ") for line in text.split("\n")]
 
@@ -108,7 +108,7 @@ def _posts(hub: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     for room in hub["rooms"]:
         for each in room["messages"]:
             if each["kind"] == "bot" and each["text"].startswith("c") and "-m" in each["text"]:
-                for tag in _tags(each["text"]):
+                for tag in tags_of(each["text"]):
                     found[tag].append({**each, "rid": room["rid"]})
     return found
 

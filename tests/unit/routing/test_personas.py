@@ -92,6 +92,7 @@ def test_person_who_takes_the_room_meanwhile_has_it() -> None:
 
     story = Story().with_bot()
     story.on(speaks("Hello"), ev.AgentAssigned(ALICE))
+    assert "1 of desk:7's words are not said" in story.last.reason
     assert (story.state.control.party, story.state.persona) == (AGENTS, None)
     assert story.on(found()).commands == (ReleaseAgent("mariaId"),)
     assert story.on(speaks("late")).commands == ()
@@ -105,6 +106,22 @@ def test_last_words_do_not_wait() -> None:
     assert as_maria("Goodbye", None) in decision.commands
     story.on(speaks("Wait", handover=True))
     assert story.state.persona is None
+
+
+def test_what_waits_is_said_when_the_party_gives_way_by_itself() -> None:
+    story = Story().with_bot()
+    story.on(speaks("Hello"))
+    decision = story.on(ev.PartySpoke("helper", handover=True))
+
+    assert decision.commands[0] == as_maria("Hello", None)
+    assert kinds(decision) == ["SendToVisitor", "ListAgents"]
+
+
+def test_what_he_says_while_people_are_looked_for_keeps_his_name() -> None:
+    story = Story().with_bot()
+    story.on(ev.PartySpoke("helper", handover=True), speaks("Wait"))
+
+    assert story.state.handover.said == (Text("Maria Fox: Wait"),)
 
 
 def test_words_without_a_name_are_the_connections_own() -> None:
