@@ -75,7 +75,12 @@ def tidy(context: Context, before: Persona, decision: Decision) -> Decision:
     after = decision.after.persona
     if after is not None and (after.user_id == before.user_id or not before.user_id):
         return decision
-    n, reason = len(before.held), decision.reason
+    # All that waits is said at once: a word of his among the commands means that nothing waits any more.
+    is_said = any(
+        isinstance(each, SendToVisitor) and each.speaker and is_of(before, each.speaker.system, each.speaker.id)
+        for each in decision.commands
+    )
+    n, reason = 0 if is_said else len(before.held), decision.reason
     words: tuple[Command, ...] = ()
     if after is None and n and (decision.refuse_spoken or decision.after.closed):
         reason = f"{reason}; {n} of {label(before)}'s words are not said"

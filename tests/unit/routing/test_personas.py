@@ -116,6 +116,10 @@ def test_what_waits_is_said_when_the_party_gives_way_by_itself() -> None:
     assert decision.commands[0] == as_maria("Hello", None)
     assert kinds(decision) == ["SendToVisitor", "ListAgents"]
 
+    story = Story().with_bot()
+    story.on(speaks("Hello"))
+    assert kinds(story.on(speaks("Bye", handover=True))) == ["SendToVisitor", "SendToVisitor", "ListAgents"]
+
 
 def test_what_he_says_while_people_are_looked_for_keeps_his_name() -> None:
     story = Story().with_bot()
