@@ -17,14 +17,16 @@ from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
 from omnibridge.assignment.deciders import DeciderSender
+from omnibridge.assignment.telling import PresenceTeller
 from omnibridge.bootstrap_agents import hubs_of, world_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
-from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_decisions import ANSWER_BYTES, directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
 from omnibridge.connector.interface import ReceivesCallbacks
+from omnibridge.connector.signing import read_secrets
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
@@ -37,7 +39,7 @@ from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
-from omnibridge.http import Client
+from omnibridge.http import Client, create_client
 from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
@@ -156,8 +158,9 @@ class Service:
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._provisioners = hubs_of(settings)
-        self._begin_identity(database)
-        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters)
+        self._begin_identity(database, boot)
+        presence = self.presence().said
+        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, presence)
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -165,7 +168,7 @@ class Service:
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
 
-    def _begin_identity(self, database: Database) -> None:
+    def _begin_identity(self, database: Database, boot: str) -> None:
         settings, count = self._settings.agents, self.counters.add
         world = self._world = world_of(
             settings,
@@ -175,7 +178,14 @@ class Service:
             lambda kind: count("agents_alarms", 1, kind),
         )
         self._identity = Identity(world, self._provisioners)
-        self._presence = Presence(world, self._provisioners)
+        self._presence = Presence(world, self._provisioners, repeats=True)
+        if settings.presence_url:
+            client = create_client(base_url=settings.presence_url, max_connections=8, max_answer_bytes=ANSWER_BYTES)
+            self._decider_clients.append(client)
+            keys = read_secrets(settings.presence_secret.reveal())
+            teller = PresenceTeller(client, keys, self._clock, boot, lambda outcome: count("presence", 1, outcome))
+            self._presence.tell = teller.tell
+            self._in_background(teller.serve())
         self._agents = Admin(database, self._provisioners, world.policy, self._clock, world.locks)
         self._in_background(upkeep.keep(self._identity, self._presence, settings.presence_every_s))
         n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"
@@ -246,7 +256,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        hub_sender: Sender = HubSender(hubs, self._faults)
+        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials)
         party_sender: Sender = PartySender(
             parties_of(settings, self._connectors), database.secret, self._clock, self._faults
         )

@@ -93,6 +93,8 @@ Url = Annotated[str, AfterValidator(_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 RequiredSecret = Annotated[Secret, Field(min_length=1)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
+OptionalUrl = Annotated[str, AfterValidator(lambda text: _url(text) if text else text)]
+OptionalSigningSecret = Annotated[Secret, AfterValidator(lambda one: _signing_secret(one) if one.reveal() else one)]
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
@@ -243,7 +245,9 @@ class AssignmentSettings(_Section):
         (), description="user names who serve only when an external system decided so; others are requeued"
     )
     look_again_s: float = Field(
-        30, ge=0.1, description="what a holding bot has and nobody serves is decided again after this long"
+        30,
+        ge=0.1,
+        description="what nobody serves but a holding bot, and what waits for a seat, is looked at again after this",
     )
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
@@ -294,6 +298,12 @@ class AgentsSettings(_Section):
     idle_days: float = Field(30, ge=0, description="unused users that we made are deactivated after this; 0 = never")
     token_days: float = Field(30, gt=0, description="log-ins of users that we made are renewed after this")
     presence_every_s: float = Field(3, ge=0, description="how often agents' availability is looked at; 0 = never")
+    presence_url: OptionalUrl = Field(
+        "", description="is told, signed, when an agent's availability changes in Rocket.Chat; empty = nobody is"
+    )
+    presence_secret: OptionalSigningSecret = Field(
+        Secret(""), description="whsec_ and base64: signs what is told there"
+    )
     token_keys: Secret = Field(
         Secret(""), description="NAME:KEY, separated by spaces: encrypt those log-ins; the first for new ones"
     )
@@ -307,6 +317,8 @@ class AgentsSettings(_Section):
             raise ValueError("roles must hold bot: Rocket.Chat routes to others only while they are online")
         if "shared" in (self.mode, self.over_budget) and not self.shared_user:
             raise ValueError('mode or over_budget "shared" needs shared_user')
+        if self.presence_url and not (self.presence_secret.reveal() and self.presence_every_s):
+            raise ValueError("presence_url needs presence_secret, and presence_every_s above 0")
         if "pooled" == self.mode and not self.pool_size:
             raise ValueError('mode "pooled" needs pool_size')
         return self
@@ -327,6 +339,9 @@ class TextsSettings(_Section):
     )
     no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
     close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
+    speaks_as: str = Field(
+        "{name}: ", description="in front of an external agent's words where his own user cannot post them"
+    )
 
 
 class Settings(_Section):

@@ -12,6 +12,7 @@ from omnibridge.connector import (
     ConnectorContext,
     DeliveryRetryable,
     DeliveryUncertain,
+    ExternalAgent,
     Handover,
     Option,
     Reply,
@@ -89,6 +90,10 @@ def answer(message: str) -> Reply:
         return Reply((Text("\n\n".join(f"Paragraph {number}." for number in range(1, int(message[6:]) + 1))),))
     if message.startswith("parts "):
         return Reply(tuple(Text(f"part {number}") for number in range(1, int(message[6:]) + 1)))
+    if message.startswith("as "):  # as ID NAME: WORDS
+        identity, _, rest = message[3:].partition(" ")
+        name, _, words = rest.partition(": ")
+        return Reply((Text(words),), agent=ExternalAgent("desk", identity, name))
     if message == "menu":
         return Reply((MENU,))
     if message in ("/sales", "talk to a human"):

@@ -23,8 +23,10 @@ _release = msgspec.json.Decoder(cmd.ReleaseAgent)
 class AgentService(Protocol):
     """Who knows which user serves for whom. Both may raise DeliveryError, and are repeated then."""
 
-    async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
-        """Find or make the user of an external agent."""
+    async def ensure(
+        self, workspace: str, agent: ExternalAgent, cause: str, visitor: str = ""
+    ) -> AgentFound | AgentRefused:
+        """Find or make the user of an external agent. visitor: who will see him, '' = not known."""
         ...
 
     async def release(self, workspace: str, user_id: str) -> None:
@@ -45,7 +47,9 @@ class MappedAgents:
     def knows(self, agent: ExternalAgent) -> bool:
         return agent.id in self._agents.get(agent.system, {})
 
-    async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
+    async def ensure(
+        self, workspace: str, agent: ExternalAgent, cause: str, visitor: str = ""
+    ) -> AgentFound | AgentRefused:
         username = self._agents.get(agent.system, {}).get(agent.id)
         if username is None:
             text = f"[assignment] agents names no user for {agent.id!r} of {agent.system!r}"
@@ -69,9 +73,11 @@ class MappedFirst:
     def __init__(self, mapped: MappedAgents, directory: AgentService) -> None:
         self._mapped, self._directory = mapped, directory
 
-    async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
+    async def ensure(
+        self, workspace: str, agent: ExternalAgent, cause: str, visitor: str = ""
+    ) -> AgentFound | AgentRefused:
         service = self._mapped if self._mapped.knows(agent) else self._directory
-        return await service.ensure(workspace, agent, cause)
+        return await service.ensure(workspace, agent, cause, visitor)
 
     async def release(self, workspace: str, user_id: str) -> None:
         await self._directory.release(workspace, user_id)
@@ -97,10 +103,12 @@ class AgentSender:
         wanted = _ensure.decode(row.body)
         cause = f"room {conversation.room}, event {row.event_id}{f': {wanted.cause}' if wanted.cause else ''}"
         try:
-            found = await self._service.ensure(workspace, wanted.agent, cause)
+            found = await self._service.ensure(
+                workspace, wanted.agent, cause, str(conversation.facts.get("visitor_id", ""))
+            )
         except DeliveryRejected as exc:
             agent = wanted.agent
-            return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_error", f"{exc} ({exc.code})")))
+            return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_refused", f"{exc} ({exc.code})")))
         except DeliveryError:
             raise
         except (

@@ -12,6 +12,7 @@ from omnibridge.connector.interface import (
     Turn,
     WelcomesVisitors,
 )
+from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import (
     Card,
     Carousel,
@@ -52,6 +53,7 @@ __all__ = [
     "DeliveryRejected",
     "DeliveryRetryable",
     "DeliveryUncertain",
+    "ExternalAgent",
     "File",
     "Handover",
     "Image",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from omnibridge.connector.context import ConnectorContext
+from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 
 
@@ -46,6 +47,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     handover wins over close. fallback: the backend says that it did not understand.
     fields: custom fields of the conversation to write, names as declared in the workspace.
     accepted: the backend took the turn, and what it says comes as callbacks (`ReceivesCallbacks`).
+    agent: who says it, for a desk that speaks for people of its own: the visitor is shown that person's name and face.
+    system is the connector's word for the desk, id the desk's own; one person for all parts.
     """
 
     parts: tuple[Content, ...] = ()
@@ -54,6 +57,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     fallback: bool = False
     accepted: bool = False
     fields: dict[str, str] = {}
+    agent: ExternalAgent | None = None
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -15,11 +15,14 @@ Reason = Literal[
     "creation_off",
     "not_synced",
     "over_budget",
+    "waiting_seat",
     "waiting_approval",
     "pool_exhausted",
     "hub_error",
+    "hub_refused",
 ]
-"""Why nobody was found. conflict: two users claim the id, or one that nobody confirmed. hub_error: try again."""
+"""Why nobody was found. conflict: two users claim the id, or one that nobody confirmed. waiting_seat: over the budget,
+and the room shall wait. hub_error: try again. hub_refused: the hub says no, and would say it again."""
 
 
 class ExternalAgent(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,12 +17,26 @@ class _Command(msgspec.Struct, frozen=True, tag_field="command", omit_defaults=T
     pass
 
 
+class Speaker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Under whose name words are shown. user_id: his own user; '' = the relay account posts, with his name as alias
+    and the prefix in front, because visitors do not see an alias."""
+
+    system: str
+    id: str
+    name: str = ""
+    user_id: str = ""
+    username: str = ""
+    prefix: str = ""
+
+
 class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):
     """Post in the room. `connection` names whose bot user posts; empty = the relay account."""
 
     content: Content
     connection: str = ""
     voice: Voice = "bot"
+    speaker: Speaker | None = None
+    """Somebody of an external system for whom the connection speaks."""
 
 
 class SendToParty(_Command, frozen=True, tag="SendToParty"):

@@ -99,12 +99,13 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a decision of an external system about who serves stands.
 
     stage: `idle`; `asking` = the question is out; `waiting` = a ticket was given; `ensuring` = its agent's user is
-    looked for or made; `moving` = the room is on its way to him; `served` = he serves.
+    looked for or made; `seat` = there is no seat for one, the room waits in the queue until there is;
+    `moving` = the room is on its way to him; `served` = he serves.
     decider: who was asked, empty when it was pushed. agent, by: what was decided, and by whom. excluded: ids that
     could not serve. moves: of the room to this agent. former: user id of who serves by an earlier decision until then.
     """
 
-    stage: Literal["idle", "asking", "waiting", "ensuring", "moving", "served"] = "idle"
+    stage: Literal["idle", "asking", "waiting", "ensuring", "seat", "moving", "served"] = "idle"
     decider: str = ""
     ticket: str = ""
     agent: ExternalAgent | None = None
@@ -119,6 +120,21 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     former: str = ""
 
 
+class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who of an external system speaks through the party in control.
+
+    stage: `ensuring` = his user is looked for or made; `moving` = the room is on its way to him; `ready`.
+    user_id: '' = he has none, so the relay account posts under his name. held: what he said while it was unknown.
+    """
+
+    agent: ExternalAgent
+    stage: Literal["ensuring", "moving", "ready"] = "ensuring"
+    user_id: str = ""
+    username: str = ""
+    mode: str = ""
+    held: tuple[Content, ...] = ()
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of one conversation. `facts` are those of the start; trust is added when they are read.
 
@@ -128,7 +144,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
     has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
-    as the events tell; served_by is ahead of it from a move of ours until its report.
+    as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
     """
 
     workspace: str
@@ -155,3 +171,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     queued: bool = False
     assignment: Assignment = Assignment()
     reported: UserRef | None = None
+    persona: Persona | None = None

@@ -151,6 +151,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """It took the turn; what it says to it comes as PartySpoke."""
     fields: dict[str, str] = {}
     """Custom fields of the conversation that it wants written."""
+    agent: ExternalAgent | None = None
+    """Who says it, where the party speaks for people of its own."""
     message_id: str = ""
     """Of the visitor's message that it answers."""
 
@@ -166,6 +168,7 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     close: bool = False
     fallback: bool = False
     fields: dict[str, str] = {}
+    agent: ExternalAgent | None = None
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
@@ -288,6 +291,19 @@ class AgentNotEnsured(_Event, frozen=True, tag="AgentNotEnsured"):
     refused: AgentRefused
 
 
+class PersonaShown(_Event, frozen=True, tag="PersonaShown"):
+    """Words of an external agent are in the room. user_id: who posted them; own: that was his own user, whose name and
+    face are shown; otherwise the relay account, and his name stands in front of the words."""
+
+    delivery_id: int
+    message_id: str
+    system: str
+    external_id: str
+    name: str
+    user_id: str = ""
+    own: bool = False
+
+
 class TimerFired(_Event, frozen=True, tag="TimerFired"):
     timer: str
     ref: str
@@ -319,6 +335,7 @@ Event = (
     | DecisionFailed
     | AgentEnsured
     | AgentNotEnsured
+    | PersonaShown
     | TimerFired
 )
 

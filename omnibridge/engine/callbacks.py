@@ -11,6 +11,7 @@ from typing import Any
 
 from omnibridge.connector import ReceivesCallbacks
 from omnibridge.domain.events import PartySpoke
+from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.ids import conversation_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage import conversations
@@ -57,5 +58,6 @@ class Callbacks:
             close=reply.close,
             fallback=reply.fallback,
             fields=reply.fields,
+            agent=speaker_of(reply.agent),
         )
         return Derivation((DerivedEvent("", event),))

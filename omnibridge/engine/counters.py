@@ -38,6 +38,7 @@ HELP = {
     "purged": "Rows deleted because they were old, by kind",
     "agents": "External agents asked for, and what was done with their users, by outcome",
     "agents_alarms": "What an operator should look at about external agents, by kind",
+    "presence": "Availability of agents told to presence_url, by outcome",
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "connector": "Counted by a connector, by connection and name",
@@ -67,6 +68,7 @@ _LABELS = {
     "purged": ("kind",),
     "agents": ("outcome",),
     "agents_alarms": ("kind",),
+    "presence": ("outcome",),
     "connector": ("connection", "name"),
 }
 

@@ -69,6 +69,18 @@ def agent_of(named: Named, system: str) -> ExternalAgent:
     )
 
 
+def speaker_of(agent: ExternalAgent | None) -> ExternalAgent | None:
+    """Whom a connector names, checked like those of deciders; None for nobody, or an id that cannot be one: the words
+    are said all the same, as the connection's own."""
+    if agent is None:
+        return None
+    named = Named(agent.id, agent.system, agent.name, agent.avatar_url, agent.language, agent.departments)
+    try:
+        return agent_of(named, "")
+    except ValueError:
+        return None
+
+
 def plain(text: str, longest: int) -> str:
     """One line without control characters, cut."""
     return _CONTROL.sub(" ", text).strip()[:longest]

@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
+from omnibridge.engine import speaking
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.interpreter import HISTORY
 from omnibridge.engine.streams import CONTROL_CHANGED, Sent
@@ -58,10 +59,12 @@ class Hub:
 
 
 class HubSender:
-    """One method per command, in a table."""
+    """One method per command, in a table. credentials: of users that we made for external agents."""
 
-    def __init__(self, hubs: Mapping[str, Hub], faults: Faults) -> None:
-        self._hubs, self._faults = hubs, faults
+    def __init__(
+        self, hubs: Mapping[str, Hub], faults: Faults, credentials: speaking.CredentialsOf = speaking.nobody
+    ) -> None:
+        self._hubs, self._faults, self._credentials = hubs, faults, credentials
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
             "SendToVisitor": self._say,
             "SystemText": self._say,
@@ -84,7 +87,10 @@ class HubSender:
         if hub is None:
             return None
         if row.external_id is not None:
-            arrived = await self._confirm(hub, row, conversation, _message.decode(row.body))
+            message = _message.decode(row.body)
+            if message.speaker is not None:
+                return await speaking.find(hub.client, conversation.room, row, message)
+            arrived = await self._confirm(hub, row, conversation, message)
             return Sent(resolved=True) if arrived else None
         if row.command not in ("AssignAgent", "TransferToDepartment"):
             return None
@@ -111,6 +117,8 @@ class HubSender:
         assert row.external_id is not None
         if conversation.closed:
             raise DeliveryRejected("the conversation is closed", code=CONTROL_CHANGED)
+        if message.speaker is not None:
+            return await self._say_for(hub, row, conversation, message, message.speaker, maybe_sent=maybe_sent)
         if maybe_sent and await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
             return Sent(resolved=True)
         try:
@@ -132,6 +140,31 @@ class HubSender:
                 return await self._say_without_serving(hub, row, conversation, message, exc)
             raise
         return Sent()
+
+    async def _say_for(
+        self,
+        hub: Hub,
+        row: Delivery,
+        conversation: Conversation,
+        message: OutgoingMessage,
+        speaker: cmd.Speaker,
+        *,
+        maybe_sent: bool,
+    ) -> Sent:
+        """Words of somebody of an external system; under whose name they are shown is told as an event."""
+        found = await speaking.find(hub.client, conversation.room, row, message) if maybe_sent else None
+        if found:
+            return found
+        account = await speaking.account_of(self._credentials, conversation.workspace, speaker)
+
+        async def check_control() -> None:
+            room = await hub.client.room(conversation.room)
+            server = room.served_by
+            is_bot = server and (server.id in hub.no_people or (hub.only_by_decision and hub.only_by_decision(server)))
+            if not room.open or (server and not is_bot):
+                raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED)
+
+        return await self._in_flight(speaking.post(hub.client, conversation.room, row, message, account, check_control))
 
     async def _confirm(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
         # Whoever posted it: the relay account stands in where the bot user does not serve.

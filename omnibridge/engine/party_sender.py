@@ -15,6 +15,7 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import PartyReplied
 from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
@@ -165,5 +166,6 @@ class PartySender:
             welcome=said.welcome,
             accepted=reply.accepted,
             fields=reply.fields,
+            agent=speaker_of(reply.agent),
             message_id=said.message_id,
         )

@@ -185,6 +185,8 @@ class Processor:
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
             for message in rendered(command.content):
+                if command.speaker is not None:
+                    message = msgspec.structs.replace(message, speaker=command.speaker)
                 body = _encode(message)
                 self._enqueue(
                     work,

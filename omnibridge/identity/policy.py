@@ -12,7 +12,7 @@ Fallback = Literal["refuse", "queue", "pool", "shared"]
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """See [agents] in the settings table. queue: as refuse, but the room shall wait for a seat."""
+    """See [agents] in the settings table. queue: as refuse, but the room waits for a seat."""
 
     creation: bool = False
     dry_run: bool = False

@@ -2,18 +2,22 @@
 
 A widget caches `/avatar/<username>` for Accounts_AvatarCacheTime: a proxy keeps its last persona, the same agent gets
 the same proxy again, and another persona comes only when nobody can still have the old face before him: no open room
-by a fresh read, and the cache time over since it last served.
+by a fresh read, and the cache time over since it last served. That is not enough for a visitor who saw the old persona
+and whose page is still open: browsers do not ask again within a page. So he never gets that proxy with another one.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from omnibridge.domain.agents import AgentRefused, ExternalAgent
 from omnibridge.identity import guard, making
 from omnibridge.identity.names import POOL
 from omnibridge.identity.serving import Serving
 from omnibridge.identity.world import World
+from omnibridge.identity.writing import write
 from omnibridge.rocketchat.provisioning import Provisioner
-from omnibridge.storage import directory, seats
+from omnibridge.storage import directory, faces, seats
 from omnibridge.storage.seats import Proxy
 
 CACHE_SETTING = "Accounts_AvatarCacheTime"
@@ -28,12 +32,18 @@ class Pool:
         self._cache_ms = 0
         self._asked_at = -ASK_AGAIN_MS
 
-    async def carry(self, agent: ExternalAgent, cause: str) -> Proxy | AgentRefused:
-        """A proxy that serves as this agent. One carries all chats of its persona. Raises DeliveryError."""
+    async def carry(self, agent: ExternalAgent, cause: str, visitor: str = "") -> Proxy | AgentRefused:
+        """A proxy that serves as this agent. One carries all chats of its persona, but of visitors who saw it as
+        somebody else. Raises DeliveryError."""
         async with self._world.locks.hold((self._workspace, POOL)):
-            chosen = await self._choose(agent, cause)
+            chosen = await self._choose(agent, cause, visitor)
             if isinstance(chosen, AgentRefused):
                 return chosen
+            if visitor:  # before he can see it: a crash must not forget it
+                persona, at = (agent.system, agent.id), self._world.clock.now_ms()
+                seen = partial(faces.put, workspace=self._workspace, visitor=visitor, user_id=chosen.user_id,
+                               persona=persona, at=at)  # fmt: skip
+                await write(self._world.database.writer, seen)
             async with self._world.locks.hold((self._workspace, "user", chosen.user_id)):
                 if (chosen.system, chosen.external_id) == (agent.system, agent.id):
                     await self._serving.complete(chosen, agent)
@@ -43,13 +53,18 @@ class Pool:
                 await self._serving.begin(found, agent)
                 return found
 
-    async def _choose(self, agent: ExternalAgent, cause: str) -> Proxy | AgentRefused:
-        proxies = [each for each in seats.proxies(self._world.database.reader, self._workspace) if each.pooled]
-        for each in proxies:
-            if (each.system, each.external_id) == (agent.system, agent.id):
+    async def _choose(self, agent: ExternalAgent, cause: str, visitor: str) -> Proxy | AgentRefused:
+        reader, wanted = self._world.database.reader, (agent.system, agent.id)
+        proxies = [each for each in seats.proxies(reader, self._workspace) if each.pooled]
+        seen = faces.seen(reader, self._workspace, visitor) if visitor else {}
+        fit = [each for each in proxies if seen.get(each.user_id, wanted) == wanted]
+        if len(fit) < len(proxies):
+            self._world.count("face_avoided")
+        for each in fit:
+            if (each.system, each.external_id) == wanted:
                 return each
         unfinished = self._unfinished()
-        free = [each for each in proxies if not each.serving and each.user_id not in unfinished.values()]
+        free = [each for each in fit if not each.serving and each.user_id not in unfinished.values()]
         fresh = [each for each in free if not each.system]
         if fresh:
             return fresh[0]
@@ -62,7 +77,8 @@ class Pool:
                 return each
         if isinstance(made, AgentRefused) and made.reason != "pool_exhausted" and not proxies:
             return made  # there is no pool at all, and this is why
-        return guard.refused(agent, "pool_exhausted", f"all {len(proxies)} proxies are busy or were, a moment ago")
+        return guard.refused(agent, "pool_exhausted", f"all {len(proxies)} proxies are busy, were a moment "
+                             "ago, or are known to this visitor as somebody else")  # fmt: skip
 
     def _unfinished(self) -> dict[str, str]:
         """Numbers of proxies that are half made -> user id, '' = not made at all."""

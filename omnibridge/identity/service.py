@@ -20,13 +20,16 @@ from omnibridge.identity.world import Key, World
 from omnibridge.identity.writing import write
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Profile, Provisioner
-from omnibridge.storage import directory, seats
+from omnibridge.storage import directory, faces, seats
 from omnibridge.storage.directory import CONFLICT, READY, AgentRow
 from omnibridge.storage.seats import DAY_MS, Proxy
 
 PAUSES_S = (0.2, 1.0)
 LONGEST_PAUSE_S = 5.0
 """A visitor waits: a hub that fails for longer, or asks for a longer pause, is told to the caller as hub_error."""
+
+FACES_DAYS = 30
+"""For so long it is remembered which face a visitor saw; pages are not left open for longer."""
 
 
 class Identity:
@@ -40,13 +43,13 @@ class Identity:
         self._shared: dict[str, Profile] = {}
         self._later: dict[tuple[str, str], None] = {}
 
-    @property
-    def waits_for_seat(self) -> bool:
-        """Whether a room whose agent is refused as over_budget shall wait instead of going elsewhere."""
-        return self._world.policy.over_budget == "queue"
+    async def ensure(
+        self, workspace: str, agent: ExternalAgent, cause: str, visitor: str = ""
+    ) -> AgentFound | AgentRefused:
+        """Who on the hub can take a room as this agent, now. cause: for the audit, such as a room and an event.
 
-    async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
-        """Who on the hub can take a room as this agent, now. cause: for the audit, such as a room and an event."""
+        visitor: who will see him, '' = nobody yet.
+        """
         if problem := problem_of(agent.system, agent.id):
             return self._counted(refused(agent, "unknown", problem))
         hub = self._hubs.get(workspace)
@@ -57,7 +60,7 @@ class Identity:
         for pause_s in (*PAUSES_S, None):
             try:
                 async with self._world.locks.hold(key):
-                    return self._counted(await self._ensure(hub, key, agent, cause))
+                    return self._counted(await self._ensure(hub, key, agent, cause, visitor))
             except (DeliveryRetryable, DeliveryUncertain) as exc:
                 failure: Exception = exc
                 wait_s = exc.retry_after_s or 0.0 if isinstance(exc, DeliveryRetryable) else 0.0
@@ -65,6 +68,9 @@ class Identity:
                     break
                 self._world.count("retried")
                 await asyncio.sleep(max(pause_s, wait_s))  # then it goes on from the step that was reached
+            except DeliveryRejected as exc:
+                self._world.alarm("hub_refused", workspace, reason=str(exc))
+                return self._counted(refused(agent, "hub_refused", f"{exc} ({exc.code})"))
             except (DeliveryError, StorageError) as exc:
                 failure = exc
                 break
@@ -108,7 +114,9 @@ class Identity:
 
     # -- who it is ----------------------------------------------------------------------------------------
 
-    async def _ensure(self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
+    async def _ensure(
+        self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str, visitor: str
+    ) -> AgentFound | AgentRefused:
         row = directory.find(self._world.database.reader, *key)
         agent = await self._remembered(row, agent)
         if row and row.step == READY and row.user_id:
@@ -122,7 +130,7 @@ class Identity:
                 name = creation.username if creation.user_id else ""
                 row = self._row(key, agent, user_id=creation.user_id, username=name, mode="provisioned", step=step)
                 await write(self._world.database.writer, partial(directory.put, rows=[row], at=self._now()))
-            return await self._finished(hub, key, agent, cause)
+            return await self._finished(hub, key, agent, cause, visitor)
         mode = (row.mode if row else "") or self._world.policy.mode
         if hub.may_create and (row is None or row.step in ("", CONFLICT)):
             claimed = await self._claims.find(hub, key)
@@ -136,11 +144,11 @@ class Identity:
                 return await self._claims.conflict(key, self._row(key, agent, step=CONFLICT), claimed)
         if mode == "pooled":
             await self._put(key, agent, mode, READY)
-            return await self._pooled(hub, agent, key[0], cause)
+            return await self._pooled(hub, agent, key[0], cause, visitor)
         if mode == "shared":
             await self._put(key, agent, mode, READY)
             return await self._spoken_for(hub, agent, key[0])
-        return await self._made(hub, key, agent, cause)
+        return await self._made(hub, key, agent, cause, visitor)
 
     async def _known(self, row: AgentRow, agent: ExternalAgent) -> AgentFound | AgentRefused:
         proxy = seats.proxy(self._world.database.reader, row.workspace, row.user_id)
@@ -167,7 +175,7 @@ class Identity:
         return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "provisioned", proxy.shown_name)
 
     async def _finished(
-        self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str
+        self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str, visitor: str
     ) -> AgentFound | AgentRefused:
         """The seat is taken; the workspace's licence may have none all the same: then it is asked again next time."""
         try:
@@ -176,37 +184,45 @@ class Identity:
             if exc.code != "error-license-user-limit-reached":
                 raise
             self._world.alarm("licence", key[0], reason=exc.code)
-            return await self._without_seat(hub, agent, key[0], cause, "the licence allows no further user")
+            return await self._without_seat(hub, agent, key[0], cause, visitor, "the licence allows no further user")
         return await self._serves(proxy, agent)
 
-    async def _made(self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
+    async def _made(
+        self, hub: Provisioner, key: Key, agent: ExternalAgent, cause: str, visitor: str
+    ) -> AgentFound | AgentRefused:
         why_not = await guard.reserve(self._world, hub, key, agent, cause)
         if why_not is None:
-            return await self._finished(hub, key, agent, cause)
+            return await self._finished(hub, key, agent, cause, visitor)
         if isinstance(why_not, AgentRefused):
             return why_not
-        return await self._without_seat(hub, agent, key[0], cause, why_not.text)
+        return await self._without_seat(hub, agent, key[0], cause, visitor, why_not.text)
 
     async def _without_seat(
-        self, hub: Provisioner, agent: ExternalAgent, workspace: str, cause: str, text: str
+        self, hub: Provisioner, agent: ExternalAgent, workspace: str, cause: str, visitor: str, text: str
     ) -> AgentFound | AgentRefused:
         match self._world.policy.over_budget:
             case "pool":
-                return await self._pooled(hub, agent, workspace, cause)
+                return await self._pooled(hub, agent, workspace, cause, visitor)
             case "shared":
                 return await self._spoken_for(hub, agent, workspace)
             case _:
-                return refused(agent, "over_budget", text)
+                return self._no_seat(agent, "over_budget", text)
+
+    def _no_seat(self, agent: ExternalAgent, reason: str, text: str) -> AgentRefused:
+        """The room waits for one, or goes elsewhere."""
+        return refused(agent, "waiting_seat" if self._world.policy.over_budget == "queue" else reason, text)
 
     async def _pooled(
-        self, hub: Provisioner, agent: ExternalAgent, workspace: str, cause: str
+        self, hub: Provisioner, agent: ExternalAgent, workspace: str, cause: str, visitor: str
     ) -> AgentFound | AgentRefused:
-        proxy = await self._pools[workspace].carry(agent, cause)
+        proxy = await self._pools[workspace].carry(agent, cause, visitor)
         if isinstance(proxy, Proxy):
             return AgentFound(agent.system, agent.id, proxy.user_id, proxy.username, "pooled", proxy.shown_name)
         if self._world.policy.shared_user:
             self._world.alarm("pool_exhausted", workspace, reason=proxy.text)
             return await self._spoken_for(hub, agent, workspace)
+        if proxy.reason in ("pool_exhausted", "over_budget"):
+            return self._no_seat(agent, proxy.reason, proxy.text)
         return proxy
 
     async def _spoken_for(self, hub: Provisioner, agent: ExternalAgent, workspace: str) -> AgentFound | AgentRefused:
@@ -261,6 +277,8 @@ class Identity:
 
     async def tidy(self) -> None:
         """Let rest who serves nothing, deactivate the idle, renew log-ins, go on with the half-made."""
+        before = self._now() - FACES_DAYS * DAY_MS
+        await write(self._world.database.writer, partial(faces.purge, before=before))
         for workspace, serving in self._serving.items():
             for proxy in seats.proxies(self._world.database.reader, workspace):
                 if proxy.serving:

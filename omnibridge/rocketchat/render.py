@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from omnibridge.domain.commands import Speaker
 from omnibridge.domain.content import (
     Card,
     Carousel,
@@ -34,6 +35,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     text: str
     attachments: tuple[dict[str, Any], ...] = ()
+    speaker: Speaker | None = None
 
 
 def render(content: Content) -> list[OutgoingMessage]:

@@ -3,6 +3,7 @@
     asking ──ticket──▶ waiting
        │ agent named      │ agent named            pushed: begins here, whoever is in control
        └────────────────▶ ensuring ──AgentEnsured──▶ moving ──the hub gave him the room──▶ served
+                            └─no seat─▶ seat: waits in the queue, and his user is looked for again and again
     each of them ── named nobody, no user, refused ──▶ asked again, else the ladder, the queue, or the bot
 
 While a bot gives way, the handover's stage is `deciding`, so it is silent and what the visitor writes is held. An
@@ -29,7 +30,7 @@ from omnibridge.domain.commands import (
     StartTimer,
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
-from omnibridge.domain.directory import Decider
+from omnibridge.domain.directory import Decider, Directory
 from omnibridge.routing import handover, replies
 from omnibridge.routing.context import Context, end_session, handover_over, kept_back, pass_control
 from omnibridge.routing.decision import Considered, Decision
@@ -39,6 +40,9 @@ _replace = msgspec.structs.replace
 
 TICKET = "ticket"
 """The timer of a decision that was promised."""
+
+SEAT = "seat"
+"""The timer of a room that waits until a user can be made for its agent."""
 
 HELD = "held"
 """The timer of a conversation that a holding bot has and nothing is under way for."""
@@ -111,6 +115,8 @@ def failed(context: Context, event: ev.DecisionFailed) -> Decision:
 def timer_fired(context: Context, event: ev.TimerFired) -> Decision:
     """A promised decision did not come in time."""
     assignment = context.conversation.assignment
+    if event.timer == SEAT:
+        return _seat_again(context, event)
     if event.timer != TICKET or assignment.stage != "waiting" or assignment.ticket != event.ref:
         return context.nothing(f"{event.timer} is over, and nobody waits for it any more")
     return _go_on(context, f"{assignment.decider} did not decide in time", ask_again=False)
@@ -154,7 +160,33 @@ def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
         or (agent.system, agent.id) != (refused.system, refused.external_id)
     ):
         return context.nothing(f"{reason}, whom nobody waits for any more")
-    return _go_on(context, reason, why_not=f"{refused.reason}: {refused.text}")
+    why_not = f"{refused.reason}: {refused.text}"
+    if refused.reason == "waiting_seat" and context.conversation.control.party != AGENTS:
+        return _wait_for_seat(context, reason, why_not)
+    return _go_on(context, reason, why_not=why_not)
+
+
+def _wait_for_seat(context: Context, reason: str, why_not: str) -> Decision:
+    """In the queue, where people may take it meanwhile; nobody who serves has to give way for it."""
+    conversation = context.conversation
+    assignment = _replace(conversation.assignment, stage="seat")
+    considered = (Considered(f"agent {_label(assignment.agent)}", False, why_not),)
+    after = _replace(conversation, assignment=assignment)
+    return _queue(context, after, reason, considered, _seat_timer(assignment, context.directory))
+
+
+def _seat_timer(assignment: Assignment, directory: Directory) -> StartTimer:
+    return StartTimer(SEAT, _label(assignment.agent), directory.look_again_ms)
+
+
+def _seat_again(context: Context, event: ev.TimerFired) -> Decision:
+    conversation, assignment = context.conversation, context.conversation.assignment
+    agent = assignment.agent
+    if assignment.stage != "seat" or agent is None or _label(agent) != event.ref:
+        return context.nothing("nobody waits for that seat any more")
+    after = _replace(conversation, assignment=_replace(assignment, stage="ensuring"))
+    reason = f"is there a seat for {_label(agent)} now?"
+    return context.decide(reason, after, EnsureAgent(agent, assignment.cause))
 
 
 def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
@@ -202,6 +234,8 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     """A step that could not be carried out in its time is a step that failed."""
     assignment = context.conversation.assignment
+    if event.command == "StartTimer" and assignment.stage == "seat":
+        return _go_on(context, f"a seat is not waited for any more ({event.code})", ask_again=False)
     stage = _STAGES.get(event.command)
     if stage is None or assignment.stage != stage or event.connection:
         if assignment.stage not in ("idle", "served") and event.command in _MOVES:
@@ -235,11 +269,8 @@ def stray(context: Context, conversation: Conversation, event: ev.AgentAssigned)
     return context.decide(f"{reason}: back to the queue", after, RequeueStray(agent.id, agent.username))
 
 
-def tidy(before: Conversation, decision: Decision, serving_ids: set[str]) -> Decision:
-    """What another event means for a decision that is under way or in force; called while there is one.
-
-    serving_ids: users that are no people.
-    """
+def tidy(before: Conversation, decision: Decision, directory: Directory) -> Decision:
+    """What another event means for a decision that is under way or in force; called while there is one."""
     after = decision.after
     assignment, server = after.assignment, after.served_by
     if assignment is not before.assignment:
@@ -257,11 +288,11 @@ def tidy(before: Conversation, decision: Decision, serving_ids: set[str]) -> Dec
             after = _replace(after, assignment=served, served_by=named)
             release = (ReleaseAgent(assignment.former),) if assignment.former else ()
             return _replace(decision, after=after, commands=(*decision.commands, *release))
-        if server.id not in serving_ids:
+        if server.id not in directory.serving_ids():
             return _ended(decision, f"{server.username or server.id} serves")
     if after.control.epoch != before.control.epoch:
         # Rows of the old epoch are refused: what is still wanted is asked for again.
-        again = _again(assignment)
+        again = _again(assignment, directory)
         return _replace(decision, commands=(*decision.commands, *again)) if again else decision
     return decision
 
@@ -287,7 +318,9 @@ def look_again(context: Context, decision: Decision) -> Decision:
     return _replace(decision, commands=(*decision.commands, timer))
 
 
-def _again(assignment: Assignment) -> tuple[Command, ...]:
+def _again(assignment: Assignment, directory: Directory) -> tuple[Command, ...]:
+    if assignment.stage == "seat":
+        return (_seat_timer(assignment, directory),)
     if assignment.stage == "ensuring" and assignment.agent:
         return (EnsureAgent(assignment.agent, assignment.cause),)
     if assignment.stage == "moving":

@@ -62,6 +62,7 @@ def pass_control(conversation: Conversation, party: str) -> Conversation:
         told_delay=False,
         relay_posts=False,
         speech=Speech(),
+        persona=None,
     )
 
 
@@ -83,8 +84,10 @@ def end_session(conversation: Conversation, reason: str) -> tuple[Conversation, 
 
 
 def poster(conversation: Conversation, connection: str) -> str:
-    """Whose bot user posts; empty = the relay account, when the bot user could not be made to serve."""
-    return "" if conversation.relay_posts else connection
+    """Whose bot user posts; empty = the relay account, when the bot user could not be made to serve, or the room is
+    with somebody for whom the connection speaks."""
+    persona = conversation.persona
+    return "" if conversation.relay_posts or (persona is not None and persona.user_id) else connection
 
 
 def tell(conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:

@@ -10,7 +10,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
 from omnibridge.domain.content import Card, Choices, Content, Custom, Option
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
-from omnibridge.routing import handover
+from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.fields import set_fields
@@ -28,7 +28,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
     if event.accepted:
         return _accepted(context, event)
-    says = _says(conversation, event)
+    conversation, says = _says(context, event)
     fallbacks = conversation.fallbacks + 1 if event.fallback else 0 if not event.welcome else conversation.fallbacks
     after = _replace(
         conversation,
@@ -58,7 +58,9 @@ def _gives_way(conversation: Conversation, connection: str) -> bool:
 def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message_id: str = "") -> Decision:
     """Kept until it is clear who takes over: a turn that was answered must not be given to the party again."""
     conversation = context.conversation
-    words = tuple(each for each in event.parts if not isinstance(each, Custom))
+    words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
+    if event.agent is not None:
+        words = personas.prefixed(context, event.agent, words)
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
@@ -111,11 +113,11 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
         return _meanwhile(context, event)
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
-    says = _says(conversation, event)
     digest, speech = _digest(event), conversation.speech
     if speech.expected[:1] == (digest,):
         after = _replace(conversation, speech=_replace(speech, expected=speech.expected[1:]))
         return context.decide(f"{event.connection} said that before its turn was given again", after)
+    conversation, says = _says(context, event)
     options = _options(event.parts)
     speech = Speech(
         said=(*speech.said, digest) if conversation.waiting else speech.said,
@@ -145,11 +147,16 @@ def _digest(event: ev.PartySpoke) -> str:
     return hashlib.sha256(_encode(event)).hexdigest()[:16]
 
 
-def _says(conversation: Conversation, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
+def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Conversation, tuple[Command, ...]]:
     """Its words, and the fields it sets: people who take over find them."""
+    conversation = context.conversation
+    shown = tuple(each for each in event.parts if not isinstance(each, Custom))
+    if event.agent is not None:
+        is_last = event.handover or event.close
+        after, spoken = personas.say(context, conversation, event.agent, shown, at_once=is_last)
+        return after, (*spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
-    shown = (SendToVisitor(each, posts_as) for each in event.parts if not isinstance(each, Custom))
-    return (*shown, *set_fields(event.fields))
+    return conversation, (*(SendToVisitor(each, posts_as) for each in shown), *set_fields(event.fields))
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:

@@ -26,7 +26,7 @@ from omnibridge.domain.conversation import (
     bot_party,
 )
 from omnibridge.domain.directory import Directory
-from omnibridge.routing import assignment, handover, replies
+from omnibridge.routing import assignment, handover, persona_moves, personas, replies
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
@@ -57,7 +57,9 @@ def route(
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
     if conversation.assignment.stage != "idle":
-        decision = assignment.tidy(conversation, decision, directory.serving_ids())
+        decision = assignment.tidy(conversation, decision, directory)
+    if conversation.persona is not None:
+        decision = personas.tidy(context, conversation.persona, decision)
     return assignment.look_again(context, decision) if directory.holders else decision
 
 
@@ -140,6 +142,8 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
     if event.connection:
         return _bot_assigned(context, conversation, event)
     who = event.agent.username or event.agent.id
+    if personas.serves(conversation, event.agent.id):
+        return context.decide(f"{who} serves: who speaks for {conversation.control.connection}", conversation)
     if context.directory.holds(conversation.workspace, event.agent.id):
         return _held(context, conversation, who)
     if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
@@ -204,7 +208,8 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
         why = f"{event.agent.username or event.agent.id} no longer serves: {server.username or server.id} does"
         return context.decide(why, conversation)
     conversation = _replace(conversation, served_by=None)
-    moving = conversation.handover.stage != "idle" or context.directory.holds(conversation.workspace, event.agent.id)
+    moving = conversation.handover.stage != "idle" or personas.is_moving(conversation)
+    moving = moving or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
@@ -315,6 +320,12 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
+def _shown(context: Context, event: ev.PersonaShown) -> Decision:
+    how = "as his own user" if event.own else "by the relay account"
+    return context.nothing(f"delivery {event.delivery_id} is shown as {event.name or event.external_id} "
+                           f"({event.system}:{event.external_id}), {how}")  # fmt: skip
+
+
 def _recorded(context: Context, event: ev.Event) -> Decision:
     return context.nothing(f"{ev.kind_of(event)} is recorded; nothing follows from it")
 
@@ -335,15 +346,16 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.PartySpoke: replies.spoke,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
-    ev.MoveSucceeded: assignment.move_succeeded,
-    ev.MoveFailed: assignment.move_failed,
+    ev.MoveSucceeded: persona_moves.move_succeeded,
+    ev.MoveFailed: persona_moves.move_failed,
     ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: assignment.buried,
+    ev.DeliveryBuried: persona_moves.buried,
     ev.TurnResent: replies.resent,
     ev.AssignmentRequested: assignment.requested,
     ev.DecisionPending: assignment.pending,
     ev.DecisionFailed: assignment.failed,
-    ev.AgentEnsured: assignment.ensured,
-    ev.AgentNotEnsured: assignment.not_ensured,
+    ev.AgentEnsured: persona_moves.ensured,
+    ev.AgentNotEnsured: persona_moves.not_ensured,
+    ev.PersonaShown: _shown,
     ev.TimerFired: _timer_fired,
 }

@@ -101,6 +101,7 @@ class Texts(msgspec.Struct, frozen=True):
     undeliverable: str = "One answer could not be delivered. Please ask again."
     no_files: str = "I cannot read files. Please describe it in words."
     close_comment: str = "Closed by the assistant."
+    speaks_as: str = "{name}: "
 
 
 class RuleSet(msgspec.Struct, frozen=True):

@@ -1,9 +1,11 @@
 """A simulated external router: answers who serves a conversation, with a ledger of its own and faults.
 
-POST / takes the questions of the bridge. `/_sandbox/control`: agents {department or "": [external ids]}, mode
+POST / takes the questions of the bridge. `/_sandbox/control`: agents {department or "": [external ids]}, people
+{external id: {name, avatar_url, ...}} for what is said of them, mode
 (agent, nobody, ticket, garbage, error, unknown), delay_ms, callback_ms, expires_in_ms, bridge_url, and fail_next: that
-many 500s. `/_sandbox/ledger`: decisions, questions, cancellations. A question that is repeated under its `webhook-id`
-gets the same answer and is no new decision. Imports nothing of the bridge: signatures are checked by its own code.
+many 500s. `/_sandbox/ledger`: decisions, questions, cancellations, presence. A question that is repeated
+under its `webhook-id` gets the same answer and is no new decision.
+`/faces/RRGGBB.png` is a picture of that colour. Imports nothing of the bridge: signatures are checked by its own code.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ import asyncio
 import base64
 import hmac
 import itertools
+import re
+import struct
 import time
+import zlib
 from typing import Any
 
 import aiohttp
@@ -34,18 +39,31 @@ def _sign(secret: str, request_id: str, stamp: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
+def _picture(colour: bytes) -> bytes:
+    """8 x 8 points of one colour, as PNG."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    points = zlib.compress((b"\0" + colour * 8) * 8)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", points) + chunk(b"IEND", b"")
+
+
 class RouterSimulator:
     """secret: `whsec_...`, of the decider in the configuration."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
         self.agents: dict[str, list[str]] = {"": ["0055"]}
+        self.people: dict[str, dict[str, Any]] = {}
         self.mode, self.delay_ms, self.callback_ms, self.expires_in_ms, self.fail_next = "agent", 0, 0, 0, 0
         self.bridge_url = ""
         self.questions: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
         self.cancelled: list[dict[str, Any]] = []
         self.callbacks: list[int] = []
+        self.presence: list[dict[str, Any]] = []
         self._answers: dict[str, tuple[Any, int]] = {}
         self._turns = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -54,6 +72,7 @@ class RouterSimulator:
         return Starlette(
             routes=[
                 Route("/", self._decide, methods=["POST"]),
+                Route("/faces/{colour}.png", self._face),
                 Route("/_sandbox/control", self._control, methods=["POST"]),
                 Route("/_sandbox/ledger", self._ledger),
             ]
@@ -67,6 +86,12 @@ class RouterSimulator:
         question = msgspec.json.decode(body)
         if question["type"] == "decision.cancelled":
             self.cancelled.append(question)
+            return reply({})
+        if question["type"] == "agent.presence":
+            if self.fail_next:
+                self.fail_next -= 1
+                return reply({"error": "injected"}, 500)
+            self.presence.append({"id": request_id, **question})
             return reply({})
         self.questions.append({"id": request_id, **question})
         if self.fail_next:
@@ -109,7 +134,14 @@ class RouterSimulator:
         department = question["facts"].get("department", "")
         able = self.agents.get(department) or self.agents[""]
         able = [each for each in able if each not in question["excluded"]] or [""]
-        return {"external_id": able[next(self._turns) % len(able)] or None, "cause": f"department {department}"}
+        chosen = able[next(self._turns) % len(able)]
+        return {"external_id": chosen or None, "cause": f"department {department}", **self.people.get(chosen, {})}
+
+    async def _face(self, request: Request) -> Response:
+        colour = request.path_params["colour"]
+        if not re.fullmatch(r"[0-9a-f]{6}", colour):
+            return reply({"error": "RRGGBB"}, 404)
+        return Response(_picture(bytes.fromhex(colour)), media_type="image/png")
 
     async def _call_back(self, path: str, answer: dict[str, Any]) -> None:
         await asyncio.sleep(self.callback_ms / 1000)
@@ -132,7 +164,7 @@ class RouterSimulator:
 
     async def _control(self, request: Request) -> Response:
         wish = msgspec.json.decode(await request.body())
-        known = {"agents", "mode", "delay_ms", "callback_ms", "expires_in_ms", "bridge_url", "fail_next"}
+        known = {"agents", "people", "mode", "delay_ms", "callback_ms", "expires_in_ms", "bridge_url", "fail_next"}
         if set(wish) - known or wish.get("mode", "agent") not in MODES:
             return reply({"ok": False, "error": f"there are {', '.join(sorted(known))}; modes {', '.join(MODES)}"}, 400)
         for key, value in wish.items():
@@ -146,5 +178,6 @@ class RouterSimulator:
                 "decisions": self.decisions,
                 "cancelled": self.cancelled,
                 "callbacks": self.callbacks,
+                "presence": self.presence,
             }
         )

@@ -237,6 +237,18 @@ proxies = Table(
     Column("used_at", BigInteger, nullable=False),  # a widget may show it from its cache for a while after this
 )
 
+faces = Table(
+    "faces",
+    metadata,
+    # Which persona a visitor saw a pooled proxy with: his browser may show that face for as long as its page lives.
+    Column("workspace", String, primary_key=True),
+    Column("visitor", String, primary_key=True),  # id of the hub
+    Column("user_id", String, primary_key=True),
+    Column("system", String, nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
 creations = Table(
     "creations",
     metadata,

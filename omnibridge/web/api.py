@@ -11,8 +11,6 @@ body gets the same answer; with another body, 422. It is kept as long as observa
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
@@ -25,11 +23,11 @@ from omnibridge.engine.decisions import PUSHED, agent_of, read_named
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import IntakeError
-from omnibridge.storage import api_tokens, conversations, journal
+from omnibridge.storage import conversations, journal
 from omnibridge.storage.api_tokens import ApiToken
-from omnibridge.storage.api_tokens import Scope as TokenScope
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
+from omnibridge.web.callers import Callers
 from omnibridge.web.webhooks import Once, check_json, commit, read_body
 
 KINDS = (
@@ -56,13 +54,14 @@ class AssignmentEndpoint:
     ) -> None:
         self._database, self._lanes, self._ids, self._clock = database, lanes, ids, clock
         self._counters, self._timeout_s = counters, timeout_s
+        self._callers = Callers(database, ids, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Once(send, self._counters)
         token: ApiToken | None = None
         room = str(scope["path_params"]["conversation"])
         try:
-            token = self._authenticate(scope)
+            token = self._callers.authenticate(scope)
             if scope["method"] == "GET":
                 body, status = self._look(token, room), 200
             elif scope["method"] == "POST":
@@ -71,26 +70,13 @@ class AssignmentEndpoint:
                 raise IntakeError(405, "Method not allowed", "POST says who serves, GET shows what came of it.")
         except IntakeError as exc:
             if token is not None:
-                await self._audit(token, scope["method"], room, exc.status, exc.title)
+                await self._callers.audit(token, f"assignment {scope['method']}", room, exc.status, exc.title)
             await answer.refuse(exc)
             return
         if not answer.is_given:
             headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-
-    def _authenticate(self, scope: Scope) -> ApiToken:
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        token = api_tokens.find(self._database.reader, given.strip()) if scheme.lower() == "bearer" else None
-        if token is None:
-            raise IntakeError(
-                401, "Wrong token", "Send `Authorization: Bearer TOKEN`; `omnibridge tokens create` makes one."
-            )
-        return token
-
-    def _needs(self, token: ApiToken, scope: TokenScope) -> None:
-        if not token.may(scope):
-            raise IntakeError(403, "Not allowed", f"This token has not the scope {scope!r}; it has: {token.scopes}.")
 
     def _conversation(self, token: ApiToken, room: str) -> tuple[int, Conversation]:
         found = conversations.load(self._database.reader, token.workspace, room)
@@ -104,7 +90,7 @@ class AssignmentEndpoint:
         return found[0], known[1]
 
     async def _push(self, token: ApiToken, room: str, scope: Scope, receive: Receive, answer: Once) -> bytes:
-        self._needs(token, "assign")
+        self._callers.needs(token, "assign")
         body = await read_body(scope, receive)
         check_json(body)
         try:
@@ -123,7 +109,8 @@ class AssignmentEndpoint:
             row = Observation(self._ids.next(), token.workspace, room, PUSHED, token.name, now, body, dedupe)
             detail = f"{agent.system}:{agent.id}"
             await asyncio.gather(
-                commit(self._lanes, row, self._timeout_s, answer), self._audit(token, "POST", room, 202, detail)
+                commit(self._lanes, row, self._timeout_s, answer),
+                self._callers.audit(token, "assignment POST", room, 202, detail),
             )
             before = journal.by_dedupe(self._database.reader, dedupe) if dedupe else None
             before = before or (row.id, room, body)
@@ -144,7 +131,7 @@ class AssignmentEndpoint:
 
     def _look(self, token: ApiToken, room: str) -> bytes:
         if not token.may("assign"):
-            self._needs(token, "read")
+            self._callers.needs(token, "read")
         identity, conversation = self._conversation(token, room)
         assignment, server = conversation.assignment, conversation.served_by
         agent = assignment.agent if assignment.agent and assignment.agent.system == token.system else None
@@ -163,15 +150,3 @@ class AssignmentEndpoint:
                 "at": at,
             }
         )
-
-    async def _audit(self, token: ApiToken, action: str, room: str, status: int, detail: str) -> None:
-        values = (self._ids.next(), self._clock.now_ms(), token.id, f"assignment {action}", token.workspace)
-        write = partial(_write_audit, values=(*values, room[:128], status, detail))
-        try:
-            await self._database.writer.submit(write)
-        except Exception as exc:
-            raise IntakeError(503, "Not stored", "The audit could not be written; send it again.") from exc
-
-
-def _write_audit(cursor: Any, *, values: tuple[Any, ...]) -> None:
-    api_tokens.audit(cursor, *values)

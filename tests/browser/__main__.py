@@ -1,5 +1,6 @@
-"""`make test-browser`: fetches widget and playwright once, starts hub, bot and bridge, and plays.
+"""`make test-browser`: fetches widget and playwright once, starts hubs, bot, router and bridges, and plays.
 
+`ARGS=WORD`: the plays whose name has this word.
 Exit 1: a play failed; 2: a tool is missing.
 """
 
@@ -17,10 +18,18 @@ from omnibridge.config_reader import load
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
 from omnibridge.server import Node
+from tests.acceptance.test_personas import town
 from tests.browser.environment import HERE, prepare
+from tests.command_line import omnibridge
 from tests.fetched import Missing
 
 PICTURES = Path("var/browser")
+POOL = """
+mode = "pooled"
+pool_size = 3
+shared_user = "bot"
+avatar_cache_s = 2
+"""
 
 
 async def play() -> int:
@@ -33,10 +42,16 @@ async def play() -> int:
         await node.start()
         hub = SandboxClient(sandbox.url)
         await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
-        process = await asyncio.create_subprocess_exec(
-            python, HERE / "plays.py", chromium, PICTURES.absolute(), stdin=asyncio.subprocess.PIPE
-        )
-        await process.communicate(msgspec.json.encode(sandbox.description))
+        (Path(folder) / "router").mkdir()
+        async with town(Path(folder) / "router", POOL, widget=str(widget)) as decided:
+            decided.sandbox.hub.change_setting("Accounts_AvatarCacheTime", 2)
+            made = await omnibridge(decided.folder, "tokens", "create", "router", "--system", "crm")
+            more = {"router_url": decided.faces, "bridge_url": decided.url, "push_token": made.out.strip()}
+            worlds = {"bots": sandbox.description, "router": {**decided.sandbox.description, **more}}
+            process = await asyncio.create_subprocess_exec(
+                python, HERE / "plays.py", chromium, PICTURES.absolute(), *sys.argv[1:], stdin=asyncio.subprocess.PIPE
+            )
+            await process.communicate(msgspec.json.encode(worlds))
         await hub.aclose()
         await node.stop()
         await sandbox.stop()

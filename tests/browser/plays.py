@@ -1,4 +1,5 @@
-"""What visitors live through in the widget. Usage: plays.py CHROMIUM FOLDER, the sandbox's description on stdin.
+"""What visitors live through in the widget. Usage: plays.py CHROMIUM FOLDER [WORD], and on stdin a JSON object:
+`bots` = the description of a sandbox with a bot, `router` = of one where an external system decides. WORD: of a name.
 
 One line per play; exit 1 when one fails. Pictures of each step go into FOLDER: they are for people to look at.
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faces import BLUE, GREEN, RED, Staff
+from people import unknown_people_one_after_another
 from playwright.sync_api import Browser, expect, sync_playwright
 from widget import Hub, Widget
 
@@ -109,20 +111,26 @@ def until(look: Callable[[], object], wanted: object) -> None:
         time.sleep(0.05)
 
 
-PLAYS = [bot_choice_and_person, faces_change_with_the_agent]
+PLAYS = [
+    (bot_choice_and_person, "bots"),
+    (faces_change_with_the_agent, "bots"),
+    (unknown_people_one_after_another, "router"),
+]
+"""With the world that each needs."""
 
 
 def main() -> int:
     chromium, folder = sys.argv[1], Path(sys.argv[2])
-    hub, failed = Hub(json.load(sys.stdin)), 0
+    told, failed = json.load(sys.stdin), 0
+    chosen = [each for each in PLAYS if "".join(sys.argv[3:4]) in each[0].__name__.replace("_", "-")]
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work for root in containers; it only opens pages of this machine.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for play in PLAYS:
+        for play, world in chosen:
             name = play.__name__.replace("_", "-")
             (folder / name).mkdir(parents=True, exist_ok=True)
             try:
-                play(browser, hub, folder / name)
+                play(browser, Hub(told[world]), folder / name)
             except Exception:
                 traceback.print_exc()
                 for page in [page for context in browser.contexts for page in context.pages]:
@@ -132,7 +140,7 @@ def main() -> int:
             else:
                 print(f"{name}: passed, pictures in {folder / name}", flush=True)
         browser.close()
-    print(f"{len(PLAYS) - failed} passed, {failed} failed")
+    print(f"{len(chosen) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

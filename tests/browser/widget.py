@@ -88,6 +88,10 @@ class Widget:
     def bubbles(self) -> Locator:
         return self.frame.locator('[class*="message-bubble__"]')
 
+    def title(self) -> str:
+        """What the header says now."""
+        return self.frame.locator("[class*=header__title]").inner_text()
+
     def shows_agent(self, name: str, username: str) -> None:
         """In the header, with a picture that has loaded."""
         expect(self.frame.locator("[class*=header__title]")).to_have_text(name)

@@ -102,9 +102,11 @@ class Bridge:
     async def sync(self) -> dict[str, int]:
         return await sync.run(self.hub, self.database, "main", self.policy.custom_field, self.clock)
 
-    async def ensure(self, external_id: str, name: str = "", **more: Any) -> AgentFound | AgentRefused:
+    async def ensure(
+        self, external_id: str, name: str = "", visitor: str = "", **more: Any
+    ) -> AgentFound | AgentRefused:
         agent = ExternalAgent("crm", external_id, name or f"Agent {external_id}", **more)
-        return await self.identity.ensure("main", agent, "test")
+        return await self.identity.ensure("main", agent, "test", visitor)
 
     async def found(self, external_id: str, name: str = "", **more: Any) -> AgentFound:
         outcome = await self.ensure(external_id, name, **more)

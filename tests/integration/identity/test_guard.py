@@ -41,7 +41,6 @@ async def test_s2_21_the_budget_holds_however_many_come_at_once(make_bridge: Mak
     assert refused == ["over_budget"] * 15
     assert len(bridge.made()) == 5
     assert bridge.alarms["over_budget"] == 15
-    assert bridge.identity.waits_for_seat is False
 
 
 async def test_s2_23_the_rate_outlives_a_restart_and_ends_with_its_hour(make_bridge: MakeBridge) -> None:
@@ -209,7 +208,7 @@ async def test_what_the_provisioner_may_not_do_is_said_and_nothing_is_half_done(
     permissions["create-user"] = before
     again = await bridge.found("1")
 
-    assert isinstance(outcome, AgentRefused) and outcome.reason == "hub_error"
+    assert isinstance(outcome, AgentRefused) and outcome.reason == "hub_refused"
     assert "error-action-not-allowed" in outcome.text
     assert bridge.made() == [again.username] and seats.n_seats(bridge.database.reader, "main") == 1
 

@@ -206,3 +206,38 @@ async def test_a_name_that_leads_to_this_machine_is_refused(pictures: str) -> No
     with pytest.raises(NoPicture, match="could not be fetched"):
         await avatars.fetch(f"http://localhost:{port}/ann.png")
     await avatars.aclose()
+
+
+async def test_a_visitor_never_gets_a_proxy_that_he_saw_as_somebody_else(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge(policy=POOLED)
+    ann = await served(bridge, "1", "Ann", visitor="vera")
+    bridge.clock.advance(CACHE_MS)
+    bob = await served(bridge, "2", "Bob", visitor="vera")
+    bridge.clock.advance(CACHE_MS)
+    refused = await bridge.refusal("3", visitor="vera")  # two proxies, and she knows both as somebody else
+    bridge.restart()
+    after_restart = await bridge.refusal("3", visitor="vera")
+    again = await served(bridge, "1", "Ann", visitor="vera")
+    bridge.clock.advance(CACHE_MS)
+    for_another = await served(bridge, "3", "Cid", visitor="viktor")
+    bridge.clock.advance(CACHE_MS)
+
+    assert ann.user_id != bob.user_id and again.user_id == ann.user_id
+    assert refused == after_restart == "pool_exhausted" and bridge.outcomes["face_avoided"] >= 2
+    assert for_another.user_id in (ann.user_id, bob.user_id)
+    # The proxy of Cid is Bob to Vera: Cid gets no other one either, and hers stay as she knows them.
+    assert await bridge.refusal("3", visitor="vera") == "pool_exhausted"
+    bridge.restart(pool_size=3)
+    assert (await bridge.found("3", visitor="vera")).user_id not in (ann.user_id, bob.user_id)
+
+
+async def test_faces_are_forgotten_after_a_while(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge(policy=msgspec.structs.replace(POOLED, pool_size=1, idle_days=0, token_days=1000))
+    await served(bridge, "1", "Ann", visitor="vera")
+    bridge.clock.advance(CACHE_MS)
+    before = await bridge.refusal("2", visitor="vera")
+    bridge.clock.advance(31 * 86_400_000)
+    await bridge.identity.tidy()
+
+    assert before == "pool_exhausted"
+    assert (await bridge.found("2", visitor="vera")).mode == "pooled"

@@ -23,8 +23,10 @@ class Service:
     def __init__(self, answer: AgentFound | AgentRefused | Exception) -> None:
         self.answer, self.seen = answer, list[object]()
 
-    async def ensure(self, workspace: str, agent: ExternalAgent, cause: str) -> AgentFound | AgentRefused:
-        self.seen.append((workspace, agent, cause))
+    async def ensure(
+        self, workspace: str, agent: ExternalAgent, cause: str, visitor: str = ""
+    ) -> AgentFound | AgentRefused:
+        self.seen.append((workspace, agent, cause, visitor))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -39,7 +41,9 @@ def row(command: EnsureAgent | ReleaseAgent) -> Delivery:
 
 
 async def send(service: Service, command: EnsureAgent | ReleaseAgent) -> object:
-    sent = await AgentSender(service).send(row(command), "main", Conversation("main", "r1"), maybe_sent=False)
+    sent = await AgentSender(service).send(
+        row(command), "main", Conversation("main", "r1", facts={"visitor_id": "v1"}), maybe_sent=False
+    )
     return sent.event
 
 
@@ -47,7 +51,7 @@ async def test_user_is_found_and_the_cause_says_where() -> None:
     service = Service(FOUND)
 
     assert await send(service, EnsureAgent(ANN, "skill 12")) == AgentEnsured(FOUND)
-    assert service.seen == [("main", ANN, "room r1, event 7: skill 12")]
+    assert service.seen == [("main", ANN, "room r1, event 7: skill 12", "v1")]
 
 
 async def test_refusal_is_an_event_and_so_is_a_hub_that_will_never_do_it() -> None:
@@ -57,7 +61,7 @@ async def test_refusal_is_an_event_and_so_is_a_hub_that_will_never_do_it() -> No
     assert await send(Service(refused), EnsureAgent(ANN)) == AgentNotEnsured(refused)
     event = await send(never, EnsureAgent(ANN))
     assert isinstance(event, AgentNotEnsured)
-    assert (event.refused.reason, event.refused.text) == ("hub_error", "may not (unauthorized)")
+    assert (event.refused.reason, event.refused.text) == ("hub_refused", "may not (unauthorized)")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ DIRECTORY = Directory(
     (Decider("crm"), Decider("strict", asks=1, on_failure="queue"), Decider("mild", on_failure="bot")),
     (HoldingBot("main", "holdId", "holding"),),
 )
+NO_SEAT = ev.AgentNotEnsured(AgentRefused("crm", "0055", "waiting_seat", "5 of 5 seats are used"))
 
 
 class Decided(Story):
@@ -191,13 +192,15 @@ def test_only_the_awaited_ticket_decides() -> None:
     assert story.named(ticket="T1").last.commands == ()
 
 
-@pytest.mark.parametrize("stage", ["asking", "waiting", "ensuring", "moving"])
+@pytest.mark.parametrize("stage", ["asking", "waiting", "ensuring", "seat", "moving"])
 def test_whoever_takes_it_meanwhile_ends_the_decision(stage: str) -> None:
     story = Decided()
     if stage == "waiting":
         story.on(ev.DecisionPending("crm", "T1", 0))
-    if stage in ("ensuring", "moving"):
+    if stage in ("ensuring", "seat", "moving"):
         story.named()
+    if stage == "seat":
+        story.on(NO_SEAT)
     if stage == "moving":
         story.ensured()
     story.on(ev.AgentAssigned(BOB))
@@ -445,3 +448,51 @@ def test_who_serves_only_by_decision_is_no_stray_when_it_was_decided() -> None:
 
     assert story.last.commands == ()
     assert story.state.assignment.stage == "served"
+
+
+def test_without_a_seat_the_room_waits_in_the_queue_until_there_is_one() -> None:
+    story = Decided().named()
+    story.on(NO_SEAT)
+    timer = StartTimer("seat", "crm:0055", 30_000)
+    assert story.last.commands == (timer,)
+    assert (story.state.control.party, story.state.assignment.stage) == (QUEUE, "seat")
+    assert story.last.considered[0].why == "waiting_seat: 5 of 5 seats are used"
+
+    assert story.on(said("hello?")).commands == ()
+    again = ev.TimerFired("seat", "crm:0055")
+    assert story.on(again).commands == (EnsureAgent(ANN),)
+    assert story.on(NO_SEAT).commands == (timer,)
+    assert story.on(ev.TimerFired("seat", "crm:else")).commands == ()
+    story.on(again)
+    story.ensured()
+    assert kinds(story.last) == ["AssignAgent"]
+    story.on(ev.AgentAssigned(ALICE))
+    assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "served")
+    assert story.on(again).commands == ()
+
+
+def test_bot_leaves_the_room_that_waits_for_a_seat_and_people_may_take_it() -> None:
+    story = Decided(bot=True).named()
+    story.on(NO_SEAT)
+    assert kinds(story.last) == ["StartTimer", "ReturnToQueue"]
+    story.on(ev.MoveSucceeded(1, "queue"), ev.AgentUnassigned(BOT))
+    assert (story.state.control.party, story.state.assignment.stage) == (QUEUE, "seat")
+    story.on(ev.AgentAssigned(BOB))
+
+    assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "idle")
+    assert story.last.commands[-1] == CancelDecision("crm", "", "0055", "bob serves")
+
+
+def test_nobody_who_serves_gives_way_to_an_agent_without_a_seat() -> None:
+    story = Decided()
+    story.on(ev.AgentAssigned(BOB), pushed(), NO_SEAT)
+
+    assert story.last.commands == ()
+    assert (story.state.served_by, story.state.assignment.stage) == (BOB, "idle")
+
+
+def test_seat_whose_timer_is_lost_is_not_waited_for() -> None:
+    story = Decided("strict").named()
+    story.on(NO_SEAT, ev.DeliveryBuried(1, "StartTimer", "", "deadline"))
+
+    assert (story.state.assignment.stage, story.state.handover.stage) == ("idle", "idle")

@@ -6,6 +6,7 @@ changes. When all of it has come to an end, no decision and no handover may be w
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
+from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, Conversation
 from omnibridge.domain.events import CandidateAgent
 from omnibridge.engine.processor import UNBOUND
@@ -24,7 +26,9 @@ from omnibridge.routing.rules import HandoverPolicy, RuleSet, Target
 from tests.unit.routing.test_assignment import BOB, DIRECTORY, HOLDER
 from tests.unit.routing.test_router import ALICE, BOT, NOW, replied, said
 
-USERS = {"0055": ALICE, "0066": BOB}
+MARIA, TOM = ev.UserRef("mariaId", "agent.m"), ev.UserRef("tomId", "agent.t")
+USERS = {"0055": ALICE, "0066": BOB, "7": MARIA, "8": TOM}
+"""By external id. The last two are people of a desk, for whom the bot's connection speaks; their users are ours."""
 CODES = ["error-user-is-offline", "error-inquiry-taken", "error-agent-is-locked", "came-back"]
 STAYS_OUT = {"held"}
 """Timers that are set again for ever."""
@@ -39,6 +43,7 @@ class World:
         self.rules = RuleSet(default=target, handover=HandoverPolicy(decider=decider))
         self.state, self.now = Conversation("main", "room1"), NOW
         self.out: list[tuple[cmd.Command, int | None]] = []
+        self.unsaid = 0  # words of the desk's people that are not on their way and were not refused in words
         self.on(ev.ConversationStarted())
 
     def pick(self, among: int) -> int:
@@ -50,6 +55,13 @@ class World:
         decision = route(before, event, self.rules, DIRECTORY, self.now)
         stored = encode_decision(decision, before)
         self.state = decision.after
+        if isinstance(event, ev.PartySpoke) and before.control.connection == event.connection:
+            self.unsaid += len(event.parts)
+        self.unsaid -= sum(
+            isinstance(each, cmd.SendToVisitor) and each.speaker is not None for each in decision.commands
+        )
+        if refused := re.search(r"; (\d+) of desk:", decision.reason):
+            self.unsaid -= int(refused[1])
         assert state_after(before, decode_decision(stored)) == self.state
         assert encode_decision(route(before, event, self.rules, DIRECTORY, self.now), before) == stored
         epoch = self.state.control.epoch
@@ -72,6 +84,9 @@ class World:
             replied("ok", handover=True),
             ev.AgentAssigned((ALICE, BOB, HOLDER)[self.pick(3)]),
             ev.AgentAssigned(BOT, True, "helper"),
+            ev.PartySpoke("helper", (Text("I am"),), agent=ExternalAgent("desk", "7", "Maria")),
+            ev.PartySpoke("helper", (Text("I am"),), agent=ExternalAgent("desk", "8", "Tom")),
+            ev.PartySpoke("helper", (Text("bye"),), agent=ExternalAgent("desk", "8", "Tom"), handover=True),
             ev.AgentAssigned(BOB, only_by_decision=True),
             ev.AgentUnassigned(server) if server else ev.ConversationQueued(),
             ev.ConversationQueued(),
@@ -99,7 +114,7 @@ class World:
         if old and old.id != user_id:
             self.on(ev.AgentUnassigned(old))
         if old is None or old.id != user_id:
-            self.on(ev.AgentAssigned(next(each for each in (ALICE, BOB) if each.id == user_id)))
+            self.on(ev.AgentAssigned(next(each for each in USERS.values() if each.id == user_id)))
 
     def outcome(self, row: Any) -> ev.Event | None:
         server = self.state.served_by
@@ -116,9 +131,11 @@ class World:
                 ]
             case cmd.EnsureAgent():
                 user, agent = USERS.get(row.agent.id), row.agent
-                found = user and AgentFound(agent.system, agent.id, user.id, user.username, "mapped")
+                mode = "provisioned" if agent.system == "desk" else "mapped"
+                found = user and AgentFound(agent.system, agent.id, user.id, user.username, mode)
                 refused = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "unknown", "no"))
-                answers = [ev.AgentEnsured(found) if found else refused, refused, buried]
+                full = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "waiting_seat", "5 of 5"))
+                answers = [ev.AgentEnsured(found) if found else refused, refused, buried, full]
             case cmd.AssignAgent():
                 move = "bot" if row.connection else "agent"
                 failed = ev.MoveFailed(1, move, CODES[self.pick(3)], row.user_id, person)
@@ -159,6 +176,7 @@ def test_nothing_raises_and_nothing_stands_still(
             break
     state = world.state
 
+    assert world.unsaid == 0
     assert not [each for each, _ in world.out if not isinstance(each, cmd.StartTimer)]
     assert state.assignment.stage in ("idle", "served"), msgspec.json.encode(state)
     assert state.handover.stage == "idle", msgspec.json.encode(state)
@@ -166,6 +184,8 @@ def test_nothing_raises_and_nothing_stands_still(
         assert state.served_by is not None
         assert state.served_by.id == state.assignment.user_id
         assert state.control.party == AGENTS
+    if state.persona:
+        assert state.control.connection and state.persona.stage == "ready" and not state.persona.held
 
 
 @settings(max_examples=100)

@@ -1,0 +1,211 @@
+"""An external system names people whom the hub has never seen: `omnibridge serve`, the hub and the router for real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from omnibridge.sandbox.router_simulator import RouterSimulator
+from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
+from omnibridge.sandbox.state import User
+from omnibridge.sandbox.visitor import SandboxClient, Visitor
+from tests.command_line import omnibridge
+from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+@dataclass
+class Town:
+    """hub, router and a bridge in a process of its own. url: of the bridge."""
+
+    sandbox: RunningSandbox
+    client: SandboxClient
+    router: RouterSimulator
+    folder: Path
+    url: str
+    faces: str
+
+    def person(self, name: str, colour: str) -> dict[str, str]:
+        return {"name": name, "avatar_url": f"{self.faces}/faces/{colour}.png"}
+
+    async def server(self, rid: str) -> User | None:
+        """Who serves, as the hub has him."""
+        ledger = await self.client.call("GET", "/_sandbox/ledger", None, None, rid=rid)
+        name = ledger["rooms"][0]["served_by"]
+        return self.sandbox.hub.by_name[name] if name else None
+
+    async def served(self, rid: str, by: str) -> User:
+        """Until somebody of this name serves."""
+        async with asyncio.timeout(15):
+            while (user := await self.server(rid)) is None or user.name != by:
+                await asyncio.sleep(0.05)
+        return user
+
+    async def push(self, rid: str, token: str, body: dict[str, Any]) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        address = f"{self.url}/api/v1/conversations/{rid}/assignment"
+        async with aiohttp.ClientSession() as session, session.post(address, json=body, headers=headers) as answer:
+            return answer.status
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        with sqlite3.connect(f"file:{self.folder}/test.db?mode=ro", uri=True) as database:
+            return database.execute(sql, values).fetchall()
+
+
+async def until(look: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while not look():
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def town(folder: Path, agents: str, **options: Any) -> AsyncIterator[Town]:
+    """agents: TOML of [agents]. options: of the sandbox. Rooms go to the router, which has ids of its own."""
+    sandbox = await start(SandboxOptions(simulators=False, bot_first=False, department="sales", **options))
+    router, told, hub = RouterSimulator(SECRET), sandbox.description, sandbox.hub
+    outside = Socket(router.app(), "127.0.0.1", 0)
+    await outside.start()
+    user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
+    for each in RIGHTS:
+        hub.rules.permissions[each] |= {"provisioner"}
+    token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
+    hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    relay = told["service_account"]
+    (folder / "keys").write_text(KEYS, "utf-8")
+    (folder / "rules.toml").write_text('default = "decider:crm"', "utf-8")
+    (folder / "omnibridge.toml").write_text(
+        f"""
+[server]
+port = {port}
+[database]
+url = "sqlite:///test.db"
+[rules]
+file = "rules.toml"
+[[workspace]]
+name = "main"
+url = "{told["url"]}"
+user_id = "{relay["user_id"]}"
+auth_token = "{relay["auth_token"]}"
+webhook_token = "{told["webhook_token"]}"
+provisioner_user_id = "{user.id}"
+provisioner_token = "{token}"
+[[decider]]
+name = "crm"
+url = "{outside.url}/"
+secret = "{SECRET}"
+timeout_ms = 5000
+[assignment]
+look_again_s = 1
+[agents]
+creation = true
+token_keys_file = "keys"
+avatar_hosts = ["{outside.url.removeprefix("http://")}"]
+{agents}
+""",
+        "utf-8",
+    )
+    client, log = SandboxClient(sandbox.url), (folder / "bridge.log").open("wb")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "omnibridge", "serve", "--config", str(folder / "omnibridge.toml"),
+        env=environ, stdout=log, stderr=log,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await _ready(url)
+        await client.control(webhook_url=f"{url}/webhooks/rocketchat/main", routing_method="Manual_Selection")
+        assert (await omnibridge(folder, "agents", "sync")).code == 0
+        yield Town(sandbox, client, router, folder, url, outside.url)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+        log.close()
+        await client.aclose()
+        await sandbox.stop()
+        await outside.stop()
+
+
+async def _ready(url: str) -> None:
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"{url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass  # not listening yet
+            await asyncio.sleep(0.05)
+
+
+async def test_people_whom_the_hub_never_saw_serve_with_name_and_face_one_after_another(tmp_path: Path) -> None:
+    async with town(tmp_path, "") as world:
+        hub = world.sandbox.hub
+        before = set(hub.users)
+        world.router.agents, world.router.people = {"": ["0055gA"]}, {"0055gA": world.person("Maria Fox", "c81e1e")}
+        visitor = Visitor(world.client, "Vera")
+        await visitor.open_room()
+        maria = await world.served(visitor.rid, "Maria Fox")
+        face = await _bytes(f"{world.faces}/faces/c81e1e.png")
+        assert maria.id not in before and maria.avatar and maria.avatar.content == face
+        assert "livechat-agent" in maria.roles
+
+        made = await omnibridge(world.folder, "tokens", "create", "router", "--system", "crm")
+        body = {"external_system": "crm", "external_id": "0055gB", **world.person("Tom Grant", "14963c")}
+        assert await world.push(visitor.rid, made.out.strip(), body) == 202
+        tom = await world.served(visitor.rid, "Tom Grant")
+        assert tom.id not in {*before, maria.id} and tom.avatar
+        assert tom.avatar.content == await _bytes(f"{world.faces}/faces/14963c.png")
+
+        await visitor.close()
+        # Each keeps the role for 15 s after he was chosen, in case the take is on its way.
+        async with asyncio.timeout(30):
+            while {"livechat-agent"} & (maria.roles | tom.roles):
+                await asyncio.sleep(0.1)
+        replay = await omnibridge(world.folder, "replay", "--all", "--json")
+
+    assert set(hub.users) == {*before, maria.id, tom.id}
+    assert replay.code == 0 and replay.json["differing"] == 0, replay.out
+
+
+async def test_room_waits_in_the_queue_until_there_is_a_seat(tmp_path: Path) -> None:
+    async with town(tmp_path, 'seats = 1\nover_budget = "queue"') as world:
+        world.router.people = {"1": world.person("Maria Fox", "c81e1e"), "2": world.person("Tom Grant", "14963c")}
+        world.router.agents = {"": ["1"]}
+        first, second = Visitor(world.client, "Vera"), Visitor(world.client, "Viktor")
+        await first.open_room()
+        maria = await world.served(first.rid, "Maria Fox")
+        world.router.agents = {"": ["2"]}
+        await second.open_room()
+        asked = (
+            "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%waiting_seat%'"
+        )
+        await until(lambda: world.rows(asked)[0][0] >= 2)
+        assert await world.server(second.rid) is None
+        assert len(world.router.questions) == 2  # one for each room: a seat is waited for without asking again
+
+        await first.close()
+        freed = await omnibridge(world.folder, "agents", "unlink", "crm", "1")
+        tom = await world.served(second.rid, "Tom Grant")
+
+    assert freed.code == 0 and tom.id != maria.id and not maria.active
+
+
+async def _bytes(url: str) -> bytes:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.read()
