@@ -25,6 +25,7 @@ TOP = {
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_setup",
     "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
@@ -32,7 +33,7 @@ TOP = {
 }
 """Modules that put the parts together: they alone may import everything but connectors."""
 
-ON_TOP = {"doctor"}
+ON_TOP = {"doctor", "setup"}
 """Packages that may do as the modules on top: they look at every part and are used by none."""
 
 CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment", "_lines", "_sample")}
