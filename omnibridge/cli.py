@@ -13,6 +13,7 @@ import typer
 from omnibridge import __version__, cli_operator
 from omnibridge.cli_agents import agents_app
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
 
@@ -27,6 +28,7 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 rules_app = typer.Typer(help="Look at the rules.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(rules_app, name="rules")
+app.command()(setup)
 app.command()(cli_operator.trace)
 app.command()(cli_operator.replay)
 app.add_typer(deliveries_app, name="deliveries")
@@ -131,7 +133,7 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
     """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
     import msgspec
 
-    from omnibridge.bootstrap import read_rules, unknown_targets
+    from omnibridge.bootstrap_decisions import read_rules, unknown_targets
     from omnibridge.config_reader import check, load
     from omnibridge.engine.plugins import installed_kinds, settings_types
 

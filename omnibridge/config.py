@@ -145,6 +145,9 @@ class RetentionSettings(_Section):
     observations_days: float = Field(30, ge=0, description="raw webhooks, once handled; 0 = for ever")
     deliveries_days: float = Field(90, ge=0, description="deliveries, once settled; 0 = for ever")
     conversations_days: float = Field(365, ge=0, description="closed conversations with their decisions; 0 = for ever")
+    audit_days: float = Field(
+        365, ge=0, description="audits of API and external agents, requests that nobody answered; 0 = for ever"
+    )
     every_s: float = Field(3600, ge=0.05, description="how often the old is looked for")
 
 

@@ -11,7 +11,8 @@ from omnibridge.config_lines import KeyPath, Sources
 
 PREFIX = "OMNIBRIDGE_"
 CONFIG_VARIABLE = "OMNIBRIDGE_CONFIG"
-OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "OMNIBRIDGE_CRASH_AT"})
+ADMIN_VARIABLES = frozenset({"OMNIBRIDGE_ADMIN_TOKEN", "OMNIBRIDGE_ADMIN_PASSWORD"})
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "OMNIBRIDGE_CRASH_AT"}) | ADMIN_VARIABLES
 """Read by the command line and by the crash test, not settings."""
 
 _TEXT_PARTS = ("token", "secret", "password", "key", "_file")

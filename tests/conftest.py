@@ -88,6 +88,12 @@ class World:
             while self.node.service._why_not_ready or self.rows(due):
                 await asyncio.sleep(0.01)
 
+    async def compared(self) -> None:
+        """Until the bridge's first comparison with the hub is over, however it ended."""
+        async with asyncio.timeout(10):
+            while not self.node.service.counters.value("reconcile_runs"):
+                await asyncio.sleep(0.01)
+
     async def _bot_until(self, matches: Callable[[dict[str, Any]], bool], turns: int) -> None:
         async with asyncio.timeout(10):
             while True:
@@ -124,7 +130,7 @@ class World:
     async def live(self) -> None:
         """Until the realtime connection is live."""
         async with asyncio.timeout(10):
-            while not any(each.is_live for each in self.node.service._listeners):
+            while not any(each.is_live for each in self.node.service._sources._listeners):
                 await asyncio.sleep(0.01)
 
 

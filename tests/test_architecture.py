@@ -18,10 +18,14 @@ LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridg
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
+    "omnibridge.bootstrap_bots",
+    "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_sources",
     "omnibridge.cli",
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_setup",
     "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
@@ -29,7 +33,7 @@ TOP = {
 }
 """Modules that put the parts together: they alone may import everything but connectors."""
 
-ON_TOP = {"doctor"}
+ON_TOP = {"doctor", "setup"}
 """Packages that may do as the modules on top: they look at every part and are used by none."""
 
 CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment", "_lines", "_sample")}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from omnibridge.bootstrap import read_rules, unknown_targets
+from omnibridge.bootstrap_decisions import read_rules, unknown_targets
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.config_reader import check, load

@@ -14,7 +14,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
 from omnibridge.engine import speaking
 from omnibridge.engine.faults import Faults, die
-from omnibridge.engine.processor import HISTORY
+from omnibridge.engine.interpreter import HISTORY
 from omnibridge.engine.streams import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials, RocketChatClient

@@ -17,8 +17,8 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.interpreter import HISTORY, LIVE
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import HISTORY, LIVE
 from omnibridge.errors import DeliveryError, DeliveryRejected
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.realtime.frames import Change

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,127 +12,35 @@ from omnibridge.clock import Clock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.directory import Directory
-from omnibridge.domain.events import AgentAssigned, Event, MessagePosted, UserRef, kind_of
+from omnibridge.domain.events import AgentAssigned, MessagePosted, kind_of
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
-from omnibridge.engine.ids import IdSequence, is_message_id, message_id
+from omnibridge.engine.ids import IdSequence, message_id
+from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.retry import DEADLINES_MS
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
-from omnibridge.rocketchat.derive_live import derive_live
-from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
-from omnibridge.rocketchat.reconcile import RoomHistory
+from omnibridge.engine.work import Lane, Policy, Work
+from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
-from omnibridge.rocketchat.rooms import RoomInfo
-from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
 from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
-from omnibridge.routing.rules import RuleSet
 from omnibridge.storage import conversations, journal, outbox
 from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
 from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
-from omnibridge.storage.writer import Unit
 
 _log = structlog.get_logger("omnibridge.processor")
 _state_decoder = msgspec.json.Decoder(Conversation)
-_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_room_decoder = msgspec.json.Decoder(RoomInfo)
-_history_decoder = msgspec.json.Decoder(RoomHistory)
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-HISTORY = "history"
-"""Kind of an observation of the reconciler: a room with messages that nobody reported."""
 
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
-
-LIVE = "ddp"
-"""Source of what the realtime connection told."""
 
 UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What decisions are made with, and their hashes as stored. deadlines: ms by command."""
-
-    rules: RuleSet
-    directory: Directory
-    bot_users: Mapping[str, Mapping[str, str]]
-    """By workspace: user id and user name of our bot users -> connection."""
-    deadlines: Mapping[str, int] = field(default_factory=lambda: dict(DEADLINES_MS))
-    systems: Mapping[str, str] = field(default_factory=dict)
-    """Decider -> the external system whose ids it names."""
-    only_by_decision: Callable[[str, UserRef], bool] | None = None
-    """(workspace, user): whether he shall serve only when an external system decided so; a look-up without I/O."""
-
-    def hashes(self) -> tuple[str, str]:
-        directory = _encode(self.directory)
-        return self.rules.hash(), hashlib.sha256(directory).hexdigest()[:16]
-
-
-RECENT = 64
-"""Event keys that a lane remembers: reports are repeated within minutes, if at all."""
-
-
-@dataclass(slots=True)
-class Lane:
-    """A conversation as the lane holds it. version 0 = not saved yet. recent: its last event keys, oldest first."""
-
-    id: int
-    version: int
-    state: Conversation
-    recent: dict[str, None] = field(default_factory=dict)
-
-    def remember(self, keys: Iterable[str]) -> None:
-        """Keys that were committed."""
-        self.recent.update(dict.fromkeys(keys))
-        while len(self.recent) > RECENT:
-            del self.recent[next(iter(self.recent))]
-
-
-@dataclass(slots=True)
-class Work:
-    """What handling a few observations leads to; `write` is the unit that makes it durable.
-
-    resumed: streams whose rows in the outbox were changed, not only added to.
-    sure: every key was looked up. Otherwise a repeated event is found by its insert: then do it again, sure.
-    """
-
-    lane: Lane
-    now_ms: int
-    sure: bool = False
-    writes: list[Unit] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
-    changed: bool = False
-    resumed: list[tuple[int, str]] = field(default_factory=list)
-    keys: dict[str, None] = field(default_factory=dict)
-
-    def knows(self, key: str) -> bool:
-        return key in self.keys or key in self.lane.recent
-
-    def write(self, cursor: Any) -> None:
-        for each in self.writes:
-            each(cursor)
-        if self.changed:
-            lane, state = self.lane, self.lane.state
-            conversations.save(
-                cursor,
-                lane.id,
-                state.workspace,
-                state.room,
-                lane.version,
-                closed=state.closed,
-                state=_encode(state),
-                at=self.now_ms,
-            )
 
 
 class Processor:
@@ -151,7 +57,7 @@ class Processor:
         counters: Counters,
         callbacks: Callbacks,
     ) -> None:
-        self._callbacks = callbacks
+        self._interpreter = Interpreter(reader, secret, counters, callbacks)
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
         self._counters = counters
         self.use(policy)
@@ -198,18 +104,8 @@ class Processor:
             self._close_observation(work, row, state, note, fresh=row.id in fresh)
         return work
 
-    def visitor_ts(self, row: Observation) -> int | None:
-        """Hub time of a visitor message, for the reorder window; None for all else."""
-        if row.source != "webhook" or row.kind != "Message":
-            return None
-        reading = _reading(row)
-        first = reading.messages[0] if reading.messages else None
-        if first is None or not first.from_visitor:
-            return None
-        return first.edited_at_ms or first.ts_ms or row.received_at
-
     def _handle_one(self, work: Work, row: Observation) -> tuple[int, str]:
-        derivation = self._interpret(work, row)
+        derivation = self._interpreter.interpret(work, row, self._policy)
         if isinstance(derivation, str):
             return SKIPPED, derivation
         derived = 0
@@ -224,56 +120,6 @@ class Processor:
         if not derived:
             self._counters.add("observations_duplicate")
         return HANDLED, derivation.note
-
-    def _interpret(self, work: Work, row: Observation) -> Derivation | str:
-        """Why nothing follows, when it is a report that we only record."""
-        if row.source == "engine":
-            event = row.read or _event_decoder.decode(row.body)
-            return Derivation((DerivedEvent(row.dedupe or "", event),))
-        if row.source == "callback":
-            return self._callbacks.derive(row) or "not acted on"
-        if row.source in (PUSHED, DECIDED):
-            return derive_decision(row, self._policy.systems.get(row.kind, row.kind))
-        view = self._view(work)
-        if row.source == "hub-read" and row.kind == HISTORY:
-            return derive_history(_history_decoder.decode(row.body), view)
-        if row.source == "hub-read":
-            return derive_room_read(_room_decoder.decode(row.body), view)
-        if row.source == LIVE:
-            return self._interpret_live(row, view)
-        reading = _reading(row)
-        if reading.problem:
-            raise ValueError(reading.problem)
-        if not reading.acted_on:
-            self._counters.add("observations_skipped", 1, row.kind)
-            return reading.note
-        return derive(reading, view)
-
-    def _interpret_live(self, row: Observation, view: View) -> Derivation:
-        reading = row.read or read_live(row.kind, row.room, row.body)
-        assert isinstance(reading, LiveReading)
-        if reading.problem:
-            raise ValueError(reading.problem)
-        return derive_live(reading, view)
-
-    def _view(self, work: Work) -> View:
-        state, lane_id = work.lane.state, work.lane.id
-        return View(
-            known=state.started,
-            closed=state.closed,
-            served_by=state.served_by,
-            emptied=state.vacated and state.served_by is None,
-            service_at=state.service_at,
-            queued=state.queued,
-            reported=state.reported,
-            unreported=_id(state.reported) != _id(state.served_by),
-            department=state.department,
-            bot_users=self._policy.bot_users.get(state.workspace, {}),
-            is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),
-            seen=lambda message: (
-                work.knows(f"msg:{message}") or journal.has_event(self._reader, lane_id, f"msg:{message}")
-            ),
-        )
 
     def _is_known(self, work: Work, key: str) -> bool:
         return work.knows(key) or (work.sure and journal.has_event(self._reader, work.lane.id, key))
@@ -433,17 +279,6 @@ class Processor:
         return without_known_messages(
             row.body, lambda key: work.knows(key) or journal.has_event(self._reader, lane_id, key)
         )
-
-
-def _id(user: UserRef | None) -> str:
-    return user.id if user else ""
-
-
-def _reading(row: Observation) -> WebhookReading:
-    if row.read is None:
-        row.read = read_webhook(row.body)
-    reading: WebhookReading = row.read
-    return reading
 
 
 def rendered(content: Content) -> list[OutgoingMessage]:

@@ -24,8 +24,8 @@ from omnibridge.clock import Clock
 from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.interpreter import HISTORY
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import HISTORY
 from omnibridge.engine.told import ToldInJournal
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 from omnibridge.rocketchat.client import PAGE, RocketChatClient

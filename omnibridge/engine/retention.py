@@ -39,6 +39,7 @@ class Terms:
     observations_days: float = 30
     deliveries_days: float = 90
     conversations_days: float = 365
+    audit_days: float = 365
 
 
 class Retention:
@@ -65,6 +66,9 @@ class Retention:
             ("observations", terms.observations_days, retention.purge_observations),
             ("deliveries", terms.deliveries_days, retention.purge_deliveries),
             ("conversations", terms.conversations_days, retention.purge_conversations),
+            ("api_audit", terms.audit_days, retention.purge_api_audit),
+            ("agent_audit", terms.audit_days, retention.purge_agent_audit),
+            ("approvals", terms.audit_days, retention.purge_approvals),
         )
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0

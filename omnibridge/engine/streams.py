@@ -23,6 +23,7 @@ from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.notices import Notices
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.retry import decide_retry
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
@@ -38,8 +39,6 @@ _turn = msgspec.json.Decoder(SendToParty)
 
 CONTROL_CHANGED = "control-changed"
 
-SWEEP_S = 0.5
-"""How often the turns under way are looked at; sooner when visitors are to be told sooner."""
 BRIEFLY_S = 0.002
 """Pause before a row is looked at again whose decision the lane does not know yet."""
 
@@ -88,7 +87,7 @@ class Streams:
         notice_after_ms: int,
     ) -> None:
         self._database, self._clock, self._ids, self._boot = database, clock, ids, boot
-        self._counters, self._faults, self._notice_after_ms = counters, faults, notice_after_ms
+        self._counters, self._faults = counters, faults
         self._floor: dict[StreamKey, int] = {}
         self._queues = Queues(database.reader)
         self._lanes: Lanes | None = None
@@ -99,10 +98,7 @@ class Streams:
         self.doorbell.serve(self._drain)
         self._begun: set[int] = set()
         """Rows that were sent and of which the outbox does not know it: if its commit fails, they may have arrived."""
-        self._turns: dict[int, tuple[Delivery, str, str]] = {}
-        self._notices: set[asyncio.Task[None]] = set()
-        self._sweep_timer: asyncio.TimerHandle | None = None
-        self._sweep_s = min(SWEEP_S, max(0.02, notice_after_ms / 2000))
+        self._notices = Notices(clock, notice_after_ms, self._is_slow)
         self.in_flight = 0
 
     async def settle_arrived(self, lanes: Lanes, sender_for: Callable[[str], Sender], at_a_time: int = 32) -> int:
@@ -189,8 +185,7 @@ class Streams:
         return key not in self._floor
 
     async def aclose(self) -> None:
-        if self._sweep_timer:
-            self._sweep_timer.cancel()
+        self._notices.close()
         await self.doorbell.aclose()
 
     async def _drain(self, key: StreamKey) -> None:
@@ -233,7 +228,7 @@ class Streams:
         wait_until = sender.wait_until(row, now)
         if wait_until and not self._is_over(row, now):
             self.doorbell.ring_at(key, max(0.02, (min(wait_until, row.deadline_at) - now) / 1000))
-            await self._notice(row, workspace, room, now)
+            await self._notices.tell(row, workspace, room, now)
             return False
         maybe_sent = row.uncertain > 0 or row.boot != self._boot or row.id in self._begun
         if maybe_sent and row.command == "SendToParty":
@@ -244,7 +239,7 @@ class Streams:
                 return True  # it took a commit, and control changed meanwhile: look again
         self._faults.reach("outbox_to_send")
         if row.command == "SendToParty":
-            self._watch(row, workspace, room)
+            self._notices.watch(row, workspace, room)
         self.in_flight += 1
         try:
             if wait_until:
@@ -255,7 +250,7 @@ class Streams:
             return await self._failed(key, row, workspace, room, exc)
         finally:
             self.in_flight -= 1
-            self._turns.pop(row.id, None)
+            self._notices.ended(row)
         self._faults.reach("response_to_settle")
         self._counters.add("deliveries_done", 1, row.command)
         if sent.resolved:
@@ -302,7 +297,7 @@ class Streams:
         )
         self._begun.discard(row.id)
         self.doorbell.ring_at(key, (decision.at - now) / 1000)
-        await self._notice(row, workspace, room, now)
+        await self._notices.tell(row, workspace, room, now)
         return False
 
     async def _bury(
@@ -375,28 +370,7 @@ class Streams:
         now, attempts = self._clock.now_ms(), row.attempts + 1
         return lambda cursor: outbox.settle(cursor, row.id, state, code, attempts, now)
 
-    def _watch(self, row: Delivery, workspace: str, room: str) -> None:
-        """Have the visitor told if this turn takes long: one timer looks after all turns under way."""
-        self._turns[row.id] = (row, workspace, room)
-        if self._sweep_timer is None:
-            self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweep_timer = None
-        now = self._clock.now_ms()
-        for row_id, (row, workspace, room) in list(self._turns.items()):
-            if now - row.created_at >= self._notice_after_ms:
-                del self._turns[row_id]
-                task = asyncio.ensure_future(self._notice(row, workspace, room, now))
-                self._notices.add(task)
-                task.add_done_callback(self._notices.discard)
-        if self._turns:
-            self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
-
-    async def _notice(self, row: Delivery, workspace: str, room: str, now: int) -> None:
-        """Have the visitor told once that the bot is slow."""
-        if row.command != "SendToParty" or now - row.created_at < self._notice_after_ms:
-            return
+    async def _is_slow(self, row: Delivery, workspace: str, room: str) -> None:
         assert self._lanes is not None
         event = DeliveryDelayed(row.id, row.connection)
         await self._lanes.tell(self._observation(workspace, room, event, f"delayed:{row.id}"), None)

@@ -95,14 +95,18 @@ class Calls:
         content: bytes | None = None,
         content_type: str = "application/json",
         as_user: Credentials | None = None,
+        second_factor: tuple[str, str] | None = None,
     ) -> Answer:
-        """Send and read, whatever the status. Raises for failures of the transport only."""
-        who = as_user or self._credentials
+        """Send and read, whatever the status. Raises for failures of the transport only.
+
+        second_factor: method and code, for calls that ask for one (1.5).
+        """
+        headers = _headers(as_user or self._credentials, content_type if content else "")
+        if second_factor:
+            headers = {**headers, "X-2FA-Method": second_factor[0], "X-2FA-Code": second_factor[1]}
         try:
             async with self._limit():
-                found = await self._client.exchange(
-                    method, path, query=query, content=content, headers=_headers(who, content_type if content else "")
-                )
+                found = await self._client.exchange(method, path, query=query, content=content, headers=headers)
             if found.status >= 502:  # a proxy speaks for a hub that is not there
                 self._away_since = self._away_since or time.monotonic()
             elif self._away_since is not None:

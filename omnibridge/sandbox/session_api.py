@@ -63,6 +63,9 @@ class SessionApi:
                 return _refused(problem.code, problem.reason, problem.details)
         if not user.active:
             return _refused("error-user-is-not-activated", "User is not activated")
+        needs_mail = self._hub.settings["Accounts_EmailVerification"] and "admin" not in user.roles
+        if needs_mail and not user.is_verified and not resumed:
+            return _refused("error-invalid-email", "Invalid email")
         token = resumed or self._accounts.issue(user)
         user.last_login = now_ms()  # presence follows realtime connections, not this
         return reply({"status": "success", "data": {"userId": user.id, "authToken": token, "me": user_json(user)}})

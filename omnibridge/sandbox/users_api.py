@@ -51,6 +51,7 @@ class UsersApi:
     async def _create(self, request: Request) -> dict[str, Any]:
         """User, then custom fields, then the switch: three writes, between which a server can die.
 
+        Mailed codes are on for every new user by default; they are asked for once his address is verified.
         `livechat-agent` among the roles leaves `statusLivechat` not-available, for a new user is offline (3.6).
         """
         caller = self._api.user(request)
@@ -77,6 +78,7 @@ class UsersApi:
             await asyncio.sleep(self._api.create_race_ms / 1000)
         user = User(new_id(), username, name, password, roles, email=email, status="offline", created_at=now_ms())
         user.is_verified = maybe(wish, "verified", False)
+        user.has_email_codes = self._hub.settings["Accounts_TwoFactorAuthentication_By_Email_Auto_Opt_In"]
         user.texts = {key: str(wish[key]) for key in _TEXTS if wish.get(key)}
         user.must_change_password = maybe(wish, "requirePasswordChange", False) or "setRandomPassword" in wish
         user.status_livechat = "not-available" if user.is_agent else ""

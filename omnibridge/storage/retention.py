@@ -2,6 +2,10 @@
 
 Each function is one chunk: a unit for `Writer.submit_bulk` that says how many rows it took. Ids grow with
 time, so "older than" is a range of the primary key and needs no index. What is not settled is never purged.
+
+Never purged either: users that we made (`creations` is what the budget counts and what claims are believed by), the
+directory, and an admin's decisions on approvals. They grow with people, not with traffic. Idempotency-Keys are
+observations.
 """
 
 from __future__ import annotations
@@ -55,3 +59,31 @@ def purge_conversations(cursor: Any, before_ms: int, limit: int) -> int:
         cursor.execute("DELETE FROM conversations WHERE id = ?", (found[0],))
         purged += 1
     return purged
+
+
+def purge_api_audit(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete what callers with a token asked for."""
+    cursor.execute(
+        "DELETE FROM api_audit WHERE id IN (SELECT id FROM api_audit WHERE id < ? ORDER BY id LIMIT ?)",
+        (first_id_at(before_ms), limit),
+    )
+    return int(cursor.rowcount)
+
+
+def purge_agent_audit(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete who did what to whom. Its ids only count, so the oldest rows are looked at, not all."""
+    cursor.execute(
+        "DELETE FROM agent_audit WHERE id IN (SELECT id FROM agent_audit ORDER BY id LIMIT ?) AND at < ?",
+        (limit, before_ms),
+    )
+    return int(cursor.rowcount)
+
+
+def purge_approvals(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete requests that no admin answered: the agent's next contact asks again."""
+    cursor.execute(
+        "DELETE FROM approvals WHERE rowid IN "
+        "(SELECT rowid FROM approvals WHERE state = 'waiting' AND asked_at < ? LIMIT ?)",
+        (before_ms, limit),
+    )
+    return int(cursor.rowcount)

@@ -25,6 +25,7 @@ async def make_patient(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -
         backends.append(backend)
         world = await make_world(connection=f'url = "{backend.socket.url}"', simulators=False, **options)
         await world.quiet()
+        await world.compared()  # its calls would get the failures that are meant for the doctor
         return Patient(world, backend)
 
     # The fixture of the world writes `url = ""` itself: take it out, the connection has its own.

@@ -185,6 +185,7 @@ async def test_bury_leaves_what_is_under_way(make_world: MakeWorld, monkeypatch:
     world = await make_world()
     visitor = await world.visitor()
     await visitor.wait_event("assigned", "bot")
+    await world.quiet()  # the hub tells of the move before the bridge has settled it
     await world.bot.control(delay_ms=1500)
     await visitor.say("echo slow")
     await world.bot_started()

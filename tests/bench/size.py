@@ -23,8 +23,9 @@ from omnibridge.domain.events import PartyReplied
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence
-from omnibridge.engine.processor import Lane, Policy, Processor
+from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
+from omnibridge.engine.work import Lane, Policy
 from omnibridge.routing.rules import RuleSet
 from omnibridge.storage import outbox
 from omnibridge.storage.database import connect, migrate, open_database

@@ -11,7 +11,7 @@ import pytest
 from omnibridge.clock import FixedClock
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import CHUNK_S, DAY_MS, LARGEST, SMALLEST, Retention, Terms, next_limit
-from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage import api_tokens, conversations, directory, journal, outbox, seats
 from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -96,12 +96,53 @@ async def test_closed_conversations_go_whole_and_open_ones_stay_whole(database: 
     assert [row[0] for row in database.reader.execute("SELECT id FROM conversations")] == [open_]
 
 
+async def test_audits_go_and_what_an_admin_decided_stays(database: Database) -> None:
+    def write(cursor: Any) -> None:
+        for n, at in ((0, OLD), (1, OLD), (0, FRESH)):
+            api_tokens.audit(cursor, (at << 20) + n, at, "t1", "assign", "w", "r", 202, "")
+            directory.note(cursor, at, ("w", "crm", f"a{n}"), "made")
+            seats.ask_approval(cursor, ("w", "crm", f"waits {at} {n}"), "room r", at)
+        for state in ("approved", "refused"):
+            seats.decide(cursor, ("w", "crm", state), state, "root", OLD)
+
+    await database.writer.submit(write)
+    purged = await retention(database, audit_days=30).run()
+    left = database.reader.execute("SELECT external_id FROM approvals ORDER BY external_id").fetchall()
+
+    assert {each: purged[each] for each in ("api_audit", "agent_audit", "approvals")} == {
+        "api_audit": 2,
+        "agent_audit": 2,
+        "approvals": 2,
+    }
+    assert database.reader.execute("SELECT at FROM api_audit").fetchall() == [(FRESH,)]
+    assert database.reader.execute("SELECT at FROM agent_audit").fetchall() == [(FRESH,)]
+    assert [row[0] for row in left] == ["approved", "refused", f"waits {FRESH} 0"]
+
+
+async def test_a_long_audit_goes_in_chunks(database: Database) -> None:
+    def write(cursor: Any) -> None:
+        for n in range(3000):
+            directory.note(cursor, OLD + n, ("w", "crm", "a"), "made")
+        directory.note(cursor, FRESH, ("w", "crm", "a"), "made")
+
+    await database.writer.submit(write)
+    purged = await retention(database, audit_days=30).run()
+
+    assert (purged["agent_audit"], count(database, "agent_audit")) == (3000, 1)
+
+
 async def test_nothing_goes_when_kept_for_ever(database: Database) -> None:
-    await database.writer.submit(lambda cursor: journal.append(cursor, observation(OLD), HANDLED))
-    purged = await retention(database, observations_days=0, deliveries_days=0, conversations_days=0).run()
+    def write(cursor: Any) -> None:
+        journal.append(cursor, observation(OLD), HANDLED)
+        directory.note(cursor, OLD, ("w", "crm", "a"), "made")
+        seats.ask_approval(cursor, ("w", "crm", "a"), "room r", OLD)
+
+    await database.writer.submit(write)
+    for_ever = {f"{each}_days": 0 for each in ("observations", "deliveries", "conversations", "audit")}
+    purged = await retention(database, **for_ever).run()
 
     assert not any(purged.values())
-    assert count(database, "observations") == 1
+    assert [count(database, each) for each in ("observations", "agent_audit", "approvals")] == [1, 1, 1]
 
 
 def test_chunks_follow_what_they_take() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from omnibridge import bootstrap
+from omnibridge import bootstrap, bootstrap_bots
 from omnibridge.bootstrap import Service
 from omnibridge.config import ConnectionSettings, Secret, Settings, WorkspaceSettings
 from omnibridge.engine import faults, hub_sender, party_sender
@@ -142,9 +142,9 @@ def surroundings(world: World) -> Iterator[None]:
     with ExitStack() as stack:
         for owner, name, ours in (
             (bootstrap, "open_database", opened),
-            (bootstrap, "RocketChatClient", client),
+            (bootstrap_bots, "RocketChatClient", client),
             (bootstrap, "read_rules", lambda _: RULES),
-            (bootstrap, "plugins", plugins),
+            (bootstrap_bots, "plugins", plugins),
             (writer, "time", SimpleNamespace(perf_counter=world.clockwork.monotonic)),
             (writer, "threading", SimpleNamespace(Thread=_NoThread)),
             *((each, "die", world.crash) for each in (faults, hub_sender, party_sender)),

@@ -8,13 +8,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from omnibridge.engine import lanes, processor
+from omnibridge.engine import interpreter, lanes
 from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import Lane, Processor, Work
+from omnibridge.engine.processor import Processor
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.streams import Sent, Streams
+from omnibridge.engine.work import Lane, Work
 from omnibridge.rocketchat import derive
 from omnibridge.routing import handover, replies
 from omnibridge.storage import journal, outbox
@@ -116,10 +117,10 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "forgets lanes at the start": lambda: [(journal, "rooms_with_pending", lambda _: [])],
     "forgets streams at the start": lambda: [(outbox, "streams_due", lambda _: [])],
     "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
-    "takes its own words for those of others": lambda: [(processor, "is_message_id", lambda *_: False)],
     "gives a turn again that the party has": lambda: [(handover, "kept_back", lambda state: state.waiting)],
     "forgets turns of a party that stays": lambda: [(outbox, "resume", lambda *_: None)],
     "drops what was answered meanwhile": lambda: [(replies, "_gives_way", lambda *_: False)],
+    "takes its own words for those of others": lambda: [(interpreter, "is_message_id", lambda *_: False)],
     "believes that it was sent": _believes,
     "rows belong to no party": _any_party,
     "does not compare with the hub": lambda: _at_once("run", Run(0, 0))(Reconciler),

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from omnibridge.cli import main
-from omnibridge.engine import party_sender, processor, streams
-from omnibridge.engine.processor import Lane, Work
+from omnibridge.engine import interpreter, party_sender, streams
 from omnibridge.engine.streams import StreamKey, Streams
+from omnibridge.engine.work import Lane, Work
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.outbox import Delivery
@@ -29,7 +29,7 @@ def no_dedupe() -> None:
         write(cursor, event_id, conversation_id, observation_id, f"{key}~{event_id}", *rest)
 
     journal.append_event = append
-    processor.journal.has_event = lambda *_: False
+    journal.has_event = lambda *_: False
     Work.knows = lambda self, key: False  # type: ignore[method-assign]
     Lane.remember = lambda self, keys: None  # type: ignore[method-assign]
 
@@ -79,7 +79,7 @@ def no_start_query() -> None:
 
 def no_echo_filter() -> None:
     """Our own messages are taken for those of somebody else."""
-    processor.is_message_id = lambda *_: False
+    interpreter.is_message_id = lambda *_: False
 
 
 GUARDS: dict[str, tuple[Callable[[], None], str]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omnibridge.bootstrap import unknown_targets
+from omnibridge.bootstrap_decisions import unknown_targets
 from omnibridge.config import Settings
 from omnibridge.config_reader import load
 from omnibridge.errors import ConfigError

@@ -99,7 +99,7 @@ async def test_nothing_is_lost_or_doubled_when_the_socket_is_dropped(make_world:
     await visitor.say("echo 1")
     await visitor.wait_for("bot", 1)
     await world.hub.control(realtime={"refuse": True, "drop": True})
-    await until(lambda: not world.node.service._listeners[0].is_live)
+    await until(lambda: not world.node.service._sources._listeners[0].is_live)
     await visitor.say("echo 2")
     silent = await world.visitor("Vince")
     await silent.say("echo silent")
@@ -144,7 +144,7 @@ async def test_a_deletion_is_told(make_world: MakeWorld) -> None:
     visitor = await world.visitor()
     message = await visitor.say("echo 1")
     await visitor.wait_for("bot", 1)
-    watching = world.node.service._listeners[0]._watch
+    watching = world.node.service._sources._listeners[0]._watch
     assert watching is not None
     await until(lambda: visitor.rid in watching)
     await delete(world, visitor, message)
@@ -158,7 +158,7 @@ async def test_what_is_deleted_in_a_gap_is_found_when_something_else_is(make_wor
     message = await visitor.say("echo 1")
     await visitor.wait_for("bot", 1)
     await world.hub.control(realtime={"refuse": True, "drop": True})
-    await until(lambda: not world.node.service._listeners[0].is_live)
+    await until(lambda: not world.node.service._sources._listeners[0].is_live)
     await delete(world, visitor, message)
     await visitor.say("echo 2")
     await world.hub.control(realtime={"refuse": False})
@@ -206,7 +206,7 @@ async def delete(world: World, visitor: Visitor, message: str) -> None:
 async def test_webhooks_go_on_without_the_socket_and_nothing_is_held_with_it(make_world: MakeWorld) -> None:
     world = await make_world(workspace=LIVE)
     await world.live()
-    windows = world.node.service._windows
+    windows = world.node.service._sources._windows
     assert windows == {"main": 0}
     await world.hub.control(realtime={"refuse": True, "drop": True})
     await until(lambda: windows == {"main": 150})

@@ -1,0 +1,141 @@
+"""Settings in, the two sides between which is relayed out: workspaces with their bot users, and the bots' backends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Set
+from functools import partial
+from typing import Any
+
+import structlog
+
+from omnibridge.bootstrap_decisions import only_by_decision
+from omnibridge.clock import Clock
+from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.connector import Connector, ConnectorContext
+from omnibridge.connector.interface import WelcomesVisitors
+from omnibridge.domain.directory import BotConnection, HoldingBot
+from omnibridge.engine import plugins
+from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.party_sender import Party
+from omnibridge.errors import DeliveryError
+from omnibridge.http import create_client
+from omnibridge.limits import TimeLimit
+from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.storage.database import Database
+
+_log = structlog.get_logger("omnibridge.service")
+
+
+async def make_connector(each: ConnectionSettings, clock: Clock, counters: Counters) -> Connector:
+    """Ready for use. Close it. Raises ConfigError."""
+    connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
+    log = structlog.get_logger(f"omnibridge.connection.{each.name}")
+    context = ConnectorContext(
+        name=each.name,
+        settings=options,
+        clock=clock,
+        create_client=create_client,
+        count=lambda name, n: counters.add("connector", n, each.name, name),
+        log=partial(log.info),
+    )
+    await connector.initialize(context)
+    return connector
+
+
+def parties_of(settings: Settings, connectors: Mapping[str, Connector]) -> dict[str, Party]:
+    """By connection."""
+    engine = settings.engine
+    return {
+        each.name: Party(
+            connectors[each.name],
+            frozenset(each.facts),
+            each.on_uncertain,
+            TimeLimit(engine.bot_turn_deadline_s),
+            asyncio.Semaphore(engine.max_in_flight),
+            Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
+        )
+        for each in settings.connection
+    }
+
+
+def client_of(workspace: WorkspaceSettings) -> RocketChatClient:
+    """As the relay account. Close it."""
+    credentials = Credentials(workspace.user_id, workspace.auth_token.get_secret_value())
+    return RocketChatClient(workspace.url, credentials, timeout_s=workspace.http_timeout_s)
+
+
+class BotUsers:
+    """Who our bot users are on the hubs. waiting: told what is waited for, in words."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connectors: Mapping[str, Connector],
+        database: Database,
+        waiting: Callable[[str], None],
+    ) -> None:
+        self._settings, self._connectors, self._database, self._waiting = settings, connectors, database, waiting
+
+    async def hub(
+        self, client: RocketChatClient, workspace: WorkspaceSettings
+    ) -> tuple[Hub, list[BotConnection], list[HoldingBot]]:
+        """A workspace with its bot users and its holding bots; waits for the hub when we know nothing of them."""
+        posters: dict[str, Credentials] = {}
+        bots: list[BotConnection] = []
+        for each in self._settings.connection:
+            if self._settings.workspace_of(each).name != workspace.name:
+                continue
+            user_id = each.rocketchat_user_id or await self._user_id(client, workspace.name, each.rocketchat_user)
+            posters[each.name] = Credentials(user_id, each.rocketchat_token.get_secret_value())
+            bots.append(_bot(each, workspace.name, user_id, self._connectors[each.name]))
+        bot_ids = {each.name: each.user_id for each in bots}
+        holders = await self._holders(client, workspace, set(bot_ids.values()))
+        left_out = partial(only_by_decision(self._settings, self._database.reader), workspace.name)
+        return Hub(client, posters, bot_ids, frozenset(each.user_id for each in holders), left_out), bots, holders
+
+    async def _holders(
+        self, client: RocketChatClient, workspace: WorkspaceSettings, bots: Set[str]
+    ) -> list[HoldingBot]:
+        """A connection's bot user may hold conversations too; it stays that connection's then."""
+        names = sorted({workspace.holding_bot, *workspace.holding_bots.values()} - {""})
+        found = [(await self._user_id(client, workspace.name, name), name) for name in names]
+        return [HoldingBot(workspace.name, user_id, name) for user_id, name in found if user_id not in bots]
+
+    async def _user_id(self, client: RocketChatClient, workspace: str, username: str) -> str:
+        """From the hub, else from what we learned before; waits for the hub when we know nothing."""
+        name = f"user:{workspace}:{username}"
+        known = self._database.reader.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+        pause_s = 0.2
+        while True:
+            try:
+                user = await client.user(username)
+            except DeliveryError as exc:
+                if known:
+                    return str(known[0])
+                self._waiting(f"workspace {workspace}: user {username}: {exc}")
+                _log.warning("bot_user_unknown", workspace=workspace, user=username, reason=str(exc))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 10.0)
+                continue
+            await self._database.writer.submit(partial(_remember, name=name, value=user.id))
+            return user.id
+
+
+def _bot(each: ConnectionSettings, workspace: str, user_id: str, connector: Connector) -> BotConnection:
+    return BotConnection(
+        each.name,
+        workspace,
+        user_id,
+        each.rocketchat_user,
+        welcomes=isinstance(connector, WelcomesVisitors),
+        fallbacks=each.fallbacks,
+        handover_when_down=each.bot_down == "handover",
+        decider=each.decider,
+    )
+
+
+def _remember(cursor: Any, *, name: str, value: str) -> None:
+    cursor.execute("INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (name, value))

@@ -1,0 +1,141 @@
+"""Settings in, what decisions are made with out: rules, directory, policy, and the systems that decide with us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Set
+from typing import Any
+
+import msgspec
+from starlette.routing import Route
+
+from omnibridge.assignment.deciders import DeciderLink
+from omnibridge.clock import Clock
+from omnibridge.config import Settings
+from omnibridge.connector.signing import read_secrets
+from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
+from omnibridge.domain.events import UserRef
+from omnibridge.engine.breaker import Breaker
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.work import Policy
+from omnibridge.errors import ConfigError
+from omnibridge.http import create_client
+from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules_file import parse_rules
+from omnibridge.storage import seats
+from omnibridge.storage.database import Database
+from omnibridge.web.api import AssignmentEndpoint
+from omnibridge.web.decisions import DecisionEndpoint
+from omnibridge.web.external import ExternalEndpoint, ExternalRouting
+
+ANSWER_BYTES = 64 * 1024
+"""Of a decider's answer."""
+
+
+def read_rules(settings: Settings) -> RuleSet:
+    """The rules file with the texts of the configuration. Raises RuleInvalid or ConfigError."""
+    texts = msgspec.convert(settings.texts.model_dump(), Texts)
+    if settings.rules.file is None:
+        return RuleSet(texts=texts)
+    path = settings.resolve(settings.rules.file)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as exc:
+        raise ConfigError(f"[rules] file: {path}: {exc.strerror}") from exc
+    return parse_rules(text, str(path), texts)
+
+
+def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = frozenset()) -> list[str]:
+    """Rules that name a connection or decider which is not configured, in words."""
+    targets = [("default", rules.default), *((rule.name, rule.target) for rule in rules.rules)]
+    known = {"bot": ("connection", connections), "decider": ("decider", deciders)}
+    problems = [
+        f"rules: {name}: there is no [[{known[target.kind][0]}]] {target.name!r}"
+        for name, target in targets
+        if target and target.kind in known and target.name not in known[target.kind][1]
+    ]
+    if rules.handover.decider and rules.handover.decider not in deciders:
+        problems.append(f"rules: [handover] decider: there is no [[decider]] {rules.handover.decider!r}")
+    return problems
+
+
+def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: Any) -> Policy:
+    """What the processor decides with."""
+    bot_users: dict[str, dict[str, str]] = {}
+    for each in directory.connections:
+        users = bot_users.setdefault(each.workspace, {})
+        users[each.user_id] = users[each.username] = each.name
+    engine = settings.engine
+    deadlines = {
+        **DEADLINES_MS,
+        "SendToParty": int(engine.bot_turn_deadline_s * 1000),
+        "SendToVisitor": int(engine.reply_deadline_s * 1000),
+    }
+    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), only_by_decision(settings, reader))
+
+
+def directory_of(settings: Settings, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:
+    """Who there is to decide for, and who decides."""
+    deciders = tuple(
+        Decider(each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
+        for each in settings.decider
+    )
+    return Directory(tuple(bots), deciders, tuple(holders), int(settings.assignment.look_again_s * 1000))
+
+
+def systems_of(settings: Settings) -> dict[str, str]:
+    """Decider -> the external system whose ids it names."""
+    return {each.name: each.system or each.name for each in settings.decider}
+
+
+def only_by_decision(settings: Settings, reader: Any) -> Callable[[str, UserRef], bool]:
+    """Whether a user shall serve only by an external decision: those that we made, and the named ones."""
+    names = settings.assignment.only_by_decision
+
+    def is_one(workspace: str, user: UserRef) -> bool:
+        return user.username in names or seats.proxy(reader, workspace, user.id) is not None
+
+    return is_one
+
+
+def links_of(settings: Settings) -> dict[str, DeciderLink]:
+    """A client for each decider; addresses come from the operator's own configuration. Close each client."""
+    engine, systems = settings.engine, systems_of(settings)
+    return {
+        each.name: DeciderLink(
+            create_client(base_url=each.url, max_connections=engine.max_in_flight, max_answer_bytes=ANSWER_BYTES),
+            read_secrets(each.secret.reveal()),
+            systems[each.name],
+            frozenset(each.facts),
+            each.timeout_ms / 1000,
+            settings.assignment.public_url.rstrip("/"),
+            asyncio.Semaphore(engine.max_in_flight),
+            Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
+        )
+        for each in settings.decider
+    }
+
+
+def routes_of(
+    settings: Settings, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters
+) -> list[Route]:
+    """Of external deciders and of Rocket.Chat's External routing method."""
+    timeout_s = settings.database.commit_timeout_s
+    keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
+    decided = DecisionEndpoint(
+        keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, timeout_s
+    )
+    routing = {
+        each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
+        for each in settings.workspace
+        if each.external_token.reveal()
+    }
+    pushed = AssignmentEndpoint(database, lanes, ids, clock, counters, timeout_s)
+    return [
+        Route("/api/v1/conversations/{conversation}/assignment", pushed),
+        Route("/deciders/{decider}/decisions/{reference}", decided),
+        Route("/external/{workspace}", ExternalEndpoint(routing, counters).answer),
+    ]
