@@ -17,16 +17,14 @@ from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
 from omnibridge.assignment.deciders import DeciderSender
-from omnibridge.assignment.telling import PresenceTeller
-from omnibridge.bootstrap_agents import hubs_of, world_of
+from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
-from omnibridge.bootstrap_decisions import ANSWER_BYTES, directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
 from omnibridge.connector.interface import ReceivesCallbacks
-from omnibridge.connector.signing import read_secrets
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
@@ -39,7 +37,7 @@ from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
-from omnibridge.http import Client, create_client
+from omnibridge.http import Client
 from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
@@ -53,6 +51,8 @@ from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
+from omnibridge.web.callers import Callers
+from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
 _log = structlog.get_logger("omnibridge.service")
@@ -159,8 +159,9 @@ class Service:
         )
         self._provisioners = hubs_of(settings)
         self._begin_identity(database, boot)
-        presence = self.presence().said
-        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, presence)
+        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters)
+        said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
+        self._routes.append(Route("/api/v1/agents/presence", said))
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -180,10 +181,8 @@ class Service:
         self._identity = Identity(world, self._provisioners)
         self._presence = Presence(world, self._provisioners, repeats=True)
         if settings.presence_url:
-            client = create_client(base_url=settings.presence_url, max_connections=8, max_answer_bytes=ANSWER_BYTES)
+            teller, client = teller_of(settings, self._clock, boot, lambda outcome: count("presence", 1, outcome))
             self._decider_clients.append(client)
-            keys = read_secrets(settings.presence_secret.reveal())
-            teller = PresenceTeller(client, keys, self._clock, boot, lambda outcome: count("presence", 1, outcome))
             self._presence.tell = teller.tell
             self._in_background(teller.serve())
         self._agents = Admin(database, self._provisioners, world.policy, self._clock, world.locks)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from omnibridge.assignment.telling import PresenceTeller
 from omnibridge.clock import Clock
 from omnibridge.config import AgentsSettings, Settings
+from omnibridge.connector.signing import read_secrets
+from omnibridge.http import Client, create_client
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.avatars import Avatars
 from omnibridge.identity.policy import Policy
@@ -16,6 +19,9 @@ from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.seats import Budget
+
+PRESENCE_BYTES = 4096
+"""Of an answer to what is told about presence: it is not read."""
 
 
 def policy_of(settings: AgentsSettings) -> Policy:
@@ -52,6 +58,14 @@ def world_of(
     keys = settings.token_keys.reveal()
     vault = Vault(keys) if keys else None
     return World(database, policy_of(settings), clock, vault, count, raised, Avatars(settings.avatar_hosts))
+
+
+def teller_of(
+    settings: AgentsSettings, clock: Clock, boot: str, count: Callable[[str], None]
+) -> tuple[PresenceTeller, Client]:
+    """For `presence_url`; close the client."""
+    client = create_client(base_url=settings.presence_url, max_connections=8, max_answer_bytes=PRESENCE_BYTES)
+    return PresenceTeller(client, read_secrets(settings.presence_secret.reveal()), clock, boot, count), client
 
 
 def hubs_of(settings: Settings) -> dict[str, Provisioner]:

@@ -28,10 +28,8 @@ from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import seats
 from omnibridge.storage.database import Database
 from omnibridge.web.api import AssignmentEndpoint
-from omnibridge.web.callers import Callers
 from omnibridge.web.decisions import DecisionEndpoint
 from omnibridge.web.external import ExternalEndpoint, ExternalRouting
-from omnibridge.web.presence import PresenceEndpoint, Say
 
 ANSWER_BYTES = 64 * 1024
 """Of a decider's answer."""
@@ -122,15 +120,9 @@ def links_of(settings: Settings) -> dict[str, DeciderLink]:
 
 
 def routes_of(
-    settings: Settings,
-    database: Database,
-    lanes: Lanes,
-    ids: IdSequence,
-    clock: Clock,
-    counters: Counters,
-    say_presence: Say,
+    settings: Settings, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters
 ) -> list[Route]:
-    """Of external systems, which decide and tell who is there, and of Rocket.Chat's External routing method."""
+    """Of external deciders and of Rocket.Chat's External routing method."""
     timeout_s = settings.database.commit_timeout_s
     keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
     decided = DecisionEndpoint(
@@ -144,7 +136,6 @@ def routes_of(
     pushed = AssignmentEndpoint(database, lanes, ids, clock, counters, timeout_s)
     return [
         Route("/api/v1/conversations/{conversation}/assignment", pushed),
-        Route("/api/v1/agents/presence", PresenceEndpoint(Callers(database, ids, clock), say_presence, counters)),
         Route("/deciders/{decider}/decisions/{reference}", decided),
         Route("/external/{workspace}", ExternalEndpoint(routing, counters).answer),
     ]

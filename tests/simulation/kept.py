@@ -56,7 +56,7 @@ NOTICED: dict[str, History] = {
     # A rule calls people for a visitor whose turns the bot has; nobody is there, and the bot stays.
     "forgets turns of a party that stays": (range(1, 6), GAVE_WAY),
     "drops what was answered meanwhile": (range(1, 6), GAVE_WAY),
-    "gives a turn again that the party has": (range(24, 28), [*NOBODY, ("say", 0, 10), ("staff", 0, 3000)]),
+    "gives a turn again that the party has": (range(24, 34), [*NOBODY, ("say", 0, 10), ("staff", 0, 3000)]),
     "believes that it was sent": (range(1, 6), [("open", 0, 3000), ("hub_fails", 2, 0), ("say", 0, 3000)]),
 }  # fmt: skip
 """Mutant -> a history that notices it, and in which the real engine does nothing wrong."""
