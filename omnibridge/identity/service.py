@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain, StorageError
-from omnibridge.identity import guard, making, sync
+from omnibridge.identity import guard, making
+from omnibridge.identity.claims import Claims
 from omnibridge.identity.guard import refused
-from omnibridge.identity.names import POOL, claim, is_plain, one_line, problem_of
+from omnibridge.identity.names import POOL, is_plain, one_line, problem_of
 from omnibridge.identity.pool import Pool
 from omnibridge.identity.serving import Serving
 from omnibridge.identity.world import Key, World
@@ -21,7 +21,7 @@ from omnibridge.identity.writing import write
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Profile, Provisioner
 from omnibridge.storage import directory, seats
-from omnibridge.storage.directory import CONFLICT, READY, AgentRow, Claim
+from omnibridge.storage.directory import CONFLICT, READY, AgentRow
 from omnibridge.storage.seats import DAY_MS, Proxy
 
 PAUSES_S = (0.2, 1.0)
@@ -36,6 +36,7 @@ class Identity:
         self._world, self._hubs = world, hubs
         self._serving = {name: Serving(world, hub, name) for name, hub in hubs.items()}
         self._pools = {name: Pool(world, hub, self._serving[name], name) for name, hub in hubs.items()}
+        self._claims = Claims(world)
         self._shared: dict[str, Profile] = {}
         self._later: dict[tuple[str, str], None] = {}
 
@@ -124,9 +125,15 @@ class Identity:
             return await self._finished(hub, key, agent, cause)
         mode = (row.mode if row else "") or self._world.policy.mode
         if hub.may_create and (row is None or row.step in ("", CONFLICT)):
-            found = await self._claimed(hub, key, agent)
-            if found is not None:
-                return found
+            claimed = await self._claims.find(hub, key)
+            if isinstance(claimed, Profile):
+                ours = seats.proxy(self._world.database.reader, key[0], claimed.user_id)
+                mode = "provisioned" if ours else "mapped"
+                row = self._row(key, agent, user_id=claimed.user_id, username=claimed.username, mode=mode, step=READY)
+                await write(self._world.database.writer, partial(directory.put, rows=[row], at=self._now()))
+                return await self._known(row, agent)
+            if claimed:
+                return await self._claims.conflict(key, self._row(key, agent, step=CONFLICT), claimed)
         if mode == "pooled":
             await self._put(key, agent, mode, READY)
             return await self._pooled(hub, agent, key[0], cause)
@@ -212,66 +219,6 @@ class Identity:
             self._shared[workspace] = user
         user = self._shared[workspace]
         return AgentFound(agent.system, agent.id, user.user_id, user.username, "shared", agent.name)
-
-    async def _claimed(self, hub: Provisioner, key: Key, agent: ExternalAgent) -> AgentFound | AgentRefused | None:
-        """Users who say that they are this agent. Anybody can say so: believed is whom we made, or an admin confirmed.
-
-        None when nobody says so.
-        """
-        workspace, wanted = key[0], claim(key[1], key[2])
-        found: dict[str, Profile] = {}
-        for value in (wanted, key[2]):
-            one = await hub.find(import_id=value)
-            more = await hub.find_by_field(self._world.policy.custom_field, value)
-            found |= {each.user_id: each for each in ([one] if one else []) + more}
-        reader = self._world.database.reader
-        for seen in directory.claims(reader, workspace, (wanted, key[2])):
-            if seen.user_id not in found:
-                user = await hub.find(user_id=seen.user_id)
-                if user and (seen.confirmed or self._claims(user, key)):
-                    found[user.user_id] = user
-        found = {user_id: each for user_id, each in found.items() if each.active}
-        if not found:
-            return None
-        user = next(iter(found.values()))
-        if len(found) == 1 and self._is_believed(key, user):
-            owned = [each for each in directory.of_user(reader, workspace, user.user_id) if each.system == key[1]]
-            if not owned:
-                ours = seats.proxy(reader, workspace, user.user_id)
-                mode = "provisioned" if ours else "mapped"
-                row = self._row(key, agent, user_id=user.user_id, username=user.username, mode=mode, step=READY)
-                await write(self._world.database.writer, partial(directory.put, rows=[row], at=self._now()))
-                return await self._known(row, agent)
-        return await self._conflict(key, agent, list(found.values()))
-
-    def _claims(self, user: Profile, key: Key) -> set[str]:
-        """With which words he says that he is this agent."""
-        return {claim(key[1], key[2]), key[2]} & sync.claims_of(user, self._world.policy.custom_field)
-
-    def _is_believed(self, key: Key, user: Profile) -> bool:
-        reader = self._world.database.reader
-        made = seats.made_by_us(reader, key[0], user.user_id)
-        is_ours = made is not None and (made.system, made.external_id) == key[1:]
-        return is_ours or directory.is_confirmed(reader, key[0], claim(key[1], key[2]), user.user_id)
-
-    async def _conflict(self, key: Key, agent: ExternalAgent, users: list[Profile]) -> AgentRefused:
-        at, known = self._now(), directory.find(self._world.database.reader, *key)
-
-        def unit(cursor: Any) -> None:
-            directory.put(cursor, [self._row(key, agent, step=CONFLICT)], at)
-            for user in users:
-                for value in self._claims(user, key):
-                    directory.put_claim(cursor, Claim(key[0], value, user.user_id, user.username, False), at)
-            if known is None or known.step != CONFLICT:
-                directory.note(cursor, at, key, "conflict", detail=", ".join(each.username for each in users))
-
-        await write(self._world.database.writer, unit)
-        self._world.alarm("conflict", key[0], agent=claim(key[1], key[2]))
-        who = ", ".join(each.username for each in users) or "somebody"
-        text = (
-            f"{who} claims to be {claim(key[1], key[2])}, and nobody confirmed it: `agents confirm`, or clear the field"
-        )
-        return refused(agent, "conflict", text)
 
     # -- small things --------------------------------------------------------------------------------------
 

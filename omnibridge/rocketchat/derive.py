@@ -96,7 +96,7 @@ def derive(reading: WebhookReading, view: View) -> Derivation:
     events += [DerivedEvent("", each) for each in change.events]
     note = change.note
     for message in reading.messages:
-        derived, why = _message(message, view)
+        derived, why = words(message, view)
         note = why or note
         events += derived
     if reading.kind == "LivechatSession":
@@ -247,7 +247,8 @@ def _moved(reading: WebhookReading, view: View) -> tuple[Event, ...] | None:
     return (ConversationTransferred(reading.old_department or view.department, department),)
 
 
-def _message(message: WebhookMessage, view: View) -> tuple[list[DerivedEvent], str]:
+def words(message: WebhookMessage | HubMessage, view: View) -> tuple[list[DerivedEvent], str]:
+    """A message and its edits, whoever reported it; or why it is none."""
     author = author_of(message.author_id, message.author_username, message.from_visitor, view)
     if author != "visitor" and view.is_ours(message.id):
         return [], "echo of our own message"

@@ -16,13 +16,11 @@ from omnibridge.domain.events import (
     ConversationTransferred,
     Event,
     MessageDeleted,
-    MessageEdited,
-    MessagePosted,
     UserRef,
 )
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, author_of, caught_up, has_moved
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, caught_up, has_moved, words
 from omnibridge.rocketchat.realtime.translate import LiveReading
-from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
+from omnibridge.rocketchat.rooms import RoomInfo
 
 EQUAL, OLDER = "served by the same agent", "older than what is known"
 
@@ -35,7 +33,7 @@ def derive_live(reading: LiveReading, view: View) -> Derivation:
         return Derivation(note="a room that we do not know")
     events = [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in reading.deleted]
     if reading.message is not None:
-        messages, note = _words(reading.message, view)
+        messages, note = words(reading.message, view)
         return Derivation((*events, *messages), note=note)
     if reading.closed:
         closed = ConversationClosed(reading.closed_by, reading.closer, reading.at_ms)
@@ -44,22 +42,6 @@ def derive_live(reading: LiveReading, view: View) -> Derivation:
         return Derivation(tuple(events), note="closed already")
     change = _service(reading, view)
     return msgspec.structs.replace(change, events=(*events, *change.events), note=change.note or reading.note)
-
-
-def _words(message: HubMessage, view: View) -> tuple[list[DerivedEvent], str]:
-    author = author_of(message.author_id, message.author_username, message.from_visitor, view)
-    if author != "visitor" and view.is_ours(message.id):
-        return [], "echo of our own message"
-    posted = MessagePosted(
-        message.id, author, message.author_id, message.text, message.ts_ms,
-        has_file=message.has_file, file_name=message.file_name,
-    )  # fmt: skip
-    first = DerivedEvent(f"msg:{message.id}", posted)
-    if message.edited_at_ms is None:
-        return [first], ""
-    edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
-    again = DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited)
-    return ([again] if view.seen(message.id) else [first, again]), ""
 
 
 def _service(reading: LiveReading, view: View) -> Derivation:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from omnibridge.sandbox.forms import upload_of
 from omnibridge.sandbox.http import Api, body_of, maybe, need, page, reply
 from omnibridge.sandbox.shapes import iso, message_json, room_json, visitor_json
 from omnibridge.sandbox.state import HubError, Message, Room, Visitor, new_id
@@ -152,11 +152,10 @@ class VisitorApi:
         room = visitor.room if visitor else None
         if room is None or room.id != request.path_params["rid"]:
             raise HubError("unauthorized", status=403, coded=False)
-        # The file's bytes are of no interest here, so its name is enough: no form parser is needed for that.
-        found = re.search(rb'filename="([^"\r\n]{1,200})"', await request.body())
-        if found is None:
+        found = await upload_of(request, "file")
+        if found is None or not found.name:
             raise HubError("error-no-file-uploaded")
-        name = found.group(1).decode("utf-8", "replace")
+        name = found.name
         attachment = {"title": name, "title_link": f"/file-upload/{new_id()}/{name}", "type": "file"}
         saved = await self._hub.say_as_visitor(room, "", "", "livechat/upload", attachments=[attachment])
         return reply({**message_json(saved), "success": True})

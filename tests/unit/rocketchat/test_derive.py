@@ -11,27 +11,15 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
 from omnibridge.domain.content import Card, Image, Option
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import View, derive, derive_room_read
+from omnibridge.rocketchat.derive import derive, derive_room_read
 from omnibridge.rocketchat.render import TITLE, render
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.split import LONGEST, split_text
 from omnibridge.rocketchat.webhook import read_webhook
+from tests.unit.rocketchat.views import view
 
 BOT, ALICE = UserRef("botId", "bot"), UserRef("aliceId", "alice")
 AGENT = {"_id": "aliceId", "username": "alice"}
-
-
-def view(**known: Any) -> View:
-    found: dict[str, Any] = {
-        "known": True,
-        "closed": False,
-        "served_by": None,
-        "department": "",
-        "bot_users": {"botId": "helper", "bot": "helper"},
-        "is_ours": lambda message: False,
-        "seen": lambda message: False,
-    }
-    return View(**{**found, **known})
 
 
 def reading(kind: str, **fields: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import View, derive_history
+from omnibridge.rocketchat.derive import derive_history
 from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.realtime.frames import Change, read_frame
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
@@ -18,6 +19,7 @@ from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import RuleSet
+from tests.unit.rocketchat import views
 from tests.unit.rocketchat.realtime import frames
 
 BOT, ALICE, BOB = UserRef("botId", "bot"), UserRef("aliceId", "alice"), UserRef("bobId", "bob")
@@ -25,17 +27,7 @@ BOB_RAW = {"_id": "bobId", "username": "bob"}
 SERVED = {"served_by": ALICE, "service_at": 1000}
 
 
-def view(**known: Any) -> View:
-    found: dict[str, Any] = {
-        "known": True,
-        "closed": False,
-        "served_by": None,
-        "department": "d1",
-        "bot_users": {"botId": "helper", "bot": "helper"},
-        "is_ours": lambda message: message == "ours",
-        "seen": lambda message: message == "seen",
-    }
-    return View(**{**found, **known})
+view = partial(views.view, department="d1")
 
 
 def read(raw: bytes) -> LiveReading:

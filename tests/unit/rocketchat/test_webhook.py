@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,16 @@ from hypothesis import strategies as st
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import View, derive, derive_room_read
+from omnibridge.rocketchat.derive import derive, derive_room_read
 from omnibridge.rocketchat.rooms import RoomInfo, read_room
 from omnibridge.rocketchat.webhook import check_depth, peek, read_webhook
+from tests.unit.rocketchat import views
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 BOT, ALICE = UserRef("botId", "bot"), UserRef("aliceId", "alice")
 
 
-def view(**known: Any) -> View:
-    found: dict[str, Any] = {
-        "known": True,
-        "closed": False,
-        "served_by": BOT,
-        "department": "",
-        "bot_users": {"botId": "helper", "bot": "helper"},
-        "is_ours": lambda message: message == "ours",
-        "seen": lambda message: message == "seen",
-    }
-    return View(**{**found, **known})
+view = partial(views.view, served_by=BOT)
 
 
 def body(kind: str, **fields: Any) -> bytes:
