@@ -21,7 +21,7 @@ from omnibridge.server import Node
 from tests.scripted import ScriptedBot, ScriptedConnector
 
 # Speed of a shared machine is not what these tests are about.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
 

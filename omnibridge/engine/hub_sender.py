@@ -225,8 +225,10 @@ class HubSender:
         return await self._move(hub, row, conversation, "queue", "", call)
 
     async def _requeue_stray(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        """Only if he still serves: meanwhile somebody may have taken it from him."""
-        stray = _stray.decode(row.body).user_id
+        """Only if he still serves, and not by a decision made meanwhile; somebody may have taken it from him."""
+        stray, decided = _stray.decode(row.body).user_id, conversation.assignment
+        if decided.stage in ("moving", "served") and decided.user_id == stray:
+            return Sent()
         room = await hub.client.room(conversation.room)
         if room.served_by is None or room.served_by.id != stray:
             return Sent()

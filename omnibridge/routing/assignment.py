@@ -208,7 +208,9 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     assignment, server = conversation.assignment, event.served_by
     if event.move == "stray":
         reason = f"it cannot go back to the queue ({event.code})"
-        if _is_under_way(conversation) or server:
+        serving = conversation.served_by
+        is_decided = assignment.stage == "served" and serving is not None and serving.id == assignment.user_id
+        if _is_under_way(conversation) or server or is_decided or (serving and serving.id != event.target):
             return context.nothing(f"{reason}; something is under way, or somebody serves")
         return _list(context, conversation, reason, ())
     is_ours = assignment.stage == "moving" and event.target == assignment.user_id

@@ -442,6 +442,19 @@ def test_stray_assignment_goes_back_to_the_queue_and_after_some_times_to_people(
     assert seen == [[RequeueStray("bobId", "bob")], [RequeueStray("bobId", "bob")], [ListAgents()]]
 
 
+@pytest.mark.parametrize("decided_for", [ALICE, BOB])
+def test_stray_that_cannot_go_back_is_left_when_somebody_was_decided_meanwhile(decided_for: UserRef) -> None:
+    """Somebody else has the room by then, or the decision was for the stray himself: no people are looked for."""
+    story = Decided().named()
+    story.on(ev.AgentAssigned(BOB, only_by_decision=True))
+    story.ensured(decided_for)
+    story.on(ev.MoveSucceeded(1, "agent", decided_for.id))
+    story.on(ev.MoveFailed(2, "stray", "came-back", BOB.id))
+
+    assert story.last.commands == ()
+    assert (story.state.assignment.stage, story.state.control.party) == ("served", AGENTS)
+
+
 def test_who_serves_only_by_decision_is_no_stray_when_it_was_decided() -> None:
     story = Decided().named().ensured()
     story.on(ev.AgentAssigned(ALICE, only_by_decision=True))
