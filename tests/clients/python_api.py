@@ -89,7 +89,7 @@ class Play:
     def user(self, name: str) -> str:
         """Makes one, with what goes with it; returns the id."""
         mail, password = f"{name}@agents.test", "Correct-Horse-42"
-        wish = {"roles": ["bot"], "verified": True, "customFields": {"externalAgentId": name, "undeclared": "x"}}
+        wish = {"roles": ["bot"], "verified": False, "customFields": {"externalAgentId": name, "undeclared": "x"}}
         made = self.admin.users_create(mail, "Anna Example", password, name, **wish)["user"]
         user_id = str(made["_id"])
         self.same("users_create", (made["customFields"], made["roles"]), ({"externalAgentId": name}, ["bot"]))
