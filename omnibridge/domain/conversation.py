@@ -145,6 +145,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
     as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
+    stray: user id of who got it though nobody decided that, while he is sent back to the queue.
     """
 
     workspace: str
@@ -172,3 +173,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     assignment: Assignment = Assignment()
     reported: UserRef | None = None
     persona: Persona | None = None
+    stray: str = ""

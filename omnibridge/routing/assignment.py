@@ -31,6 +31,7 @@ from omnibridge.domain.commands import (
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
 from omnibridge.domain.directory import Decider, Directory
+from omnibridge.domain.events import UserRef
 from omnibridge.routing import handover, replies
 from omnibridge.routing.context import Context, end_session, handover_over, kept_back, pass_control
 from omnibridge.routing.decision import Considered, Decision
@@ -137,15 +138,16 @@ def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
     )
     chosen = (Considered(f"agent {found.system}:{found.external_id}", True, f"{found.mode}: {found.username}"),)
     after = _replace(conversation, assignment=assignment)
-    if served_by and served_by.id == found.user_id:
+    if served_by and served_by.id == found.user_id != conversation.stray:
         served = _replace(assignment, stage="served", former="")
         idle = handover_over(after.handover)
         after = _replace(after, held=(), handover=idle, assignment=served)
         after, commands = end_session(pass_control(after, AGENTS), "handed over")
         return context.decide(f"{who}, who serves already", after, *commands, considered=chosen)
     if conversation.control.party != AGENTS:
-        state = conversation.handover
-        after = _replace(after, handover=_replace(state, stage="moving", rungs=(), moves=state.moves + 1))
+        after = _silence(after, assignment.by)  # while a seat was waited for, a bot may have got it back
+        state = after.handover
+        after = _replace(after, handover=_replace(state, stage="moving", moves=state.moves + 1))
     return context.decide(f"{who}: he gets the room", after, _move(context, assignment), considered=chosen)
 
 
@@ -171,8 +173,11 @@ def _wait_for_seat(context: Context, reason: str, why_not: str) -> Decision:
     conversation = context.conversation
     assignment = _replace(conversation.assignment, stage="seat")
     considered = (Considered(f"agent {_label(assignment.agent)}", False, why_not),)
-    after = _replace(conversation, assignment=assignment)
-    return _queue(context, after, reason, considered, _seat_timer(assignment, context.directory))
+    after, timer = _replace(conversation, assignment=assignment), _seat_timer(assignment, context.directory)
+    if conversation.control.connection:
+        why = f"{reason}: {conversation.control.connection} goes on meanwhile"
+        return context.decide(why, after, timer, considered=considered)
+    return _queue(context, after, reason, considered, timer)
 
 
 def _seat_timer(assignment: Assignment, directory: Directory) -> StartTimer:
@@ -185,6 +190,9 @@ def _seat_again(context: Context, event: ev.TimerFired) -> Decision:
     if assignment.stage != "seat" or agent is None or _label(agent) != event.ref:
         return context.nothing("nobody waits for that seat any more")
     after = _replace(conversation, assignment=_replace(assignment, stage="ensuring"))
+    if conversation.handover.stage != "idle":
+        # What was under way must not end it when it comes to an end itself.
+        after = _replace(after, handover=_replace(conversation.handover, stage="deciding", rungs=()))
     reason = f"is there a seat for {_label(agent)} now?"
     return context.decide(reason, after, EnsureAgent(agent, assignment.cause))
 
@@ -193,13 +201,40 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     """From one agent to another: who serves now is told by the hub. All else is a handover."""
     conversation, assignment = context.conversation, context.conversation.assignment
     if event.move == "stray":
-        is_known = conversation.served_by is not None and conversation.served_by.id == event.target
-        after = _replace(conversation, served_by=None) if is_known else conversation
-        return context.decide("it is back in the queue", after)
+        return _stray_gone(context, event)
     is_ours = assignment.stage == "moving" and event.target == assignment.user_id
     if is_ours and conversation.control.party == AGENTS:
+        if conversation.served_by and conversation.served_by.id == event.target:  # no report will be news
+            return context.decide(f"{assignment.username} serves", _served(conversation))
         return context.nothing(f"{assignment.username} was given the room")
+    if is_ours:
+        # Whatever the handover came to meanwhile: he has the room.
+        moving = _replace(conversation.handover, stage="moving")
+        return handover.move_succeeded(_replace(context, conversation=_replace(conversation, handover=moving)), event)
+    if event.move in ("queue", "department") and assignment.stage not in ("idle", "seat", "served"):
+        server = conversation.served_by
+        is_bot = server is not None and server.id in context.directory.serving_ids()
+        after = _replace(conversation, served_by=None) if is_bot else conversation
+        return context.decide(f"an earlier move ({event.move}) was carried out: what is decided goes on", after)
     return handover.move_succeeded(context, event)
+
+
+def _stray_gone(context: Context, event: ev.MoveSucceeded) -> Decision:
+    """Nobody serves now. Who was decided meanwhile is given the room again; one whom we took for a person had it."""
+    conversation = _replace(context.conversation, stray="")
+    assignment, server = conversation.assignment, conversation.served_by
+    if server is None or server.id != event.target:
+        return context.decide("it is back in the queue", conversation)
+    if assignment.stage == "served" and assignment.user_id == event.target:
+        again = _replace(assignment, stage="moving", moves=1)
+        after = _replace(conversation, assignment=again)
+        reason = f"it is back in the queue, but {assignment.username} was decided meanwhile: he gets the room"
+        return context.decide(reason, after, _move(context, again))
+    after = _replace(conversation, served_by=None)
+    if conversation.control.party != AGENTS:
+        return context.decide("it is back in the queue", after)
+    after, commands = end_session(pass_control(after, QUEUE), "nobody serves")
+    return context.decide("it is back in the queue, and nobody serves", after, *commands, refuse_spoken=True)
 
 
 def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
@@ -207,11 +242,12 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     conversation = context.conversation
     assignment, server = conversation.assignment, event.served_by
     if event.move == "stray":
+        conversation = _replace(conversation, stray="")
         reason = f"it cannot go back to the queue ({event.code})"
         serving = conversation.served_by
         is_decided = assignment.stage == "served" and serving is not None and serving.id == assignment.user_id
         if _is_under_way(conversation) or server or is_decided or (serving and serving.id != event.target):
-            return context.nothing(f"{reason}; something is under way, or somebody serves")
+            return context.decide(f"{reason}; something is under way, or somebody serves", conversation)
         return _list(context, conversation, reason, ())
     is_ours = assignment.stage == "moving" and event.target == assignment.user_id
     if not is_ours and assignment.stage not in ("idle", "served") and server is None:
@@ -219,7 +255,7 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     if not is_ours:
         return handover.move_failed(context, event)
     known = conversation.served_by.id if conversation.served_by else ""
-    if server and server.id not in (known, *context.directory.serving_ids()):
+    if server and server.id not in (known, conversation.stray, *context.directory.serving_ids()):
         return handover.move_failed(context, event)  # taken by a person
     refusal = refusal_of(event.code)
     if refusal == "taken" and assignment.moves < MOST_MOVES:
@@ -261,12 +297,11 @@ def stray(context: Context, conversation: Conversation, event: ev.AgentAssigned)
     policy, state, agent = context.rules.handover, conversation.handover, event.agent
     who = agent.username or agent.id
     recent = tuple(at for at in state.started_at if at > context.now_ms - policy.window_s * 1000)
-    after = _replace(conversation, handover=_replace(state, started_at=(*recent, context.now_ms)))
-    if conversation.assignment.stage != "served":
-        # Told apart from somebody who takes it, which would end what is under way.
-        after = _replace(after, assignment=_replace(conversation.assignment))
+    is_new = _replace(state, started_at=(*recent, context.now_ms))
+    after = _replace(conversation, handover=is_new, stray=agent.id)
     reason = f"{who} serves only by decision, and nobody decided it"
     if len(recent) >= policy.max_handovers and not _is_under_way(conversation):
+        after = _replace(after, stray="")
         return _list(context, after, f"{reason}; it came back {len(recent)} times", ())
     return context.decide(f"{reason}: back to the queue", after, RequeueStray(agent.id, agent.username))
 
@@ -283,11 +318,9 @@ def tidy(before: Conversation, decision: Decision, directory: Directory) -> Deci
         if server is None or server.id != assignment.user_id:
             return _ended(decision, f"{assignment.username} does not serve any more")
         return decision
-    if server and server is not before.served_by:
+    if server and _took(before, after, server):
         if assignment.user_id and server.id == assignment.user_id:
-            served = _replace(assignment, stage="served", former="")
-            named = server if server.username else _replace(server, username=assignment.username)
-            after = _replace(after, assignment=served, served_by=named)
+            after = _served(after)
             release = (ReleaseAgent(assignment.former),) if assignment.former else ()
             return _replace(decision, after=after, commands=(*decision.commands, *release))
         if server.id not in directory.serving_ids():
@@ -297,6 +330,25 @@ def tidy(before: Conversation, decision: Decision, directory: Directory) -> Deci
         again = _again(assignment, directory)
         return _replace(decision, commands=(*decision.commands, *again)) if again else decision
     return decision
+
+
+def _took(before: Conversation, after: Conversation, server: UserRef) -> bool:
+    """Whether he has it now and had not before. A report that says again who serves takes nothing; a stray did not
+    have it until it is known that he may keep it."""
+    if after.stray == server.id != after.assignment.user_id:
+        return False
+    known = before.served_by
+    passed = after.control.party == AGENTS and before.control.party != AGENTS
+    return known is None or known.id != server.id or passed
+
+
+def _served(conversation: Conversation) -> Conversation:
+    """The agent who was decided has the room."""
+    assignment, server = conversation.assignment, conversation.served_by
+    named = UserRef(assignment.user_id, assignment.username)
+    server = named if server is None else server if server.username else _replace(server, username=named.username)
+    served = _replace(assignment, stage="served", former="")
+    return _replace(conversation, assignment=served, served_by=server, stray="")
 
 
 def is_left(context: Context, conversation: Conversation) -> bool:
@@ -354,8 +406,13 @@ def _go_on(context: Context, reason: str, *, why_not: str = "", ask_again: bool 
     commands: list[Command] = [ReleaseAgent(assignment.user_id)] if assignment.user_id else []
     considered = (Considered(f"agent {_label(assignment.agent)}", False, why_not),) if assignment.agent else ()
     after = _replace(conversation, assignment=Assignment())
+    if conversation.control.connection:  # it has it back since a seat was waited for
+        commands += _cancelled(assignment, reason)
+        why = f"{reason}: {conversation.control.connection} goes on"
+        return context.decide(why, after, *commands, considered=considered)
     if conversation.control.party == AGENTS:
-        if assignment.former:
+        server = conversation.served_by
+        if server and server.id == assignment.former:
             after = _replace(conversation, assignment=Assignment("served", user_id=assignment.former))
         return context.decide(f"{reason}: who serves goes on", after, *commands, considered=considered)
     if ask_again and decider and assignment.agent and assignment.asked < decider.asks:

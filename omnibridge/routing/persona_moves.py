@@ -28,7 +28,8 @@ def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
     if persona is None or persona.stage != "ensuring" or not is_of(persona, found.system, found.external_id):
         return assignment.ensured(context, event)
     is_ours = found.mode in OURS
-    serves = conversation.served_by is not None and conversation.served_by.id == found.user_id
+    server = conversation.served_by
+    serves = server is not None and server.id == found.user_id != conversation.stray
     moves = is_ours and not serves
     persona = _known(persona, found, stage="moving" if moves else "ready")
     after = _replace(conversation, persona=_replace(persona, held=()))
@@ -51,7 +52,12 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     steps = {"EnsureAgent": "ensuring", "AssignAgent": "moving"}
     if persona is None or steps.get(event.command) != persona.stage or event.connection:
         return assignment.buried(context, event)
-    return _without_user(context, persona, f"{event.command} could not be carried out ({event.code})")
+    alone = _without_user(context, persona, f"{event.command} could not be carried out ({event.code})")
+    if context.conversation.assignment.stage != persona.stage:
+        return alone
+    # Whose step it was is not told, so neither is waited for: an answer that comes all the same changes nothing.
+    both = assignment.buried(_replace(context, conversation=alone.after), event)
+    return _replace(both, reason=f"{alone.reason}; {both.reason}", commands=(*alone.commands, *both.commands))
 
 
 def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
@@ -69,8 +75,8 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     persona, server = context.conversation.persona, event.served_by
     if persona is None or persona.stage != "moving" or event.target != persona.user_id:
         return assignment.move_failed(context, event)
-    known = context.conversation.served_by
-    if server and server.id not in (known.id if known else "", *context.directory.serving_ids()):
+    known, stray = context.conversation.served_by, context.conversation.stray
+    if server and server.id not in (known.id if known else "", stray, *context.directory.serving_ids()):
         return assignment.move_failed(context, event)
     return _without_user(context, persona, f"the hub refused {persona.username} ({event.code})")
 

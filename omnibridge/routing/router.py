@@ -138,6 +138,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         service_at=event.at,
         vacated=False,
         queued=False,
+        stray="",
     )
     if event.connection:
         return _bot_assigned(context, conversation, event)
