@@ -39,6 +39,10 @@ def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
     conversation, agent = context.conversation, event.agent
     current = conversation.assignment
     who = next_steps.label(agent)
+    if _is_early(current, event.decider, event.ticket):
+        kept = _replace(current, ticket=event.ticket, agent=agent, by=event.by, cause=event.cause)
+        after = _replace(conversation, assignment=kept)
+        return context.decide(f"{event.by} decided for {who} before it promised to: kept until then", after)
     if event.decider and not _is_awaited(current, event.decider, event.ticket):
         return context.nothing(f"{event.by} decided for {who}, which nobody waits for any more")
     if not event.decider and current.agent and _is_same(current.agent, agent):
@@ -49,7 +53,8 @@ def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
         commands.append(ReleaseAgent(current.user_id))
     assignment = _replace(
         current if event.decider else Assignment(former=former),
-        stage="ensuring", agent=agent, by=event.by, cause=event.cause, user_id="", username="", mode="", moves=0,
+        stage="ensuring", ticket=event.ticket, agent=agent, by=event.by, cause=event.cause,
+        user_id="", username="", mode="", moves=0,
     )  # fmt: skip
     after = _replace(conversation, assignment=assignment)
     if conversation.control.party != AGENTS:
@@ -68,17 +73,35 @@ def pending(context: Context, event: ev.DecisionPending) -> Decision:
             conversation,
             CancelDecision(event.decider, event.ticket, reason="not needed any more"),
         )
+    if event.ticket and assignment.ticket == event.ticket:
+        return _answer_of_before(context)
     decider = context.directory.decider(event.decider)
     most = decider.ticket_ms if decider else event.within_ms
     within_ms = min(event.within_ms, most) if event.within_ms > 0 else most
-    after = _replace(conversation, assignment=_replace(assignment, stage="waiting", ticket=event.ticket))
+    waiting = _replace(assignment, stage="waiting", ticket=event.ticket, agent=None, by="", cause="")
+    after = _replace(conversation, assignment=waiting)
     return context.decide(
         f"{event.decider} decides within {within_ms / 1000:g} s", after, StartTimer(TICKET, event.ticket, within_ms)
     )
 
 
+def _answer_of_before(context: Context) -> Decision:
+    """The promise was settled after its answer came, for instance because we died between: it counts now."""
+    conversation, assignment = context.conversation, context.conversation.assignment
+    if assignment.agent is None:
+        return next_steps.go_on(context, f"{assignment.decider} names nobody, as it said before", ask_again=False)
+    after = _replace(conversation, assignment=_replace(assignment, stage="ensuring"))
+    reason = f"{assignment.by} wants {next_steps.label(assignment.agent)}, as it said before: his user is looked for"
+    return context.decide(reason, after, EnsureAgent(assignment.agent, assignment.cause))
+
+
 def failed(context: Context, event: ev.DecisionFailed) -> Decision:
     """The decider names nobody, or something that cannot be read."""
+    current = context.conversation.assignment
+    if _is_early(current, event.decider, event.ticket):
+        kept = _replace(current, ticket=event.ticket, agent=None, by="", cause="")
+        after = _replace(context.conversation, assignment=kept)
+        return context.decide(f"{event.decider} named nobody ({event.code}) before it promised to: kept", after)
     if not _is_awaited(context.conversation.assignment, event.decider, event.ticket):
         return context.nothing(f"{event.decider} named nobody ({event.code}), which nobody waits for any more")
     return next_steps.go_on(context, f"{event.decider} names nobody ({event.code})", ask_again=False)
@@ -177,8 +200,16 @@ def _silence(conversation: Conversation, by: str) -> Conversation:
 
 
 def _is_awaited(assignment: Assignment, decider: str, ticket: str) -> bool:
-    stage = "waiting" if ticket else "asking"
-    return assignment.decider == decider and assignment.stage == stage and assignment.ticket == ticket
+    if assignment.decider != decider:
+        return False
+    if ticket:
+        return assignment.stage == "waiting" and assignment.ticket == ticket
+    return assignment.stage == "asking"
+
+
+def _is_early(assignment: Assignment, decider: str, ticket: str) -> bool:
+    """Whether it may be the answer to a ticket of which we do not know yet; the promise will tell."""
+    return bool(decider and ticket) and assignment.decider == decider and assignment.stage == "asking"
 
 
 def _is_same(one: ExternalAgent, other: ExternalAgent) -> bool:

@@ -6,11 +6,11 @@ import pytest
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
-from omnibridge.domain.commands import AssignAgent, ReleaseAgent, RequeueStray
+from omnibridge.domain.commands import AssignAgent, EnsureAgent, ReleaseAgent, RequeueStray
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, QUEUE
 from omnibridge.domain.events import UserRef
-from tests.unit.routing.test_assignment import BOB, NO_SEAT, Decided, pushed
+from tests.unit.routing.test_assignment import ANN, BOB, NO_SEAT, Decided, pushed
 from tests.unit.routing.test_router import ALICE, BOT, kinds, said
 
 STRAY = ev.AgentAssigned(BOB, only_by_decision=True)
@@ -182,6 +182,39 @@ def test_step_that_is_given_up_ends_both_who_speaks_and_who_is_to_serve() -> Non
     assert kinds(story.last) == ["SendToVisitor"]
     story.ensured(BOB, BEN)
     assert story.last.commands == (ReleaseAgent(BOB.id),)
+
+
+def answered(agent: ExternalAgent | None, ticket: str) -> ev.AssignmentRequested | ev.DecisionFailed:
+    if agent is None:
+        return ev.DecisionFailed("crm", "no-agent", ticket=ticket)
+    return ev.AssignmentRequested(agent, "decider:crm", "", "crm", ticket)
+
+
+def test_answer_that_comes_before_its_promise_counts_when_the_promise_is_known() -> None:
+    """The process died before it had written down the ticket, or the callback was faster: it was thrown away."""
+    story = Decided()
+    story.on(answered(BEN, "T1"))
+    assert (story.state.assignment.stage, story.last.commands) == ("asking", ())
+    story.on(ev.DecisionPending("crm", "T1", 1000))
+
+    assert story.last.commands == (EnsureAgent(BEN),)
+    assert kinds(story.ensured(BOB, BEN).last) == ["AssignAgent"]
+
+
+def test_early_answer_that_names_nobody_counts_as_well() -> None:
+    story = Decided("crm")
+    story.on(answered(None, "T1"), ev.DecisionPending("crm", "T1", 1000))
+
+    assert kinds(story.last) == ["CancelDecision", "ListAgents"]
+
+
+@pytest.mark.parametrize("promise", [ev.DecisionPending("crm", "T2", 1000), answered(ANN, "")])
+def test_early_answer_to_another_ticket_changes_nothing(promise: ev.Event) -> None:
+    story = Decided()
+    story.on(answered(BEN, "T1"), promise)
+
+    assert story.state.assignment.agent != BEN
+    assert kinds(story.last) == ["StartTimer" if isinstance(promise, ev.DecisionPending) else "EnsureAgent"]
 
 
 def test_requeue_is_asked_for_each_time_a_stray_gets_it() -> None:
