@@ -231,6 +231,11 @@ def put_token(cursor: Any, workspace: str, username: str, token: Token) -> None:
     )
 
 
+def drop_login(cursor: Any, workspace: str, username: str) -> None:
+    """The hub has forgotten it; the password stays."""
+    cursor.execute("UPDATE tokens SET token = '' WHERE workspace = ? AND username = ?", (workspace, username))
+
+
 def token(reader: Any, workspace: str, username: str) -> Token | None:
     row = reader.execute(
         "SELECT user_id, password, token, issued_at FROM tokens WHERE workspace = ? AND username = ?",
