@@ -76,6 +76,18 @@ async def test_over_budget_goes_where_it_was_told_to(make_bridge: MakeBridge, fa
     assert len(bridge.made()) == 1 and bridge.alarms["over_budget"] == 1
 
 
+@pytest.mark.parametrize(("fallback", "reason"), [("refuse", "over_budget"), ("queue", "waiting_seat")])
+async def test_over_budget_without_a_stand_in_is_told_with_an_alarm(
+    make_bridge: MakeBridge, fallback: str, reason: str
+) -> None:
+    bridge = await make_bridge(policy=msgspec.structs.replace(OPEN, budget=Budget(1, 9, 9), over_budget=fallback))
+    first = await bridge.found("1")
+    outcome = await bridge.ensure("2")
+
+    assert isinstance(outcome, AgentRefused) and outcome.reason == reason and "1 of 1 seats" in outcome.text
+    assert bridge.made() == [first.username] and bridge.alarms["over_budget"] == 1
+
+
 async def test_the_licences_limit_is_a_limit_too(make_bridge: MakeBridge) -> None:
     bridge = await make_bridge(licence="enterprise")
     hub = bridge.sandbox.hub
