@@ -164,7 +164,11 @@ class HubSender:
             if not room.open or (server and not is_bot):
                 raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED)
 
-        return await self._in_flight(speaking.post(hub.client, conversation.room, row, message, account, check_control))
+        async def renew(refused: Credentials) -> Credentials | None:
+            return await speaking.account_of(self._credentials, conversation.workspace, speaker, refused)
+
+        post = speaking.post(hub.client, conversation.room, row, message, account, check_control, renew)
+        return await self._in_flight(post)
 
     async def _confirm(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
         # Whoever posted it: the relay account stands in where the bot user does not serve.

@@ -66,6 +66,27 @@ async def test_without_users_of_their_own_the_relay_account_says_who_speaks(make
     assert [each.partition(" as ")[2] for each in shown] == ["Maria Fox (desk:7), by the relay account"] * 2
 
 
+async def test_words_come_from_himself_also_when_his_log_in_was_revoked_meanwhile_and_over_a_restart(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world(department="sales")
+    await with_provisioner(world, "creation = true")
+    await omnibridge(world.folder, "agents", "sync")
+    visitor, hub = await world.visitor(), world.sandbox.hub
+    await say(world, visitor, "as 7 Maria Fox: One.")
+    (maria,) = [each for each in hub.users.values() if each.name == "Maria Fox"]
+    hub.accounts.drop_tokens(maria)
+    await say(world, visitor, "as 7 Maria Fox: Two.")
+    hub.accounts.drop_tokens(maria)
+    await world.restart()
+    await say(world, visitor, "as 7 Maria Fox: Three.")
+
+    for text in ("One.", "Two.", "Three."):
+        assert posted(world, visitor.rid, text) == ("Maria Fox", "")
+    assert world.rows("SELECT count(*) FROM deliveries WHERE state <> 1") == [(0,)]
+    assert len(maria.tokens) == 1
+
+
 async def test_words_whose_answer_was_lost_are_not_said_twice(make_world: MakeWorld) -> None:
     world = await make_world(department="sales")
     await with_provisioner(world, "creation = true")
