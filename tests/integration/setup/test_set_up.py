@@ -51,7 +51,7 @@ async def test_makes_what_is_needed_and_undoes_it(make_site: MakeSite, hub_versi
     assert not list(site.folder.iterdir())
 
 
-async def test_provisioner_has_its_permissions_and_no_more(make_site: MakeSite) -> None:
+async def test_s2_26_provisioner_has_its_permissions_and_no_more(make_site: MakeSite) -> None:
     site = await make_site(licence="enterprise", provisioner="ob-maker")
     before = await site.workspace()
     await site.set_up()
@@ -97,7 +97,7 @@ ACCOUNTS_NEED = [
 ]
 
 
-async def test_each_permission_that_is_missing_is_named(make_site: MakeSite) -> None:
+async def test_s2_32_each_permission_that_is_missing_is_named(make_site: MakeSite) -> None:
     site = await make_site()
     before = await site.workspace()
     for each in [*ADMIN_NEEDS, *ACCOUNTS_NEED]:
@@ -175,7 +175,7 @@ async def test_undo_leaves_what_others_changed(make_site: MakeSite) -> None:
     assert after == before
 
 
-async def test_whoever_is_no_admin_is_told_so(make_site: MakeSite) -> None:
+async def test_s2_32_whoever_is_no_admin_is_told_so(make_site: MakeSite) -> None:
     site = await make_site()
     site.token = "wrong"
     report = await site.set_up()
