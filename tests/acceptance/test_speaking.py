@@ -52,7 +52,7 @@ async def test_each_of_them_posts_as_himself_serves_meanwhile_and_trace_tells(ma
     assert Replay(database.reader).run().is_clean
 
 
-async def test_without_users_of_their_own_the_relay_account_says_who_speaks(make_world: MakeWorld) -> None:
+async def test_s2_27_without_users_of_their_own_the_relay_account_says_who_speaks(make_world: MakeWorld) -> None:
     world = await make_world(texts='speaks_as = "[{name}] "')
     visitor = await world.visitor()
     await say(world, visitor, "as 7 Maria Fox: Hello.")
