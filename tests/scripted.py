@@ -35,6 +35,8 @@ class ScriptedBot:
         self.answers: dict[str, Reply] = {}
         self.delay_ms, self.down = 0, False
         self.fail_next: list[dict[str, Any]] = []
+        self.typed: list[tuple[str, bool]] = []
+        self.contexts: list[ConnectorContext] = []
 
     async def control(self, **wish: Any) -> None:
         self.delay_ms = wish.get("delay_ms", self.delay_ms)
@@ -46,13 +48,13 @@ class ScriptedBot:
 
 
 class ScriptedConnector:
-    """Implements Connector and ResolvesTurns. `bot` is set by the test's fixture."""
+    """Implements Connector, ResolvesTurns and HearsTyping. `bot` is set by the test's fixture."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = ScriptedSettings
     bot: ClassVar[ScriptedBot]
 
     async def initialize(self, context: ConnectorContext) -> None:
-        self._context = context
+        self.bot.contexts.append(context)
 
     async def on_message(self, turn: Turn) -> Reply:
         bot = self.bot
@@ -72,6 +74,9 @@ class ScriptedConnector:
 
     async def resolve(self, turn: Turn) -> Reply | None:
         return self.bot.answers.get(turn.delivery_id)
+
+    async def on_typing(self, session_id: str, is_typing: bool) -> None:
+        self.bot.typed.append((session_id, is_typing))
 
     async def on_close(self, session_id: str, reason: str) -> None:
         self.bot.entries.append({"message": "", "closed": reason, "outcome": "closed"})

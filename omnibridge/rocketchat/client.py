@@ -91,6 +91,14 @@ class RocketChatClient:
             raise DeliveryRejected("there is no user of this name", code="error-invalid-user")
         return found
 
+    async def name_for_typing(self, user: Credentials) -> str:
+        """How the hub knows a user when he types: his user name, or his name where it shows real names (8.3)."""
+        found = await self._calls.get("settings.public", {"_id": "UI_Use_Real_Name"})
+        told = [table_of(each) for each in list_of(found.get("settings"))]
+        shows_names = any(each.get("_id") == "UI_Use_Real_Name" and each.get("value") is True for each in told)
+        own = await self._calls.get("me", {}, user)
+        return (text_of(own.get("name")) if shows_names else "") or text_of(own.get("username"))
+
     # -- messages ---------------------------------------------------------------------------------------
 
     async def send_message(
