@@ -261,7 +261,9 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials)
+        assert self._world
+        pictures = self._world.avatars.may_be_shown
+        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials, pictures)
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(

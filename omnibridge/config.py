@@ -295,7 +295,7 @@ class AgentsSettings(_Section):
         "agents.invalid", pattern=r"^[A-Za-z0-9.-]+$", description="addresses of users that we make; needs no mailbox"
     )
     avatar_hosts: tuple[str, ...] = Field(
-        (), description="HOST or HOST:PORT that pictures may be fetched from; others are not asked"
+        (), description="HOST or HOST:PORT that pictures may be fetched from, by us and by staff; others are not asked"
     )
     avatar_cache_s: float = Field(3600, ge=0, description="Accounts_AvatarCacheTime, where the server does not tell it")
     idle_days: float = Field(30, ge=0, description="unused users that we made are deactivated after this; 0 = never")

@@ -95,10 +95,11 @@ def answer(message: str) -> Reply:
         return Reply((Text("\n\n".join(f"Paragraph {number}." for number in range(1, int(message[6:]) + 1))),))
     if message.startswith("parts "):
         return Reply(tuple(Text(f"part {number}") for number in range(1, int(message[6:]) + 1)))
-    if message.startswith("as "):  # as ID NAME: WORDS
+    if message.startswith("as "):  # as ID NAME: WORDS, or as ID NAME <ADDRESS OF A PICTURE>: WORDS
         identity, _, rest = message[3:].partition(" ")
         name, _, words = rest.partition(": ")
-        return Reply((Text(words),), agent=ExternalAgent("desk", identity, name))
+        name, _, picture = name.removesuffix(">").partition(" <")
+        return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
     if message == "menu":
         return Reply((MENU,))
     if message in ("/sales", "talk to a human"):

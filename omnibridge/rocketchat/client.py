@@ -110,8 +110,10 @@ class RocketChatClient:
         attachments: list[dict[str, Any]] | None = None,
         as_user: Credentials | None = None,
         alias: str | None = None,
+        avatar: str | None = None,
     ) -> None:
-        """`chat.sendMessage` with our id. alias: needs `message-impersonate`; staff see it, visitors do not (5.2).
+        """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
+        them, visitors do not (5.2).
 
         A repeated id, which the hub answers with the text of a crash, raises DeliveryUncertain
         `maybe-duplicate`: read back (5.3).
@@ -121,6 +123,8 @@ class RocketChatClient:
             message["attachments"] = attachments
         if alias:
             message["alias"] = alias
+        if avatar:
+            message["avatar"] = avatar
         content = encode({"message": message})
         answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
         if not answer.is_success and says_duplicate(answer.body):
