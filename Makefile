@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check simulation soak soak-external soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients docs lock format clean
+.PHONY: setup demo test check simulation soak soak-external soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app docs lock format clean
 
 setup: $(STAMP)
 
@@ -43,6 +43,7 @@ test: setup
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
 	@echo "  make test-clients  other clients of Rocket.Chat: needs apt-get install nodejs npm, fetches them"
+	@echo "  make test-app      the companion app in node: needs apt-get install nodejs npm, fetches its compiler"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -83,6 +84,13 @@ test-browser: setup
 test-clients: setup
 	@$(BIN)/python -m tests.clients $(ARGS)
 
+# The companion app as a zip for Rocket.Chat: deploy/rocketchat-app/dist. Needs nodejs and npm.
+rocketchat-app: setup
+	@$(BIN)/python deploy/rocketchat-app/build.py
+
+test-app: setup
+	@$(BIN)/python -m tests.app
+
 # The settings table of README, between its two markers.
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
@@ -101,4 +109,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-rasa .venv-browser .venv-clients tests/browser/node_modules tests/clients/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
+	rm -rf $(VENV) .venv-rasa .venv-browser .venv-clients tests/browser/node_modules tests/clients/node_modules deploy/rocketchat-app/node_modules deploy/rocketchat-app/build deploy/rocketchat-app/dist build dist *.egg-info .mypy_cache .ruff_cache .hypothesis var
