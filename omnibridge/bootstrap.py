@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
+from omnibridge.bootstrap_app import app_routes_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
@@ -166,6 +167,9 @@ class Service:
         self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
         self._routes.append(Route("/api/v1/agents/presence", said))
+        self._routes += app_routes_of(
+            settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
+        )
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention

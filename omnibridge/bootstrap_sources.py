@@ -51,6 +51,7 @@ class Sources:
         self._clock, self._counters, self._windows, self._in_background = clock, counters, windows, in_background
         self._typed = typed
         self._reconcilers: list[Reconciler] = []
+        self._of: dict[str, Reconciler] = {}
         self._intakes: list[LiveIntake] = []
         self._listeners: list[Listener] = []
         counters.gauge(
@@ -72,9 +73,15 @@ class Sources:
         )
         hub.client.when_back(reconciler.ask)
         self._reconcilers.append(reconciler)
+        self._of[workspace.name] = reconciler
         self._in_background(reconciler.serve())
         if workspace.realtime:
             self._listen(workspace, hub, reconciler)
+
+    def compare(self, workspace: str) -> None:
+        """Something of it was missed: compare it soon. Before `begin` that is not needed: it begins with it."""
+        if workspace in self._of:
+            self._of[workspace].ask(0)
 
     def _listen(self, workspace: WorkspaceSettings, hub: Hub, reconciler: Reconciler) -> None:
         """What the connection misses, the reconciler finds."""

@@ -169,6 +169,9 @@ class WorkspaceSettings(_Section):
     realtime: bool = Field(
         False, description="also listen to the server's realtime connection; then the webhook may even be off"
     )
+    app_secret: OptionalSigningSecret = Field(
+        Secret(""), description="whsec_ and base64, as in the companion app's settings; empty = there is no app"
+    )
     provisioner_user_id: str = Field("", description="user id of the account that makes users for [agents]")
     provisioner_token: Secret = Field(Secret(""), description="its personal access token, made with bypassTwoFactor")
     holding_bot: str = Field("", description="user name that the External routing method is answered with")

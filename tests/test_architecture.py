@@ -18,6 +18,7 @@ LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "http", "limits",
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
+    "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_sources",

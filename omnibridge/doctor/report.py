@@ -66,6 +66,7 @@ def _secrets(settings: Settings) -> Iterable[str]:
     for workspace in settings.workspace:
         yield workspace.auth_token.get_secret_value()
         yield workspace.webhook_token.get_secret_value()
+        yield from workspace.app_secret.get_secret_value().split()
     for connection in settings.connection:
         yield connection.rocketchat_token.get_secret_value()
         for name, value in connection.options.items():

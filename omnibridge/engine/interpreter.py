@@ -12,7 +12,9 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
 from omnibridge.engine.ids import is_message_id
 from omnibridge.engine.work import Policy, Work
+from omnibridge.rocketchat.app_events import AppReading, read_app
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
@@ -30,6 +32,9 @@ HISTORY = "history"
 
 LIVE = "ddp"
 """Source of what the realtime connection told."""
+
+APP = "app"
+"""Source of what the companion app told. Never held: it tells a room's events in their order."""
 
 
 class Interpreter:
@@ -54,6 +59,8 @@ class Interpreter:
             return derive_room_read(_room_decoder.decode(row.body), view)
         if row.source == LIVE:
             return _live(row, view)
+        if row.source == APP:
+            return self._app(row, view)
         reading = _reading(row)
         if reading.problem:
             raise ValueError(reading.problem)
@@ -61,6 +68,16 @@ class Interpreter:
             self._counters.add("observations_skipped", 1, row.kind)
             return reading.note
         return derive(reading, view)
+
+    def _app(self, row: Observation, view: View) -> Derivation | str:
+        reading = row.read or read_app(row.body)
+        assert isinstance(reading, AppReading)
+        if reading.problem:
+            raise ValueError(reading.problem)
+        if reading.note:
+            self._counters.add("observations_skipped", 1, row.kind)
+            return reading.note
+        return derive_app(reading, view)
 
     def _view(self, work: Work, policy: Policy) -> View:
         state, lane_id = work.lane.state, work.lane.id

@@ -109,7 +109,7 @@ def derive_room_read(room: RoomInfo, view: View) -> Derivation:
     """The hub's own word on a room: what differs from what is known becomes events."""
     if view.closed:
         return Derivation(note="closed already")
-    events = [] if view.known else [DerivedEvent("start", _started_as_read(room))]
+    events = [] if view.known else [DerivedEvent("start", started_as_read(room))]
     if not room.open:
         return Derivation((*events, _closed_as_read(room)))
     events += [DerivedEvent("", each) for each in _service_as_read(room, view)]
@@ -134,7 +134,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
     room, events = read.room, list[DerivedEvent]()
     is_stale = view.known and room.open and read.known_server != (view.served_by.id if view.served_by else "")
     if not view.known:
-        events.append(DerivedEvent("start", _started_as_read(room)))
+        events.append(DerivedEvent("start", started_as_read(room)))
     if not view.closed and not is_stale:
         events += [DerivedEvent("", each) for each in _service_as_read(room, view)]
     found: list[RecoveredMessage] = []
@@ -309,7 +309,8 @@ def _started(reading: WebhookReading) -> ConversationStarted:
     )
 
 
-def _started_as_read(room: RoomInfo) -> ConversationStarted:
+def started_as_read(room: RoomInfo) -> ConversationStarted:
+    """The beginning of a conversation, from its room."""
     return ConversationStarted(
         visitor_id=room.visitor_id,
         visitor_name=room.visitor_name,

@@ -14,9 +14,10 @@ import msgspec
 from omnibridge.domain.events import UserRef
 from omnibridge.rocketchat.leaves import iso_of
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
+from tests.unit.rocketchat import envelopes
 from tests.unit.rocketchat.realtime import frames
 
-Source = Literal["webhook", "ddp"]
+Source = Literal["webhook", "ddp", "app"]
 USERS = {"bot": frames.BOT, "alice": frames.ALICE, "bob": {"_id": "bobId", "username": "bob", "name": "Bob"}}
 ROOM, BEGAN = "r1", 1_000_000
 
@@ -62,6 +63,7 @@ class Story:
         self._frame("livechat-started", frames.VISITOR)
         self._inquiry("added", "ready")
         self._webhook("LivechatSessionStart")
+        self._app("room.started")
 
     def act(self, what: str, which: int, pause_ms: int) -> None:
         """Do something, if it can be done now. which: chooses a user, department or message."""
@@ -117,6 +119,7 @@ class Story:
         self.truth.append(("MessageDeleted", identity))
         self._keep()
         self._ddp(frames.of_room("deleteMessage", {"_id": identity}, room=ROOM))
+        self._app("message.deleted", message={"_id": identity, "rid": ROOM})
 
     def _assign(self, user: str) -> None:
         forwarded = bool(self.server)
@@ -131,6 +134,7 @@ class Story:
         self._frame("uj", USERS[user])
         self._inquiry("changed", "taken")
         self._webhook("LivechatSessionTaken")
+        self._app("agent.assigned", agent=USERS[user])
         if forwarded:
             self._webhook("LivechatSessionForwarded")
 
@@ -154,11 +158,13 @@ class Story:
             self._unassign()
         self._keep()
         self._webhook("LivechatSessionForwarded", oldDepartmentId=old)
+        self._app("room.transferred", scope="department", **{"from": {"_id": old}, "to": {"_id": department}})
 
     def _unassign(self) -> None:
         self.truth.append(("AgentUnassigned", self.server))
         old, self.server = self.server, ""
         self._frame("ul", USERS[old])
+        self._app("agent.unassigned", agent=USERS[old])
 
     def _close(self) -> None:
         self.closed_at = self.now
@@ -167,6 +173,7 @@ class Story:
         self._frame("livechat-close", frames.VISITOR)
         self._inquiry("removed", "")
         self._webhook("LivechatSession", closedAt=iso_of(self.now), closer="visitor")
+        self._app("room.closed")
 
     # -- what is told of it -------------------------------------------------------------------------------
 
@@ -188,6 +195,8 @@ class Story:
         times = {name: iso_of(fields[name]["$date"]) for name in ("ts", "editedAt") if name in fields}
         agent = {} if author is frames.VISITOR else {"agentId": author["_id"]}
         self._webhook("Message", messages=[{**fields, **times, **agent}])
+        told = {**fields, **times, "rid": ROOM, "from_visitor": author is frames.VISITOR}
+        self._app("message.updated" if message.edited_at_ms else "message.posted", message=told)
 
     def _frame(self, kind: str, author: dict[str, Any], **fields: Any) -> None:
         self._n += 1
@@ -199,6 +208,17 @@ class Story:
 
     def _ddp(self, body: bytes) -> None:
         self.reports.append(Report(self.now, "ddp", body))
+
+    def _app(self, kind: str, **data: Any) -> None:
+        """The room as the app finds it at that moment, without `servedBy.ts`."""
+        closing = {"closedAt": iso_of(self.closed_at), "closer": "visitor"} if self.closed_at else {}
+        room = envelopes.room(
+            ROOM, open=not self.closed_at, v=frames.VISITOR, departmentId=self.department, ts=iso_of(BEGAN),
+            servedBy=USERS.get(self.server), **closing,
+        )  # fmt: skip
+        self.reports.append(
+            Report(self.now, "app", envelopes.envelope(kind, rid=ROOM, at_ms=self.now, room=room, **data))
+        )
 
     def _webhook(self, kind: str, **fields: Any) -> None:
         agent = {"agent": USERS[self.server]} if self.server else {}

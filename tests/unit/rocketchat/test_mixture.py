@@ -16,7 +16,9 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
+from omnibridge.rocketchat.app_events import read_app
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history
+from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.realtime.frames import Change, read_frame
 from omnibridge.rocketchat.realtime.translate import read_live
@@ -83,6 +85,8 @@ class Bridge:
         """A report, as lane and live intake handle it."""
         if report.source == "webhook":
             return self.follow(derive(read_webhook(report.body), self.view()))
+        if report.source == "app":
+            return self.follow(derive_app(read_app(report.body), self.view()))
         frame = read_frame(report.body)
         assert isinstance(frame, Change)
         if not self.state.started and frame.kind in ("message", "inquiry", "room"):
