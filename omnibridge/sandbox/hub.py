@@ -15,6 +15,7 @@ from typing import Any
 from omnibridge.sandbox import custom_fields, licences
 from omnibridge.sandbox.accounts import Accounts
 from omnibridge.sandbox.channels import Channels
+from omnibridge.sandbox.installed_app import InstalledApp
 from omnibridge.sandbox.listener import Listener
 from omnibridge.sandbox.payloads import event_body, offline_body
 from omnibridge.sandbox.permissions import default_rules, may_see
@@ -61,7 +62,8 @@ class SimulatedHub:
         self.sender = WebhookSender(is_blocking=version < (8, 0), seed=seed)
         self.sender.on_settled = lambda: self.changed("")
         self.is_stopping = False
-        self.listeners: list[Listener] = []
+        self.app = InstalledApp(lambda rid: self.rooms.get(rid))
+        self.listeners: list[Listener] = [self.app]
         self.channels = Channels(self.users, self._saved)
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._forget()
@@ -173,6 +175,13 @@ class SimulatedHub:
             room = self.rooms[message.rid]
             self.changed(room.id)
             await self._message_event(room, message)
+
+    async def replace(self, message: Message, text: str, extras: dict[str, Any]) -> None:
+        """Text, blocks and attachments anew, by an installed app."""
+        message.text, message.extras, message.edited_at = text, extras, now_ms()
+        self._saved(message)
+        self.changed(message.rid)
+        await self._message_event(self.rooms[message.rid], message)
 
     def delete(self, message: Message) -> None:
         """No webhook tells of it; the streams do (8.2)."""

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from omnibridge.sandbox.agent_api import AgentApi
+from omnibridge.sandbox.apps_api import AppsApi
 from omnibridge.sandbox.avatars import AvatarsApi
 from omnibridge.sandbox.channels_api import ChannelsApi
 from omnibridge.sandbox.control_api import ControlApi
@@ -64,6 +65,7 @@ _KINDS = (
     WebhookApi,
     VisitorApi,
     SettingsApi,
+    AppsApi,
     ControlApi,
 )
 
@@ -166,6 +168,7 @@ class RunningSandbox:
         await self.realtime.aclose()
         await self.life.aclose()
         await self.hub.sender.aclose()
+        await self.hub.app.aclose()
         await asyncio.gather(*(each.stop() for each in self.sockets))
 
 
@@ -217,6 +220,7 @@ async def start(options: SandboxOptions) -> RunningSandbox:
     hub, life, realtime, app, description = create_hub(options)
     hub_socket = Socket(app, options.host, options.port)
     await hub_socket.start()
+    hub.app.site = hub_socket.url
     running = RunningSandbox(hub_socket.url, hub, {"url": hub_socket.url, **description}, life, realtime, [hub_socket])
     if options.router:
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"

@@ -19,6 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from omnibridge.rocketchat.leaves import iso_of
 from tests.conftest import MakeWorld, World
+from tests.integration.rocketchat.test_realtime import until
 from tests.integration.test_app_events import send
 
 HERE = Path(__file__).parent
@@ -194,6 +195,51 @@ async def test_signatures_verify_with_the_standards_own_library(make_world: Make
     again = await app.do(ask={"headers": headers, "content": content})
     assert (first["status"], again["status"]) == (200, 409)
     assert first["content"]["outbox"]["waiting"] == 0
+
+
+async def test_the_sandboxes_app_makes_what_the_app_makes(make_world: MakeWorld, app: App) -> None:
+    """Names of leaves of each type of envelope: those of the simulated one are all there in the real one."""
+    world = await make_world(workspace=WORKSPACE)
+    url = f"{world.node.url}/webhooks/rocketchat-app/main"
+    await world.hub.control(app_url=url, app_secret=SECRET)
+    visitor = await world.visitor()
+    said = await visitor.say("hello")
+    await visitor.edit(said, "hullo")
+    await world.answered()
+    await world.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": world.alice.user_id})
+    await world.alice.close(visitor.rid)
+    simulated = world.sandbox.hub.app.sent
+    await until(lambda: any(each["type"] == "room.closed" for each in simulated))
+
+    agent = {"id": "a", "username": "a", "name": "A"}
+    room = room_of("r", servedBy=agent, closer="user", closedBy=agent, closedAt=iso_of(now_ms()), livechatData={})
+    room |= {"source": {"type": "api"}, "department": {"id": "d", "name": "D"}}
+    words = {**words_of("r", "m", "x", now_ms(), editor=agent, editedAt=iso_of(now_ms())), "room": room}
+    await app.start(world.node.url, now_ms())
+    for handler, context in {
+        "executePostLivechatRoomStarted": room,
+        "executePostLivechatRoomClosed": room,
+        "executePostLivechatRoomTransferred": {"type": "agent", "room": room, "from": agent, "to": agent},
+        "executePostLivechatAgentAssigned": {"agent": agent, "room": room},
+        "executePostLivechatAgentUnassigned": {"agent": agent, "room": room},
+        "executePostMessageSent": words,
+        "executePostMessageUpdated": words,
+        "executePostLivechatGuestSaved": room["visitor"],
+    }.items():
+        await app.do(fire=handler, context=context)
+    sent = (await app.do(state=True))["requests"]
+    real = {each["type"]: leaves(each) for each in (json.loads(one["options"]["content"]) for one in sent)}
+    assert set(real) >= {each["type"] for each in simulated}
+    assert len(real) == 8
+    for each in simulated:
+        assert leaves(each) - real[each["type"]] == set(), each["type"]
+
+
+def leaves(value: Any, path: str = "") -> set[str]:
+    """`.data.room._id` and so on; of an empty object its own name."""
+    if not isinstance(value, dict) or not value:
+        return {path}
+    return {leaf for key, each in value.items() for leaf in leaves(each, f"{path}.{key}")}
 
 
 def test_the_zip_is_the_app() -> None:
