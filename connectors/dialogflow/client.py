@@ -1,0 +1,192 @@
+"""Google's async client on a channel of ours: one call, its deadline, and what became of it.
+
+Rules that bite, from the libraries' source and tried: `timeout=` bounds nothing unless `retry=None`; a client belongs
+to the loop that it was made in; there is no option for a plain-text endpoint, so the channel is made here. A channel
+that does not stand is found before anything is sent, which makes "not sent" certain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from connectors.dialogflow.credentials import SCOPES, found_by_google, service_account
+from connectors.dialogflow.errors import from_exception
+from connectors.dialogflow.names import Target
+from connectors.dialogflow.settings import Edition
+from omnibridge.connector import DeliveryError, DeliveryRetryable
+
+CONNECT_S = 3.0
+"""For a connection; the call's own time begins after it."""
+
+OPTIONS = (
+    # Out of the box the pause between attempts to connect grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A connection that died without a word is found while a call waits on it.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.enable_retries", 0),
+)
+
+
+def load(edition: Edition) -> tuple[Any, Any]:
+    """The client's class and its transport's. Takes a second or two, so not in the event loop. Raises ImportError."""
+    if edition == "cx":
+        from google.cloud.dialogflowcx_v3.services.sessions import SessionsAsyncClient as CxClient
+        from google.cloud.dialogflowcx_v3.services.sessions.transports import (
+            SessionsGrpcAsyncIOTransport as CxTransport,
+        )
+
+        return CxClient, CxTransport
+    from google.cloud.dialogflow_v2.services.sessions import SessionsAsyncClient
+    from google.cloud.dialogflow_v2.services.sessions.transports import SessionsGrpcAsyncIOTransport
+
+    return SessionsAsyncClient, SessionsGrpcAsyncIOTransport
+
+
+class DialogflowClient:
+    """key: of a service account, as `read_key` made it; None = what Google's libraries find, nothing for a simulator.
+
+    The channel is made at the first call, in its loop; the one after `renew` gets fresh credentials.
+    """
+
+    def __init__(self, edition: Edition, target: Target, key: dict[str, Any] | None, count: Callable[[str, int], None]):
+        self._edition, self._target, self._count = edition, target, count
+        self._signed = service_account(key) if key else None
+        self._key = key
+        self._line: _Line | None = None
+        self._making = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_open = True
+
+    async def detect(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """One DetectIntent: its QueryResult as a plain dict. Raises DeliveryError.
+
+        A refused token is renewed and the call made once more: such a call was not processed.
+        """
+        line = await self._standing()
+        try:
+            return await line.call(request, timeout_s)
+        except DeliveryError as exc:
+            if exc.code != "unauthorized":
+                raise
+        self._count("tokens_renewed", 1)
+        self._leave(line)
+        return await (await self._standing()).call(request, timeout_s)
+
+    async def aclose(self) -> None:
+        self._is_open = False
+        if self._line is not None:
+            self._leave(self._line, grace_s=0.0)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _standing(self) -> _Line:
+        """A line that is connected. Raises DeliveryRetryable when there is none: nothing was sent."""
+        if not self._is_open:
+            raise DeliveryRetryable("the connection is closed", code="closed")
+        async with self._making:  # one at a time: the first credentials may take a while
+            if self._line is None:
+                try:
+                    self._line = await self._make()
+                except Exception as exc:
+                    raise from_exception(exc) from exc
+        await self._line.ready()
+        return self._line
+
+    async def _make(self) -> _Line:
+        if self._target.is_plain:
+            return _Line(self._edition, self._target, None, self._signed)
+        credentials = self._signed or await asyncio.to_thread(found_by_google)
+        return _Line(self._edition, self._target, credentials, None)
+
+    def _leave(self, line: _Line, grace_s: float = 10.0) -> None:
+        """Calls of others that are under way end by themselves."""
+        if self._line is line:
+            self._line = None
+            self._signed = service_account(self._key) if self._key else None
+        task = asyncio.create_task(line.aclose(grace_s))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+class _Line:
+    """One channel with its client. token_of: credentials whose token is sent on a channel that carries none itself."""
+
+    def __init__(self, edition: Edition, target: Target, credentials: Any, token_of: Any) -> None:
+        import grpc
+
+        client, transport = load(edition)
+        if target.is_plain:
+            self._channel: Any = grpc.aio.insecure_channel(target.host, options=OPTIONS)
+        else:
+            self._channel = transport.create_channel(
+                target.host, credentials=credentials, scopes=list(SCOPES), options=OPTIONS
+            )
+        self._client: Any = client(transport=transport(channel=self._channel))
+        self._states, self._token_of = grpc.ChannelConnectivity, token_of
+
+    async def ready(self) -> None:
+        """Raises DeliveryRetryable when the channel does not stand in time."""
+        states = self._states
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                while (state := self._channel.get_state(try_to_connect=True)) is not states.READY:
+                    if state in (states.TRANSIENT_FAILURE, states.SHUTDOWN):
+                        raise DeliveryRetryable("Dialogflow cannot be reached", code="not-sent")
+                    await self._channel.wait_for_state_change(state)
+        except TimeoutError:
+            raise DeliveryRetryable(f"no connection to Dialogflow within {CONNECT_S:g} s", code="not-sent") from None
+        except DeliveryError:
+            raise
+        except Exception as exc:
+            raise from_exception(exc) from exc
+
+    async def call(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Raises DeliveryError."""
+        from google.protobuf.json_format import MessageToDict
+
+        try:
+            # gRPC's own deadline comes first and tells more; ours is for a client that would not keep it.
+            async with asyncio.timeout(timeout_s + 1.0):
+                answer = await self._client.detect_intent(
+                    request=request, retry=None, timeout=timeout_s, metadata=self._metadata()
+                )
+            return _result(type(answer).pb(answer), MessageToDict)
+        except Exception as exc:
+            raise from_exception(exc) from exc
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        if self._token_of is None:
+            return []
+        headers: dict[str, str] = {}
+        self._token_of.before_request(None, "POST", "https://dialogflow.googleapis.com/", headers)
+        return [(name.lower(), value) for name, value in headers.items()]
+
+    async def aclose(self, grace_s: float) -> None:
+        with contextlib.suppress(Exception):
+            await self._channel.close(grace_s)
+
+
+def _result(answer: Any, to_dict: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """The QueryResult, and the webhook's failures beside it, without their details: those may be of unknown types."""
+    result = answer.query_result
+    failures = [answer.webhook_status] if hasattr(answer, "webhook_status") else list(result.webhook_statuses)
+    failed = [each.code for each in failures if each.code]
+    for name in ("webhook_statuses", "trace_blocks", "webhook_payloads", "data_store_connection_signals"):
+        if name in result.DESCRIPTOR.fields_by_name:
+            result.ClearField(name)
+    found = to_dict(result, preserving_proto_field_name=True)
+    return {**_whole(found), "webhook_failures": failed}
+
+
+def _whole(value: Any) -> Any:
+    """A struct's numbers are doubles: `7.0` was `7`."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

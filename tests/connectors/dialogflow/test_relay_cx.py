@@ -1,0 +1,34 @@
+"""The same with CX: the whole relay, and every fault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from connectors.dialogflow.simulator import AGENT
+from tests.conftest import MakeWorld, World
+from tests.connectors.dialogflow.test_relay import (  # noqa: F401 - the same tests with another edition
+    bot_kind,
+    test_agent_that_hands_over_again_and_again_makes_no_ping_pong,
+    test_bot_answers_and_hands_over,
+    test_bot_that_is_down_gives_way_to_people,
+    test_bot_writes_room_fields_and_staff_keep_their_tags,
+    test_duplicates_and_swaps_change_nothing,
+    test_fault_loses_and_doubles_nothing,
+    test_not_understood_so_many_times_leads_to_a_person_once,
+    test_person_taking_over_silences_the_bot,
+    test_restart_goes_on_where_it_stopped,
+    test_welcome_choices_and_buttons,
+)
+
+
+@pytest.fixture
+async def make_world(make_world: MakeWorld) -> AsyncIterator[MakeWorld]:
+    """With the CX agent in place of the ES one."""
+
+    async def make(*, connection: str = "fallbacks = 2", **options: Any) -> World:
+        return await make_world(connection=f'{connection}\nedition = "cx"\nagent = "{AGENT}"', **options)
+
+    yield make
