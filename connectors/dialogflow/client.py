@@ -18,17 +18,19 @@ from connectors.dialogflow.names import Target
 from connectors.dialogflow.settings import Edition
 from omnibridge.connector import DeliveryError, DeliveryRetryable
 
-CONNECT_S = 3.0
+CONNECT_S = 4.0
 """For a connection; the call's own time begins after it."""
 
 OPTIONS = (
     # Out of the box the pause between attempts to connect grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", int(CONNECT_S * 1000)),  # despite its name: how long an attempt may take
     ("grpc.max_reconnect_backoff_ms", 1000),
     # A connection that died without a word is found while a call waits on it.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # One that stood unused may be gone without our knowing, and a call on it would be uncertain.
+    ("grpc.client_idle_timeout_ms", 60_000),
     ("grpc.enable_retries", 0),
 )
 

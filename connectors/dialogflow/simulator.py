@@ -211,8 +211,8 @@ class Simulator:
         return JSONResponse({"turns": self.ledger})
 
     async def control(self, request: Request) -> Response:
-        """delay_ms, down (connections are refused), dead (nothing passes), cut (once, now), public_key (tokens are
-        looked at), forget (contexts, as after half an hour), clear_failures,
+        """delay_ms, connect_ms, down (connections are refused), dead (nothing passes), cut (once, now), public_key
+        (tokens are looked at), forget (contexts, as after half an hour), clear_failures,
         fail_next [{code, status, count, after_effect}]; code: gRPC's name, `hang`, or `cut`.
         """
         wish = await request.json()
@@ -224,6 +224,7 @@ class Simulator:
             self.contexts.clear()
             self.parameters.clear()
         self.fail_next += wish.get("fail_next", [])
+        self.cable.connect_s = float(wish.get("connect_ms", self.cable.connect_s * 1000)) / 1000
         self.cable.is_dead = bool(wish.get("dead", self.cable.is_dead))
         if "down" in wish:
             await (self.cable.unplug() if wish["down"] else self.cable.plug())
@@ -235,6 +236,7 @@ class Simulator:
         for each in (self.ledger, self.contexts, self.parameters, self.fail_next):
             each.clear()
         self.delay_ms, self.public_key, self.cable.is_dead = 0, "", False
+        self.cable.connect_s = 0.0
         await self.cable.plug()
         return JSONResponse({"ok": True})
 

@@ -152,3 +152,25 @@ async def test_fault_loses_and_doubles_nothing(
     assert heard == ["echo before", "echo one", "echo two" if is_answered else "still there?"]
     buried = world.rows("SELECT code FROM deliveries WHERE state = 3")
     assert buried == ([] if is_answered else [("uncertain",)])
+
+
+async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeWorld) -> None:
+    """ES forgets contexts meanwhile; they are given back."""
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("remember A10023")
+    await visitor.wait_for("bot", 1)
+    await visitor.say("talk to a human")
+    await visitor.wait_event("assigned", "alice")
+    await world.alice.say(visitor.rid, "Hello")
+    await world.hub.settled()
+    await world.quiet()
+    await world.bot.control(forget=True)
+    bot = world.sandbox.description["bot_account"]["user_id"]
+    forwarded = await world.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": bot})
+    assert forwarded["success"], forwarded
+    await visitor.wait_for("bot", 3)  # the core says that nobody is there, whoever gives it back to the bot
+    await visitor.say("recall")
+    heard = await visitor.wait_for("bot", 4)
+
+    assert heard[-1]["text"] == "You said A10023."

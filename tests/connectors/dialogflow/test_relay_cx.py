@@ -13,13 +13,9 @@ from tests.connectors.dialogflow.test_relay import (  # noqa: F401 - the same te
     bot_kind,
     test_agent_that_hands_over_again_and_again_makes_no_ping_pong,
     test_bot_answers_and_hands_over,
-    test_bot_that_is_down_gives_way_to_people,
     test_bot_writes_room_fields_and_staff_keep_their_tags,
-    test_duplicates_and_swaps_change_nothing,
     test_fault_loses_and_doubles_nothing,
     test_not_understood_so_many_times_leads_to_a_person_once,
-    test_person_taking_over_silences_the_bot,
-    test_restart_goes_on_where_it_stopped,
     test_welcome_choices_and_buttons,
 )
 
