@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,13 @@ from connectors.dialogflow.credentials import SCOPES, found_by_google, service_a
 from connectors.dialogflow.errors import from_exception
 from connectors.dialogflow.names import Target
 from connectors.dialogflow.settings import Edition
-from omnibridge.connector import DeliveryError, DeliveryRetryable
+from omnibridge.connector import DeliveryError, DeliveryRetryable, DeliveryUncertain
 
 CONNECT_S = 4.0
 """For a connection; the call's own time begins after it."""
+
+CREDENTIALS_S = 10.0
+"""For finding credentials, where Google's libraries ask a metadata server."""
 
 OPTIONS = (
     # Out of the box the pause between attempts to connect grows to two minutes.
@@ -37,6 +41,7 @@ OPTIONS = (
 
 def load(edition: Edition) -> tuple[Any, Any]:
     """The client's class and its transport's. Takes a second or two, so not in the event loop. Raises ImportError."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core prints lines of its own to stderr
     if edition == "cx":
         from google.cloud.dialogflowcx_v3.services.sessions import SessionsAsyncClient as CxClient
         from google.cloud.dialogflowcx_v3.services.sessions.transports import (
@@ -94,6 +99,8 @@ class DialogflowClient:
             if self._line is None:
                 try:
                     self._line = await self._make()
+                except TimeoutError:
+                    raise DeliveryRetryable("no credentials for Dialogflow in time", code="credentials") from None
                 except Exception as exc:
                     raise from_exception(exc) from exc
         await self._line.ready()
@@ -102,10 +109,13 @@ class DialogflowClient:
     async def _make(self) -> _Line:
         if self._target.is_plain:
             return _Line(self._edition, self._target, None, self._signed)
-        credentials = self._signed or await asyncio.to_thread(found_by_google)
+        credentials = self._signed
+        if credentials is None:
+            async with asyncio.timeout(CREDENTIALS_S):
+                credentials = await asyncio.to_thread(found_by_google)
         return _Line(self._edition, self._target, credentials, None)
 
-    def _leave(self, line: _Line, grace_s: float = 10.0) -> None:
+    def _leave(self, line: _Line, grace_s: float = 60.0) -> None:
         """Calls of others that are under way end by themselves."""
         if self._line is line:
             self._line = None
@@ -123,7 +133,8 @@ class _Line:
 
         client, transport = load(edition)
         if target.is_plain:
-            self._channel: Any = grpc.aio.insecure_channel(target.host, options=OPTIONS)
+            options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
+            self._channel: Any = grpc.aio.insecure_channel(target.host, options=options)
         else:
             self._channel = transport.create_channel(
                 target.host, credentials=credentials, scopes=list(SCOPES), options=OPTIONS
@@ -158,6 +169,12 @@ class _Line:
                     request=request, retry=None, timeout=timeout_s, metadata=self._metadata()
                 )
             return _result(type(answer).pb(answer), MessageToDict)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The channel was closed under the call, which gRPC tells like this; nobody cancelled us.
+            raise DeliveryUncertain("the connection was closed meanwhile", code="cut") from None
         except Exception as exc:
             raise from_exception(exc) from exc
 

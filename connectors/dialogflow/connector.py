@@ -100,8 +100,12 @@ class DialogflowConnector:
                 self._keeping = asyncio.create_task(self._keep_alive())
             return
         if self._settings.close_event:
-            asked = Asked(path, Event(self._settings.close_event), self._settings.languages[0])
-            await self._detect(asked)
+            language = self._sessions.language(path) or self._settings.languages[0]
+            try:
+                await self._detect(Asked(path, Event(self._settings.close_event), language))
+            except DeliveryUncertain as exc:  # it would be sent again, and may have been worked on
+                self._context.count("close_event_uncertain", 1)
+                self._context.log("close_event_uncertain", code=exc.code)
         self._sessions.over(path)
 
     async def check(self) -> str:
@@ -139,20 +143,20 @@ class DialogflowConnector:
             if draft.handover or draft.close:
                 return self._joined(turn, path, drafts)
         if drafts[-1].event is not None:
-            drafts += await self._follow(turn, path, drafts[-1], drafts[-1].event)
+            await self._follow(turn, path, drafts[-1], drafts[-1].event)
         return self._joined(turn, path, drafts)
 
-    async def _follow(self, turn: Turn, path: str, draft: Draft, event: Event) -> list[Draft]:
+    async def _follow(self, turn: Turn, path: str, draft: Draft, event: Event) -> None:
         """The event that the agent asked for; one per turn, for it may ask for ever. Its answer so far is not lost."""
         try:
             followed = await self._ask(turn, path, event, is_first=False)
         except DeliveryError as exc:
             draft.lost["event-failed"] += 1
             self._context.log("event_failed", delivery=turn.delivery_id, code=exc.code)
-            return []
+            return
+        draft.append(followed)
         if followed.event is not None:
-            followed.lost["event-of-an-event"] += 1
-        return [followed]
+            draft.lost["event-of-an-event"] += 1
 
     def _joined(self, turn: Turn, path: str, drafts: list[Draft]) -> Reply:
         """Of several pieces, what was not understood is left out where another one was."""
@@ -160,7 +164,9 @@ class DialogflowConnector:
             for kind, number in each.lost.items():
                 self._context.count(f"degraded_{kind}", number)
             if each.lost:
-                self._context.log("content_degraded", delivery=turn.delivery_id, kinds=dict(each.lost))
+                self._context.log(
+                    "content_degraded", delivery=turn.delivery_id, intent=each.intent, kinds=dict(each.lost)
+                )
         understood = [each for each in drafts if not each.fallback]
         if understood and len(understood) < len(drafts):
             self._context.count("fallbacks_left_out", len(drafts) - len(understood))

@@ -60,6 +60,7 @@ def read(settings: DialogflowSettings, result: dict[str, Any], *, is_event: bool
     for each in messages:
         read_message(each, draft, is_read=is_read)
     match = result.get("match") or {}
+    draft.intent = string((match.get("intent") or {}).get("display_name")) or string(match.get("event"))
     diagnostic = result.get("diagnostic_info") or {}
     if diagnostic.get("end_conversation") is True:
         draft.close = True

@@ -59,6 +59,11 @@ def answer(said: str, memo: str) -> Said:
         return Said("human", (ONE_MOMENT,), handover=True)
     if "close" in lowered or lowered == "finish":
         return Said("finish", ("Closing the chat. Goodbye.",), close=True)
+    if lowered == "forward":
+        event = {"name": "order_status", "parameters": {"order": "C3"}}
+        return Said(
+            "forward", ("Let me see.",), payloads=({"action": "trigger-event", "actionData": {"event": event}},)
+        )
     if lowered == "be silent":
         return Said("silence")
     if order := _ORDER.search(plain):

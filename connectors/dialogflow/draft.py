@@ -29,7 +29,8 @@ class Event:
 
 @dataclass
 class Draft:
-    """lost: what could not be shown, or not as it was meant, by kind. event: to be sent to the agent after this."""
+    """lost: what could not be shown, or not as it was meant, by kind. event: to be sent to the agent after this.
+    intent: what the agent calls what it answered to."""
 
     department_keys: tuple[str, ...] = ("department", "team", "skill")
     parts: list[Content] = field(default_factory=list)
@@ -39,6 +40,14 @@ class Draft:
     fallback: bool = False
     fields: dict[str, str] = field(default_factory=dict)
     event: Event | None = None
+    intent: str = ""
+
+    def append(self, later: Draft) -> None:
+        """What was said and wanted after this, in the same turn."""
+        self.parts += later.parts
+        self.lost += later.lost
+        self.fields |= later.fields
+        self.handover, self.close = self.handover or later.handover, self.close or later.close
 
     def text(self, *lines: Any) -> None:
         """One text of several lines; blank ones are left out."""
@@ -131,6 +140,11 @@ def read_value(value: str) -> Event | Handover | bool | None:
     if value.startswith(HANDOVER):
         return Handover(value.removeprefix(HANDOVER), "chosen by the visitor")
     return True if value == CLOSE else None
+
+
+def known(name: str, names: frozenset[str]) -> str:
+    """For a counter, whose names must be few: what is not known is `other`."""
+    return name if name in names else "other"
 
 
 def string(value: Any) -> str:

@@ -67,6 +67,7 @@ def read(settings: DialogflowSettings, result: dict[str, Any], *, is_event: bool
     if not draft.parts and not result.get("fulfillment_messages"):
         draft.text(result.get("fulfillment_text"))
     intent = result.get("intent") or {}
+    draft.intent = string(intent.get("display_name"))
     diagnostic = result.get("diagnostic_info") or {}
     if intent.get("live_agent_handoff"):
         draft.hand_over(draft.department(result.get("parameters")), string(intent.get("display_name")))

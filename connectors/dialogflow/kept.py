@@ -55,6 +55,11 @@ class Sessions:
         known.contexts, known.used_at, known.away_at, known.language = contexts, now_ms, 0, language
         self._trim(session, now_ms)
 
+    def language(self, session: str) -> str:
+        """Of its last turn; empty = not known."""
+        known = self._known.get(session)
+        return known.language if known else ""
+
     def changed(self, session: str, fields: dict[str, str]) -> dict[str, str]:
         """Those that are new or other than the last time; parameters come with every answer."""
         known = self._known.setdefault(session, Session())

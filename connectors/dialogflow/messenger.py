@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.dialogflow.draft import Draft, Event, event_option, objects, string, strings
+from connectors.dialogflow.draft import Draft, Event, event_option, known, objects, string, strings
 from omnibridge.connector import Card, Option
+
+NOT_SHOWN = frozenset({"custom_template", "files", "html", "match_citations", "video"})
 
 
 def rich_content(cards: list[Any], draft: Draft) -> None:
@@ -60,7 +62,7 @@ def _element(kind: str, each: dict[str, Any], draft: Draft, options: list[Option
         case "divider":
             draft.lost["divider"] += 1
         case _:
-            draft.lost[f"rich-{kind[:32] or 'nameless'}"] += 1
+            draft.lost[f"rich-{known(kind, NOT_SHOWN)}"] += 1
 
 
 def _option(label: str, each: dict[str, Any]) -> Option:

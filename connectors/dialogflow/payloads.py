@@ -13,6 +13,7 @@ from connectors.dialogflow.draft import (
     HANDOVER,
     Draft,
     Event,
+    known,
     link_or_value,
     objects,
     string,
@@ -28,6 +29,8 @@ CLOSE_WORDS = frozenset({"close", "close-chat", "close_chat", "resolve", "df_clo
 FIELD_WORDS = frozenset({"set_fields", "set_room_fields", "set_field", "set_custom_fields"})
 FALLBACK_WORDS = frozenset({"fallback"})
 EVENT_WORDS = frozenset({"trigger-event", "trigger_event", "new_welcome_event"})
+INPUT_FIELDS = frozenset({"disableInput", "disableInputMessage", "displayTyping"})
+CONTENT_TYPES = frozenset({"form", "input_csat", "input_email", "input_text", "input_textarea"})
 SAY_WORDS = frozenset({"send-message", "send_message"})
 
 
@@ -45,7 +48,7 @@ def read_payload(payload: dict[str, Any], draft: Draft) -> None:
         is_known = True
     if isinstance(payload.get("customFields"), dict):
         for name in sorted(payload["customFields"]):
-            draft.lost[f"input-{name[:32]}"] += 1  # disableInput and the like: the widget cannot be told
+            draft.lost[f"input-{known(name, INPUT_FIELDS)}"] += 1  # the widget cannot be told
         is_known = True
     if isinstance(payload.get("facebook"), dict):
         _facebook(payload["facebook"], draft)
@@ -172,7 +175,7 @@ def _chatwoot(payload: dict[str, Any], draft: Draft) -> None:
             draft.card(Card(title, body, None, (Option(title or link, "", link),) if link else ()))
         return
     if kind not in ("", "text", "input_select"):
-        draft.lost[f"content-{kind[:32]}"] += 1
+        draft.lost[f"content-{known(kind, CONTENT_TYPES)}"] += 1
     options = [
         Option(string(each.get("title")), string(each.get("value")) or string(each.get("title"))) for each in items
     ]

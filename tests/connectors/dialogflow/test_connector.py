@@ -240,6 +240,45 @@ async def test_connection_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert 0.4 < time.monotonic() - began < 2
 
 
+@EDITIONS
+async def test_event_that_the_agent_asks_for_is_part_of_the_turn(edition: dict[str, Any]) -> None:
+    async with bot(**edition) as agent:
+        both = await agent.connector.on_message(turn("forward"))
+        turns = await agent.turns()
+
+    assert both == Reply((Text("Let me see."), Text("Order C3 is on its way.")))
+    assert [each["message"] or each["event"] for each in turns] == ["forward", "order_status"]
+
+
+async def test_close_under_a_call_is_uncertain_and_no_cancellation() -> None:
+    async with bot() as agent:
+        await agent.control(fail_next=[{"code": "hang", "after_effect": True}])
+        asked = asyncio.create_task(agent.connector.on_message(turn("echo one")))
+        async with asyncio.timeout(5):
+            while not await agent.turns():
+                await asyncio.sleep(0.005)
+        await agent.connector.aclose()
+        with pytest.raises(DeliveryUncertain) as told:
+            await asked
+
+    assert told.value.code == "cut"
+
+
+async def test_close_event_that_may_have_arrived_is_not_sent_again() -> None:
+    async with bot(close_event="bye", languages=["en", "de"]) as agent:
+        await agent.connector.on_message(turn("echo one", facts={"visitor.language": "de"}))
+        await agent.control(fail_next=[{"code": "INTERNAL", "after_effect": True}])
+        await agent.connector.on_close("s1", "closed")
+        await agent.control(down=True)
+        await _until(lambda: not agent.is_connected)
+        with pytest.raises(DeliveryRetryable):  # this one is: it was certainly not sent
+            await agent.connector.on_close("s2", "closed")
+        turns = await agent.turns()
+
+    assert [(each["event"], each["language"]) for each in turns] == [("", "de"), ("bye", "de")]
+    assert agent.fake.counts["close_event_uncertain"] == 1
+
+
 async def test_refused_token_is_renewed_once_and_the_turn_given_once_more() -> None:
     async with bot() as agent:
         await agent.control(fail_next=[{"code": "UNAUTHENTICATED"}])

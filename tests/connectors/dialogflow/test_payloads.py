@@ -187,6 +187,16 @@ CONTENT: dict[str, tuple[dict[str, Any], list[Any], dict[str, int]]] = {
         [Choices("Which?", (Option("A", "a"), Option("Open", "", URL)))],
         {},
     ),
+    "what has too many names to count": (
+        {
+            **rich({"type": "my-own"}),
+            "customFields": {"myOwn": 1},
+            "content": "Hi",
+            "content_type": "my-own",
+        },
+        [Text("Hi")],
+        {"rich-other": 1, "input-other": 1, "content-other": 1},
+    ),
     "unknown": ({"my": {"own": 1}}, [Custom({"my": {"own": 1}})], {"payload-unknown": 1}),
 }
 

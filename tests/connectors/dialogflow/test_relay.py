@@ -174,3 +174,17 @@ async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeW
     heard = await visitor.wait_for("bot", 4)
 
     assert heard[-1]["text"] == "You said A10023."
+
+
+async def test_visitor_is_answered_in_his_language(make_world: MakeWorld) -> None:
+    wish = 'languages = ["en", "de"]\nfacts = ["visitor.language"]'
+    world = await make_world(connection=wish)
+    languages = []
+    for number, language in enumerate(("de-AT", "tlh")):
+        field = {"key": "language", "value": language, "overwrite": True}
+        visitor = await world.visitor(f"V{number}", customFields=[field])
+        await visitor.say("echo hi")
+        await visitor.wait_for("bot", 1)
+        languages.append((await world.bot.turns())[-1]["language"])
+
+    assert languages == ["de", "en"]
