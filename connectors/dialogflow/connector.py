@@ -15,7 +15,7 @@ import msgspec
 import connectors.dialogflow.cx as cx
 import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
-from connectors.dialogflow.credentials import read_key
+from connectors.dialogflow.credentials import project_of, read_key
 from connectors.dialogflow.draft import Draft, Event, read_value
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
@@ -54,12 +54,9 @@ class DialogflowConnector:
             raise ConfigError(f"connection {context.name}: {exc}: pip install 'omnibridge[dialogflow]'") from exc
         try:
             key = read_key(settings.credentials, settings.client_email)
-            self._project = settings.project or str((key or {}).get("project_id") or "")
-            target = target_of(settings)
-            session_path(settings, self._project, CHECK_SESSION)
+            self._project = settings.project or project_of(key)
             self._versions = flow_versions(settings, self._project)
-            _check(settings)
-            client = DialogflowClient(settings.edition, target, key, context.count)
+            client = DialogflowClient(settings.edition, target_of(settings), key, context.count)
         except ValueError as exc:
             raise ConfigError(f"connection {context.name}: {exc}") from None
         await self.aclose()
@@ -252,11 +249,3 @@ class DialogflowConnector:
 
     def _path(self, session_id: str) -> str:
         return session_path(self._settings, self._project, session_id)
-
-
-def _check(settings: DialogflowSettings) -> None:
-    """Raises ValueError for settings that contradict each other."""
-    if settings.long_text == "whole" and settings.edition == "es":
-        raise ValueError('long_text = "whole" is for CX: ES refuses more than 256 characters')
-    if settings.keep_alive_event and (settings.edition == "cx" or not settings.keep_contexts_s):
-        raise ValueError("keep_alive_event is for ES, with keep_contexts_s above 0; CX keeps a session by itself")

@@ -41,12 +41,19 @@ def read_key(text: str, client_email: str) -> dict[str, Any] | None:
     return {"token_uri": TOKEN_URI, **info, "private_key": pem}
 
 
+def project_of(key: dict[str, Any] | None) -> str:
+    """The project that a key belongs to; empty = not told."""
+    return str((key or {}).get("project_id") or "")
+
+
 def _json(text: str) -> Any:
     """Also where a TOML string or a shell made line breaks of the key's `\\n`."""
     try:
         return json.loads(text, strict=False)
     except ValueError:
-        raise ValueError("credentials is neither JSON nor a PEM: paste the whole file") from None
+        raise ValueError(
+            "credentials is neither JSON nor a PEM: paste the whole key, or name its file as credentials_file"
+        ) from None
 
 
 def service_account(info: dict[str, Any]) -> Any:

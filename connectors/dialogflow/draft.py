@@ -56,15 +56,27 @@ class Draft:
             self.parts.append(Text(joined))
 
     def image(self, url: str, title: str = "") -> None:
-        if url:
+        """A browser can load it from the web alone, not from `gs://` or out of the address itself."""
+        if is_web(url):
             self.parts.append(Image(url, title))
+        elif url:
+            self.lost["image-address"] += 1
+            self.text(title)
 
     def card(self, card: Card) -> None:
         """Also one of which only a part is there."""
+        card = self._pictured(card)
         if card.title or card.body or card.options:
             self.parts.append(msgspec.structs.replace(card, options=in_order(card.options)))
         elif card.image_url:
             self.parts.append(Image(card.image_url))
+
+    def _pictured(self, card: Card) -> Card:
+        """Without a picture that cannot be loaded."""
+        if not card.image_url or is_web(card.image_url):
+            return card
+        self.lost["image-address"] += 1
+        return msgspec.structs.replace(card, image_url=None)
 
     def carousel(self, cards: Iterable[Card]) -> None:
         """What can be chosen on any of the cards is one list after them: a number must mean one thing."""
@@ -78,7 +90,7 @@ class Draft:
                 label = f"{option.label}: {card.title}" if labels[option.label] > 1 and card.title else option.label
                 choices.append(msgspec.structs.replace(option, label=label))
             links = tuple(each for each in card.options if each.url is not None)
-            shown.append(msgspec.structs.replace(card, options=links))
+            shown.append(msgspec.structs.replace(self._pictured(card), options=links))
         if any(card.title or card.body or card.image_url for card in shown):
             self.parts.append(Carousel(tuple(shown)))
         self.offer(choices)
@@ -121,9 +133,13 @@ def in_order(options: Iterable[Option]) -> tuple[Option, ...]:
 
 def link_or_value(label: str, target: str) -> Option:
     """ES's postback: an address to open, or a text to send."""
-    if re.match(r"(?i)https?://", target):
+    if is_web(target):
         return Option(label or target, "", target)
     return Option(label or target, target or label)
+
+
+def is_web(address: str) -> bool:
+    return re.match(r"(?i)https?://", address) is not None
 
 
 def event_option(label: str, event: Event) -> Option:

@@ -60,6 +60,17 @@ def target_of(settings: DialogflowSettings) -> Target:
     return Target(f"{host}:{port or 443}")
 
 
+def check(settings: DialogflowSettings, project: str) -> None:
+    """Raises ValueError that says which setting cannot work, alone or with the others."""
+    target_of(settings)
+    session_path(settings, project, CHECK_SESSION)
+    flow_versions(settings, project)
+    if settings.long_text == "whole" and settings.edition == "es":
+        raise ValueError('long_text = "whole" is for CX: ES refuses more than 256 characters')
+    if settings.keep_alive_event and (settings.edition == "cx" or not settings.keep_contexts_s):
+        raise ValueError("keep_alive_event is for ES, with keep_contexts_s above 0; CX keeps a session by itself")
+
+
 def session_path(settings: DialogflowSettings, project: str, session_id: str) -> str:
     """The session's name in requests. Raises ValueError that says which setting is wrong."""
     for name, value in (("project", project), ("environment", settings.environment)):

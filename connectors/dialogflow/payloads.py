@@ -20,7 +20,7 @@ from connectors.dialogflow.draft import (
     strings,
 )
 from connectors.dialogflow.messenger import rich_content
-from omnibridge.connector import Card, File, Image, Option
+from omnibridge.connector import Card, File, Option
 
 HANDOVER_WORDS = frozenset(
     {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "df_perform_handover", "live_agent_handoff"}
@@ -200,7 +200,7 @@ def _facebook(message: dict[str, Any], draft: Draft) -> None:
 def _facebook_attachment(kind: str, body: dict[str, Any], draft: Draft) -> None:
     url = string(body.get("url"))
     if kind == "image" and url:
-        draft.parts.append(Image(url))
+        draft.image(url)
     elif kind in ("file", "audio", "video") and url:
         draft.parts.append(File(url))
     elif kind == "template" and isinstance(body.get("elements"), list):

@@ -64,3 +64,11 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     keep_contexts_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 7200
     keep_alive_event: str = ""
     keep_alive_every_s: Seconds = 300.0
+
+    def __post_init__(self) -> None:
+        """What `omnibridge config check` finds. Raises ValueError; never with a part of the key."""
+        from connectors.dialogflow.credentials import project_of, read_key
+        from connectors.dialogflow.names import check
+
+        key = read_key(self.credentials, self.client_email)
+        check(self, self.project or project_of(key))

@@ -10,7 +10,7 @@ LONGEST = 256
 MOST_PIECES = 8
 """Of one message. What is beyond is in the payload, and counted."""
 
-_QUOTE = re.compile(r"^(\[\s*\]\(\S+\)\s*)+")
+_QUOTE = re.compile(r"^(\[\s*\]\([^\s()]+\)\s*)+")
 
 
 def plain(text: str) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.dialogflow.connector import DialogflowConnector
 from connectors.dialogflow.credentials import read_key, service_account
+from connectors.dialogflow.settings import DialogflowSettings
+from omnibridge.config_reader import check
 from omnibridge.connector import ConfigError
 from omnibridge.connector.testing import FakeContext
 from tests.connectors.dialogflow.bots import settings
@@ -62,9 +66,8 @@ def test_every_way_to_paste_a_key_is_taken(pem: str) -> None:
 )
 async def test_what_is_no_key_is_named_without_it(pem: str, change: Any, what: str) -> None:
     wrong = json.dumps(change(key_of(pem)))
-    connector = DialogflowConnector()
-    with pytest.raises(ConfigError, match=what) as told:
-        await connector.initialize(FakeContext().make(settings(credentials=wrong)))
+    with pytest.raises((ConfigError, msgspec.ValidationError), match=what) as told:
+        await DialogflowConnector().initialize(FakeContext().make(settings(credentials=wrong)))
 
     assert not {"c2VjcmV0", pem.split("\n")[1]} & set(str(told.value).split())
 
@@ -83,6 +86,34 @@ async def test_project_is_that_of_the_key(pem: str) -> None:
     await connector.aclose()
 
 
+def test_key_in_a_file_is_read_and_checked_with_the_configuration(tmp_path: Path, pem: str) -> None:
+    """`omnibridge config check`: the line of what is wrong, and nothing of the key."""
+    lines = """
+[[workspace]]
+name = "main"
+url = "https://chat.test"
+user_id = "u"
+auth_token = "a-token-of-chat"
+webhook_token = "a-token-of-webhooks"
+[[connection]]
+name = "assistant"
+kind = "dialogflow"
+credentials_file = "key.json"
+rocketchat_user = "bot"
+rocketchat_token = "a-token-of-the-bot"
+"""
+    (tmp_path / "key.json").write_text(json.dumps(key_of(pem)), "utf-8")
+    (tmp_path / "right.toml").write_text(lines, "utf-8")
+    (tmp_path / "wrong.toml").write_text(lines + 'edition = "cx"\n', "utf-8")
+    types = {"dialogflow": DialogflowSettings}
+    wrong = check(tmp_path / "wrong.toml", {}, types)
+
+    assert check(tmp_path / "right.toml", {}, types) == []
+    assert len(wrong) == 1
+    assert "agent must be the agent's UUID" in wrong[0]
+    assert pem.split("\n")[1] not in wrong[0]
+
+
 @pytest.mark.parametrize(
     ("given", "what"),
     [
@@ -93,6 +124,6 @@ async def test_project_is_that_of_the_key(pem: str) -> None:
         ({"edition": "cx"}, "UUID"),
     ],
 )
-async def test_settings_that_cannot_work(given: dict[str, Any], what: str) -> None:
-    with pytest.raises(ConfigError, match=what):
-        await DialogflowConnector().initialize(FakeContext().make(settings(**given)))
+def test_settings_that_cannot_work(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=what):
+        settings(**given)

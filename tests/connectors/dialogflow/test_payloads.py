@@ -121,6 +121,14 @@ CONTENT: dict[str, tuple[dict[str, Any], list[Any], dict[str, int]]] = {
         [Image(URL, "alt")],
         {},
     ),
+    "pictures that no browser can load": (
+        rich(
+            {"type": "image", "rawUrl": "gs://bucket/cat.png", "accessibilityText": "a cat"},
+            {"type": "info", "title": "T", "image": {"rawUrl": "data:image/png;base64,AA"}},
+        ),
+        [Text("a cat"), Card("T")],
+        {"image-address": 2},
+    ),
     "Messenger buttons and list": (
         rich(
             {"type": "button", "text": "Open", "link": URL, "icon": {"type": "launch"}},

@@ -32,8 +32,8 @@ def test_examples_are_settings() -> None:
     for each in (given, both):
         own = {key: value for key, value in each.items() if key not in ConnectionSettings.model_fields}
         own.pop("rocketchat_token_file")
-        own["credentials"] = own.pop("credentials_file")
-        msgspec.convert(own, DialogflowSettings)
+        assert own.pop("credentials_file") == "dialogflow.json"
+        msgspec.convert({**own, "project": "p"}, DialogflowSettings)
 
 
 def test_every_code_and_every_loss_is_named() -> None:
