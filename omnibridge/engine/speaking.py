@@ -36,10 +36,12 @@ async def post(
     account: Credentials | None,
     check_control: Callable[[], Awaitable[None]],
     renew: Renew,
+    may_be_shown: Callable[[str], bool],
 ) -> Sent:
     """Raises DeliveryError. account: of the speaker's own user. A repeat is refused by the hub: it is read back.
 
-    check_control: called when his own user may not post; raises if somebody else took the room.
+    check_control: called when his own user may not post; raises if somebody else took the room. may_be_shown: whether
+    staff's browsers may fetch a picture from this address.
     """
     assert message.speaker is not None and row.external_id is not None
     try:
@@ -51,7 +53,9 @@ async def post(
                 if exc.code not in REFUSED:
                     raise
                 await check_control()
-        await _by_relay(client, room, row.external_id, message, message.speaker)
+        url = message.speaker.avatar_url
+        picture = url if url and may_be_shown(url) else None
+        await _by_relay(client, room, row.external_id, message, message.speaker, picture)
     except DeliveryUncertain:
         sent = await find(client, room, row, message)
         if sent is None:
@@ -100,14 +104,21 @@ async def account_of(
 
 
 async def _by_relay(
-    client: RocketChatClient, room: str, message_id: str, message: OutgoingMessage, speaker: Speaker
+    client: RocketChatClient,
+    room: str,
+    message_id: str,
+    message: OutgoingMessage,
+    speaker: Speaker,
+    picture: str | None,
 ) -> None:
-    """The alias is for staff and needs `message-impersonate`; without it the prefix says it to everybody."""
+    """Alias and picture are for staff and need `message-impersonate`; without it the prefix says it to everybody."""
     text, attachments = _prefixed(message, speaker), list(message.attachments) or None
     try:
-        await client.send_message(room, message_id, text, attachments=attachments, alias=speaker.name or None)
+        await client.send_message(
+            room, message_id, text, attachments=attachments, alias=speaker.name or None, avatar=picture
+        )
     except DeliveryRejected:
-        if not speaker.name:
+        if not (speaker.name or picture):
             raise
         await client.send_message(room, message_id, text, attachments=attachments)
 

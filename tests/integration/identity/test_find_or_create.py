@@ -233,9 +233,11 @@ async def test_s2_13_two_users_who_claim_one_id_get_nothing_either(make_bridge: 
         bridge.sandbox.hub.add_user(name, "secret", {"user"}, name)
         await say(bridge, name, "crm:1")
     await bridge.sync()
+    found = drift.report(bridge.database.reader, "main", bridge.clock.now_ms(), 30)
 
     assert await bridge.refusal("1") == "conflict"
     assert bridge.made() == []
+    assert "crm:1" in {each.who for each in found if each.kind == "twins"}, found
 
 
 async def test_a_claim_that_an_admin_confirmed_is_believed(make_bridge: MakeBridge) -> None:
@@ -286,6 +288,26 @@ async def test_a_user_of_ours_whose_row_was_lost_is_found_again(make_bridge: Mak
     second = await bridge.found("1")
 
     assert second == first == AgentFound("crm", "1", first.user_id, first.username, "provisioned", "Agent 1")
+
+
+async def test_s2_12_a_rename_is_reflected_and_who_is_gone_serves_no_more(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    hub = bridge.sandbox.hub
+    ann = hub.add_user("ann", "secret", {"user", "livechat-agent"}, "Ann")
+    admin = Admin(bridge.database, {"main": bridge.hub}, bridge.policy, bridge.clock)
+    await admin.carry_out(Link("me", "main", "crm", "1", "ann"))
+    before = await bridge.found("1")
+    hub.by_name["ann.fox"] = hub.by_name.pop("ann")
+    ann.username = "ann.fox"
+    await bridge.sync()
+    after = await bridge.found("1")
+    del hub.users[ann.id], hub.by_name["ann.fox"]
+    bridge.clock.advance(1_000)
+    await bridge.sync()
+    gone = drift.report(bridge.database.reader, "main", bridge.clock.now_ms(), 30)
+
+    assert (before.username, after.username, before.user_id) == ("ann", "ann.fox", after.user_id)
+    assert [(each.kind, each.who) for each in gone] == [("orphan", "crm:1")], gone
 
 
 async def test_s2_11_an_undeclared_field_is_reported_and_stops_nothing(make_bridge: MakeBridge) -> None:
@@ -379,3 +401,22 @@ async def test_claims_count_for_imported_agents_too(make_bridge: MakeBridge) -> 
     await bridge.database.writer.submit(lambda cursor: directory.put(cursor, [row], 1))
 
     assert await bridge.refusal("1") == "conflict" and bridge.made() == []
+
+
+async def test_s2_08_the_user_is_made_an_agent_once_and_who_is_one_already_is_no_error(
+    make_bridge: MakeBridge,
+) -> None:
+    bridge = await make_bridge()
+
+    def asked() -> int:
+        return int(bridge.sandbox.hub.rest_calls["livechat/users/agent"])
+
+    found = await bridge.found("1", departments=("sales",))
+    again = await bridge.found("1", departments=("sales",))
+    assert (asked(), found == again, bridge.user_of(found).is_agent) == (1, True, True)
+    assert found.username in bridge.members("sales")
+
+    bridge.restart()  # as after a crash: whether he is an agent is not known any more
+    assert await bridge.found("1", departments=("sales",)) == found
+    assert (asked(), bridge.user_of(found).is_agent) == (2, True)
+    assert bridge.members("sales").count(found.username) == 1

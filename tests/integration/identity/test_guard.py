@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from omnibridge.domain.agents import AgentFound, AgentRefused
+from omnibridge.errors import DeliveryRejected
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.policy import Policy
 from omnibridge.identity.requests import Decide
@@ -359,13 +360,19 @@ async def test_a_user_that_was_begun_is_not_made_after_it_was_switched_off(make_
     assert (await bridge.found("1")).mode == "provisioned"
 
 
-async def test_s2_10_one_who_is_offline_can_be_given_a_room(make_bridge: MakeBridge) -> None:
+async def test_s2_10_one_who_is_offline_can_be_given_a_room_and_others_cannot(make_bridge: MakeBridge) -> None:
+    """Where the workspace looks at presence, role `bot` is what lets our users serve."""
     bridge = await make_bridge()
+    hub = bridge.sandbox.hub
+    hub.change_setting("Livechat_enabled_when_agent_idle", False)
     found = await bridge.found("1")
-    bridge.user_of(found).status = "offline"
+    other = hub.add_user("person", "secret", {"user", "livechat-agent"}, "Person")
+    bridge.user_of(found).status = other.status = "offline"
     visitor = await bridge.chat(found)
 
-    assert bridge.sandbox.hub.rooms[visitor.rid].served_by is bridge.user_of(found)
+    assert hub.rooms[visitor.rid].served_by is bridge.user_of(found)
+    with pytest.raises(DeliveryRejected):
+        await bridge.chat(AgentFound("crm", "2", other.id, other.username, "mapped", "Person"))
 
 
 async def test_what_an_external_system_tells_is_cleaned(make_bridge: MakeBridge) -> None:
