@@ -163,7 +163,7 @@ class Service:
         )
         self._provisioners = hubs_of(settings)
         self._begin_identity(database, boot)
-        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters)
+        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
         self._routes.append(Route("/api/v1/agents/presence", said))
         self._gauges(database)

@@ -175,8 +175,13 @@ class HubSender:
             if not room.open or (server and not is_bot):
                 raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED)
 
+        async def renew(refused: Credentials) -> Credentials | None:
+            return await speaking.account_of(self._credentials, conversation.workspace, speaker, refused)
+
         return await self._in_flight(
-            speaking.post(hub.client, conversation.room, row, message, account, check_control, self._may_be_shown)
+            speaking.post(
+                hub.client, conversation.room, row, message, account, check_control, renew, self._may_be_shown
+            )
         )
 
     async def _confirm(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:

@@ -12,14 +12,18 @@ from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage.outbox import Delivery
 
-CredentialsOf = Callable[[str, str], Awaitable[Credentials | None]]
-"""(workspace, user id) -> how to post as a user that we made; None = one cannot."""
+CredentialsOf = Callable[[str, str, Credentials | None], Awaitable[Credentials | None]]
+"""(workspace, user id, what the hub does not take any more) -> how to post as a user of ours; None = one cannot."""
 
-REFUSED = ("error-not-allowed", "error-not-authorized", "unauthorized")
-"""He does not serve the room (5.4), or his log-in is not valid any more."""
+Renew = Callable[[Credentials], Awaitable[Credentials | None]]
+"""What the hub does not take any more -> another log-in, None = there is none."""
+
+NOT_LOGGED_IN = "not-logged-in"
+REFUSED = ("error-not-allowed", "error-not-authorized", "unauthorized", NOT_LOGGED_IN)
+"""He does not serve the room (5.4), or cannot log in."""
 
 
-async def nobody(workspace: str, user_id: str) -> Credentials | None:
+async def nobody(workspace: str, user_id: str, refused: Credentials | None = None) -> Credentials | None:
     """Where no users are made."""
     return None
 
@@ -31,6 +35,7 @@ async def post(
     message: OutgoingMessage,
     account: Credentials | None,
     check_control: Callable[[], Awaitable[None]],
+    renew: Renew,
     may_be_shown: Callable[[str], bool],
 ) -> Sent:
     """Raises DeliveryError. account: of the speaker's own user. A repeat is refused by the hub: it is read back.
@@ -39,11 +44,10 @@ async def post(
     staff's browsers may fetch a picture from this address.
     """
     assert message.speaker is not None and row.external_id is not None
-    attachments = list(message.attachments) or None
     try:
         if account is not None:
             try:
-                await client.send_message(room, row.external_id, message.text, attachments=attachments, as_user=account)
+                await _as_himself(client, room, row.external_id, message, account, renew)
                 return _sent(row, message.speaker, account.user_id)
             except DeliveryRejected as exc:
                 if exc.code not in REFUSED:
@@ -60,6 +64,20 @@ async def post(
     return _sent(row, message.speaker, "")
 
 
+async def _as_himself(
+    client: RocketChatClient, room: str, message_id: str, message: OutgoingMessage, account: Credentials, renew: Renew
+) -> None:
+    """A log-in that was revoked is renewed, once."""
+    attachments = list(message.attachments) or None
+    try:
+        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=account)
+    except DeliveryRejected as exc:
+        fresh = await renew(account) if exc.code == NOT_LOGGED_IN else None
+        if fresh is None:
+            raise
+        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=fresh)
+
+
 async def find(client: RocketChatClient, room: str, row: Delivery, message: OutgoingMessage) -> Sent | None:
     """What became of an earlier attempt; None = it is not there. Raises DeliveryRejected `id-taken`."""
     assert message.speaker is not None and row.external_id is not None
@@ -73,12 +91,14 @@ async def find(client: RocketChatClient, room: str, row: Delivery, message: Outg
     return _sent(row, message.speaker, found.author_id, resolved=True)
 
 
-async def account_of(credentials: CredentialsOf, workspace: str, speaker: Speaker) -> Credentials | None:
+async def account_of(
+    credentials: CredentialsOf, workspace: str, speaker: Speaker, refused: Credentials | None = None
+) -> Credentials | None:
     """None also where it cannot be had now: words do not wait for a log-in."""
     if not speaker.user_id:
         return None
     try:
-        return await credentials(workspace, speaker.user_id)
+        return await credentials(workspace, speaker.user_id, refused)
     except DeliveryError:
         return None
 

@@ -212,6 +212,6 @@ class PartyTyping:
         if served_by.id == hub.bot_ids.get(shown.connection):
             return hub.posters[shown.connection]
         try:
-            return await self._credentials(shown.workspace, served_by.id) or relay
+            return await self._credentials(shown.workspace, served_by.id, None) or relay
         except DeliveryError:
             return relay

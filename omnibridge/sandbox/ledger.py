@@ -33,6 +33,7 @@ def workspace(hub: SimulatedHub, settings: dict[str, Any]) -> dict[str, Any]:
         "roles": sorted(each.name for each in hub.rules.roles.values()),
         "permissions": {name: sorted(roles) for name, roles in sorted(hub.rules.permissions.items())},
         "settings": settings,
+        "custom_fields": hub.custom_fields,
         "departments": {
             each.name: sorted(hub.users[user_id].username for user_id in each.agents)
             for each in hub.departments.values()

@@ -48,8 +48,6 @@ DEFAULTS: dict[str, Any] = {
     "Livechat_agent_leave_comment": "",
     "Livechat_waiting_queue": False,
     "Livechat_maximum_chats_per_agent": 0,
-    "Livechat_External_Queue_URL": "",
-    "Livechat_External_Queue_Token": "",
     "Livechat_Require_Contact_Verification": "never",
     "Livechat_fileupload_enabled": True,
     "Livechat_hide_system_messages": [*HIDDEN_BY_THE_WIDGET],
