@@ -263,7 +263,14 @@ class Service:
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
         assert self._world
         pictures = self._world.avatars.may_be_shown
-        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials, pictures)
+        hub_sender: Sender = HubSender(
+            hubs,
+            self._faults,
+            self.identity().credentials,
+            pictures,
+            settings.assignment.widget_listens_ms,
+            self._clock,
+        )
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
