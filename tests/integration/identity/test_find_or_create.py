@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
@@ -14,6 +15,7 @@ from omnibridge.identity.making import free_name, new_user
 from omnibridge.identity.requests import Link, Unlink
 from omnibridge.sandbox.visitor import AgentClient
 from omnibridge.storage import directory, seats
+from omnibridge.storage.seats import HOUR_MS, Budget
 
 from .conftest import OPEN, Bridge, Killed, MakeBridge
 
@@ -146,6 +148,38 @@ async def test_s2_24_a_dry_run_reports_exactly_what_would_be_made_and_makes_noth
     assert (plan["username"], plan["name"], plan["email"]) == (user.username, user.name, user.email)
     assert set(plan["roles"]) == user.roles - {"livechat-agent"}
     assert plan["fields"] == user.custom_fields
+
+
+async def test_s2_24_a_dry_run_of_many_reports_whom_the_later_run_makes_limits_included(
+    make_bridge: MakeBridge,
+) -> None:
+    """Five seats, three of them in an hour; some come twice, and some an hour later."""
+    bridge = await make_bridge(policy=msgspec.structs.replace(OPEN, budget=Budget(5, 3, 9), over_budget="queue"))
+
+    async def contacts() -> None:
+        for each in ("1", "2", "3", "2", "4", "1"):
+            await bridge.ensure(each)
+        bridge.clock.advance(HOUR_MS)
+        for each in ("5", "4", "6", "7", "6"):
+            await bridge.ensure(each)
+
+    bridge.restart(dry_run=True)
+    await contacts()
+    notes = directory.notes(bridge.database.reader, "main", "would-create")
+    plans = {each["external_id"]: json.loads(each["detail"]) for each in reversed(notes)}
+    planned = {each: plan["username"] for each, plan in plans.items() if not plan["over_budget"]}
+    made_before, seats_before = bridge.made(), seats.n_seats(bridge.database.reader, "main")
+    bridge.clock.advance(HOUR_MS)
+    bridge.restart(dry_run=False)
+    await contacts()
+    rows = directory.rows(bridge.database.reader, "main")
+
+    assert made_before == [] and seats_before == 0
+    assert planned == {each.external_id: each.username for each in rows}
+    assert sorted(bridge.made()) == sorted(planned.values()) and set(planned) == set("12345")
+    assert plans["6"]["instead"] == "queue" and "5 of 5 seats" in plans["6"]["over_budget"]
+    assert len(notes) == 8  # who came twice is told of once; "4" was without a seat at first
+    assert seats.all_planned(bridge.database.reader, "main") == []
 
 
 # -- who says he is somebody ----------------------------------------------------------------------------------
