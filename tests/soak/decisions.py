@@ -46,6 +46,9 @@ FAULT_LIMIT_S = 60.0
 """A point must be reached within this time. Where all webhooks of the waiting chats were given up, the reconciler has
 to find them first."""
 
+PATIENCE_S = 1.0
+"""So long a visitor keeps his place among those who chat at a time."""
+
 SERVED_LIMIT_S = 120.0
 """After the last start. A room that no webhook told of is found by comparing all of them, ten calls a second."""
 
@@ -78,6 +81,7 @@ class Soak:
         self._random = random.Random(seed)
         self._router = PatientRouter(SECRET)
         self._n, self._stopping, self._calm_at = 0, False, float("inf")
+        self._pushing: list[asyncio.Task[None]] = []
         self.pushed: dict[str, tuple[str, str, list[Any]]] = {}
         self.kills_by_point: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -109,8 +113,12 @@ class Soak:
                 await self._crash_again_and_again()
                 self._stopping = True
                 await asyncio.gather(*load)
-                for room, (key, agent, answers) in self.pushed.items():
-                    answers.append(await self._push(room, agent, key))
+                await asyncio.gather(*self._pushing)
+                for room in list(sandbox.hub.rooms):
+                    if not await self._served(room, self._calm_at + SERVED_LIMIT_S):
+                        self.failures.append(f"{room} was not served {SERVED_LIMIT_S:g} s after the last start")
+                for room in self.pushed:
+                    await self._push_into(room)
                 await bridge.stop()
         finally:
             await bridge.kill()
@@ -168,11 +176,10 @@ class Soak:
             if is_pushed:
                 key, agent = f"key-{number}", self._random.choice(list(AGENTS))
                 self.pushed[visitor.rid] = (key, agent, [])
-                answers = self.pushed[visitor.rid][2]
                 # Twice at once, as a caller does that lost the first answer.
-                answers += await asyncio.gather(*(self._push(visitor.rid, agent, key) for _ in range(2)))
-            if not await self._served(visitor.rid):
-                self.failures.append(f"{visitor.rid} was not served {SERVED_LIMIT_S:g} s after the last start")
+                self._pushing += [asyncio.create_task(self._push_into(visitor.rid)) for _ in range(2)]
+            # One that waits for the reconciler must not keep the others from coming: it is waited for at the end.
+            await self._served(visitor.rid, time.monotonic() + PATIENCE_S)
 
     async def _open(self, visitor: Visitor, department: str) -> None:
         """Asked for again where the simulated hub had closed an idle connection: the same token has one room."""
@@ -181,6 +188,10 @@ class Soak:
                 await visitor.open_room(department=department)
                 return
         raise RuntimeError("the simulated hub answers nothing")
+
+    async def _push_into(self, room: str) -> None:
+        key, agent, answers = self.pushed[room]
+        answers.append(await self._push(room, agent, key))
 
     async def _push(self, room: str, agent: str, key: str) -> Any:
         """The answer, asked for again under the same key until there is one."""
@@ -197,9 +208,9 @@ class Soak:
             await asyncio.sleep(0.05)  # 404: the hub has not told it of the room yet
         return f"{status} to the end"
 
-    async def _served(self, room: str) -> bool:
+    async def _served(self, room: str, until: float) -> bool:
         """Until the hub says that an agent serves."""
-        while time.monotonic() < self._calm_at + SERVED_LIMIT_S:
+        while time.monotonic() < until:
             server = self._sandbox.hub.rooms[room].served_by
             if server and server.username != "holding":
                 return True
