@@ -46,10 +46,10 @@ FAULT_LIMIT_S = 60.0
 """A point must be reached within this time. Where all webhooks of the waiting chats were given up, the reconciler has
 to find them first."""
 
-PATIENCE_S = 1.0
+PATIENCE_S = 5.0
 """So long a visitor keeps his place among those who chat at a time."""
 
-SERVED_LIMIT_S = 120.0
+SERVED_LIMIT_S = 300.0
 """After the last start. A room that no webhook told of is found by comparing all of them, ten calls a second."""
 
 
