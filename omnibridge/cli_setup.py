@@ -32,6 +32,10 @@ def setup(
         bool, typer.Option("--provisioner", help="also the account that makes users for [agents]")
     ] = False,
     provisioner_user: Annotated[str, typer.Option(help="user name of that account")] = DEFAULT_PROVISIONER,
+    external: Annotated[
+        bool, typer.Option("--external", help="let the routing method External ask omnibridge; makes the holding bot")
+    ] = False,
+    holding_bot: Annotated[str, typer.Option(help="user name of the holding bot [omnibridge-holding]")] = "",
     admin_user_id: Annotated[str, typer.Option(help="user id of the administrator whose token it is")] = "",
     admin_token_file: Annotated[
         Path | None, typer.Option(help="his personal access token; or OMNIBRIDGE_ADMIN_TOKEN, or a prompt")
@@ -59,7 +63,11 @@ def setup(
     if undo and (write or new_tokens):
         raise ConfigError("--undo goes with neither --write nor --new-tokens")
     named = provisioner_user if provisioner else ""
-    options = Options(workspace, url, public_url, relay, tuple(bot or ()), named, is_undo=undo)
+    if holding_bot and not external:
+        raise ConfigError("--holding-bot goes with --external")
+    options = Options(
+        workspace, url, public_url, relay, tuple(bot or ()), named, external=external, holding=holding_bot, is_undo=undo
+    )
     wish = read_wish(config, os.environ, options)
     credentials = _Credentials(admin_user_id, admin_token_file, admin_user, admin_password_file, code)
     with contextlib.nullcontext() if dry_run else alone(wish.config.parent):
@@ -149,7 +157,8 @@ async def _run(
             report = await set_up(work, dry_run=dry_run, new_tokens=new_tokens)
         secrets = [credentials.secret, credentials.password, admin.credentials.auth_token]
         secrets += [each.reveal() for each in work.passwords.values()]
-        secrets += [each.auth_token for each in work.tokens.values()] + [work.webhook_token.reveal()]
+        secrets += [each.auth_token for each in work.tokens.values()]
+        secrets += [work.webhook_token.reveal(), work.external_token.reveal()]
         is_whole = not undo and not dry_run and not report.exit_code
         is_shown = bool((is_whole and report.steps) or (work.tokens and not write))
         if as_json:

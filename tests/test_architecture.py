@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"omnibridge.errors", "omnibridge.clock", "omnibridge.http", "omnibridge.limits", "omnibridge.log"}
+LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "http", "limits", "log")}
 """Modules that every package may use."""
 
 TOP = {
@@ -21,6 +21,7 @@ TOP = {
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_sources",
+    "omnibridge.bootstrap_typing",
     "omnibridge.cli",
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",
@@ -40,6 +41,7 @@ CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment",
 """Settings: for the modules on top. The others are handed values."""
 
 ALLOWED = {
+    "http": {"http"},
     "domain": {"domain"},
     "routing": {"domain", "routing"},
     "connector": {"domain", "connector"},

@@ -9,14 +9,13 @@ import asyncio
 from typing import Any
 
 import msgspec
-from multidict import CIMultiDict
 
 from connectors.rasa.errors import from_exception, from_status
 from omnibridge.connector import Client, DeliveryError, DeliveryUncertain
 
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
-_JSON = CIMultiDict({"Content-Type": "application/json"})
+_JSON = {"Content-Type": "application/json"}
 
 
 class RasaClient:

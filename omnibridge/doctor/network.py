@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx2
 
 from omnibridge.doctor.finding import NETWORK, OURS
@@ -27,59 +28,60 @@ def explain(exc: BaseException, url: str, setting: str) -> Trouble | None:
     parts = urlsplit(url)
     host = parts.hostname or url
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    for each in causes(exc):
-        match each:
-            case aiohttp.ClientConnectorDNSError():
-                return Trouble(
-                    "dns",
-                    OURS,
-                    f"the name {host} cannot be resolved",
-                    f"correct {setting}, or make the name known here: `getent hosts {host}` must answer",
-                )
-            case aiohttp.ClientConnectorCertificateError():
-                why = getattr(each.certificate_error, "verify_message", "") or "not valid"
-                return Trouble(
-                    "certificate",
-                    NETWORK,
-                    f"the certificate of {host} is not trusted: {why}",
-                    "renew it or send its whole chain; for a CA of your own, set SSL_CERT_FILE to its certificates",
-                )
-            case aiohttp.ClientSSLError():
-                return Trouble(
-                    "tls",
-                    OURS,
-                    f"{host}:{port} does not speak TLS",
-                    f"correct scheme or port of {setting}: https:// for TLS, http:// without",
-                )
-            case aiohttp.ClientConnectorError() if each.os_error.errno == errno.ECONNREFUSED:
-                return Trouble(
-                    "refused",
-                    NETWORK,
-                    f"{host}:{port} refuses connections: nothing listens there",
-                    f"start it, or correct host and port of {setting}",
-                )
-            case httpx2.ConnectTimeout() | aiohttp.ConnectionTimeoutError():
-                return Trouble(
-                    "route",
-                    NETWORK,
-                    f"{host}:{port} does not take the connection",
-                    f"open the firewall for it, or correct {setting}",
-                )
-            case aiohttp.ClientConnectorError():
-                return Trouble(
-                    "route",
-                    NETWORK,
-                    f"{host}:{port} cannot be reached ({each.os_error.strerror or type(each.os_error).__name__})",
-                    f"check route and firewall to {host}, or correct {setting}",
-                )
-    if any(isinstance(each, TimeoutError | httpx2.TimeoutException) for each in causes(exc)):
+    chain = list(causes(exc))
+    reason = next((each for each in chain if isinstance(each, OSError) and not isinstance(each, TimeoutError)), None)
+    match reason:
+        case socket.gaierror():
+            return Trouble(
+                "dns",
+                OURS,
+                f"the name {host} cannot be resolved",
+                f"correct {setting}, or make the name known here: `getent hosts {host}` must answer",
+            )
+        case ssl.SSLCertVerificationError(verify_message=why):
+            return Trouble(
+                "certificate",
+                NETWORK,
+                f"the certificate of {host} is not trusted: {why}",
+                "renew it or send its whole chain; for a CA of your own, set SSL_CERT_FILE to its certificates",
+            )
+        case ssl.SSLError():
+            return Trouble(
+                "tls",
+                OURS,
+                f"{host}:{port} does not speak TLS",
+                f"correct scheme or port of {setting}: https:// for TLS, http:// without",
+            )
+        case OSError(errno=errno.ECONNREFUSED):
+            return Trouble(
+                "refused",
+                NETWORK,
+                f"{host}:{port} refuses connections: nothing listens there",
+                f"start it, or correct host and port of {setting}",
+            )
+    if any(isinstance(each, httpx2.ConnectTimeout) for each in chain):
+        return Trouble(
+            "route",
+            NETWORK,
+            f"{host}:{port} does not take the connection",
+            f"open the firewall for it, or correct {setting}",
+        )
+    if any(isinstance(each, httpx2.ConnectError) for each in chain):
+        why = (reason and reason.strerror) or type(reason or chain[-1]).__name__
+        return Trouble(
+            "route",
+            NETWORK,
+            f"{host}:{port} cannot be reached ({why})",
+            f"check route and firewall to {host}, or correct {setting}",
+        )
+    if any(isinstance(each, TimeoutError | httpx2.TimeoutException) for each in chain):
         return Trouble(
             "slow",
             NETWORK,
             f"{host}:{port} takes the connection and gives no answer in time",
             "look at the load of that server and at the proxy in front of it",
         )
-    broken = [each for each in causes(exc) if isinstance(each, aiohttp.ClientError | httpx2.TransportError)]
+    broken = [each for each in chain if isinstance(each, httpx2.TransportError)]
     if broken:
         return Trouble(
             "cut",

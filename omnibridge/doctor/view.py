@@ -22,6 +22,7 @@ PUBLIC = (
     "Livechat_Routing_Method",
     "Message_MaxAllowedSize",
     "Hide_System_Messages",
+    "Accounts_CustomFields",
 )
 PRIVILEGED = (
     "Livechat_assign_new_conversation_to_bot",
@@ -44,6 +45,7 @@ READS: Mapping[str, tuple[str, dict[str, str]]] = {
     "inquiry": ("livechat/inquiries.getOne", {"roomId": NO_ROOM}),
     "bots": ("users.listByStatus", {"status": "active", "roles[]": "bot", "count": "100"}),
     "licence": ("licenses.info", {}),
+    "permissions": ("permissions.listAll", {}),
     **{f"setting:{each}": (f"settings/{each}", {}) for each in PRIVILEGED},
 }
 TRIES: Mapping[str, tuple[str, dict[str, str]]] = {

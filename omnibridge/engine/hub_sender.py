@@ -59,12 +59,17 @@ class Hub:
 
 
 class HubSender:
-    """One method per command, in a table. credentials: of users that we made for external agents."""
+    """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
+    whether staff's browsers may fetch a picture of theirs from this address."""
 
     def __init__(
-        self, hubs: Mapping[str, Hub], faults: Faults, credentials: speaking.CredentialsOf = speaking.nobody
+        self,
+        hubs: Mapping[str, Hub],
+        faults: Faults,
+        credentials: speaking.CredentialsOf = speaking.nobody,
+        may_be_shown: Callable[[str], bool] = lambda url: False,
     ) -> None:
-        self._hubs, self._faults, self._credentials = hubs, faults, credentials
+        self._hubs, self._faults, self._credentials, self._may_be_shown = hubs, faults, credentials, may_be_shown
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
             "SendToVisitor": self._say,
             "SystemText": self._say,
@@ -164,7 +169,14 @@ class HubSender:
             if not room.open or (server and not is_bot):
                 raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED)
 
-        return await self._in_flight(speaking.post(hub.client, conversation.room, row, message, account, check_control))
+        async def renew(refused: Credentials) -> Credentials | None:
+            return await speaking.account_of(self._credentials, conversation.workspace, speaker, refused)
+
+        return await self._in_flight(
+            speaking.post(
+                hub.client, conversation.room, row, message, account, check_control, renew, self._may_be_shown
+            )
+        )
 
     async def _confirm(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
         # Whoever posted it: the relay account stands in where the bot user does not serve.

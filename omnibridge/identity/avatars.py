@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
-import socket
 import struct
 import zlib
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import aiohttp
+import httpx2
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+
+from omnibridge.http import AnswerTooLarge, Wire, origin_of
 
 MOST_BYTES = 1_000_000
 LIMIT_S = 5.0
+MOST_AT_ONCE = 4
+_HEADERS = (("User-Agent", "omnibridge"), ("Accept", "image/*"))
+_AS_THEY_ARE = "/%:=&?~+!$,;'@()*[]"
+"""What an address of a picture may hold unchanged; a space or a letter outside ASCII is encoded."""
 _SIGNS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -46,22 +49,10 @@ class NoPicture(Exception):
     """It could not be had; the text says why, without the address."""
 
 
-class _PublicOnly(AbstractResolver):
-    """Refuses names that resolve to this machine or its network."""
-
-    def __init__(self) -> None:
-        self._inner = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if not all(ipaddress.ip_address(each["host"].partition("%")[0]).is_global for each in found):
-            raise OSError("the name leads to a private address")
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
+def public_only(host: str, address: str) -> None:
+    """Refuses names that lead to this machine or its network. Raises OSError."""
+    if host != address and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        raise OSError("the name leads to a private address")
 
 
 class Avatars:
@@ -69,13 +60,35 @@ class Avatars:
 
     def __init__(self, hosts: tuple[str, ...]) -> None:
         self._hosts = frozenset(each.lower() for each in hosts)
-        self._session: aiohttp.ClientSession | None = None
+        self._wire = Wire(MOST_AT_ONCE, MOST_BYTES, LIMIT_S, public_only)
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._wire.close()
 
     async def fetch(self, url: str) -> Picture:
+        """Raises NoPicture."""
+        self._check(url)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                content = await self._read(url)
+        except AnswerTooLarge:
+            raise NoPicture(f"the picture is larger than {MOST_BYTES} bytes, or compressed") from None
+        except (httpx2.TransportError, TimeoutError) as exc:
+            raise NoPicture(f"the picture could not be fetched ({type(exc).__name__})") from None
+        for sign, media_type in _SIGNS:
+            if content.startswith(sign) and (sign != b"RIFF" or content[8:12] == b"WEBP"):
+                return Picture(content, media_type)
+        raise NoPicture("what is there is no PNG, JPEG, GIF or WebP")
+
+    def may_be_shown(self, url: str) -> bool:
+        """Whether staff's browsers may be sent to this picture: they tell its host who looks at the room."""
+        try:
+            self._check(url)
+        except NoPicture:
+            return False
+        return True
+
+    def _check(self, url: str) -> None:
         """Raises NoPicture."""
         try:
             parts = urlsplit(url)
@@ -86,29 +99,17 @@ class Avatars:
             raise NoPicture("the address of the picture is not http or https")
         if f"{host}:{port}" not in self._hosts and not (host in self._hosts and port in (None, 80, 443)):
             raise NoPicture("the host of the picture is not in [agents] avatar_hosts")
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                content = await self._read(url)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            raise NoPicture(f"the picture could not be fetched ({type(exc).__name__})") from None
-        for sign, media_type in _SIGNS:
-            if content.startswith(sign) and (sign != b"RIFF" or content[8:12] == b"WEBP"):
-                return Picture(content, media_type)
-        raise NoPicture("what is there is no PNG, JPEG, GIF or WebP")
 
     async def _read(self, url: str) -> bytes:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=4, resolver=_PublicOnly())
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        async with self._session.get(url, allow_redirects=False) as answer:
-            if answer.status != 200:
-                raise NoPicture(f"the picture could not be fetched (HTTP {answer.status})")
-            content = bytearray()
-            async for part in answer.content.iter_any():
-                content += part
-                if len(content) > MOST_BYTES:
-                    raise NoPicture(f"the picture is larger than {MOST_BYTES} bytes")
-        return bytes(content)
+        origin, _ = origin_of(url)
+        parts = urlsplit(url)
+        path = quote(parts.path, safe=_AS_THEY_ARE) + (
+            f"?{quote(parts.query, safe=_AS_THEY_ARE)}" if parts.query else ""
+        )
+        answer = await self._wire.exchange(origin, "GET", path, _HEADERS, None)
+        if answer.status != 200:
+            raise NoPicture(f"the picture could not be fetched (HTTP {answer.status})")
+        return answer.body
 
 
 def plain(seed: str, side: int = 64) -> Picture:

@@ -55,6 +55,7 @@ async def run(hub: Provisioner, database: Database, workspace: str, field: str, 
 
     def end(cursor: Any) -> None:
         directory.forget_users(cursor, workspace, began)
+        directory.follow_names(cursor, workspace, clock.now_ms())
         directory.set_synced(cursor, workspace, clock.now_ms())
 
     await write(database.writer, end)

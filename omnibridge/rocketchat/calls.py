@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from multidict import CIMultiDict
 
 from omnibridge.errors import DeliveryError
 from omnibridge.http import Client, create_client
@@ -128,9 +127,9 @@ class Calls:
 
 @lru_cache(maxsize=256)
 def _headers(who: Credentials, content_type: str) -> Mapping[str, str]:
-    """Made once per account: aiohttp takes a CIMultiDict as it is."""
+    """Made once per account."""
     headers = {"X-User-Id": who.user_id, "X-Auth-Token": who.auth_token, "User-Agent": "omnibridge"}
-    return CIMultiDict({**headers, "Content-Type": content_type} if content_type else headers)
+    return {**headers, "Content-Type": content_type} if content_type else headers
 
 
 def checked(answer: Answer) -> dict[str, Any]:

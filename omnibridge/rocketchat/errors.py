@@ -22,7 +22,7 @@ NOT_SENT = (
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
-"""Nothing left. Through aiohttp refused connections, DNS failures and a full pool all look alike."""
+"""Nothing left. Refused connections and failed look-ups of names are ConnectErrors."""
 
 MAYBE_PROCESSED = (httpx2.HTTPError, TimeoutError)
 """All else that the transport raises, and the time limit of the whole call."""

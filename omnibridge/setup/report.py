@@ -8,6 +8,7 @@ from typing import Any
 
 from omnibridge.doctor.finding import clean
 from omnibridge.doctor.report import MARKS
+from omnibridge.engine.plugins import installed_kinds
 from omnibridge.setup.run import Report
 from omnibridge.setup.step import Work
 from omnibridge.setup.wish import Account
@@ -45,6 +46,7 @@ def as_text(report: Report, *, is_undo: bool) -> str:
 def configuration(work: Work, report: Report) -> str:
     """TOML of what the service needs; with files in place of tokens after --write."""
     wish, write = work.wish, work.write
+    kinds = " or ".join(f'"{each}"' for each in installed_kinds()) or "none is installed"
     lines = ["[[workspace]]", f'name = "{wish.name}"', f'url = "{wish.url}"']
     lines += _account(work, report, "relay", ("user_id", "auth_token"))
     token = work.webhook_token.reveal()
@@ -53,11 +55,13 @@ def configuration(work: Work, report: Report) -> str:
     else:
         lines.append(f'webhook_token_file = "{wish.webhook_file}"' if write else f'webhook_token = "{token}"')
     lines += _account(work, report, "provisioner", ("provisioner_user_id", "provisioner_token"))
+    lines += _external(work)
     for each in wish.accounts:
         if each.kind == "bot":
             lines += ["", "[[connection]]", f'name = "{each.connection}"']
             if not wish.has_config:
-                lines.append('kind = ""                    # its connector, and the keys of that: connectors/README.md')
+                lines.append(f"# kind: its connector: {kinds}; below it the keys of that: connectors/README.md")
+                lines.append('# kind = "…"')
             lines += [f'rocketchat_user = "{each.username}"', *_token(work, each, each.username, "rocketchat_token")]
     return "\n".join(lines) + "\n"
 
@@ -93,6 +97,19 @@ def _account(work: Work, report: Report, kind: str, keys: tuple[str, str]) -> li
     username = view.username if view else account.username
     identity = work.user_ids.get(username) or (view.id if view else account.user_id)
     return [f"{keys[0]} = {json.dumps(identity)}", *_token(work, account, username, keys[1])]
+
+
+def _external(work: Work) -> list[str]:
+    """What answers the routing method."""
+    wish = work.wish
+    holder = next((each.username for each in wish.accounts if each.kind == "holding"), "")
+    if not holder:
+        return []
+    lines = [f'holding_bot = "{holder}"']
+    if wish.external_token:
+        return [*lines, "# external_token: as it is in the configuration"]
+    token = work.external_token.reveal()
+    return [*lines, f'external_token_file = "{wish.external_file}"' if work.write else f'external_token = "{token}"']
 
 
 def _token(work: Work, account: Account, username: str, key: str) -> list[str]:

@@ -177,6 +177,19 @@ def put_users(cursor: Any, workspace: str, users: Iterable[HubUser], at: int) ->
     )
 
 
+def follow_names(cursor: Any, workspace: str, at: int) -> None:
+    """People who exist and were renamed in the hub are known by their new name, as the last sync saw it.
+
+    Not users that we made: their name is an HMAC of the agent, by which they are found again.
+    """
+    cursor.execute(
+        "UPDATE agents SET username = u.username, updated_at = ? FROM hub_users u WHERE agents.workspace = ? "
+        "AND agents.mode = 'mapped' AND u.workspace = agents.workspace AND u.user_id = agents.user_id "
+        "AND u.username <> agents.username",
+        (at, workspace),
+    )
+
+
 def forget_users(cursor: Any, workspace: str, before: int) -> None:
     """Those that a full sync did not see any more, and claims that nobody makes any more."""
     cursor.execute("DELETE FROM hub_users WHERE workspace = ? AND seen_at < ?", (workspace, before))

@@ -9,12 +9,13 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from faces import BLUE, GREEN, RED, Colour
-from playwright.sync_api import Browser
-from widget import Hub, Widget
+from playwright.sync_api import Browser, Response
+from widget import Hub, Memory, Widget
 
 PURPLE = (140, 30, 160)
 THINKS_MS = 300
@@ -46,9 +47,12 @@ class Router:
 
 
 def unknown_people_one_after_another(browser: Browser, hub: Hub, pictures: Path) -> None:
-    """Two whom the hub never saw, in one chat; a third in the next chat of the same page; then another visitor gets
-    the first one's proxy as a fourth person, and the first visitor never does."""
+    """Two whom the hub never saw, in one chat; a third in the next chat of the same page. Then somebody else sits down
+    at the same browser, with its cache, and gets the first one's proxy as a fourth person; the first visitor never
+    does."""
     router, context = Router(hub), browser.new_context(viewport=SIZE)
+    memory, faces = Memory(context, hub), dict[str, set[str]]()
+    context.on("response", lambda answer: _note(faces, answer))
     router.names("0055gA", "Maria Fox", RED)
     widget = Widget(context.new_page(), hub, pictures)
     widget.open()
@@ -73,18 +77,23 @@ def unknown_people_one_after_another(browser: Browser, hub: Hub, pictures: Path)
     until(lambda: not any(serves(hub, each) for each in (maria, tom, nora)))
     widget.page.wait_for_timeout(2500)  # the time that browsers may keep a picture
 
+    vera = memory.take()
     router.names("0055gD", "Omar Reed", PURPLE)
-    other = Widget(browser.new_context(viewport=SIZE).new_page(), hub, pictures)
+    other = Widget(context.new_page(), hub, pictures, widget.n_pictures)
     other.open()
     other.register("Viktor Other", "viktor@example.test")
     other.say("good morning")
     omar = shows(other, hub, "Omar Reed", PURPLE)
-    other.picture("another-visitor-same-proxy-another-person")
-    if omar not in (maria, tom, nora):
-        raise AssertionError("the pool has three proxies: one of them had to become Omar")
+    other.picture("same-browser-same-proxy-another-person")
+    if omar != maria:
+        raise AssertionError("of three proxies the one that is unused for longest had to become Omar")
+    if len(faces[omar]) != 2:
+        raise AssertionError(f"this browser had to be shown two faces of {omar}: {faces}")
+    close(hub, hub.last_room()["rid"])
 
-    widget.frame.get_by_role("button", name="New Chat").click()
-    widget.say("me once more")
+    memory.put(vera)
+    widget = Widget(context.new_page(), hub, pictures, other.n_pictures)
+    widget.say("me once more")  # the widget remembers that it was open
     widget.shows_agent("Assistant", "bot")  # the shared bot: she knows every proxy as somebody else
     widget.picture("first-visitor-gets-the-shared-bot")
     for each in (widget, other):
@@ -98,7 +107,16 @@ def shows(widget: Widget, hub: Hub, name: str, face: Colour) -> str:
     username = str(hub.last_room()["served_by"])
     widget.shows_agent(name, username)
     until(lambda: widget.face() == face)
+    if widget.face_sha256() != hub.avatar(username):
+        raise AssertionError(f"{username} has another picture on the hub than before the visitor")
     return username
+
+
+def _note(faces: dict[str, set[str]], answer: Response) -> None:
+    """Which pictures the browser was sent of whom."""
+    _, is_avatar, username = answer.url.partition("/avatar/")
+    if is_avatar and answer.status == 200:
+        faces.setdefault(username, set()).add(sha256(answer.body()).hexdigest())
 
 
 def serves(hub: Hub, username: str) -> bool:

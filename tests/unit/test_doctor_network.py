@@ -3,46 +3,54 @@
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 
-import aiohttp
 import httpx2
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 
 from omnibridge.doctor.finding import NETWORK, OURS
 from omnibridge.doctor.network import explain, is_plain_and_far
 
-KEY = ConnectionKey("chat.example.com", 443, True, True, None, None, None)
+
+def certificate(why: str) -> ssl.SSLCertVerificationError:
+    """As ssl raises it."""
+    exc = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+    exc.verify_message = why
+    return exc
 
 
-def caused_by(reason: BaseException) -> httpx2.ConnectError:
+def caused_by(kind: type[httpx2.TransportError], reason: BaseException | None) -> httpx2.TransportError:
     """As `omnibridge.http` raises it."""
     try:
-        raise httpx2.ConnectError("not connected") from reason
-    except httpx2.ConnectError as exc:
+        raise kind("no answer") from reason
+    except httpx2.TransportError as exc:
         return exc
 
 
+UNCONNECTED = httpx2.ConnectError
 FAILURES = [
-    (aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError("expired")), "certificate", NETWORK),
-    (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "wrong version number")), "tls", OURS),
-    (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "dns", OURS),
-    (aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "refused")), "refused", NETWORK),
-    (aiohttp.ClientConnectorError(KEY, OSError(errno.EHOSTUNREACH, "No route to host")), "route", NETWORK),
-    (aiohttp.ConnectionTimeoutError(), "route", NETWORK),
-    (TimeoutError(), "slow", NETWORK),
-    (aiohttp.ServerDisconnectedError(), "cut", NETWORK),
+    (caused_by(UNCONNECTED, certificate("certificate has expired")), "certificate", NETWORK, "has expired"),
+    (caused_by(UNCONNECTED, ssl.SSLError(1, "wrong version number")), "tls", OURS, "TLS"),
+    (caused_by(UNCONNECTED, socket.gaierror(-2, "Name or service not known")), "dns", OURS, "resolved"),
+    (caused_by(UNCONNECTED, OSError(errno.ECONNREFUSED, "refused")), "refused", NETWORK, "refuses"),
+    (caused_by(UNCONNECTED, OSError(errno.EHOSTUNREACH, "No route to host")), "route", NETWORK, "No route"),
+    (caused_by(UNCONNECTED, OSError("Multiple exceptions")), "route", NETWORK, "reached"),
+    (caused_by(httpx2.ConnectTimeout, TimeoutError()), "route", NETWORK, "does not take"),
+    (TimeoutError(), "slow", NETWORK, "in time"),
+    (caused_by(httpx2.ReadTimeout, TimeoutError()), "slow", NETWORK, "in time"),
+    (caused_by(httpx2.RemoteProtocolError, None), "cut", NETWORK, "RemoteProtocolError"),
+    (caused_by(httpx2.ReadError, ConnectionResetError(104, "reset")), "cut", NETWORK, "ReadError"),
 ]
 
 
-@pytest.mark.parametrize(("reason", "kind", "side"), FAILURES, ids=[each[1] for each in FAILURES])
-def test_failure_is_explained(reason: BaseException, kind: str, side: str) -> None:
-    found = explain(caused_by(reason), "https://chat.example.com", "[[workspace]] main: url")
+@pytest.mark.parametrize(("failure", "kind", "side", "says"), FAILURES, ids=[each[1] for each in FAILURES])
+def test_failure_is_explained(failure: BaseException, kind: str, side: str, says: str) -> None:
+    found = explain(failure, "https://chat.example.com", "[[workspace]] main: url")
 
     assert found is not None
     assert (found.kind, found.side) == (kind, side)
-    assert "chat.example.com" in found.found and found.do
+    assert "chat.example.com" in found.found and says in found.found and found.do
 
 
 def test_defects_are_not_explained_away() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 import httpx2
 import pytest
 
 from omnibridge.domain.choices import match_choice
 from omnibridge.domain.content import Card, Choices, Custom, File, Image, Option, Text
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-from omnibridge.http import create_client, translate
+from omnibridge.http import create_client
 from omnibridge.rocketchat.errors import code_of, from_answer, from_exception, says_duplicate
 from omnibridge.rocketchat.render import render
 
@@ -96,14 +95,6 @@ def test_every_failure_of_the_client_has_a_place() -> None:
     for each in every_subclass(httpx2.HTTPError) - {httpx2.HTTPStatusError}:
         expected = DeliveryRetryable if each in not_sent else DeliveryUncertain
         assert type(from_exception(each("x"))) is expected, each
-
-
-def test_dropped_connection_is_never_taken_for_not_sent() -> None:
-    """What makes a transport of our own worth having: sent and cut is not the same as never sent."""
-    assert translate(aiohttp.ServerDisconnectedError()) is httpx2.RemoteProtocolError
-    assert translate(aiohttp.ClientOSError()) is httpx2.ReadError
-    assert translate(TimeoutError()) is httpx2.ReadTimeout
-    assert translate(aiohttp.ConnectionTimeoutError()) is httpx2.ConnectTimeout
 
 
 async def test_client_over_a_socket_that_answers_nothing() -> None:

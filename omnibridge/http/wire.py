@@ -1,0 +1,155 @@
+"""HTTP/1.1 out: connections that stay open, on bare asyncio protocols; the bytes are parsed by httptools (llhttp).
+
+A relay makes two calls for each message. On a general client they cost more than journal, routing and outbox together,
+so this one knows only what we need: a request whose body is at hand, an answer that is read whole. No redirects,
+cookies, proxies, compression or pipelining.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+
+import aiohappyeyeballs
+import httpx2
+
+from omnibridge.http.connection import Answer, Connection
+from omnibridge.http.request import Origin, request_bytes
+
+CONNECT_S = 5.0
+IDLE_S = 4.0
+"""A connection without a request is closed after this. Node and uvicorn close theirs after five seconds, and a post on
+one that is just being closed is uncertain: nobody knows whether it was read."""
+NEXT_ADDRESS_S = 0.25
+"""A host's next address is tried while the one before is still silent (RFC 8305)."""
+
+
+class Wire:
+    """The connections of one client, for one event loop.
+
+    max_connections: more calls than these wait in line. max_answer_bytes: 0 = any length. judge: asked about each
+    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError.
+    """
+
+    def __init__(
+        self,
+        max_connections: int,
+        max_answer_bytes: int = 0,
+        connect_s: float = CONNECT_S,
+        judge: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self._free, self._judge = asyncio.Semaphore(max_connections), judge
+        self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    async def exchange(
+        self, origin: Origin, method: str, target: str, headers: Iterable[tuple[str, str]], content: bytes | None
+    ) -> Answer:
+        """Send, and read whole, whatever the status. target: path and query, percent-encoded already.
+
+        headers: all that are sent but Host, the length and the log-in of the URL. Raises httpx2.TransportError: only
+        what certainly was not sent is a ConnectError, ConnectTimeout or UnsupportedProtocol.
+        """
+        request = request_bytes(origin, method, target, headers, content)
+        async with self._free:
+            if self._is_closed:
+                raise httpx2.ConnectError("this client is closed")
+            connection = self._take(origin)
+            if connection is not None:
+                try:
+                    return await self._ask(connection, origin, request)
+                except httpx2.RemoteProtocolError:
+                    # Closed by the other side while it lay idle. What only reads may be sent again, on a new one.
+                    if method != "GET" or connection.has_answered_part:
+                        raise
+            return await self._ask(await self._connect(origin), origin, request)
+
+    def close(self) -> None:
+        """Calls that are under way fail by themselves or end; idle connections are closed now."""
+        self._is_closed = True
+        if self._sweeper:
+            self._sweeper.cancel()
+        for connection in (each for idle in self._idle.values() for each in idle):
+            connection.close()
+        self._idle.clear()
+
+    async def _ask(self, connection: Connection, origin: Origin, request: bytes) -> Answer:
+        try:
+            return await connection.ask(request)
+        finally:
+            if connection.may_be_kept and not self._is_closed:
+                self._keep(connection, origin)
+            else:
+                connection.close()
+
+    def _take(self, origin: Origin) -> Connection | None:
+        """The one that was used last; the others grow old and are closed."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if connection.may_be_kept:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: Connection, origin: Origin) -> None:
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.setdefault(origin, []).append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Half of IDLE_S apart, and what lay idle for as long goes: none lives longer than IDLE_S."""
+        self._sweeper = None
+        oldest = loop.time() - IDLE_S / 2
+        for origin, idle in list(self._idle.items()):
+            kept = [each for each in idle if each.idle_since > oldest and each.may_be_kept]
+            for each in idle:
+                if each not in kept:
+                    each.close()
+            if kept:
+                self._idle[origin] = kept
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
+
+    async def _connect(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        connection = Connection(self._max_answer_bytes)
+        try:
+            async with asyncio.timeout(self._connect_s):
+                found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
+                if self._judge:
+                    for each in found:
+                        self._judge(origin.name, str(each[4][0]))
+                plug = await aiohappyeyeballs.start_connection(
+                    found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop
+                )
+                plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                secure = origin.scheme == "https"
+                await loop.create_connection(
+                    lambda: connection,
+                    sock=plug,
+                    ssl=_trusted() if secure else None,
+                    server_hostname=origin.name if secure else None,
+                )
+        except TimeoutError as exc:
+            raise httpx2.ConnectTimeout("no connection in time") from exc
+        except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own
+            raise httpx2.ConnectError(str(exc)) from exc
+        return connection
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The system's certificates, or those of SSL_CERT_FILE. HTTP/1.1 only."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
