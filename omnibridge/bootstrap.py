@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
+from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
@@ -281,7 +282,10 @@ class Service:
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": DeciderSender(links, database.secret, self._clock),
-            "agents": AgentSender(self._agent_service(hubs)),
+            "agents": AgentSender(
+                self._agent_service(hubs),
+                Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
+            ),
             "timer": TimerSender(),
         }
 
