@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check simulation soak soak-external soak-controls bench test-rasa test-browser test-clients docs lock format clean
+.PHONY: setup demo test check simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients docs lock format clean
 
 setup: $(STAMP)
 
@@ -36,8 +36,11 @@ test: setup
 	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make soak-external 1,000 chats through the External routing method: takes a minute"
+	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
+	@echo "  make soak-agents   kill -9 at every REST step of the making of users: takes minutes"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
+	@echo "  make bench-agents  the import of 100,000 agents while webhooks come: the same"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
 	@echo "  make test-clients  other clients of Rocket.Chat: needs apt-get install nodejs npm, fetches them"
@@ -57,11 +60,20 @@ soak: setup
 soak-external: setup
 	@$(BIN)/python -m tests.soak.external $(ARGS)
 
+soak-decisions: setup
+	@$(BIN)/python -m tests.soak.decisions $(ARGS)
+
 soak-controls: setup
 	@$(BIN)/python -m tests.soak.controls $(ARGS)
 
+soak-agents: setup
+	@$(BIN)/python -m tests.soak.newcomers $(ARGS)
+
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-agents: setup
+	@$(BIN)/python -m tests.bench.agents $(ARGS)
 
 # Needs Python 3.10 for Rasa; makes .venv-rasa and trains the bot once.
 test-rasa: setup

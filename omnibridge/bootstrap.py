@@ -16,11 +16,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
+from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
+from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
@@ -79,6 +81,7 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._sources: Sources | None = None
+        self._typing: TypingBothWays | None = None
         self._operator: Operator | None = None
         self._provisioners: dict[str, Provisioner] = {}
         self._agents: Admin | None = None
@@ -124,7 +127,8 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         for each in settings.connection:
-            self._connectors[each.name] = await make_connector(each, self._clock, self.counters)
+            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types)
+        self._typing = TypingBothWays(self._connectors, database, self.counters)
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
@@ -146,8 +150,9 @@ class Service:
         windows = windows_of(settings)
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
         self._sources = Sources(
-            settings, database, lanes, ids, self._clock, self.counters, windows, self._in_background
-        )
+            settings, database, lanes, ids, self._clock, self.counters, windows, self._typing.visitors,
+            self._in_background,
+        )  # fmt: skip
         self._operator = Operator(database, lanes, streams, ids, boot, self._clock)
         tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
         self._webhooks = WebhookEndpoint(
@@ -159,7 +164,7 @@ class Service:
         )
         self._provisioners = hubs_of(settings)
         self._begin_identity(database, boot)
-        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters)
+        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
         self._routes.append(Route("/api/v1/agents/presence", said))
         self._gauges(database)
@@ -206,6 +211,8 @@ class Service:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._sources:
             await self._sources.aclose()
+        if self._typing:
+            await self._typing.aclose()
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
@@ -255,16 +262,30 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials)
+        assert self._world
+        pictures = self._world.avatars.may_be_shown
+        hub_sender: Sender = HubSender(
+            hubs,
+            self._faults,
+            self.identity().credentials,
+            pictures,
+            settings.assignment.widget_listens_ms,
+            self._clock,
+        )
+        assert self._typing
+        typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults
+            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": DeciderSender(links, database.secret, self._clock),
-            "agents": AgentSender(self._agent_service(hubs)),
+            "agents": AgentSender(
+                self._agent_service(hubs),
+                Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
+            ),
             "timer": TimerSender(),
         }
 
@@ -281,6 +302,10 @@ class Service:
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
+
+    def _types(self, connection: str, session_id: str, is_typing: bool) -> None:
+        if self._typing:
+            self._typing.said(connection, session_id, is_typing)
 
     def _wait_for(self, what: str) -> None:
         self._why_not_ready = what

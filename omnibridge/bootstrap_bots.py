@@ -29,7 +29,9 @@ from omnibridge.storage.database import Database
 _log = structlog.get_logger("omnibridge.service")
 
 
-async def make_connector(each: ConnectionSettings, clock: Clock, counters: Counters) -> Connector:
+async def make_connector(
+    each: ConnectionSettings, clock: Clock, counters: Counters, typing: Callable[[str, str, bool], None]
+) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
     log = structlog.get_logger(f"omnibridge.connection.{each.name}")
@@ -40,6 +42,7 @@ async def make_connector(each: ConnectionSettings, clock: Clock, counters: Count
         create_client=create_client,
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
+        typing=partial(typing, each.name),
     )
     await connector.initialize(context)
     return connector
@@ -61,10 +64,14 @@ def parties_of(settings: Settings, connectors: Mapping[str, Connector]) -> dict[
     }
 
 
+def relay_of(workspace: WorkspaceSettings) -> Credentials:
+    """The relay account."""
+    return Credentials(workspace.user_id, workspace.auth_token.get_secret_value())
+
+
 def client_of(workspace: WorkspaceSettings) -> RocketChatClient:
     """As the relay account. Close it."""
-    credentials = Credentials(workspace.user_id, workspace.auth_token.get_secret_value())
-    return RocketChatClient(workspace.url, credentials, timeout_s=workspace.http_timeout_s)
+    return RocketChatClient(workspace.url, relay_of(workspace), timeout_s=workspace.http_timeout_s)
 
 
 class BotUsers:

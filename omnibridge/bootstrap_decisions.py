@@ -17,6 +17,7 @@ from omnibridge.domain.directory import BotConnection, Decider, Directory, Holdi
 from omnibridge.domain.events import UserRef
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.retry import DEADLINES_MS
@@ -120,20 +121,26 @@ def links_of(settings: Settings) -> dict[str, DeciderLink]:
 
 
 def routes_of(
-    settings: Settings, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters
+    settings: Settings,
+    database: Database,
+    lanes: Lanes,
+    ids: IdSequence,
+    clock: Clock,
+    counters: Counters,
+    faults: Faults,
 ) -> list[Route]:
     """Of external deciders and of Rocket.Chat's External routing method."""
     timeout_s = settings.database.commit_timeout_s
     keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
     decided = DecisionEndpoint(
-        keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, timeout_s
+        keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, faults, timeout_s
     )
     routing = {
         each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
         for each in settings.workspace
         if each.external_token.reveal()
     }
-    pushed = AssignmentEndpoint(database, lanes, ids, clock, counters, timeout_s)
+    pushed = AssignmentEndpoint(database, lanes, ids, clock, counters, faults, timeout_s)
     return [
         Route("/api/v1/conversations/{conversation}/assignment", pushed),
         Route("/deciders/{decider}/decisions/{reference}", decided),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omnibridge.clock import Clock
@@ -13,6 +14,7 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.live import LiveIntake
 from omnibridge.engine.reconciler import Reconciler
+from omnibridge.engine.typing_notices import VisitorTyping
 from omnibridge.storage.database import Database
 
 if TYPE_CHECKING:
@@ -42,10 +44,12 @@ class Sources:
         clock: Clock,
         counters: Counters,
         windows: dict[str, int],
+        typed: VisitorTyping,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._settings, self._database, self._lanes, self._ids = settings, database, lanes, ids
         self._clock, self._counters, self._windows, self._in_background = clock, counters, windows, in_background
+        self._typed = typed
         self._reconcilers: list[Reconciler] = []
         self._intakes: list[LiveIntake] = []
         self._listeners: list[Listener] = []
@@ -86,7 +90,7 @@ class Sources:
             name, workspace.url, workspace.user_id, token, list(hub.bot_ids.values()),
             intake, lambda counter, *labels: counters.add(counter, 1, name, *labels),
         )  # fmt: skip
-        intake.left = listener.leave
+        intake.left, intake.typed = listener.leave, partial(self._typed.heard, name)
         self._intakes.append(intake)
         self._listeners.append(listener)
         self._in_background(listener.serve())

@@ -27,7 +27,7 @@ WIDTH = 160
 
 
 def trace(
-    room: Annotated[str, typer.Argument(help="room id, or the number of a conversation")],
+    room: Annotated[str, typer.Argument(help="room id, number of a conversation, or a field: room.NAME=VALUE")],
     config: ConfigPath = Path("omnibridge.toml"),
     workspace: Workspace = "",
     full: Annotated[bool, typer.Option("--full", help="do not cut long lines")] = False,

@@ -32,6 +32,10 @@ def setup(
         bool, typer.Option("--provisioner", help="also the account that makes users for [agents]")
     ] = False,
     provisioner_user: Annotated[str, typer.Option(help="user name of that account")] = DEFAULT_PROVISIONER,
+    external: Annotated[
+        bool, typer.Option("--external", help="let the routing method External ask omnibridge; makes the holding bot")
+    ] = False,
+    holding_bot: Annotated[str, typer.Option(help="user name of the holding bot [omnibridge-holding]")] = "",
     admin_user_id: Annotated[str, typer.Option(help="user id of the administrator whose token it is")] = "",
     admin_token_file: Annotated[
         Path | None, typer.Option(help="his personal access token; or OMNIBRIDGE_ADMIN_TOKEN, or a prompt")
@@ -59,7 +63,11 @@ def setup(
     if undo and (write or new_tokens):
         raise ConfigError("--undo goes with neither --write nor --new-tokens")
     named = provisioner_user if provisioner else ""
-    options = Options(workspace, url, public_url, relay, tuple(bot or ()), named, is_undo=undo)
+    if holding_bot and not external:
+        raise ConfigError("--holding-bot goes with --external")
+    options = Options(
+        workspace, url, public_url, relay, tuple(bot or ()), named, external=external, holding=holding_bot, is_undo=undo
+    )
     wish = read_wish(config, os.environ, options)
     credentials = _Credentials(admin_user_id, admin_token_file, admin_user, admin_password_file, code)
     with contextlib.nullcontext() if dry_run else alone(wish.config.parent):
@@ -131,14 +139,16 @@ async def _run(
     from omnibridge.doctor.finding import ACCOUNT, problem
     from omnibridge.setup import report as shown
     from omnibridge.setup.admin import SetupFailed
-    from omnibridge.setup.run import Report, set_up
+    from omnibridge.setup.run import Report, set_up, unreachable
     from omnibridge.setup.step import Work
     from omnibridge.setup.undo import undo as take_back
 
     try:
         admin = await credentials.admin(wish.url)
     except SetupFailed as exc:
-        failed = Report(wish.name, [problem("admin", ACCOUNT, str(exc), exc.do)], is_dry=dry_run)
+        # Whoever logs in by password is the first to notice that there is no Rocket.Chat: say that instead.
+        found = await unreachable(wish) or [problem("admin", ACCOUNT, str(exc), exc.do)]
+        failed = Report(wish.name, found, is_dry=dry_run)
         _print(failed.as_json() if as_json else shown.as_text(failed, is_undo=undo), [credentials.secret])
         return failed.exit_code
     try:
@@ -149,7 +159,8 @@ async def _run(
             report = await set_up(work, dry_run=dry_run, new_tokens=new_tokens)
         secrets = [credentials.secret, credentials.password, admin.credentials.auth_token]
         secrets += [each.reveal() for each in work.passwords.values()]
-        secrets += [each.auth_token for each in work.tokens.values()] + [work.webhook_token.reveal()]
+        secrets += [each.auth_token for each in work.tokens.values()]
+        secrets += [work.webhook_token.reveal(), work.external_token.reveal()]
         is_whole = not undo and not dry_run and not report.exit_code
         is_shown = bool((is_whole and report.steps) or (work.tokens and not write))
         if as_json:
@@ -158,9 +169,12 @@ async def _run(
             _print(shown.as_text(report, is_undo=undo), secrets)
         if is_whole and write and not wish.has_config:
             work.keep(wish.config.name, shown.whole_configuration(work, report))
-            typer.echo(f"{wish.config}: written; complete the [[connection]]s", err=True)
+            typer.echo(
+                f"{wish.config}: written; give each [[connection]] a kind, then `omnibridge config check`", err=True
+            )
         elif is_shown and not as_json:
-            typer.echo(f"\nFor {wish.config}; tokens are shown this once:\n\n{shown.configuration(work, report)}")
+            once = "" if write else "; tokens are shown this once"
+            typer.echo(f"\nFor {wish.config}, what it lacks{once}:\n\n{shown.configuration(work, report)}")
         if is_whole or not as_json:
             work.delivered()
         return report.exit_code

@@ -129,6 +129,9 @@ class EngineSettings(_Section):
     bot_turn_deadline_s: float = Field(30, gt=0, description="a bot has this long to answer one message")
     reply_deadline_s: float = Field(600, gt=0, description="an answer is worth posting this long")
     notice_after_s: float = Field(5, gt=0, description="a visitor who waits longer for a bot is told so")
+    typing_after_s: float = Field(
+        1, ge=0, le=30, description="a bot that takes longer is shown to type, where realtime = true; 0 = never"
+    )
     max_in_flight: int = Field(64, ge=1, le=1000, description="calls at a time to one connection")
     breaker_failures: int = Field(5, ge=1, description="failures in a row before a connection is left alone")
     breaker_open_s: float = Field(5, gt=0, description="how long a failing connection is left alone")
@@ -249,6 +252,12 @@ class AssignmentSettings(_Section):
         ge=0.1,
         description="what nobody serves but a holding bot, and what waits for a seat, is looked at again after this",
     )
+    widget_listens_ms: int = Field(
+        500,
+        ge=0,
+        le=5000,
+        description="a room younger than this is not given to a person yet: the widget would not show who it is",
+    )
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 
@@ -292,7 +301,7 @@ class AgentsSettings(_Section):
         "agents.invalid", pattern=r"^[A-Za-z0-9.-]+$", description="addresses of users that we make; needs no mailbox"
     )
     avatar_hosts: tuple[str, ...] = Field(
-        (), description="HOST or HOST:PORT that pictures may be fetched from; others are not asked"
+        (), description="HOST or HOST:PORT that pictures may be fetched from, by us and by staff; others are not asked"
     )
     avatar_cache_s: float = Field(3600, ge=0, description="Accounts_AvatarCacheTime, where the server does not tell it")
     idle_days: float = Field(30, ge=0, description="unused users that we made are deactivated after this; 0 = never")

@@ -35,6 +35,8 @@ class ScriptedBot:
         self.answers: dict[str, Reply] = {}
         self.delay_ms, self.down = 0, False
         self.fail_next: list[dict[str, Any]] = []
+        self.typed: list[tuple[str, bool]] = []
+        self.contexts: list[ConnectorContext] = []
 
     async def control(self, **wish: Any) -> None:
         self.delay_ms = wish.get("delay_ms", self.delay_ms)
@@ -46,13 +48,13 @@ class ScriptedBot:
 
 
 class ScriptedConnector:
-    """Implements Connector and ResolvesTurns. `bot` is set by the test's fixture."""
+    """Implements Connector, ResolvesTurns and HearsTyping. `bot` is set by the test's fixture."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = ScriptedSettings
     bot: ClassVar[ScriptedBot]
 
     async def initialize(self, context: ConnectorContext) -> None:
-        self._context = context
+        self.bot.contexts.append(context)
 
     async def on_message(self, turn: Turn) -> Reply:
         bot = self.bot
@@ -73,6 +75,9 @@ class ScriptedConnector:
     async def resolve(self, turn: Turn) -> Reply | None:
         return self.bot.answers.get(turn.delivery_id)
 
+    async def on_typing(self, session_id: str, is_typing: bool) -> None:
+        self.bot.typed.append((session_id, is_typing))
+
     async def on_close(self, session_id: str, reason: str) -> None:
         self.bot.entries.append({"message": "", "closed": reason, "outcome": "closed"})
 
@@ -90,10 +95,11 @@ def answer(message: str) -> Reply:
         return Reply((Text("\n\n".join(f"Paragraph {number}." for number in range(1, int(message[6:]) + 1))),))
     if message.startswith("parts "):
         return Reply(tuple(Text(f"part {number}") for number in range(1, int(message[6:]) + 1)))
-    if message.startswith("as "):  # as ID NAME: WORDS
+    if message.startswith("as "):  # as ID NAME: WORDS, or as ID NAME <ADDRESS OF A PICTURE>: WORDS
         identity, _, rest = message[3:].partition(" ")
         name, _, words = rest.partition(": ")
-        return Reply((Text(words),), agent=ExternalAgent("desk", identity, name))
+        name, _, picture = name.removesuffix(">").partition(" <")
+        return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
     if message == "menu":
         return Reply((MENU,))
     if message in ("/sales", "talk to a human"):

@@ -21,6 +21,7 @@ TOP = {
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_sources",
+    "omnibridge.bootstrap_typing",
     "omnibridge.cli",
     "omnibridge.cli_agents",
     "omnibridge.cli_deliveries",

@@ -14,6 +14,7 @@ from omnibridge import __version__
 from omnibridge.config import SECTIONS
 from omnibridge.config_reader import load
 from omnibridge.config_sample import settings_table
+from omnibridge.domain import events
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -80,6 +81,41 @@ def test_guide_names_checks_that_exist() -> None:
 
     assert len(named) >= 10
     assert {each for each in named if f'"{each}"' not in code} == set()
+
+
+def seed_section() -> str:
+    text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
+    return text.split("## Rows of the seed that were replaced\n")[1].split("\n## ")[0]
+
+
+def rows_with_a_test() -> set[int]:
+    """Of all tests: `test_s2_07_…` is for 7, `test_s2_20_and_23_…` for both; of a `to` only the ends count."""
+    found: set[int] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        names = re.findall(
+            r"^(?:async )?def test_s2_(\d\d)(?:_(?:to|and)_(\d\d))?_", path.read_text("utf-8"), re.MULTILINE
+        )
+        for first, last in names:
+            found |= {int(first), int(last or first)}
+    return found
+
+
+def test_every_row_of_the_seed_has_a_test_or_a_reason() -> None:
+    replaced = {int(each) for each in re.findall(r"^\| S2-(\d\d) \| .+ \| .{20,} \|$", seed_section(), re.MULTILINE)}
+    tested = rows_with_a_test()
+
+    assert set(range(5, 34)) - tested - replaced == set()
+    assert replaced & tested == set()
+
+
+def test_s2_16_names_of_the_seed_lead_to_events() -> None:
+    rows = re.findall(r"^\| `?(RoutingManager\.\w+|createLivechatRoom)`?.* \| `(\w+)` \|", seed_section(), re.MULTILINE)
+
+    assert dict(rows) == {
+        "RoutingManager.assignAgent": events.kind_of(events.AgentAssigned(events.UserRef("a"))),
+        "RoutingManager.unassignAgent": events.kind_of(events.AgentUnassigned(events.UserRef("a"))),
+        "createLivechatRoom": events.kind_of(events.ConversationStarted()),
+    }
 
 
 def test_every_make_target_is_documented() -> None:

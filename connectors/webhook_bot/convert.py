@@ -53,6 +53,12 @@ def closed_body(session_id: str, reason: str) -> bytes:
     return _encode({"event": "closed", "session": session_id, "reason": reason})
 
 
+def typing_notice(session_id: str, now_ms: int, is_typing: bool) -> tuple[str, bytes]:
+    """(webhook-id, body). Another id for each: none is repeated."""
+    body = {"event": "typing", "session": session_id, "typing": is_typing}
+    return f"typing_{_without_stops(session_id)}_{now_ms}", _encode(body)
+
+
 def to_reply(body: bytes) -> Reply:
     """A 2xx body -> Reply; empty = nothing to say.
 

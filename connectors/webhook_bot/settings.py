@@ -10,6 +10,7 @@ class WebhookBotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     empty = requests are not signed.
 
     turn_timeout_s: for a whole call. welcome: text of the turn that begins a conversation; empty = none.
+    typing: whether the bot is told that the visitor types.
     health_url: asked with GET by `connections test`; empty = `url` itself, and any answer will do.
     """
 
@@ -17,4 +18,5 @@ class WebhookBotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     secret: str = ""
     turn_timeout_s: float = 30.0
     welcome: str = ""
+    typing: bool = False
     health_url: str = ""

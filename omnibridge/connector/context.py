@@ -23,6 +23,8 @@ class ConnectorContext:
     create_client: makes HTTP clients the house way; close what you made in `aclose`.
     count: `count("name", 1)` adds to a metric of this connection.
     log: `log("action", key=value)`, one structured line; never message texts or secrets.
+    typing: `typing(session_id, True)` shows the visitor that somebody of the backend's side types, until False, or
+    until it was not said again for 15 s. Returns at once, raises nothing; lost where it cannot be shown.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ConnectorContext:
     create_client: ClientFactory
     count: Callable[[str, int], None]
     log: Callable[..., None]
+    typing: Callable[[str, bool], None] = lambda session_id, is_typing: None
 
 
 def decode_settings(settings_type: type[msgspec.Struct], raw: dict[str, Any]) -> msgspec.Struct:

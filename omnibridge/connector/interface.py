@@ -127,6 +127,18 @@ class ChecksHealth(Protocol):
 
 
 @runtime_checkable
+class HearsTyping(Protocol):
+    """Wants to know while the visitor types. Only of workspaces with `realtime = true`, and nothing is made up for."""
+
+    async def on_typing(self, session_id: str, is_typing: bool) -> None:
+        """He types, said again every 5 s, or has stopped. For the party in control; also while a turn is under way.
+
+        Never journalled, never repeated: what raises, or takes longer than 5 s, is counted and forgotten.
+        """
+        ...
+
+
+@runtime_checkable
 class ReceivesCallbacks(Protocol):
     """Is called by its backend: `POST /connections/NAME/callback`, one JSON object each.
 

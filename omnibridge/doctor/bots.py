@@ -137,6 +137,8 @@ def strangers(view: HubView) -> Finding | None:
         return None
     agents = {text_of(each.get("_id")) for each in view.rows("agents", "users")}
     ours = {each.id for each in view.bots} | {each.settings.rocketchat_user for each in view.bots}
+    if view.setting("Livechat_Routing_Method") == "External":  # it is meant to get them
+        ours |= {view.settings.holding_bot, *view.settings.holding_bots.values()}
     names = [
         text_of(each.get("username"))
         for each in view.rows("bots", "users")

@@ -11,6 +11,9 @@ from omnibridge.rocketchat.leaves import list_of
 
 ROUTING = "Workspace > Settings > Omnichannel > Routing"
 
+SYSTEM_MESSAGES = {"livechat-close", "livechat-started", "livechat_transfer_history", "command", "uj", "ul", "au", "ru"}
+"""What realtime tells of a conversation's service by."""
+
 LOOK = {
     "Livechat_assign_new_conversation_to_bot": (
         f"{ROUTING}: `Assign new conversations to bot agent` on, or new conversations go to whomever routing picks "
@@ -95,11 +98,14 @@ def message_size(view: HubView) -> Finding | None:
 
 
 def hidden(view: HubView) -> Finding | None:
-    """Not broadcast by realtime; webhooks and REST, which are what we use, carry them (8.2)."""
+    """Realtime leaves hidden system messages out; webhooks and REST carry them (8.2)."""
     value = view.setting("Hide_System_Messages")
     names = [each for each in list_of(value) if isinstance(each, str)]
     if value is None:
         return None
+    if view.settings.realtime and (missed := sorted(SYSTEM_MESSAGES & set(names))):
+        do = "Workspace > Settings > Message > Hide System Messages: take these out; or [[workspace]] realtime = false"
+        return warning("hidden system messages", HUB, f"{', '.join(missed)}: realtime does not report them", do)
     return ok("hidden system messages", f"{', '.join(names) or 'none'}; no harm: omnibridge uses webhooks and REST")
 
 

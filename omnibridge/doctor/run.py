@@ -10,7 +10,18 @@ from omnibridge.bootstrap_decisions import read_rules, unknown_targets
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.config_reader import check, load
-from omnibridge.doctor import accounts, bots, hub_settings, local, reach, webhook
+from omnibridge.doctor import (
+    accounts,
+    bots,
+    custom_field,
+    external,
+    hub_settings,
+    local,
+    reach,
+    realtime,
+    rights,
+    webhook,
+)
 from omnibridge.doctor.backends import backend
 from omnibridge.doctor.finding import BACKEND, HUB, NETWORK, OURS, Finding, ok, problem
 from omnibridge.doctor.journal import Journal
@@ -119,7 +130,15 @@ async def _checks(
     if view.version is not None:
         found.append(await _relay_token(view, prober))
         found += [each(view) for each in (*accounts.CHECKS, *hub_settings.CHECKS, *webhook.CHECKS)]
-        found += [webhook.timeout(view, settings), bots.people(view), bots.strangers(view)]
+        found += [
+            rights.check(view),
+            custom_field.check(view, settings.agents),
+            webhook.timeout(view, settings),
+            bots.people(view),
+            bots.strangers(view),
+            *await external.checks(view),
+            await realtime.check(view),
+        ]
     findings = [each.about(workspace.name) for each in found if each]
     if view.version is not None:
         trip = await webhook.round_trip(view, prober, our, findings)

@@ -19,7 +19,8 @@ class _Command(msgspec.Struct, frozen=True, tag_field="command", omit_defaults=T
 
 class Speaker(msgspec.Struct, frozen=True, omit_defaults=True):
     """Under whose name words are shown. user_id: his own user; '' = the relay account posts, with his name as alias
-    and the prefix in front, because visitors do not see an alias."""
+    and the prefix in front, because visitors do not see an alias. avatar_url: shown beside the alias, if its host may
+    be."""
 
     system: str
     id: str
@@ -27,6 +28,7 @@ class Speaker(msgspec.Struct, frozen=True, omit_defaults=True):
     user_id: str = ""
     username: str = ""
     prefix: str = ""
+    avatar_url: str = ""
 
 
 class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):

@@ -101,8 +101,9 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: `idle`; `asking` = the question is out; `waiting` = a ticket was given; `ensuring` = its agent's user is
     looked for or made; `seat` = there is no seat for one, the room waits in the queue until there is;
     `moving` = the room is on its way to him; `served` = he serves.
-    decider: who was asked, empty when it was pushed. agent, by: what was decided, and by whom. excluded: ids that
-    could not serve. moves: of the room to this agent. former: user id of who serves by an earlier decision until then.
+    decider: who was asked, empty when it was pushed. agent, by: what was decided, and by whom; while it is `asking`
+    they are the answer to `ticket`, which came before its promise. excluded: ids that could not serve. moves: of the
+    room to this agent. former: user id of who serves by an earlier decision until then.
     """
 
     stage: Literal["idle", "asking", "waiting", "ensuring", "seat", "moving", "served"] = "idle"
@@ -145,6 +146,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
     as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
+    stray: user id of who got it though nobody decided that, while he is sent back to the queue.
     """
 
     workspace: str
@@ -172,3 +174,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     assignment: Assignment = Assignment()
     reported: UserRef | None = None
     persona: Persona | None = None
+    stray: str = ""

@@ -19,26 +19,41 @@ POINTS = (
     "bot_answer_to_journal",
 )
 
+DECISION_POINTS = (
+    "outbox_to_send/AskDecider",
+    "response_to_settle/AskDecider",
+    "decision_to_answer",
+    "outbox_to_send/EnsureAgent",
+    "response_to_settle/EnsureAgent",
+    "outbox_to_send/AssignAgent",
+    "sent_to_response",
+    "response_to_settle/AssignAgent",
+)
+"""Those that a decision of an external system passes. `decision_to_answer`: it is durable, and not answered yet."""
+
 
 class Faults:
-    """`spec` is `point:n`: die when the point is reached for the n-th time. Empty = never."""
+    """`spec` is `point:n` or `point/Command:n`: die when the point is reached for the n-th time, with such a delivery.
+    Empty = never."""
 
     def __init__(self, spec: str = "") -> None:
-        self._point, _, count = spec.partition(":")
-        if self._point and self._point not in POINTS:
-            raise ValueError(f"unknown fault point {self._point!r}; known: {', '.join(POINTS)}")
+        point, _, count = spec.partition(":")
+        self._point, _, self._command = point.partition("/")
+        if self._point and self._point not in (*POINTS, *DECISION_POINTS):
+            known = sorted({*POINTS, *(each.partition("/")[0] for each in DECISION_POINTS)})
+            raise ValueError(f"unknown fault point {self._point!r}; known: {', '.join(known)}")
         self._left = int(count or 1)
 
-    def wants(self, point: str) -> bool:
-        """Whether reaching this point now would be the end; counts the visit."""
-        if point != self._point:
+    def wants(self, point: str, command: str = "") -> bool:
+        """Whether reaching this point now would be the end; counts the visit. command: of the delivery, if any."""
+        if point != self._point or (self._command and command != self._command):
             return False
         self._left -= 1
         return self._left == 0
 
-    def reach(self, point: str) -> None:
+    def reach(self, point: str, command: str = "") -> None:
         """Pass a point, or die at it."""
-        if self.wants(point):
+        if self.wants(point, command):
             die()
 
 

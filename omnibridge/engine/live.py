@@ -52,6 +52,7 @@ class LiveIntake:
     """Implements `rocketchat.realtime.listener.Intake`. windows: the lanes' own: nothing is held while we are live.
 
     ask: have everything compared, because something was missed. left: told of each room that is closed.
+    typed: told who types.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class LiveIntake:
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._tasks: set[asyncio.Task[None]] = set()
         self.left: Callable[[str], None] = lambda room: None
+        self.typed: Callable[[Typing], None] = lambda heard: None
 
     async def take(self, change: Change) -> None:
         """Tasks begin in the order in which they were made, and a lane keeps the order of what reaches it."""
@@ -99,8 +101,9 @@ class LiveIntake:
         self._start(self._put(row) if is_known else self._open(change.room))
 
     def typing(self, heard: Typing) -> None:
-        """Counted; no connector takes it yet."""
+        """Passed on, and kept nowhere."""
         self._counters.add("realtime_typing")
+        self.typed(heard)
 
     async def departments(self) -> Sequence[str]:
         try:

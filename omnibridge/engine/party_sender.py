@@ -20,6 +20,7 @@ from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
 from omnibridge.engine.streams import Sent
+from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
 from omnibridge.routing.facts import allowed_facts
@@ -45,10 +46,19 @@ class Party:
 
 
 class PartySender:
-    """secret: makes session ids. Connections that are not configured any more reject their rows."""
+    """secret: makes session ids. typing: told of turns that are under way; None = nobody wants to know. Connections
+    that are not configured any more reject their rows."""
 
-    def __init__(self, parties: Mapping[str, Party], secret: bytes, clock: Clock, faults: Faults) -> None:
+    def __init__(
+        self,
+        parties: Mapping[str, Party],
+        secret: bytes,
+        clock: Clock,
+        faults: Faults,
+        typing: PartyTyping | None = None,
+    ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
+        self._typing = typing
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -114,7 +124,14 @@ class PartySender:
             reply = await self._resolve(party, turn)
             if reply is not None:
                 return Sent(self._replied(row, reply, said), resolved=True)
-        reply = await self._say(party, turn, welcome=said.welcome)
+        if self._typing is None:
+            reply = await self._say(party, turn, welcome=said.welcome)
+        else:
+            self._typing.turn_began(row.id, workspace, conversation, row.connection)
+            try:
+                reply = await self._say(party, turn, welcome=said.welcome)
+            finally:
+                self._typing.turn_ended(row.id)
         return Sent(self._replied(row, reply, said))
 
     async def _say(self, party: Party, turn: Turn, *, welcome: bool) -> Reply:

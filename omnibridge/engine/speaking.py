@@ -12,14 +12,18 @@ from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage.outbox import Delivery
 
-CredentialsOf = Callable[[str, str], Awaitable[Credentials | None]]
-"""(workspace, user id) -> how to post as a user that we made; None = one cannot."""
+CredentialsOf = Callable[[str, str, Credentials | None], Awaitable[Credentials | None]]
+"""(workspace, user id, what the hub does not take any more) -> how to post as a user of ours; None = one cannot."""
 
-REFUSED = ("error-not-allowed", "error-not-authorized", "unauthorized")
-"""He does not serve the room (5.4), or his log-in is not valid any more."""
+Renew = Callable[[Credentials], Awaitable[Credentials | None]]
+"""What the hub does not take any more -> another log-in, None = there is none."""
+
+NOT_LOGGED_IN = "not-logged-in"
+REFUSED = ("error-not-allowed", "error-not-authorized", "unauthorized", NOT_LOGGED_IN)
+"""He does not serve the room (5.4), or cannot log in."""
 
 
-async def nobody(workspace: str, user_id: str) -> Credentials | None:
+async def nobody(workspace: str, user_id: str, refused: Credentials | None = None) -> Credentials | None:
     """Where no users are made."""
     return None
 
@@ -31,29 +35,47 @@ async def post(
     message: OutgoingMessage,
     account: Credentials | None,
     check_control: Callable[[], Awaitable[None]],
+    renew: Renew,
+    may_be_shown: Callable[[str], bool],
 ) -> Sent:
     """Raises DeliveryError. account: of the speaker's own user. A repeat is refused by the hub: it is read back.
 
-    check_control: called when his own user may not post; raises if somebody else took the room.
+    check_control: called when his own user may not post; raises if somebody else took the room. may_be_shown: whether
+    staff's browsers may fetch a picture from this address.
     """
     assert message.speaker is not None and row.external_id is not None
-    attachments = list(message.attachments) or None
     try:
         if account is not None:
             try:
-                await client.send_message(room, row.external_id, message.text, attachments=attachments, as_user=account)
+                await _as_himself(client, room, row.external_id, message, account, renew)
                 return _sent(row, message.speaker, account.user_id)
             except DeliveryRejected as exc:
                 if exc.code not in REFUSED:
                     raise
                 await check_control()
-        await _by_relay(client, room, row.external_id, message, message.speaker)
+        url = message.speaker.avatar_url
+        picture = url if url and may_be_shown(url) else None
+        await _by_relay(client, room, row.external_id, message, message.speaker, picture)
     except DeliveryUncertain:
         sent = await find(client, room, row, message)
         if sent is None:
             raise
         return sent
     return _sent(row, message.speaker, "")
+
+
+async def _as_himself(
+    client: RocketChatClient, room: str, message_id: str, message: OutgoingMessage, account: Credentials, renew: Renew
+) -> None:
+    """A log-in that was revoked is renewed, once."""
+    attachments = list(message.attachments) or None
+    try:
+        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=account)
+    except DeliveryRejected as exc:
+        fresh = await renew(account) if exc.code == NOT_LOGGED_IN else None
+        if fresh is None:
+            raise
+        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=fresh)
 
 
 async def find(client: RocketChatClient, room: str, row: Delivery, message: OutgoingMessage) -> Sent | None:
@@ -69,25 +91,34 @@ async def find(client: RocketChatClient, room: str, row: Delivery, message: Outg
     return _sent(row, message.speaker, found.author_id, resolved=True)
 
 
-async def account_of(credentials: CredentialsOf, workspace: str, speaker: Speaker) -> Credentials | None:
+async def account_of(
+    credentials: CredentialsOf, workspace: str, speaker: Speaker, refused: Credentials | None = None
+) -> Credentials | None:
     """None also where it cannot be had now: words do not wait for a log-in."""
     if not speaker.user_id:
         return None
     try:
-        return await credentials(workspace, speaker.user_id)
+        return await credentials(workspace, speaker.user_id, refused)
     except DeliveryError:
         return None
 
 
 async def _by_relay(
-    client: RocketChatClient, room: str, message_id: str, message: OutgoingMessage, speaker: Speaker
+    client: RocketChatClient,
+    room: str,
+    message_id: str,
+    message: OutgoingMessage,
+    speaker: Speaker,
+    picture: str | None,
 ) -> None:
-    """The alias is for staff and needs `message-impersonate`; without it the prefix says it to everybody."""
+    """Alias and picture are for staff and need `message-impersonate`; without it the prefix says it to everybody."""
     text, attachments = _prefixed(message, speaker), list(message.attachments) or None
     try:
-        await client.send_message(room, message_id, text, attachments=attachments, alias=speaker.name or None)
+        await client.send_message(
+            room, message_id, text, attachments=attachments, alias=speaker.name or None, avatar=picture
+        )
     except DeliveryRejected:
-        if not speaker.name:
+        if not (speaker.name or picture):
             raise
         await client.send_message(room, message_id, text, attachments=attachments)
 

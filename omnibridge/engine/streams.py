@@ -237,7 +237,7 @@ class Streams:
             found = self._lanes.conversation(row.conversation_id)
             if found is None or found[1].control.epoch != conversation.control.epoch:
                 return True  # it took a commit, and control changed meanwhile: look again
-        self._faults.reach("outbox_to_send")
+        self._faults.reach("outbox_to_send", row.command)
         if row.command == "SendToParty":
             self._notices.watch(row, workspace, room)
         self.in_flight += 1
@@ -251,7 +251,7 @@ class Streams:
         finally:
             self.in_flight -= 1
             self._notices.ended(row)
-        self._faults.reach("response_to_settle")
+        self._faults.reach("response_to_settle", row.command)
         self._counters.add("deliveries_done", 1, row.command)
         if sent.resolved:
             self._counters.add("deliveries_resolved", 1, row.command)

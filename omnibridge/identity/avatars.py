@@ -67,15 +67,7 @@ class Avatars:
 
     async def fetch(self, url: str) -> Picture:
         """Raises NoPicture."""
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port
-        except ValueError:
-            raise NoPicture("the address of the picture is none") from None
-        if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-            raise NoPicture("the address of the picture is not http or https")
-        if f"{host}:{port}" not in self._hosts and not (host in self._hosts and port in (None, 80, 443)):
-            raise NoPicture("the host of the picture is not in [agents] avatar_hosts")
+        self._check(url)
         try:
             async with asyncio.timeout(LIMIT_S):
                 content = await self._read(url)
@@ -87,6 +79,26 @@ class Avatars:
             if content.startswith(sign) and (sign != b"RIFF" or content[8:12] == b"WEBP"):
                 return Picture(content, media_type)
         raise NoPicture("what is there is no PNG, JPEG, GIF or WebP")
+
+    def may_be_shown(self, url: str) -> bool:
+        """Whether staff's browsers may be sent to this picture: they tell its host who looks at the room."""
+        try:
+            self._check(url)
+        except NoPicture:
+            return False
+        return True
+
+    def _check(self, url: str) -> None:
+        """Raises NoPicture."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError:
+            raise NoPicture("the address of the picture is none") from None
+        if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+            raise NoPicture("the address of the picture is not http or https")
+        if f"{host}:{port}" not in self._hosts and not (host in self._hosts and port in (None, 80, 443)):
+            raise NoPicture("the host of the picture is not in [agents] avatar_hosts")
 
     async def _read(self, url: str) -> bytes:
         origin, _ = origin_of(url)

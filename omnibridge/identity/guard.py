@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -63,18 +64,28 @@ async def _approval(world: World, key: Key, agent: ExternalAgent, cause: str) ->
 
 
 async def _planned(world: World, key: Key, name: str, agent: ExternalAgent, cause: str) -> AgentRefused:
-    """A dry run asks the budget as well, but writes nothing but that it was one."""
+    """A dry run asks the budget as well, counting those that it would have made before; it writes nothing but that.
+
+    Who was planned once stays planned; who had no seat is asked for again, as in earnest.
+    """
     at = world.clock.now_ms()
-    full = seats.over(world.database.reader, key[0], world.policy.budget, at)
     user = making.new_user(world, name, key, agent)
-    plan = {**msgspec.to_builtins(user), "departments": agent.departments, "over_budget": full}
-    detail = msgspec.json.encode(plan).decode()
-    known = directory.notes(world.database.reader, key[0], "would-create", 1000)
-    if not any((each["system"], each["external_id"], each["detail"]) == (*key[1:], detail) for each in known):
-        await write(
-            world.database.writer,
-            lambda cursor: directory.note(cursor, at, key, "would-create", cause=cause, detail=detail),
+
+    def unit(cursor: Any) -> str:
+        before = seats.planned(cursor, key)
+        full = (
+            "" if before.at else seats.over(cursor, key[0], world.policy.budget, at, seats.all_planned(cursor, key[0]))
         )
+        plan = {**msgspec.to_builtins(user), "departments": agent.departments, "over_budget": full}
+        if full:
+            plan["instead"] = world.policy.over_budget
+        detail = msgspec.json.encode(plan).decode()
+        if detail != before.detail:
+            seats.plan(cursor, key, seats.Planned(0 if full else before.at or at, detail))
+            directory.note(cursor, at, key, "would-create", cause=cause, detail=detail)
+        return full
+
+    full = await write(world.database.writer, unit)
     return refused(
         agent, "creation_off", f"dry run: {f'nobody would be made: {full}' if full else f'would make {name}'}"
     )

@@ -15,14 +15,14 @@ from omnibridge.identity.claims import Claims
 from omnibridge.identity.guard import refused
 from omnibridge.identity.names import POOL, is_plain, one_line, problem_of
 from omnibridge.identity.pool import Pool
-from omnibridge.identity.serving import Serving
+from omnibridge.identity.serving import TO_BE_SWITCHED_OFF, Serving
 from omnibridge.identity.world import Key, World
 from omnibridge.identity.writing import write
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Profile, Provisioner
 from omnibridge.storage import directory, faces, seats
 from omnibridge.storage.directory import CONFLICT, READY, AgentRow
-from omnibridge.storage.seats import DAY_MS, Proxy
+from omnibridge.storage.seats import DAY_MS, Proxy, Token
 
 PAUSES_S = (0.2, 1.0)
 LONGEST_PAUSE_S = 5.0
@@ -95,21 +95,31 @@ class Identity:
         else:
             self._later[workspace, user_id] = None
 
-    async def credentials(self, workspace: str, user_id: str) -> Credentials | None:
-        """To post as a user that we made; None for others, or when the hub cannot be asked for a new log-in."""
+    async def credentials(self, workspace: str, user_id: str, refused: Credentials | None = None) -> Credentials | None:
+        """To post as a user that we made; None for others, or when the hub cannot be asked for a new log-in.
+
+        refused: what was given before and the hub does not know any more; never given again.
+        """
         proxy = seats.proxy(self._world.database.reader, workspace, user_id)
         token = seats.token(self._world.database.reader, workspace, proxy.username) if proxy else None
         if proxy is None or token is None:
             return None
+        is_refused = bool(token.token) and refused is not None and refused == self._opened(user_id, token)
         age_ms = self._world.clock.now_ms() - token.issued_at
-        if not token.token or age_ms > self._world.policy.token_days * DAY_MS:
+        if not token.token or is_refused or age_ms > self._world.policy.token_days * DAY_MS:
             try:
-                async with self._world.locks.hold((workspace, "login", user_id)):
-                    token = await making.renew(self._world, self._hubs[workspace], workspace, proxy.username)
-            except DeliveryError as exc:
-                self._world.alarm("token", workspace, username=proxy.username, reason=exc.code)
-                if not token.token:
+                token = await making.renew(self._world, self._hubs[workspace], workspace, proxy.username, token.token)
+            except (DeliveryError, StorageError) as exc:
+                code = exc.code if isinstance(exc, DeliveryError) else str(exc)
+                self._world.alarm("token", workspace, username=proxy.username, reason=code)
+                if not token.token or is_refused:
                     return None
+            else:
+                self._world.count("login_revoked" if is_refused else "login_renewed")
+        return self._opened(user_id, token)
+
+    def _opened(self, user_id: str, token: Token) -> Credentials:
+        """Raises StorageError when its key is gone."""
         return Credentials(user_id, self._world.sealing().decrypt(token.token))
 
     # -- who it is ----------------------------------------------------------------------------------------
@@ -290,7 +300,8 @@ class Identity:
 
     async def _let_rest(self, serving: Serving, proxy: Proxy) -> None:
         idle_ms = self._world.policy.idle_days * DAY_MS
-        if not idle_ms or not proxy.active or proxy.used_at + idle_ms > self._now():
+        is_idle = bool(idle_ms) and proxy.active and proxy.used_at + idle_ms <= self._now()
+        if not is_idle and (proxy.active or proxy.hold_until != TO_BE_SWITCHED_OFF):
             return
         try:
             async with self._world.locks.hold((proxy.workspace, "user", proxy.user_id)):
@@ -302,6 +313,7 @@ class Identity:
 
     async def _renewed(self, proxy: Proxy) -> None:
         """Before it runs out, and when it is still under an old key."""
+        proxy = seats.proxy(self._world.database.reader, proxy.workspace, proxy.user_id) or proxy
         token = seats.token(self._world.database.reader, proxy.workspace, proxy.username)
         vault = self._world.vault
         if token is None or vault is None or not proxy.active:
@@ -309,7 +321,8 @@ class Identity:
         is_old = self._now() - token.issued_at > self._world.policy.token_days * DAY_MS
         if not token.token or is_old or not vault.is_current(token.token):
             try:
-                await making.renew(self._world, self._hubs[proxy.workspace], proxy.workspace, proxy.username)
+                hub = self._hubs[proxy.workspace]
+                await making.renew(self._world, hub, proxy.workspace, proxy.username, token.token)
             except (DeliveryError, StorageError) as exc:
                 if isinstance(exc, DeliveryRetryable) and exc.code == "rate-limited":
                     self._world.count("login_later")

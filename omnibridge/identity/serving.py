@@ -31,6 +31,9 @@ FRESH_MS = 5_000
 DEPARTMENTS_MS = 60_000
 """The list of departments is asked for again after this."""
 
+TO_BE_SWITCHED_OFF = 1
+"""hold_until of one who is inactive by our books, but perhaps not yet on the hub: a crash came in between."""
+
 _log = structlog.get_logger("omnibridge.identity")
 
 
@@ -83,7 +86,8 @@ class Serving:
             user = await self._hub.find(user_id=user_id)  # the answer does not tell whether he was an agent at all
             if user and "livechat-agent" in user.roles:
                 raise
-        await write(self._world.database.writer, self._changes(proxy, serving=0, hold_until=0, used_at=now))
+        hold_until = 0 if proxy.active else TO_BE_SWITCHED_OFF  # he was being woken when somebody died
+        await write(self._world.database.writer, self._changes(proxy, serving=0, hold_until=hold_until, used_at=now))
         return True
 
     async def dress(self, proxy: Proxy, agent: ExternalAgent) -> None:
@@ -126,21 +130,35 @@ class Serving:
         return None if proxy.shown_avatar else plain(f"{agent.system}:{agent.id}")
 
     async def rest(self, proxy: Proxy) -> None:
-        """Deactivate one who was idle for long. Raises DeliveryError."""
+        """Deactivate one who was idle for long. Raises DeliveryError.
+
+        Written down first, with his log-in, which the hub drops: who is used after a crash is woken and logs in.
+        """
         if not await self.end(proxy.user_id) or await self._hub.n_open_rooms(proxy.user_id):
             return
-        await self._hub.set_active(proxy.user_id, False)
-        at, key = self._world.clock.now_ms(), (self._workspace, proxy.system, proxy.external_id)
+        world = self._world
 
-        def unit(cursor: object) -> None:
-            self._changes(proxy, active=0)(cursor)
+        def begin(cursor: object) -> None:
+            self._changes(proxy, active=0, hold_until=TO_BE_SWITCHED_OFF)(cursor)
+            seats.drop_login(cursor, self._workspace, proxy.username)
+
+        await write(world.database.writer, begin)
+        try:
+            await self._hub.set_active(proxy.user_id, False)
+        except DeliveryRejected:  # he is as active as before
+            await write(world.database.writer, self._changes(proxy, active=1, hold_until=0))
+            raise
+        at, key = world.clock.now_ms(), (self._workspace, proxy.system, proxy.external_id)
+
+        def end(cursor: object) -> None:
+            self._changes(proxy, hold_until=0)(cursor)
             directory.note(cursor, at, key, "deactivate", proxy.user_id, "idle")
 
-        await write(self._world.database.writer, unit)
-        self._world.count("deactivated")
+        await write(world.database.writer, end)
+        world.count("deactivated")
 
     async def _wake(self, proxy: Proxy) -> None:
-        """Deactivating drops a user's log-ins, so he logs in again."""
+        """Deactivating drops a user's log-ins, so he logs in again; if not now, then when he first posts."""
         await self._hub.set_active(proxy.user_id, True)
         await write(self._world.database.writer, self._changes(proxy, active=1))
         try:

@@ -91,6 +91,14 @@ class RocketChatClient:
             raise DeliveryRejected("there is no user of this name", code="error-invalid-user")
         return found
 
+    async def name_for_typing(self, user: Credentials) -> str:
+        """How the hub knows a user when he types: his user name, or his name where it shows real names (8.3)."""
+        found = await self._calls.get("settings.public", {"_id": "UI_Use_Real_Name"})
+        told = [table_of(each) for each in list_of(found.get("settings"))]
+        shows_names = any(each.get("_id") == "UI_Use_Real_Name" and each.get("value") is True for each in told)
+        own = await self._calls.get("me", {}, user)
+        return (text_of(own.get("name")) if shows_names else "") or text_of(own.get("username"))
+
     # -- messages ---------------------------------------------------------------------------------------
 
     async def send_message(
@@ -102,8 +110,10 @@ class RocketChatClient:
         attachments: list[dict[str, Any]] | None = None,
         as_user: Credentials | None = None,
         alias: str | None = None,
+        avatar: str | None = None,
     ) -> None:
-        """`chat.sendMessage` with our id. alias: needs `message-impersonate`; staff see it, visitors do not (5.2).
+        """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
+        them, visitors do not (5.2).
 
         A repeated id, which the hub answers with the text of a crash, raises DeliveryUncertain
         `maybe-duplicate`: read back (5.3).
@@ -113,6 +123,8 @@ class RocketChatClient:
             message["attachments"] = attachments
         if alias:
             message["alias"] = alias
+        if avatar:
+            message["avatar"] = avatar
         content = encode({"message": message})
         answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
         if not answer.is_success and says_duplicate(answer.body):
@@ -205,6 +217,14 @@ class RocketChatClient:
         if not isinstance(body.get("rooms"), list):
             raise unreadable()
         return [read_room(table_of(each)) for each in body["rooms"]]
+
+    async def rooms_of(self, user_id: str) -> set[str]:
+        """Ids of the open rooms that a user serves, at most a page of them; those on hold are left out."""
+        query = {"agents[]": user_id, "open": "true", "count": str(PAGE)}
+        body = await self._calls.get("livechat/rooms", query)
+        if not isinstance(body.get("rooms"), list):
+            raise unreadable()
+        return {read_room(table_of(each)).id for each in body["rooms"]}
 
     async def inquiry(self, room: str) -> Inquiry | None:
         """The waiting inquiry of a room; None when it was taken or there is none."""

@@ -162,18 +162,26 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
 
 
 def _service_as_read(room: RoomInfo, view: View) -> list[Event]:
-    known, served = view.reported if view.unreported else view.served_by, room.served_by
-    is_same = (known.id if known else "") == (served.id if served else "")
-    changes: list[Event] = []
+    served, changes = room.served_by, list[Event]()
     if view.known and room.department and room.department != view.department:
         changes.append(ConversationTransferred(view.department, room.department))
-    if known and not is_same:
-        changes.append(AgentUnassigned(known, room.served_at_ms if served else 0))
-    if served and not is_same:
+    known = view.reported if view.unreported else view.served_by
+    at_ms = room.served_at_ms if served else 0
+    if view.unreported and _is_same(served, view.reported) and not _is_same(served, view.served_by):
+        # The read began after our move was known, so the hub undid it before it told of it.
+        changes += caught_up(view.served_by, view, at_ms)
+        known = view.served_by
+    if known and not _is_same(known, served):
+        changes.append(AgentUnassigned(known, at_ms))
+    if served and not _is_same(known, served):
         changes.append(assigned(served, view, room.served_at_ms))
     if not served and (known or not view.known) and room.open:
         changes.append(ConversationQueued(room.department))
     return changes
+
+
+def _is_same(one: UserRef | None, other: UserRef | None) -> bool:
+    return (one.id if one else "") == (other.id if other else "")
 
 
 def _closed_as_read(room: RoomInfo) -> DerivedEvent:

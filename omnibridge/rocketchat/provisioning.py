@@ -21,6 +21,12 @@ from omnibridge.rocketchat.versions import Version, read_version
 
 PAGE = 100
 NOT_FOUND = ("http-400", "http-404", "error-invalid-user")
+LOGIN_PROBLEMS = {
+    "not-logged-in": "the log-in was refused",
+    "totp-required": "the log-in asks for a mailed code, and users that we make have no mailbox: set "
+    "Accounts_TwoFactorAuthentication_By_Email_Auto_Opt_In off",
+    "error-invalid-email": "the log-in asks for a verified address: Accounts_EmailVerification",
+}
 QUERIES_USERS = Version(7, 0)
 """Before this, `users.list` takes `query` and `fields` (3.4)."""
 
@@ -51,7 +57,8 @@ class NewUser(msgspec.Struct, frozen=True):
         """Never with livechat-agent: given here it leaves the agent invisible to routing (3.6).
 
         Never with a verified address: new users are opted in to mailed codes by default, and a log-in asks for one
-        as soon as there is a verified address to mail it to; ours have no mailbox.
+        as soon as there is a verified address to mail it to; ours have no mailbox. Where Accounts_EmailVerification
+        demands one all the same, the first log-in tells: see `verify`.
         """
         return {
             "username": self.username,
@@ -157,6 +164,10 @@ class Provisioner:
             raise DeliveryRejected("the user is gone", code="error-invalid-user")
         await self._calls.post("users.update", {"userId": user_id, "data": data}, self._account)
 
+    async def verify(self, user_id: str) -> None:
+        """Say that his address is his. Raises DeliveryError."""
+        await self.update(user_id, {"verified": True})
+
     async def set_avatar(self, user_id: str, image: bytes, media_type: str) -> None:
         """By multipart: an address would be fetched by the server, which refuses private ones (3.2)."""
         edge = secrets.token_hex(16)
@@ -182,23 +193,25 @@ class Provisioner:
         await self._calls.post("users.setActiveStatus", wish, self._account)
 
     async def log_in(self, username: str, password: str) -> Credentials:
-        """DeliveryRejected `not-logged-in`: the user is not the one that we made, or his password was changed."""
+        """DeliveryRejected `not-logged-in`: the user is not the one that we made, or his password was changed.
+
+        `totp-required`, `error-invalid-email`: the password is right, and the hub wants a mailed code, or a verified
+        address. Other codes of the hub (switched off) are passed on.
+        """
         content = encode({"user": username, "password": password})
         answer = await self._calls.exchange("POST", "/api/v1/login", content=content)
         data = table_of(answer.body.get("data"))
         user_id, token = text_of(data.get("userId")), text_of(data.get("authToken"))
         if answer.status == 200 and user_id and token:
             return Credentials(user_id, token)
-        if answer.status == 401:
-            code = code_of(answer.body)
-            factor = "totp-required" in (code, text_of(answer.body.get("error")))
-            raise DeliveryRejected(
-                "the log-in asks for a second factor: exempt accounts with role bot"
-                if factor
-                else "the log-in was refused",
-                code="totp-required" if factor else "not-logged-in",
-            )
-        raise from_answer(answer.status, answer.body, answer.headers)
+        if answer.status != 401:
+            raise from_answer(answer.status, answer.body, answer.headers)
+        code = code_of(answer.body)
+        if code.startswith("error-login-blocked"):  # after too many wrong passwords, for a while
+            raise DeliveryRetryable("Rocket.Chat takes no log-ins for a while", code="rate-limited")
+        if code not in LOGIN_PROBLEMS and not code.startswith("error-"):
+            code = "not-logged-in"
+        raise DeliveryRejected(LOGIN_PROBLEMS.get(code, f"the log-in was refused ({code})"), code=code)
 
     # -- agents -----------------------------------------------------------------------------------------
 

@@ -144,7 +144,7 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     conversation = context.conversation
     state = conversation.handover
     server = event.served_by
-    if server and server.id not in _bot_ids(context):
+    if server and server.id not in (conversation.stray, *_bot_ids(context)):
         after = _replace(conversation, served_by=server)
         after, commands = end_session(pass_control(after, AGENTS), "a person serves")
         after = _replace(after, held=(), handover=handover_over(state))

@@ -99,7 +99,7 @@ def spoken(
     agent = persona.agent
     prefix = _prefix(context, agent)
     user_id = persona.user_id if persona.mode in OURS else ""
-    speaker = Speaker(agent.system, agent.id, agent.name, user_id, persona.username, prefix)
+    speaker = Speaker(agent.system, agent.id, agent.name, user_id, persona.username, prefix, agent.avatar_url)
     return tuple(SendToVisitor(each, conversation.control.connection, speaker=speaker) for each in parts)
 
 

@@ -26,7 +26,7 @@ from omnibridge.domain.conversation import (
     bot_party,
 )
 from omnibridge.domain.directory import Directory
-from omnibridge.routing import assignment, handover, persona_moves, personas, replies
+from omnibridge.routing import assignment, assignment_moves, handover, persona_moves, personas, replies, strays
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
@@ -57,10 +57,10 @@ def route(
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
     if conversation.assignment.stage != "idle":
-        decision = assignment.tidy(conversation, decision, directory)
+        decision = assignment_moves.tidy(conversation, decision, directory)
     if conversation.persona is not None:
         decision = personas.tidy(context, conversation.persona, decision)
-    return assignment.look_again(context, decision) if directory.holders else decision
+    return strays.look_again(context, decision) if directory.holders else decision
 
 
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
@@ -138,6 +138,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         service_at=event.at,
         vacated=False,
         queued=False,
+        stray="",
     )
     if event.connection:
         return _bot_assigned(context, conversation, event)
@@ -147,7 +148,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
     if context.directory.holds(conversation.workspace, event.agent.id):
         return _held(context, conversation, who)
     if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
-        return assignment.stray(context, conversation, event)
+        return strays.begin(context, conversation, event)
     if conversation.control.party == AGENTS:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
@@ -173,9 +174,9 @@ def _held(context: Context, conversation: Conversation, who: str) -> Decision:
 
 def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
     conversation = context.conversation
-    if event.timer != assignment.HELD:
+    if event.timer != strays.HELD:
         return assignment.timer_fired(context, event)
-    if not assignment.is_left(context, conversation):
+    if not strays.is_left(context, conversation):
         return context.nothing("nobody needs to look at it again")
     return _by_rules(context, "sends what nobody serves yet")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from omnibridge.sandbox.hub import SimulatedHub
@@ -32,6 +33,7 @@ def workspace(hub: SimulatedHub, settings: dict[str, Any]) -> dict[str, Any]:
         "roles": sorted(each.name for each in hub.rules.roles.values()),
         "permissions": {name: sorted(roles) for name, roles in sorted(hub.rules.permissions.items())},
         "settings": settings,
+        "custom_fields": hub.custom_fields,
         "departments": {
             each.name: sorted(hub.users[user_id].username for user_id in each.agents)
             for each in hub.departments.values()
@@ -40,7 +42,7 @@ def workspace(hub: SimulatedHub, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def user_entry(hub: SimulatedHub, user: User) -> dict[str, Any]:
-    """tokens: names of the personal ones. avatar: its etag."""
+    """tokens: names of the personal ones. avatar: its etag, and what it looks like."""
     personal = hub.accounts.access_tokens.values()
     return {
         "id": user.id,
@@ -52,6 +54,7 @@ def user_entry(hub: SimulatedHub, user: User) -> dict[str, Any]:
         "custom_fields": user.custom_fields,
         "import_ids": user.import_ids,
         "avatar": user.avatar.etag if user.avatar else "",
+        "avatar_sha256": sha256(user.avatar.content).hexdigest() if user.avatar else "",
         "tokens": sorted(each.name for each in personal if each.user is user),
     }
 

@@ -29,6 +29,8 @@ class SettingsApi:
             "Livechat_Routing_Method": (life, "routing_method"),
             "Livechat_assign_new_conversation_to_bot": (life, "bot_first"),
             "Livechat_accept_chats_with_no_agents": (life, "accept_with_no_agents"),
+            "Livechat_External_Queue_URL": (life.external, "url"),
+            "Livechat_External_Queue_Token": (life.external, "token"),
             "API_Enable_Rate_Limiter": (limiter, "is_on"),
             "Livechat_webhookUrl": (sender, "url"),
             "Livechat_secret_token": (sender, "token"),

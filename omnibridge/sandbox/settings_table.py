@@ -28,7 +28,13 @@ PUBLIC = frozenset(
     }
 )
 
-ENTERPRISE: dict[str, Any] = {"Livechat_waiting_queue": False, "Livechat_Require_Contact_Verification": "never"}
+HIDDEN_BY_THE_WIDGET = ("uj", "ul", "livechat-close")
+
+ENTERPRISE: dict[str, Any] = {
+    "Livechat_waiting_queue": False,
+    "Livechat_Require_Contact_Verification": "never",
+    "Livechat_hide_system_messages": [*HIDDEN_BY_THE_WIDGET],
+}
 """What these are without a licence, whatever they were set to."""
 
 DEFAULTS: dict[str, Any] = {
@@ -42,10 +48,9 @@ DEFAULTS: dict[str, Any] = {
     "Livechat_agent_leave_comment": "",
     "Livechat_waiting_queue": False,
     "Livechat_maximum_chats_per_agent": 0,
-    "Livechat_External_Queue_URL": "",
-    "Livechat_External_Queue_Token": "",
     "Livechat_Require_Contact_Verification": "never",
     "Livechat_fileupload_enabled": True,
+    "Livechat_hide_system_messages": [*HIDDEN_BY_THE_WIDGET],
     "Livechat_lead_email_regex": r"\b[A-Z0-9._%+-]+@(?:[A-Z0-9-]+\.)+[A-Z]{2,4}\b",
     "Livechat_lead_phone_regex": (
         r"(?:\([0-9]{1,3}\)|[0-9]{2})[ \-]*?[0-9]{4,5}(?:[\-\s\_]{1,2})?[0-9]{4}(?:(?=[^0-9])|$)"

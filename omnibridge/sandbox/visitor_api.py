@@ -110,11 +110,13 @@ class VisitorApi:
         return {"message": {"_id": found.id, "ts": iso(found.ts)}}
 
     async def _history(self, request: Request) -> dict[str, Any]:
-        """Newest first, 20 unless told otherwise."""
+        """Newest first, 20 unless told otherwise; without the system messages that `Hide_System_Messages` names."""
         query = request.query_params
         room = self._own_room(query.get("token", ""), request.path_params["rid"])
         offset, count = page({"count": query.get("limit", "20"), "offset": query.get("offset", "0")})
-        newest = room.messages[::-1][offset : None if count is None else offset + count]
+        hidden = self._hub.settings.get("Hide_System_Messages", ())
+        shown = [each for each in room.messages[::-1] if not each.system_type or each.system_type not in hidden]
+        newest = shown[offset : None if count is None else offset + count]
         return {"messages": [message_json(each) for each in newest]}
 
     async def _close(self, request: Request) -> dict[str, Any]:

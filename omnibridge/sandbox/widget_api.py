@@ -14,8 +14,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from omnibridge.sandbox import licences
 from omnibridge.sandbox.http import Api, body_of, maybe, need
 from omnibridge.sandbox.room_shapes import agent_info_json
+from omnibridge.sandbox.settings_table import ENTERPRISE
 from omnibridge.sandbox.shapes import department_json, room_json, visitor_json
 from omnibridge.sandbox.state import HubError, Room, Visitor
 
@@ -35,7 +37,6 @@ SETTINGS: dict[str, Any] = {
     "agentHiddenInfo": False,
     "clearLocalStorageWhenChatEnded": False,
     "limitTextLength": 5000,
-    "hiddenSystemMessages": ["uj", "ul", "livechat-close"],
     "visitorsCanCloseChat": True,
 }
 THEME: dict[str, Any] = {
@@ -102,12 +103,13 @@ class WidgetApi:
 
     async def _config(self, request: Request) -> dict[str, Any]:
         """Who the visitor is, his room and who serves it are there only once they are."""
+        hidden = self._hub.settings if licences.has_module(self._hub, "livechat-enterprise") else ENTERPRISE
         is_anybody = any(each.is_available for each in self._hub.users.values())
         visitor = self._hub.visitors.get(request.query_params.get("token", ""))
         config: dict[str, Any] = {
             "enabled": True,
             "online": is_anybody or self._life.accept_with_no_agents,
-            "settings": SETTINGS,
+            "settings": {**SETTINGS, "hiddenSystemMessages": hidden["Livechat_hide_system_messages"]},
             "theme": THEME,
             "messages": MESSAGES,
             "survey": {"items": ["satisfaction", "agentKnowledge"], "values": ["1", "2", "3", "4", "5"]},

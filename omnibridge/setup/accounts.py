@@ -38,7 +38,8 @@ def _of_one(wish: Wish, seen: Seen, view: AccountView, record: Record, write: bo
         return []
     if not view.is_there:
         found.append(Step(f"user {name}", f"make the user {name} ({account.title})", CREATE, _create(account, seen)))
-    needs_token = not view.is_there or new_tokens or _lacks_token(wish, view, record, write)
+    is_new = not view.is_there
+    needs_token = account.needs_token and (is_new or new_tokens or _lacks_token(wish, view, record, write))
     if needs_token:
         if write:
             may_write(wish, record, account.file)
@@ -48,10 +49,10 @@ def _of_one(wish: Wish, seen: Seen, view: AccountView, record: Record, write: bo
         found.append(Step(f"token of {name}", text, {**needs, **ROLES}, _token(view)))
     base = account.roles - {"livechat-agent"}
     is_agent = view.is_there and "livechat-agent" in view.roles and view.is_available
-    if needs_token or (_names(view, seen) - {"livechat-agent"}) != base:
+    if needs_token or (view.is_there and (_names(view, seen) - {"livechat-agent"}) != base):
         text = f"leave {name} the roles {' and '.join(sorted(base))}, nothing more"
         found.append(Step(f"roles of {name}", text, ROLES, _reduce(account, view)))
-    if account.kind == "bot" and not is_agent:
+    if account.is_agent and not is_agent:
         needs = {"view-livechat-manager": "makes agents", "manage-livechat-agents": "sets them available"}
         found.append(Step(f"agent {name}", f"make {name} an agent, and available", needs, _agent(view)))
     return found
@@ -85,7 +86,7 @@ def _create(account: Account, seen: Seen) -> Do:
             change = work.record.begin("user", name, {}, {"email": email, "id": ""})
         email = str(change.after["email"])
         work.passwords[name] = Secret(password)
-        roles = {"bot", MAKER, *(account.roles - {"livechat-agent"})}
+        roles = {"bot", *([MAKER] if account.needs_token else []), *(account.roles - {"livechat-agent"})}
         wish = {
             "username": name,
             "name": name,
@@ -118,9 +119,7 @@ def _token(view: AccountView) -> Do:
         name = view.username
         user_id = work.user_ids.get(name) or view.id
         file = view.wish.file if work.write else ""
-        made_user = work.record.find("user", name)
-        if made_user and not made_user.after.get("id"):  # we died before we learned it
-            work.record.done(made_user, id=user_id)
+        _learn_id(work, name, user_id)
         change = work.record.begin("token", name, {}, {"id": user_id, "file": file})
         password = work.passwords.get(name)
         if password is None:
@@ -158,6 +157,7 @@ def _agent(view: AccountView) -> Do:
     async def do(work: Work) -> None:
         name = view.username
         user_id = work.user_ids.get(name) or view.id
+        _learn_id(work, name, user_id)
         await work.admin.post("livechat/users/agent", {"username": name}, "view-livechat-manager")
         row = table_of((await work.admin.get(f"livechat/users/agent/{user_id}")).get("user"))
         if row.get("statusLivechat") != "available":
@@ -165,6 +165,13 @@ def _agent(view: AccountView) -> Do:
             await work.admin.post("livechat/agent.status", wish, "manage-livechat-agents")
 
     return do
+
+
+def _learn_id(work: Work, name: str, user_id: str) -> None:
+    """We may have died before we knew it."""
+    made_user = work.record.find("user", name)
+    if made_user and not made_user.after.get("id"):
+        work.record.done(made_user, id=user_id)
 
 
 async def _give(work: Work, name: str, role: str) -> None:

@@ -5,24 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from omnibridge.doctor.custom_field import DECLARATION, SETTING, WHERE
 from omnibridge.doctor.finding import HUB, Finding, ok, problem
 from omnibridge.rocketchat.leaves import table_of
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.look import Seen
 from omnibridge.setup.step import Step, Work
 from omnibridge.setup.wish import Wish
-
-SETTING = "Accounts_CustomFields"
-WHERE = "Workspace > Settings > Accounts > Registration > Custom Fields"
-DECLARATION: dict[str, Any] = {
-    "type": "text",
-    "required": False,
-    "public": False,
-    "maxLength": 128,
-    "sendToIntegrations": True,
-    "modifyRecordField": {"array": True, "field": "importIds"},
-}
-"""Sent in webhooks, and written to `importIds`, by which a user can be found on every version."""
 
 FIXED = ("required", "sendToIntegrations", "modifyRecordField")
 """What must be so; the rest of a field that is declared already is left as it is."""

@@ -5,15 +5,14 @@ Nothing is changed while one of these is a problem. Source: rocketchat-api 1.4, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from omnibridge.doctor import hub_settings, reach
+from omnibridge.doctor import hub_settings, reach, rights
 from omnibridge.doctor.finding import ACCOUNT, HUB, OURS, Finding, ok, problem, warning
+from omnibridge.doctor.rights import PERMISSIONS
 from omnibridge.setup.look import AccountView, Seen
 from omnibridge.setup.record import Record
 from omnibridge.setup.wish import PROVISIONER_ROLE, Wish
-
-PERMISSIONS = "Workspace > Permissions"
 
 READS = {
     "view-privileged-setting": "reads the settings that it checks",
@@ -24,30 +23,11 @@ READS = {
 }
 """Of the admin, whatever there is to do."""
 
-OF_ROLES: Mapping[tuple[str, ...], Mapping[str, str]] = {
-    ("livechat-manager",): {
-        "view-l-room": "takes waiting conversations",
-        "view-livechat-rooms": "reads conversations that others serve",
-        "view-livechat-departments": "names the departments to hand over to",
-        "view-livechat-manager": "compares the webhook's settings",
-        "transfer-livechat-guest": "hands conversations over",
-        "close-livechat-room": "closes conversations",
-        "close-others-livechat-room": "closes conversations that others serve",
-    },
-    ("bot",): {
-        "api-bypass-rate-limit": "makes more than ten calls a minute",
-        "message-impersonate": "shows colleagues whose words it posts",
-    },
-    ("livechat-agent", "bot"): {"view-l-room": "takes part in the conversations that it serves"},
-}
-"""What the accounts need, by the roles of which one must hold it."""
-
-OF_TOKENS: Mapping[tuple[str, ...], Mapping[str, str]] = {
+OF_TOKENS: rights.Needs = {
     ("user",): {"create-personal-access-tokens": "makes the accounts' tokens; they hold this role meanwhile"},
 }
 
 AUTO = ("Auto_Selection", "Load_Balancing", "Load_Rotation")
-SYSTEM_MESSAGES = {"livechat-close", "livechat-started", "livechat_transfer_history", "command", "uj", "ul", "au", "ru"}
 
 
 def judge(
@@ -64,9 +44,16 @@ def judge(
         found.append(_admin(seen))
         return [each for each in found if each]
     found += [admin_permissions(seen, needs), role_permissions(seen, makes_tokens)]
-    checks = (hub_settings.enabled, hub_settings.routing, hub_settings.licence, hub_settings.message_size)
-    found += [each(seen.hub) for each in checks]
-    found += [hidden(wish, seen), avatars(wish, seen), bot_first(wish, seen), proxies(wish, seen), serving(wish, seen)]
+    found.append(hub_settings.enabled(seen.hub))
+    found.append(None if wish.external else hub_settings.routing(seen.hub))
+    found += [hub_settings.licence(seen.hub), hub_settings.message_size(seen.hub)]
+    found += [
+        hub_settings.hidden(seen.hub),
+        avatars(wish, seen),
+        bot_first(wish, seen),
+        proxies(wish, seen),
+        serving(wish, seen),
+    ]
     found.append(log_ins(seen) if makes_tokens else None)
     found += [account(each, record) for each in seen.accounts]
     found.append(provisioner_role(wish, seen))
@@ -98,28 +85,7 @@ def admin_permissions(seen: Seen, needs: Iterable[tuple[str, str]]) -> Finding:
 
 def role_permissions(seen: Seen, makes_tokens: bool) -> Finding:
     """Of the roles that our accounts get. Setup does not change them: others have these roles too."""
-    wanted = {**OF_ROLES, **(OF_TOKENS if makes_tokens else {})}
-    lacking = [
-        (name, why, roles)
-        for roles, names in wanted.items()
-        for name, why in names.items()
-        if name in seen.permissions and not seen.permissions[name] & set(roles)
-    ]
-    if not lacking:
-        return ok("account permissions", "the roles hold what our accounts need")
-    found = "; ".join(f"{' and '.join(roles)} may not: {name} ({why})" for name, why, roles in lacking)
-    do = "; ".join(f"{PERMISSIONS}: tick {name} for the role {roles[0]}" for name, _, roles in lacking)
-    return problem("account permissions", HUB, found, f"{do}; they hold it by default")
-
-
-def hidden(wish: Wish, seen: Seen) -> Finding | None:
-    """Realtime leaves hidden system messages out; webhooks and REST carry them (8.2)."""
-    value = seen.setting("Hide_System_Messages")
-    names = sorted(SYSTEM_MESSAGES & {str(each) for each in value}) if isinstance(value, list) else []
-    if wish.workspace.realtime and names:
-        do = "Workspace > Settings > Message > Hide System Messages: take these out; or [[workspace]] realtime = false"
-        return warning("hidden system messages", HUB, f"{', '.join(names)}: realtime does not report them", do)
-    return hub_settings.hidden(seen.hub)
+    return rights.judged(seen.permissions, {**rights.OF_ROLES, **(OF_TOKENS if makes_tokens else {})})
 
 
 def avatars(wish: Wish, seen: Seen) -> Finding:
@@ -148,7 +114,7 @@ def avatars(wish: Wish, seen: Seen) -> Finding:
 
 def bot_first(wish: Wish, seen: Seen) -> Finding | None:
     """External with bot-first is said by `routing`."""
-    value, method = seen.setting("Livechat_assign_new_conversation_to_bot"), seen.setting("Livechat_Routing_Method")
+    value, method = seen.after("Livechat_assign_new_conversation_to_bot"), seen.after("Livechat_Routing_Method")
     if value is None or method == "External":
         return None
     if value:
@@ -167,16 +133,20 @@ def proxies(wish: Wish, seen: Seen) -> Finding:
     why = _hands_out(seen)
     resting = sorted(set(seen.bot_agents) - wish.exempt - seen.serving)
     prefix = f"{wish.agents.username_prefix}."
-    ours = [each for each in resting if each.startswith(prefix) or each in wish.only_by_decision]
+    theirs = {*wish.only_by_decision, wish.agents.shared_user}
+    ours = [each for each in resting if each.startswith(prefix) or each in theirs]
     others = [each for each in resting if each not in ours]
     if not resting:
         return ok("resting proxies", "nobody but our bots is bot and agent, so nobody else gets new visitors")
     if not why:
-        method = seen.setting("Livechat_Routing_Method")
+        method = seen.after("Livechat_Routing_Method")
         return ok("resting proxies", f"{_few(resting)}: bot and agent, and with {method} none gets a visitor unasked")
     if ours:
         found = f"{_few(ours)}: at rest, but bot and agent, and {why}: Rocket.Chat would hand visitors to them"
-        do = "Omnichannel > Agents: remove them (see `omnibridge agents drift`); or Manual Selection without bot first"
+        do = (
+            "Omnichannel > Agents: remove them (see `omnibridge agents drift`); or setup --external: then only the "
+            "holding bot gets visitors; or Manual Selection without bot first"
+        )
         return problem("resting proxies", HUB, found, do)
     found = f"{_few(others)}: bot and agent, and {why}: Rocket.Chat may hand visitors to them instead of ours"
     return warning(
@@ -198,8 +168,8 @@ def serving(wish: Wish, seen: Seen) -> Finding | None:
 
 def _hands_out(seen: Seen) -> str:
     """Why Rocket.Chat gives visitors to users who are bot and agent; empty when it does not."""
-    method = seen.setting("Livechat_Routing_Method")
-    is_first = seen.setting("Livechat_assign_new_conversation_to_bot")
+    method = seen.after("Livechat_Routing_Method")
+    is_first = seen.after("Livechat_assign_new_conversation_to_bot")
     reasons = ["new conversations go to a bot first"] if is_first else []
     return " and ".join([*reasons, *([f"the routing method is {method}"] if method in AUTO else [])])
 
@@ -237,10 +207,9 @@ def account(view: AccountView, record: Record) -> Finding | None:
     change = record.find("user", view.username)
     if change and is_ours(view, change.after):
         return None
-    option = {"relay": "--relay NAME", "provisioner": "--provisioner NAME"}.get(
-        wish.kind, f"--bot {wish.connection}=NAME"
-    )
-    if not view.has_token:
+    options = {"relay": "--relay NAME", "provisioner": "--provisioner-user NAME", "holding": "--holding-bot NAME"}
+    option = options.get(wish.kind, f"--bot {wish.connection}=NAME")
+    if wish.needs_token and not view.has_token:
         found = (
             f"there is a user {view.username}, whom setup did not make, and no valid token of his in the configuration"
         )
@@ -250,19 +219,18 @@ def account(view: AccountView, record: Record) -> Finding | None:
     if view.profile.get("active") is False:
         return problem(check, ACCOUNT, f"{view.username} is deactivated", "activate him in Workspace > Users")
     missing, surplus = sorted(_role_names(view) - view.roles), sorted(view.roles - _role_names(view))
-    if missing or (surplus and wish.kind != "bot"):
+    if missing or (surplus and not wish.is_agent):
         wanted = ", ".join(sorted(wish.roles))
         found = f"{view.username} has the roles {', '.join(sorted(view.roles))}; wanted are exactly {wanted}"
         do = (
             f"Workspace > Users > {view.username} > Edit > Roles; setup changes only accounts that it made; or {option}"
         )
         return problem(check, ACCOUNT, found, do)
-    if wish.kind == "bot" and not view.is_available:
+    if wish.is_agent and not view.is_available:
         do = f"Omnichannel > Agents > {view.username} > Edit > Status: Available, then Save"
         return problem(check, ACCOUNT, f"{view.username} is not available as an agent", do)
-    return ok(
-        check, f"{view.username} is there, with the configuration's token; setup did not make it and leaves it as it is"
-    )
+    has = ", with the configuration's token" if wish.needs_token else ""
+    return ok(check, f"{view.username} is there{has}; setup did not make it and leaves it as it is")
 
 
 def is_ours(view: AccountView, after: dict[str, object]) -> bool:

@@ -23,6 +23,8 @@ SETTINGS = (
     "Accounts_TwoFactorAuthentication_Enabled",
     "Accounts_TwoFactorAuthentication_By_Email_Enabled",
     "Accounts_TwoFactorAuthentication_By_Email_Auto_Opt_In",
+    "Livechat_External_Queue_URL",
+    "Livechat_External_Queue_Token",
     "Livechat_show_agent_info",
     "UTF8_User_Names_Validation",
 )
@@ -79,7 +81,7 @@ class Seen:
     """hub: as `doctor` looks at it. permissions: name -> roles that hold it. roles: name -> id.
 
     settings: those of SETTINGS that could be read. bot_agents: user name -> id of who is bot and agent.
-    serving: of those, who serves an open conversation.
+    serving: of those, who serves an open conversation. planned: settings as they will be after this setup.
     """
 
     hub: HubView
@@ -90,6 +92,7 @@ class Seen:
     accounts: list[AccountView] = field(default_factory=list)
     bot_agents: dict[str, str] = field(default_factory=dict)
     serving: set[str] = field(default_factory=set)
+    planned: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def admin_roles(self) -> set[str]:
@@ -104,6 +107,10 @@ class Seen:
         """None when it could not be read."""
         return self.settings[name] if name in self.settings else self.hub.setting(name)
 
+    def after(self, name: str) -> Any:
+        """A setting as it will be."""
+        return self.planned.get(name, self.setting(name))
+
     @property
     def is_enterprise(self) -> bool:
         return bool(self.hub.is_enterprise)
@@ -116,7 +123,7 @@ class Seen:
 
 async def see(wish: Wish, prober: Prober, clock: Clock) -> Seen:
     """prober: with the admin's credentials. Raises nothing; what could not be read is judged by others."""
-    seen = Seen(await look(wish.workspace, [], prober, clock))
+    seen = Seen(await look(wish.workspace, [], prober, clock, url_is="" if wish.has_config else "--url"))
     seen.me = seen.hub.probes.get("me")
     if seen.hub.version is None or seen.me is None or not seen.me.is_ok:
         return seen
@@ -138,7 +145,7 @@ async def see(wish: Wish, prober: Prober, clock: Clock) -> Seen:
 async def _account(prober: Prober, wish: Account) -> AccountView:
     query = {"username": wish.username} if wish.username else {"userId": wish.user_id}
     view = AccountView(wish, await prober.get("users.info", query))
-    if view.id and wish.kind == "bot":
+    if view.id and wish.is_agent:
         view.agent = await prober.get(f"livechat/users/agent/{view.id}")
     if view.id and wish.token:
         view.me = await prober.get("me", who=Credentials(wish.user_id or view.id, wish.token))

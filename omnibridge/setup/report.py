@@ -8,6 +8,7 @@ from typing import Any
 
 from omnibridge.doctor.finding import clean
 from omnibridge.doctor.report import MARKS
+from omnibridge.engine.plugins import installed_kinds
 from omnibridge.setup.run import Report
 from omnibridge.setup.step import Work
 from omnibridge.setup.wish import Account
@@ -28,13 +29,15 @@ def as_text(report: Report, *, is_undo: bool) -> str:
         side = f"[{each.side}] " if each.side else ""
         lines.append(f"  {MARKS[each.status]}  {each.check:<{width}}  {side}{each.found}")
         lines += [f"        {'':<{width}}  -> {step}" for step in each.do.split("; ") if step]
-    lines += ["", *(f"  {STATES[state]}  {clean(each.text)}" for each, state in report.steps)]
+    if report.steps:
+        lines += ["", *(f"  {STATES[state]}  {clean(each.text)}" for each, state in report.steps)]
     if not report.steps and not report.exit_code:
         lines.append("  nothing to undo" if is_undo else "  nothing to do: everything is as it shall be")
     n_problems = sum(each.status == "problem" for each in report.findings)
     if n_problems:
         is_begun = any(state == "done" for _, state in report.steps)
-        lines += ["", f"{n_problems} problems; {'stopped there' if is_begun else 'nothing was changed'}"]
+        problems = f"{n_problems} problem{'s' if n_problems > 1 else ''}"
+        lines += ["", f"{problems}; {'stopped there' if is_begun else 'nothing was changed'}"]
     elif report.is_dry:
         lines += ["", f"{len(report.steps)} steps; nothing was changed (--dry-run)"]
     elif report.steps and not is_undo:
@@ -45,6 +48,7 @@ def as_text(report: Report, *, is_undo: bool) -> str:
 def configuration(work: Work, report: Report) -> str:
     """TOML of what the service needs; with files in place of tokens after --write."""
     wish, write = work.wish, work.write
+    kinds = " or ".join(f'"{each}"' for each in installed_kinds()) or "none is installed"
     lines = ["[[workspace]]", f'name = "{wish.name}"', f'url = "{wish.url}"']
     lines += _account(work, report, "relay", ("user_id", "auth_token"))
     token = work.webhook_token.reveal()
@@ -53,11 +57,13 @@ def configuration(work: Work, report: Report) -> str:
     else:
         lines.append(f'webhook_token_file = "{wish.webhook_file}"' if write else f'webhook_token = "{token}"')
     lines += _account(work, report, "provisioner", ("provisioner_user_id", "provisioner_token"))
+    lines += _external(work)
     for each in wish.accounts:
         if each.kind == "bot":
             lines += ["", "[[connection]]", f'name = "{each.connection}"']
             if not wish.has_config:
-                lines.append('kind = ""                    # its connector, and the keys of that: connectors/README.md')
+                lines.append(f"# kind: its connector: {kinds}; below it the keys of that: connectors/README.md")
+                lines.append('# kind = "…"')
             lines += [f'rocketchat_user = "{each.username}"', *_token(work, each, each.username, "rocketchat_token")]
     return "\n".join(lines) + "\n"
 
@@ -93,6 +99,19 @@ def _account(work: Work, report: Report, kind: str, keys: tuple[str, str]) -> li
     username = view.username if view else account.username
     identity = work.user_ids.get(username) or (view.id if view else account.user_id)
     return [f"{keys[0]} = {json.dumps(identity)}", *_token(work, account, username, keys[1])]
+
+
+def _external(work: Work) -> list[str]:
+    """What answers the routing method."""
+    wish = work.wish
+    holder = next((each.username for each in wish.accounts if each.kind == "holding"), "")
+    if not holder:
+        return []
+    lines = [f'holding_bot = "{holder}"']
+    if wish.external_token:
+        return [*lines, "# external_token: as it is in the configuration"]
+    token = work.external_token.reveal()
+    return [*lines, f'external_token_file = "{wish.external_file}"' if work.write else f'external_token = "{token}"']
 
 
 def _token(work: Work, account: Account, username: str, key: str) -> list[str]:

@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 from omnibridge.clock import SystemClock
 from omnibridge.config import Secret
+from omnibridge.doctor import reach
 from omnibridge.doctor.finding import HUB, Finding, problem
 from omnibridge.doctor.probe import Prober
-from omnibridge.setup import accounts, fields, provisioner, webhook
+from omnibridge.rocketchat.calls import Credentials
+from omnibridge.setup import accounts, external, fields, provisioner, webhook
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.judge import judge
 from omnibridge.setup.look import Seen, see
 from omnibridge.setup.step import Step, Work
+from omnibridge.setup.wish import Wish
 
 State = Literal["would", "done", "failed", "not done"]
 
@@ -55,16 +58,21 @@ async def set_up(work: Work, *, dry_run: bool, new_tokens: bool) -> Report:
         return Report(wish.name, judge(wish, seen, (), record), seen=seen, is_dry=dry_run)
     token = webhook.token_of(wish, seen.hub)
     work.webhook_token = Secret(token)
+    asked_with = external.token_of(wish, seen) if wish.external else ""
+    work.external_token = Secret(asked_with)
+    seen.planned = external.plan(wish, seen)
     steps = [
         *provisioner.steps(seen, record),
         *fields.steps(wish, seen),
         *accounts.steps(wish, seen, record, write=work.write, new_tokens=new_tokens),
         *webhook.steps(wish, seen, record, token, write=work.write),
+        *external.steps(wish, seen, record, asked_with, write=work.write),
     ]
     needs = [("view-livechat-webhooks", "sends the test"), *(need for each in steps for need in each.needs.items())]
     makes_tokens = any(each.name.startswith("token of ") for each in steps)
     findings = judge(wish, seen, needs, record, makes_tokens=makes_tokens)
-    findings += [each for each in (fields.check(wish, seen), webhook.check(wish, seen)) if each]
+    told = (fields.check(wish, seen), webhook.check(wish, seen), external.check(wish, seen))
+    findings += [each for each in told if each]
     report = Report(wish.name, findings, [(each, "would") for each in steps], seen, dry_run)
     if dry_run:
         return report
@@ -74,7 +82,20 @@ async def set_up(work: Work, *, dry_run: bool, new_tokens: bool) -> Report:
     if await carry_out(steps, work, report):
         url = webhook.address(wish, seen.hub)
         report.findings.append(await webhook.test(url, work, has_changed=bool(steps)))
+        if wish.external:
+            report.findings.append(await external.test(wish, seen, asked_with))
     return report
+
+
+async def unreachable(wish: Wish) -> list[Finding]:
+    """Why no supported Rocket.Chat answers; empty when one does. Asks for nothing that needs a log-in."""
+    prober = Prober(wish.url, Credentials("", ""), "--url")
+    try:
+        seen = await see(wish, prober, SystemClock())
+    finally:
+        await prober.aclose()
+    found = [each for each in (check(seen.hub) for check in reach.CHECKS) if each]
+    return found if any(each.status == "problem" for each in found) else []
 
 
 async def carry_out(steps: list[Step], work: Work, report: Report) -> bool:

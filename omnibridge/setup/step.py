@@ -18,7 +18,8 @@ from omnibridge.setup.wish import Wish
 class Work:
     """What the steps of one run share. write: secrets go to files, and are not shown.
 
-    user_ids, passwords: of users made in this run. tokens: made in this run, by user name. webhook_token: in force.
+    user_ids, passwords: of users made in this run. tokens: made in this run, by user name. webhook_token,
+    external_token: in force.
     """
 
     admin: Admin
@@ -29,6 +30,7 @@ class Work:
     passwords: dict[str, Secret] = field(default_factory=dict)
     tokens: dict[str, Credentials] = field(default_factory=dict)
     webhook_token: Secret = field(default_factory=lambda: Secret(""))
+    external_token: Secret = field(default_factory=lambda: Secret(""))
 
     def keep(self, file: str, secret: str) -> None:
         """Into a file beside the configuration; a record of it lets undo take it away."""

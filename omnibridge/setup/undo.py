@@ -7,11 +7,13 @@ from typing import Any
 
 from omnibridge.clock import SystemClock
 from omnibridge.doctor import reach
-from omnibridge.doctor.finding import HUB, Finding, problem, warning
+from omnibridge.doctor.custom_field import SETTING, WHERE
+from omnibridge.doctor.finding import HUB, OURS, Finding, problem, warning
+from omnibridge.doctor.hub_settings import ROUTING
 from omnibridge.doctor.probe import Prober
 from omnibridge.errors import ConfigError
 from omnibridge.rocketchat.leaves import list_of, table_of, text_of
-from omnibridge.setup import fields, provisioner, webhook
+from omnibridge.setup import external, fields, provisioner, webhook
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.judge import admin_permissions
 from omnibridge.setup.look import see
@@ -89,6 +91,17 @@ async def _webhook(work: Work, change: Change, told: list[Finding]) -> None:
         told.append(warning("undo webhook", HUB, found, "look at Omnichannel > Webhooks"))
 
 
+async def _setting(work: Work, change: Change, told: list[Finding]) -> None:
+    """One of the routing method's, unless somebody changed it since."""
+    now, before = await external.read(work, change.name), change.before["value"]
+    if now == change.after["value"]:
+        if now != before:
+            await external.write(work, change.name, before)
+    elif now != before:
+        found = f"{change.name}: changed since setup, so left as it is"
+        told.append(warning("undo setting", HUB, found, f"look at {ROUTING}"))
+
+
 async def _user(work: Work, change: Change, told: list[Finding]) -> None:
     """Only the one that we made: by id, or by the random address while the id was not known."""
     user = await _find(work, change.name)
@@ -105,7 +118,7 @@ async def _user(work: Work, change: Change, told: list[Finding]) -> None:
 
 
 async def _field(work: Work, change: Change, told: list[Finding]) -> None:
-    value = (await work.admin.get(f"settings/{fields.SETTING}")).get("value")
+    value = (await work.admin.get(f"settings/{SETTING}")).get("value")
     now = value if isinstance(value, str) else ""
     before, after = str(change.before["text"]), str(change.after["text"])
     if now == before:
@@ -113,10 +126,10 @@ async def _field(work: Work, change: Change, told: list[Finding]) -> None:
     try:
         back = fields.without(now, change.name, before, after)
     except ValueError:
-        found = f"{fields.SETTING} is no JSON any more: left as it is"
-        told.append(warning("undo field", HUB, found, f"take {change.name} out in {fields.WHERE}"))
+        found = f"{SETTING} is no JSON any more: left as it is"
+        told.append(warning("undo field", HUB, found, f"take {change.name} out in {WHERE}"))
         return
-    await work.admin.post(f"settings/{fields.SETTING}", {"value": back}, *fields.NEEDS)
+    await work.admin.post(f"settings/{SETTING}", {"value": back}, *fields.NEEDS)
 
 
 async def _permissions(work: Work, change: Change, told: list[Finding]) -> None:
@@ -144,7 +157,8 @@ async def _role(work: Work, change: Change, told: list[Finding]) -> None:
 async def _file(work: Work, change: Change, told: list[Finding]) -> None:
     path = work.wish.config.parent / change.name
     if path.exists() and digest(path.read_text("utf-8")) != change.after.get("sha256"):
-        told.append(warning("undo file", HUB, f"{change.name} was changed since setup: left as it is", "look at it"))
+        do = "delete it, unless you still need what you wrote into it: its accounts and tokens are gone"
+        told.append(warning("undo file", OURS, f"{change.name} was changed since setup: left as it is", do))
         return
     remove_secret(path)
 
@@ -164,6 +178,7 @@ async def _find(work: Work, name: str) -> dict[str, Any]:
 
 _KINDS: dict[str, tuple[str, dict[str, str], Undo]] = {
     "webhook": ("put the webhook's settings back as they were", webhook.NEEDS, _webhook),
+    "setting": ("put the setting {name} back as it was", external.NEEDS, _setting),
     "user": (
         "delete the user {name}, and with it the messages that it wrote, unless the workspace keeps those",
         {"delete-user": "deletes the accounts that setup made"},
@@ -173,5 +188,5 @@ _KINDS: dict[str, tuple[str, dict[str, str], Undo]] = {
     "field": ("put the custom field {name} back as it was", fields.NEEDS, _field),
     "permissions": ("take the permissions of the role {name} away", provisioner.NEEDS, _permissions),
     "role": ("delete the role {name}", provisioner.NEEDS, _role),
-    "file": ("delete the file {name}", {}, _file),
+    "file": ("delete the file {name}, unless it was changed", {}, _file),
 }

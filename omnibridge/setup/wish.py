@@ -17,12 +17,14 @@ from omnibridge.config_lines import Sources
 from omnibridge.errors import ConfigError
 from omnibridge.setup.record import Record
 
-Kind = Literal["relay", "bot", "provisioner"]
+Kind = Literal["relay", "bot", "provisioner", "holding"]
 PROVISIONER_ROLE = "omnibridge-provisioner"
+HOLDING = "omnibridge-holding"
 ROLES: Mapping[Kind, tuple[str, ...]] = {
     "relay": ("bot", "livechat-manager"),
     "bot": ("bot", "livechat-agent"),
     "provisioner": ("bot", PROVISIONER_ROLE),
+    "holding": ("bot", "livechat-agent"),
 }
 """Exactly these: no account can do more than its work takes."""
 
@@ -50,12 +52,25 @@ class Account:
 
     @property
     def title(self) -> str:
-        return f"bot user of {self.connection}" if self.kind == "bot" else f"{self.kind} account"
+        titles = {"bot": f"bot user of {self.connection}", "holding": "holding bot"}
+        return titles.get(self.kind, f"{self.kind} account")
+
+    @property
+    def is_agent(self) -> bool:
+        return "livechat-agent" in self.roles
+
+    @property
+    def needs_token(self) -> bool:
+        """Nobody ever speaks as the holding bot."""
+        return self.kind != "holding"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Of the command line; empty = the configuration's, or the default. bots: CONNECTION or CONNECTION=USERNAME."""
+    """Of the command line; empty = the configuration's, or the default. bots: CONNECTION or CONNECTION=USERNAME.
+
+    external: let Rocket.Chat's routing method External ask us. holding: user name of its holding bot.
+    """
 
     workspace: str = ""
     url: str = ""
@@ -63,6 +78,8 @@ class Options:
     relay: str = ""
     bots: tuple[str, ...] = ()
     provisioner: str = ""
+    external: bool = False
+    holding: str = ""
     is_undo: bool = False
 
 
@@ -71,7 +88,8 @@ class Wish:
     """workspace: its settings as far as they are known, for the checks of `doctor`. public_url: empty = not told.
 
     config: its path; has_config: there is one. webhook_token: empty = the configuration has none.
-    webhook_file: where it is kept.
+    webhook_file: where it is kept. external: the routing method External shall ask us; external_token, external_file:
+    as with the webhook's.
     """
 
     config: Path
@@ -84,6 +102,9 @@ class Wish:
     only_by_decision: tuple[str, ...]
     webhook_token: str = field(default="", repr=False)
     webhook_file: str = ""
+    external: bool = False
+    external_token: str = field(default="", repr=False)
+    external_file: str = ""
 
     @property
     def name(self) -> str:
@@ -102,7 +123,7 @@ class Wish:
         """Users who may be bot and agent without serving."""
         ours = self.workspace
         names = {each.username for each in self.accounts} | {ours.holding_bot, *ours.holding_bots.values()}
-        return (names | {self.agents.shared_user}) - {""}
+        return names - {""}
 
 
 def read_wish(path: Path, environ: Mapping[str, str], options: Options) -> Wish:
@@ -151,6 +172,9 @@ def read_wish(path: Path, environ: Mapping[str, str], options: Options) -> Wish:
         decided,
         str(own.get("webhook_token", "")),
         _file(own, "webhook_token") or f"{name}-webhook.secret",
+        options.external,
+        str(own.get("external_token", "")),
+        _file(own, "external_token") or f"{name}-external.secret",
     )
 
 
@@ -187,6 +211,8 @@ def _accounts(
         file = _file(own, "provisioner_token") or f"{name}-provisioner.secret"
         token = str(own.get("provisioner_token", ""))
         found.append(Account("provisioner", options.provisioner, "", provisioner_id, token, file))
+    if options.external:
+        found.append(Account("holding", options.holding or str(own.get("holding_bot", "")) or HOLDING))
     names = [each.username for each in found if each.username]
     problems += [
         f"{each!r}: a user name has letters, digits, -, _ and . only"

@@ -177,6 +177,19 @@ def put_users(cursor: Any, workspace: str, users: Iterable[HubUser], at: int) ->
     )
 
 
+def follow_names(cursor: Any, workspace: str, at: int) -> None:
+    """People who exist and were renamed in the hub are known by their new name, as the last sync saw it.
+
+    Not users that we made: their name is an HMAC of the agent, by which they are found again.
+    """
+    cursor.execute(
+        "UPDATE agents SET username = u.username, updated_at = ? FROM hub_users u WHERE agents.workspace = ? "
+        "AND agents.mode = 'mapped' AND u.workspace = agents.workspace AND u.user_id = agents.user_id "
+        "AND u.username <> agents.username",
+        (at, workspace),
+    )
+
+
 def forget_users(cursor: Any, workspace: str, before: int) -> None:
     """Those that a full sync did not see any more, and claims that nobody makes any more."""
     cursor.execute("DELETE FROM hub_users WHERE workspace = ? AND seen_at < ?", (workspace, before))
@@ -261,4 +274,17 @@ def synced_at(reader: Any, workspace: str) -> int:
 def set_synced(cursor: Any, workspace: str, at: int) -> None:
     cursor.execute(
         "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (f"agents-synced:{workspace}", str(at))
+    )
+
+
+def is_declared(reader: Any, workspace: str) -> bool | None:
+    """Whether the hub has the custom field, as of the last full sync; None = it could not be asked."""
+    row = reader.execute("SELECT value FROM instance WHERE name = ?", (f"agents-declared:{workspace}",)).fetchone()
+    return row[0] == "yes" if row and row[0] else None
+
+
+def set_declared(cursor: Any, workspace: str, declared: bool | None) -> None:
+    value = "" if declared is None else "yes" if declared else "no"
+    cursor.execute(
+        "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (f"agents-declared:{workspace}", value)
     )

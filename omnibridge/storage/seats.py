@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -64,17 +65,19 @@ _proxy = f"SELECT {', '.join(_proxy_names)} FROM proxies"  # noqa: S608 - fixed 
 # -- seats ------------------------------------------------------------------------------------------------------
 
 
-def over(reader: Any, workspace: str, budget: Budget, at: int) -> str:
-    """Which limit does not allow another user, in words; '' = there is a seat."""
-    used = n_seats(reader, workspace)
+def over(reader: Any, workspace: str, budget: Budget, at: int, planned: Sequence[int] = ()) -> str:
+    """Which limit does not allow another user, in words; '' = there is a seat. planned: when users were not made, but
+    count as if."""
+    used = n_seats(reader, workspace) + len(planned)
     if used >= budget.total:
         return f"{used} of {budget.total} seats are used"
     for span, limit, name in ((HOUR_MS, budget.per_hour, "hour"), (DAY_MS, budget.per_day, "day")):
         row = reader.execute(
             "SELECT count(*) FROM creations WHERE workspace = ? AND reserved_at > ?", (workspace, at - span)
         ).fetchone()
-        if row[0] >= limit:
-            return f"{row[0]} of {limit} users per {name} were made"
+        made = row[0] + sum(each > at - span for each in planned)
+        if made >= limit:
+            return f"{made} of {limit} users per {name} were made"
     return ""
 
 
@@ -95,6 +98,7 @@ def reserve(cursor: Any, budget: Budget, key: Key, username: str, cause: str, at
             "VALUES (?, ?, ?, ?, ?, 0, ?)",
             (key[0], username, key[1], key[2], cause, at),
         )
+        cursor.execute("DELETE FROM instance WHERE name = ?", (_plan_name(key),))
     return full
 
 
@@ -140,6 +144,40 @@ def release(cursor: Any, workspace: str, username: str, at: int) -> None:
     cursor.execute(
         "UPDATE creations SET released_at = ? WHERE workspace = ? AND username = ?", (at, workspace, username)
     )
+
+
+# -- dry runs ---------------------------------------------------------------------------------------------------
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """at: 0 = there was no seat. detail: what was reported."""
+
+    at: int = 0
+    detail: str = ""
+
+
+def _plan_name(key: Key) -> str:
+    return "\x1f".join(("agent-planned", *key))  # ids hold no control characters
+
+
+def plan(cursor: Any, key: Key, planned: Planned) -> None:
+    """What a dry run reported of somebody; gone as soon as a seat is taken for him."""
+    cursor.execute(
+        "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)",
+        (_plan_name(key), msgspec.json.encode(planned).decode()),
+    )
+
+
+def planned(reader: Any, key: Key) -> Planned:
+    row = reader.execute("SELECT value FROM instance WHERE name = ?", (_plan_name(key),)).fetchone()
+    return msgspec.json.decode(row[0], type=Planned) if row else Planned()
+
+
+def all_planned(reader: Any, workspace: str) -> list[int]:
+    """When each of those was planned who had a seat; at most as many as the budget has."""
+    first = f"agent-planned\x1f{workspace}\x1f"
+    sql = "SELECT value ->> 'at' FROM instance WHERE name >= ? AND name < ? AND value ->> 'at' > 0"
+    return [int(row[0]) for row in reader.execute(sql, (first, first[:-1] + "\x20"))]
 
 
 # -- approvals --------------------------------------------------------------------------------------------------
@@ -229,6 +267,11 @@ def put_token(cursor: Any, workspace: str, username: str, token: Token) -> None:
         "VALUES (?, ?, ?, ?, ?, ?)",
         (workspace, username, token.user_id, token.password, token.token, token.issued_at),
     )
+
+
+def drop_login(cursor: Any, workspace: str, username: str) -> None:
+    """The hub has forgotten it; the password stays."""
+    cursor.execute("UPDATE tokens SET token = '' WHERE workspace = ? AND username = ?", (workspace, username))
 
 
 def token(reader: Any, workspace: str, username: str) -> Token | None:

@@ -20,6 +20,7 @@ from omnibridge.clock import Clock
 from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import PUSHED, agent_of, read_named
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import IntakeError
@@ -50,10 +51,17 @@ class AssignmentEndpoint:
     """Each request with a token leaves an audit row, also one that is refused; one without is only counted."""
 
     def __init__(
-        self, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters, timeout_s: float
+        self,
+        database: Database,
+        lanes: Lanes,
+        ids: IdSequence,
+        clock: Clock,
+        counters: Counters,
+        faults: Faults,
+        timeout_s: float,
     ) -> None:
         self._database, self._lanes, self._ids, self._clock = database, lanes, ids, clock
-        self._counters, self._timeout_s = counters, timeout_s
+        self._counters, self._faults, self._timeout_s = counters, faults, timeout_s
         self._callers = Callers(database, ids, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +82,8 @@ class AssignmentEndpoint:
             await answer.refuse(exc)
             return
         if not answer.is_given:
+            if status == 202:
+                self._faults.reach("decision_to_answer")
             headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

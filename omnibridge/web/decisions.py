@@ -15,6 +15,7 @@ from omnibridge.clock import Clock
 from omnibridge.connector.signing import check_signature
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, agent_of, read_named
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence, conversation_of
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import IntakeError
@@ -36,11 +37,12 @@ class DecisionEndpoint:
         ids: IdSequence,
         clock: Clock,
         counters: Counters,
+        faults: Faults,
         commit_timeout_s: float,
     ) -> None:
         self._keys, self._systems, self._reader, self._secret = keys, systems, reader, secret
         self._lanes, self._ids, self._clock = lanes, ids, clock
-        self._counters, self._commit_timeout_s = counters, commit_timeout_s
+        self._counters, self._faults, self._commit_timeout_s = counters, faults, commit_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Once(send, self._counters)
@@ -50,6 +52,7 @@ class DecisionEndpoint:
             await answer.refuse(exc)
             return
         if not answer.is_given:
+            self._faults.reach("decision_to_answer")
             await send_ok(send)
 
     async def _take(self, scope: Scope, receive: Receive, answer: Once) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from omnibridge.errors import ConfigError
+from omnibridge.operator.reading import find_conversation, open_reader
 from tests.conftest import MakeWorld, World
 
 RULES = """
@@ -107,6 +109,31 @@ async def test_trace_tells_the_story_and_obeys_no_visitor(make_world: MakeWorld)
         assert told in out
     assert "connection:helper -> queue, epoch 2" in out
     assert [each["at"] for each in items] == sorted(each["at"] for each in items)
+
+
+async def test_s2_06_a_conversation_is_found_by_its_custom_fields_also_after_a_restart(make_world: MakeWorld) -> None:
+    """By what it began with, and by the id that a bot wrote there, as an external system knows it."""
+    world = await make_world()
+    await world.hub.control(custom_fields={"ticket": "room", "customer": "visitor"})
+    visitor = await world.visitor(customFields=[{"key": "customer", "value": "47'11", "overwrite": True}])
+    await visitor.say("note A17")
+    await visitor.wait_for("bot", 1)
+    await world.quiet()
+    hub_room = (await world.relay.get("rooms.info", roomId=visitor.rid))["room"]
+    await world.restart()
+    database = world.folder / "test.db"
+    found = [
+        find_conversation(open_reader(database), each)[2]
+        for each in ("room.ticket=A17", "visitor.customer=47'11", visitor.rid)
+    ]
+    code, out, _ = await run(world, "trace", "room.ticket=A17")
+
+    assert hub_room["livechatData"] == {"ticket": "A17"}
+    assert found == [visitor.rid] * 3
+    assert code == 0 and f"room {visitor.rid}" in out
+    for wrong in ("room.ticket=A1", "visitor.ticket=A17", "room.customer=47'11"):
+        with pytest.raises(ConfigError, match="no conversation"):
+            find_conversation(open_reader(database), wrong)
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,12 @@ class Size:
     latency_s: float = 8.0
     ack_s: float = 10.0
     idle: int = 20_000
-    drift_s: float = 120.0
-    drift_slices: int = 48
+    drift_s: float = 60.0
+    drift_turns: int = 48
     journal_rows: int = 20_000
 
 
-QUICK = Size(6, 2, 2.0, 3.0, 4_000, 10.0, 8, 5_000)
+QUICK = Size(6, 2, 2.0, 3.0, 4_000, 4.0, 4, 5_000)
 Result = dict[str, float]
 
 
@@ -141,7 +141,7 @@ async def measure(size: Size, folder: Path) -> Result:
     tell("restart with 10,000 open conversations and 1,000 undelivered rows")
     result["restart_s"] = await life.restart_s(outside, fresh("restart"), 10_000, 1_000)
     tell("drift")
-    result["drift"] = await life.drift(outside, fresh("drift"), size.drift_s, size.drift_slices)
+    result["drift"] = await life.drift(outside, fresh("drift"), size.drift_s, size.drift_turns)
     result["doubled"] = outside.doubled
     await outside.stop()
     return result

@@ -119,26 +119,28 @@ def start_facts_of(room: str) -> dict[str, object]:
     return start_facts(ConversationStarted(f"v-{room}", "Vera Visitor", f"guest-{room}", "vera@example.test"))
 
 
-async def drift(outside: Outside, folder: Path, seconds: float, slices: int) -> float:
-    """CPU per message in the last slices of a long run by that in the first, each beside the floor's."""
-    targets = [Target(kind, outside, folder) for kind in ("floor", "bridge")]
-    costs: list[float] = []
+async def drift(outside: Outside, folder: Path, seconds: float, turns: int) -> float:
+    """CPU per message of a process that worked for so long, in its old conversations, by that of a fresh one.
+
+    In turns, pair by pair: what the machine does in two minutes is more than what we look for.
+    """
+    targets = [Target("bridge", outside, folder / age) for age in ("old", "fresh")]
     try:
-        visitors = {}
-        for each in targets:
+        visitors = []
+        for each, warm_s in zip(targets, (seconds, 3.0), strict=True):
             await each.start()
-            visitors[each.kind] = [await Visitor.come(outside, each) for _ in range(16)]
-            await closed_loop(outside, each, visitors[each.kind], 1.0)
-        for _ in range(slices):
-            floor, bridge = [
-                await closed_loop(outside, each, visitors[each.kind], seconds / slices / 2) for each in targets
-            ]
-            costs.append(bridge.cpu_per_1000 / floor.cpu_per_1000)
+            visitors.append([await Visitor.come(outside, each) for _ in range(16)])
+            await closed_loop(outside, each, visitors[-1], warm_s)
+        for visitor in visitors[0]:
+            await visitor.come_back(targets[0])
+        pairs = []
+        for _ in range(turns):
+            old, fresh = [await closed_loop(outside, *each, 0.5) for each in zip(targets, visitors, strict=True)]
+            pairs.append(old.cpu_per_1000 / fresh.cpu_per_1000)
     finally:
         for each in targets:
             await each.stop()
-    part = max(1, slices // 4)
-    return statistics.median(costs[-part:]) / statistics.median(costs[:part])
+    return statistics.median(pairs)
 
 
 RETAINING = (

@@ -24,6 +24,7 @@ class Target:
 
     def __init__(self, kind: str, outside: Outside, folder: Path, settings: str = "") -> None:
         self.kind, self._outside, self._folder = kind, outside, folder
+        folder.mkdir(exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = int(listening.getsockname()[1])
         self._config = folder / f"{kind}.toml"
@@ -127,6 +128,11 @@ class Visitor:
         assert status == 200, status
         async with asyncio.timeout(30):
             return (await answered - began) * 1000, (acked - began) * 1000
+
+    async def come_back(self, target: Target) -> None:
+        """To the same conversation; the server closes connections that are idle for some seconds."""
+        self._caller.close()
+        _, self._caller = await asyncio.get_running_loop().create_connection(Caller, "127.0.0.1", target.port)
 
     def leave(self) -> None:
         self._caller.close()

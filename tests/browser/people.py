@@ -9,17 +9,18 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from faces import BLUE, GREEN, RED, Colour
-from playwright.sync_api import Browser
-from widget import Hub, Widget
+from playwright.sync_api import Browser, Response
+from widget import Hub, Memory, Widget
 
 PURPLE = (140, 30, 160)
-THINKS_MS = 300
-"""The widget learns who serves from its stream only, and listens a moment after the room was made: who is given the
-room before that (there is no network here) is not shown until the page is loaded anew."""
+FAR_MS = 250
+"""Of a visitor's way to the hub. The widget learns who serves from its stream only, and listens a moment after it was
+told of the room: who is given the room before that would not be shown until the page is loaded anew."""
 
 SIZE = {"width": 900, "height": 720}
 
@@ -33,7 +34,6 @@ class Router:
     def names(self, external_id: str, name: str, face: Colour) -> None:
         """From now on, whoever asks is told this one."""
         wish: dict[str, Any] = {"agents": {"": [external_id]}, "people": {external_id: self._person(name, face)}}
-        wish["delay_ms"] = THINKS_MS
         _post(f"{self._told['router_url']}/_sandbox/control", wish)
 
     def pushes(self, rid: str, external_id: str, name: str, face: Colour) -> None:
@@ -46,9 +46,12 @@ class Router:
 
 
 def unknown_people_one_after_another(browser: Browser, hub: Hub, pictures: Path) -> None:
-    """Two whom the hub never saw, in one chat; a third in the next chat of the same page; then another visitor gets
-    the first one's proxy as a fourth person, and the first visitor never does."""
+    """Two whom the hub never saw, in one chat; a third in the next chat of the same page. Then somebody else sits down
+    at the same browser, with its cache, and gets the first one's proxy as a fourth person; the first visitor never
+    does."""
     router, context = Router(hub), browser.new_context(viewport=SIZE)
+    memory, faces = Memory(context, hub), dict[str, set[str]]()
+    context.on("response", lambda answer: _note(faces, answer))
     router.names("0055gA", "Maria Fox", RED)
     widget = Widget(context.new_page(), hub, pictures)
     widget.open()
@@ -73,23 +76,45 @@ def unknown_people_one_after_another(browser: Browser, hub: Hub, pictures: Path)
     until(lambda: not any(serves(hub, each) for each in (maria, tom, nora)))
     widget.page.wait_for_timeout(2500)  # the time that browsers may keep a picture
 
+    vera = memory.take()
     router.names("0055gD", "Omar Reed", PURPLE)
-    other = Widget(browser.new_context(viewport=SIZE).new_page(), hub, pictures)
+    other = Widget(context.new_page(), hub, pictures, widget.n_pictures)
     other.open()
     other.register("Viktor Other", "viktor@example.test")
     other.say("good morning")
     omar = shows(other, hub, "Omar Reed", PURPLE)
-    other.picture("another-visitor-same-proxy-another-person")
-    if omar not in (maria, tom, nora):
-        raise AssertionError("the pool has three proxies: one of them had to become Omar")
+    other.picture("same-browser-same-proxy-another-person")
+    if omar != maria:
+        raise AssertionError("of three proxies the one that is unused for longest had to become Omar")
+    if len(faces[omar]) != 2:
+        raise AssertionError(f"this browser had to be shown two faces of {omar}: {faces}")
+    close(hub, hub.last_room()["rid"])
 
-    widget.frame.get_by_role("button", name="New Chat").click()
-    widget.say("me once more")
+    memory.put(vera)
+    widget = Widget(context.new_page(), hub, pictures, other.n_pictures)
+    widget.say("me once more")  # the widget remembers that it was open
     widget.shows_agent("Assistant", "bot")  # the shared bot: she knows every proxy as somebody else
     widget.picture("first-visitor-gets-the-shared-bot")
     for each in (widget, other):
         if each.errors:
             raise AssertionError(f"errors in the page: {each.errors}")
+
+
+def who_serves_at_once_is_shown_far_away_too(browser: Browser, hub: Hub, pictures: Path) -> None:
+    """The proxy has its name and face already, so the room is given to it before the widget knows of the room."""
+    router = Router(hub)
+    router.names("0055gD", "Omar Reed", PURPLE)
+    for name, way_ms in (("Nea Near", 0), ("Fay Far", FAR_MS)):
+        page = browser.new_context(viewport=SIZE).new_page()
+        widget = Widget(page, hub, pictures)
+        widget.open()
+        slow = {"offline": False, "latency": way_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+        widget.register(name, f"{name.split()[1].lower()}@example.test")
+        widget.say("good evening")
+        shows(widget, hub, "Omar Reed", PURPLE)
+        widget.picture(name.lower().replace(" ", "-"))
+        close(hub, hub.last_room()["rid"])
 
 
 def shows(widget: Widget, hub: Hub, name: str, face: Colour) -> str:
@@ -98,7 +123,16 @@ def shows(widget: Widget, hub: Hub, name: str, face: Colour) -> str:
     username = str(hub.last_room()["served_by"])
     widget.shows_agent(name, username)
     until(lambda: widget.face() == face)
+    if widget.face_sha256() != hub.avatar(username):
+        raise AssertionError(f"{username} has another picture on the hub than before the visitor")
     return username
+
+
+def _note(faces: dict[str, set[str]], answer: Response) -> None:
+    """Which pictures the browser was sent of whom."""
+    _, is_avatar, username = answer.url.partition("/avatar/")
+    if is_avatar and answer.status == 200:
+        faces.setdefault(username, set()).add(sha256(answer.body()).hexdigest())
 
 
 def serves(hub: Hub, username: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faces import BLUE, GREEN, RED, Staff
-from people import unknown_people_one_after_another
+from people import unknown_people_one_after_another, who_serves_at_once_is_shown_far_away_too
 from playwright.sync_api import Browser, expect, sync_playwright
 from widget import Hub, Widget
 
@@ -111,10 +111,34 @@ def until(look: Callable[[], object], wanted: object) -> None:
         time.sleep(0.05)
 
 
+def what_the_hub_hides_is_not_shown(browser: Browser, hub: Hub, pictures: Path) -> None:
+    """`Hide_System_Messages` counts for the widget too: while it listens, and when it reads what was said."""
+    hub.hide("livechat_transfer_history", "livechat-started")
+    page = browser.new_page(viewport={"width": 900, "height": 720})
+    widget = Widget(page, hub, pictures)
+    widget.open()
+    widget.register("Vera Quiet", "quiet@example.test")
+    widget.say("talk to a human")
+    room = hub.last_room()
+    hub.wait_event(room["rid"], "assigned", "alice")
+    hub.say(room["rid"], "Hello, this is Alice.")
+    widget.shows_agent("Alice Example", "alice")
+    for when in ("live", "after-a-reload"):
+        widget.reads("Hello, this is Alice.")
+        for hidden in ("transferred the chat", "Chat started"):
+            expect(widget.frame.get_by_text(hidden)).to_have_count(0)
+        widget.picture(when)
+        page.reload()
+        widget.open()
+    hub.hide()
+
+
 PLAYS = [
     (bot_choice_and_person, "bots"),
+    (what_the_hub_hides_is_not_shown, "bots"),
     (faces_change_with_the_agent, "bots"),
     (unknown_people_one_after_another, "router"),
+    (who_serves_at_once_is_shown_far_away_too, "router"),
 ]
 """With the world that each needs."""
 

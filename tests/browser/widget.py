@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import FrameLocator, Locator, Page, expect
+from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, expect
 
 NO_SOUND = "The element has no supported sources."
 """The hub of the plays has no sound to give for new messages."""
@@ -45,16 +46,29 @@ class Hub:
         if not found["ok"]:
             raise AssertionError(f"no {event} by {by}: {found['log']}")
 
+    def hide(self, *kinds: str) -> None:
+        """`Hide_System_Messages`."""
+        password = hashlib.sha256(self.told["admin"]["password"].encode()).hexdigest()
+        proof = {"X-2FA-Method": "password", "X-2FA-Code": password}
+        self.call("POST", "/api/v1/settings/Hide_System_Messages", {"value": kinds}, "admin", proof)
+
+    def avatar(self, username: str) -> str:
+        """SHA-256 of a user's picture, as the hub has it."""
+        users = self.call("GET", "/_sandbox/workspace")["users"]
+        return str(users[username]["avatar_sha256"])
+
     def last_room(self) -> dict[str, Any]:
         rooms = self.call("GET", "/_sandbox/ledger")["rooms"]
         return dict(rooms[-1])
 
 
 class Widget:
-    """The widget in the corner of a page. Its class names end in hashes, so parts of them are looked for."""
+    """The widget in the corner of a page. Its class names end in hashes, so parts of them are looked for.
 
-    def __init__(self, page: Page, hub: Hub, pictures: Path) -> None:
-        self.page, self._hub, self._pictures, self._n = page, hub, pictures, 0
+    n_pictures: that were taken before."""
+
+    def __init__(self, page: Page, hub: Hub, pictures: Path, n_pictures: int = 0) -> None:
+        self.page, self._hub, self._pictures, self.n_pictures = page, hub, pictures, n_pictures
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)) if str(error) != NO_SOUND else None)
         page.goto(f"{hub.url}/_sandbox/site")
@@ -117,6 +131,45 @@ class Widget:
         )
         return red, green, blue
 
+    def face_sha256(self) -> str:
+        """Of the picture in the header, out of this browser's own cache if it has it there."""
+        content: list[int] = self.page.evaluate(
+            """async () => {
+              const image = document.querySelector('iframe').contentDocument
+                .querySelector('header [class*=avatar__image]')
+              const answer = await fetch(image.currentSrc, { cache: 'force-cache' })
+              return [...new Uint8Array(await answer.arrayBuffer())]
+            }"""
+        )
+        return hashlib.sha256(bytes(content)).hexdigest()
+
     def picture(self, name: str) -> None:
-        self._n += 1
-        self.page.screenshot(path=self._pictures / f"{self._n:02}-{name}.png", animations="disabled")
+        self.n_pictures += 1
+        self.page.screenshot(path=self._pictures / f"{self.n_pictures:02}-{name}.png", animations="disabled")
+
+
+class Memory:
+    """What the widget keeps in a browser: with another one, another visitor sits before it. Its cache stays."""
+
+    def __init__(self, context: BrowserContext, hub: Hub) -> None:
+        self._context, self._hub = context, hub
+
+    def take(self) -> str:
+        """Closes all pages; afterwards the widget knows nobody. Returns what is to be given to `put`."""
+        for page in self._context.pages:
+            page.close()
+        self._context.clear_cookies()
+        return self._run("() => { const kept = JSON.stringify(localStorage); localStorage.clear(); return kept }")
+
+    def put(self, kept: str) -> None:
+        """In place of what is there."""
+        self.take()
+        self._run("kept => Object.entries(JSON.parse(kept)).forEach(each => localStorage.setItem(...each))", kept)
+
+    def _run(self, script: str, argument: str = "") -> str:
+        """In a page of the hub without a widget."""
+        page = self._context.new_page()
+        page.goto(f"{self._hub.url}/_sandbox/pending")
+        found = page.evaluate(script, argument)
+        page.close()
+        return str(found)

@@ -54,8 +54,10 @@ class Bridge:
         settings: str = "",
         options: str = "",
         control: str = "",
+        text: str = "",
     ) -> None:
         """url: of the backend, else of its simulator. settings: further tables. options: of the connection.
+        text: the whole configuration in place of that, with PORT for the port.
 
         control: guard that is switched off, see crippled.py.
         """
@@ -65,7 +67,9 @@ class Bridge:
         self._config = folder / "omnibridge.toml"
         self._log = (folder / "bridge.log").open("ab")
         self.database = folder / "soak.db"
-        self._config.write_text(_configuration(sandbox, kind, self.port, url, settings, options), "utf-8")
+        if not text:
+            text = _configuration(sandbox, kind, self.port, url, settings, options)
+        self._config.write_text(text.replace("PORT", str(self.port)), "utf-8")
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, crash_at: str = "") -> None:

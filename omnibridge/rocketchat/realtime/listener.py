@@ -93,18 +93,6 @@ class Listener:
                 self._note(type(exc).__name__, "")
             await asyncio.sleep(pause_s)
 
-    async def show_typing(self, room: str, username: str, is_typing: bool) -> bool:
-        """Show that the account types; False when nobody could be told. username: the account's own (8.3), or its name
-        where the workspace shows real names. It is to be repeated every 5 s, and forgotten by all after 15 s."""
-        if self._connection is None or not self.is_live:
-            return False
-        activities = ["user-typing"] if is_typing else []
-        try:
-            answer = await self._connection.call("stream-notify-room", f"{room}/user-activity", username, activities)
-        except ConnectionLost:
-            return False
-        return not answer.error
-
     async def _listen(self) -> None:
         """One connection, to its end. Raises LoginRefused, NotSubscribed, ConnectionLost."""
         socket = await open_socket(self._url, self._timing)

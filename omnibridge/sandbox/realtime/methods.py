@@ -134,13 +134,11 @@ class Methods:
             return NOTHING
         room = self._hub.rooms.get(rid)
         is_visitor = room is not None and token == room.visitor.token
-        name = (
-            room.visitor.username
-            if room and is_visitor
-            else user.username
-            if (user := access.caller(self._hub, session))
-            else ""
-        )
+        user, name = access.caller(self._hub, session), ""
+        if room and is_visitor:
+            name = room.visitor.username
+        elif user:
+            name = user.name if self._hub.settings["UI_Use_Real_Name"] else user.username
         if params[1] == name and isinstance(params[2], list):
             self._streams.say(NOTIFY_ROOM, event, name, params[2], but=session)
         return NOTHING

@@ -7,6 +7,10 @@ import time
 
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from connectors.webhook_bot.connector import WebhookBotConnector
 from connectors.webhook_bot.settings import WebhookBotSettings
@@ -120,3 +124,20 @@ async def test_settings_that_cannot_work(settings: dict[str, str], words: str) -
         await WebhookBotConnector().initialize(FakeContext().make(msgspec.convert(settings, WebhookBotSettings)))
 
     assert "hunter2" not in str(caught.value)
+
+
+async def test_typing_is_told_only_who_asked_for_it() -> None:
+    bodies: list[dict[str, object]] = []
+
+    async def take(request: Request) -> Response:
+        bodies.append(msgspec.json.decode(await request.body()))
+        return Response(status_code=204)
+
+    app = Starlette(routes=[Route("/", take, methods=["POST"])])
+    async with bot(app) as quiet:
+        await quiet.on_typing("s1", True)
+    async with bot(app, typing=True) as curious:
+        await curious.on_typing("s1", True)
+        await curious.on_typing("s1", False)
+
+    assert bodies == [{"event": "typing", "session": "s1", "typing": each} for each in (True, False)]

@@ -38,6 +38,34 @@ async def test_welcome_is_said_first(make_world: MakeWorld) -> None:
     assert [each["event"] for each in await world.bot.turns()] == ["welcome"]
 
 
+async def test_s2_18_what_a_rule_says_is_done_when_a_conversation_starts(make_world: MakeWorld) -> None:
+    """The bot that the rule names takes the room and greets; where no rule fits, the hub is asked for nothing."""
+    rules = """
+        default = "queue"
+        [[rule]]
+        name = "gold"
+        when = { "visitor.tier" = "gold" }
+        target = "bot:helper"
+    """
+    world = await make_world(rules=rules, connection='welcome = "hello"', bot_first=False)
+    await world.hub.control(routing_method="Manual_Selection")
+    gold = await world.visitor(customFields=[{"key": "tier", "value": "gold", "overwrite": True}])
+    await gold.wait_event("assigned", "bot")
+    heard = await gold.wait_for("bot", 1)
+    await world.quiet()
+    calls = (await world.hub.ledger())["rest_calls"]
+    other = await world.visitor("Viktor")
+    await world.hub.settled()
+    await world.quiet()
+    after = (await world.hub.ledger())["rest_calls"]
+
+    assert heard[0]["text"].startswith("Hello, this is the test bot")
+    assert (calls["livechat/inquiries.take"], calls["chat.sendMessage"]) == (1, 1)
+    assert (await world.room(other.rid))["served_by"] is None
+    acts = ("livechat/inquiries.take", "livechat/room.forward", "chat.sendMessage", "chat.postMessage")
+    assert [after.get(each, 0) - calls.get(each, 0) for each in acts] == [0, 0, 0, 0]
+
+
 async def test_kill_at_every_point_loses_nothing(tmp_path: Path) -> None:
     """The crash test in small; the large one is `make soak ARGS="--kind webhook_bot"`."""
     result = await Soak(len(POINTS), 7, 8, "8.3", "webhook_bot", tmp_path).run()

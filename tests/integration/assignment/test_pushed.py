@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from omnibridge.operator.reading import find_conversation
 from omnibridge.operator.replay import Replay
+from omnibridge.operator.trace import time_line
 from omnibridge.storage import api_tokens
 from tests.integration.assignment.conftest import Decided, MakeDecided
 
@@ -183,3 +185,21 @@ async def test_hub_that_gives_a_stray_visitor_straight_back_leads_to_people(make
     visitor = await world.visitor()
     await world.until(visitor.rid, "it cannot go back to the queue (came-back): people are looked for")
     await world.served(visitor.rid, "alice")
+
+
+async def test_s2_29_the_room_tells_the_external_agent_behind_the_user_who_serves(make_decided: MakeDecided) -> None:
+    """In Rocket.Chat a bot user serves; who that is outside is in our answer and in the time line."""
+    world = await make_decided(rules=QUEUE, agents={"0055": "bot"}, bot=True)
+    token, visitor = await world.token(), await world.visitor()
+    await world.until(visitor.rid, "sends new conversations")
+    await world.push(visitor.rid, "0055", token, name="Ann Fox")
+    await world.served(visitor.rid, "bot")
+    await world.quiet()
+    _, seen = await world.request("GET", f"/api/v1/conversations/{visitor.rid}/assignment", token)
+    database = world.node.service._database
+    assert database
+    items = time_line(database.reader, *find_conversation(database.reader, visitor.rid))
+
+    assert (await world.room(visitor.rid))["served_by"] == "bot"
+    assert (seen["external_system"], seen["external_id"], seen["served_by"]) == ("crm", "0055", "bot")
+    assert any("crm:0055" in each.text for each in items), [each.text for each in items]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
@@ -14,6 +15,7 @@ from omnibridge.identity.making import free_name, new_user
 from omnibridge.identity.requests import Link, Unlink
 from omnibridge.sandbox.visitor import AgentClient
 from omnibridge.storage import directory, seats
+from omnibridge.storage.seats import HOUR_MS, Budget
 
 from .conftest import OPEN, Bridge, Killed, MakeBridge
 
@@ -148,6 +150,38 @@ async def test_s2_24_a_dry_run_reports_exactly_what_would_be_made_and_makes_noth
     assert plan["fields"] == user.custom_fields
 
 
+async def test_s2_24_a_dry_run_of_many_reports_whom_the_later_run_makes_limits_included(
+    make_bridge: MakeBridge,
+) -> None:
+    """Five seats, three of them in an hour; some come twice, and some an hour later."""
+    bridge = await make_bridge(policy=msgspec.structs.replace(OPEN, budget=Budget(5, 3, 9), over_budget="queue"))
+
+    async def contacts() -> None:
+        for each in ("1", "2", "3", "2", "4", "1"):
+            await bridge.ensure(each)
+        bridge.clock.advance(HOUR_MS)
+        for each in ("5", "4", "6", "7", "6"):
+            await bridge.ensure(each)
+
+    bridge.restart(dry_run=True)
+    await contacts()
+    notes = directory.notes(bridge.database.reader, "main", "would-create")
+    plans = {each["external_id"]: json.loads(each["detail"]) for each in reversed(notes)}
+    planned = {each: plan["username"] for each, plan in plans.items() if not plan["over_budget"]}
+    made_before, seats_before = bridge.made(), seats.n_seats(bridge.database.reader, "main")
+    bridge.clock.advance(HOUR_MS)
+    bridge.restart(dry_run=False)
+    await contacts()
+    rows = directory.rows(bridge.database.reader, "main")
+
+    assert made_before == [] and seats_before == 0
+    assert planned == {each.external_id: each.username for each in rows}
+    assert sorted(bridge.made()) == sorted(planned.values()) and set(planned) == set("12345")
+    assert plans["6"]["instead"] == "queue" and "5 of 5 seats" in plans["6"]["over_budget"]
+    assert len(notes) == 8  # who came twice is told of once; "4" was without a seat at first
+    assert seats.all_planned(bridge.database.reader, "main") == []
+
+
 # -- who says he is somebody ----------------------------------------------------------------------------------
 
 
@@ -199,9 +233,11 @@ async def test_s2_13_two_users_who_claim_one_id_get_nothing_either(make_bridge: 
         bridge.sandbox.hub.add_user(name, "secret", {"user"}, name)
         await say(bridge, name, "crm:1")
     await bridge.sync()
+    found = drift.report(bridge.database.reader, "main", bridge.clock.now_ms(), 30)
 
     assert await bridge.refusal("1") == "conflict"
     assert bridge.made() == []
+    assert "crm:1" in {each.who for each in found if each.kind == "twins"}, found
 
 
 async def test_a_claim_that_an_admin_confirmed_is_believed(make_bridge: MakeBridge) -> None:
@@ -252,6 +288,26 @@ async def test_a_user_of_ours_whose_row_was_lost_is_found_again(make_bridge: Mak
     second = await bridge.found("1")
 
     assert second == first == AgentFound("crm", "1", first.user_id, first.username, "provisioned", "Agent 1")
+
+
+async def test_s2_12_a_rename_is_reflected_and_who_is_gone_serves_no_more(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    hub = bridge.sandbox.hub
+    ann = hub.add_user("ann", "secret", {"user", "livechat-agent"}, "Ann")
+    admin = Admin(bridge.database, {"main": bridge.hub}, bridge.policy, bridge.clock)
+    await admin.carry_out(Link("me", "main", "crm", "1", "ann"))
+    before = await bridge.found("1")
+    hub.by_name["ann.fox"] = hub.by_name.pop("ann")
+    ann.username = "ann.fox"
+    await bridge.sync()
+    after = await bridge.found("1")
+    del hub.users[ann.id], hub.by_name["ann.fox"]
+    bridge.clock.advance(1_000)
+    await bridge.sync()
+    gone = drift.report(bridge.database.reader, "main", bridge.clock.now_ms(), 30)
+
+    assert (before.username, after.username, before.user_id) == ("ann", "ann.fox", after.user_id)
+    assert [(each.kind, each.who) for each in gone] == [("orphan", "crm:1")], gone
 
 
 async def test_s2_11_an_undeclared_field_is_reported_and_stops_nothing(make_bridge: MakeBridge) -> None:
@@ -345,3 +401,22 @@ async def test_claims_count_for_imported_agents_too(make_bridge: MakeBridge) -> 
     await bridge.database.writer.submit(lambda cursor: directory.put(cursor, [row], 1))
 
     assert await bridge.refusal("1") == "conflict" and bridge.made() == []
+
+
+async def test_s2_08_the_user_is_made_an_agent_once_and_who_is_one_already_is_no_error(
+    make_bridge: MakeBridge,
+) -> None:
+    bridge = await make_bridge()
+
+    def asked() -> int:
+        return int(bridge.sandbox.hub.rest_calls["livechat/users/agent"])
+
+    found = await bridge.found("1", departments=("sales",))
+    again = await bridge.found("1", departments=("sales",))
+    assert (asked(), found == again, bridge.user_of(found).is_agent) == (1, True, True)
+    assert found.username in bridge.members("sales")
+
+    bridge.restart()  # as after a crash: whether he is an agent is not known any more
+    assert await bridge.found("1", departments=("sales",)) == found
+    assert (asked(), bridge.user_of(found).is_agent) == (2, True)
+    assert bridge.members("sales").count(found.username) == 1

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from omnibridge.domain.agents import AgentFound, AgentRefused
+from omnibridge.errors import DeliveryRejected
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.policy import Policy
 from omnibridge.identity.requests import Decide
@@ -76,6 +77,18 @@ async def test_over_budget_goes_where_it_was_told_to(make_bridge: MakeBridge, fa
     assert len(bridge.made()) == 1 and bridge.alarms["over_budget"] == 1
 
 
+@pytest.mark.parametrize(("fallback", "reason"), [("refuse", "over_budget"), ("queue", "waiting_seat")])
+async def test_over_budget_without_a_stand_in_is_told_with_an_alarm(
+    make_bridge: MakeBridge, fallback: str, reason: str
+) -> None:
+    bridge = await make_bridge(policy=msgspec.structs.replace(OPEN, budget=Budget(1, 9, 9), over_budget=fallback))
+    first = await bridge.found("1")
+    outcome = await bridge.ensure("2")
+
+    assert isinstance(outcome, AgentRefused) and outcome.reason == reason and "1 of 1 seats" in outcome.text
+    assert bridge.made() == [first.username] and bridge.alarms["over_budget"] == 1
+
+
 async def test_the_licences_limit_is_a_limit_too(make_bridge: MakeBridge) -> None:
     bridge = await make_bridge(licence="enterprise")
     hub = bridge.sandbox.hub
@@ -129,6 +142,47 @@ async def test_s2_22_an_idle_user_is_switched_off_and_woken_when_he_is_needed(ma
     assert (after_29_days, after_30_days, tokens) == (True, False, [])
     assert again == found and user.active and user.is_agent and user.status_livechat == "available"
     assert found.username in bridge.members("sales")
+    assert credentials and bridge.sandbox.hub.by_token[credentials.auth_token] is user
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", range(1, 5))
+async def test_killed_while_one_is_switched_off_or_woken_it_goes_on(
+    make_bridge: MakeBridge, step: int, after: bool
+) -> None:
+    """tidy: two looks at his rooms, then off. Waking: on, log-in, role."""
+    bridge = await make_bridge()
+    found = await bridge.found("1")
+    user = bridge.user_of(found)
+    bridge.clock.advance(20_000)
+    await bridge.identity.release("main", found.user_id)
+    bridge.clock.advance(31 * DAY_MS)
+    bridge.kill_at(min(step, 3), after=after)
+    with pytest.raises(Killed):
+        await bridge.identity.tidy()
+    bridge.restart()
+    if step == 4:  # needed before the next tidying
+        await bridge.found("1")
+        woken = await bridge.identity.credentials("main", found.user_id)
+        assert user.active and woken and bridge.sandbox.hub.by_token[woken.auth_token] is user
+        return
+    await bridge.identity.tidy()
+    off, alarms = user.active, dict(bridge.alarms)
+    bridge.kill_at(step, after=after)
+    with pytest.raises(Killed):
+        await bridge.found("1")
+    bridge.restart()
+    bridge.clock.advance(20_000)
+    await bridge.identity.tidy()  # nobody needs him after all: his role goes, and his seat as well
+    await bridge.identity.tidy()
+    resting = (set(user.roles), user.active)
+    again = await bridge.found("1")
+    credentials = await bridge.identity.credentials("main", again.user_id)
+
+    assert (off, alarms) == (False, {})
+    is_woken_by_our_books = step > 1
+    assert resting == ({"bot"}, is_woken_by_our_books)
+    assert user.active and user.is_agent
     assert credentials and bridge.sandbox.hub.by_token[credentials.auth_token] is user
 
 
@@ -199,6 +253,84 @@ async def test_s2_32_log_ins_are_kept_sealed_and_renewed(make_bridge: MakeBridge
     assert await bridge.identity.credentials("main", bridge.user.id) is None  # not one of those that we made
 
 
+async def test_a_log_in_that_was_revoked_is_renewed_once_by_however_many_ask_also_after_a_restart(
+    make_bridge: MakeBridge,
+) -> None:
+    bridge = await make_bridge()
+    found = await bridge.found("1")
+    user, accounts = bridge.user_of(found), bridge.sandbox.hub.accounts
+    first = await bridge.identity.credentials("main", found.user_id)
+    accounts.drop_tokens(user)
+    asked = [bridge.identity.credentials("main", found.user_id, first) for _ in range(20)]
+    second = set(await asyncio.gather(*asked))
+    logged_in = len(user.tokens)
+    late = await bridge.identity.credentials("main", found.user_id, first)  # refused long ago: no reason to log in
+    accounts.drop_tokens(user)
+    bridge.restart()
+    (known,) = second
+    after_restart = await bridge.identity.credentials("main", found.user_id)
+    third = await bridge.identity.credentials("main", found.user_id, after_restart)
+    user.active = False
+    none = await bridge.identity.credentials("main", found.user_id, third)
+
+    assert logged_in == 1 and known and known != first and late == known == after_restart
+    assert third and bridge.sandbox.hub.by_token[third.auth_token] is user
+    assert none is None and bridge.alarms == {"token": 1}
+    assert bridge.outcomes["login_revoked"] >= 2
+
+
+@pytest.mark.parametrize("version", ["6.14", "7.7", "8.3"])
+async def test_where_a_log_in_needs_a_verified_address_it_is_verified(make_bridge: MakeBridge, version: str) -> None:
+    """Accounts_EmailVerification, with mailed codes for new users off; one of them was made before it was set."""
+    bridge = await make_bridge(version)
+    settings = bridge.sandbox.hub.settings
+    settings["Accounts_TwoFactorAuthentication_By_Email_Auto_Opt_In"] = False
+    before = bridge.user_of(await bridge.found("before"))
+    settings["Accounts_EmailVerification"] = True
+    bridge.sandbox.hub.accounts.drop_tokens(before)
+    bridge.restart()
+    stale = await bridge.identity.credentials("main", before.id)
+    renewed = await bridge.identity.credentials("main", before.id, stale)
+    after = bridge.user_of(await bridge.found("after"))
+    credentials = await bridge.identity.credentials("main", after.id)
+
+    assert renewed and credentials and before.is_verified and after.is_verified
+    assert bridge.sandbox.hub.by_token[credentials.auth_token] is after
+    assert bridge.sandbox.hub.by_token[renewed.auth_token] is before
+    assert bridge.alarms == {} and bridge.sandbox.hub.mails == []
+    assert len(bridge.made()) == 2
+
+
+async def test_one_who_is_asked_for_a_mailed_code_serves_and_the_alarm_says_why(make_bridge: MakeBridge) -> None:
+    bridge = await make_bridge()
+    bridge.sandbox.hub.settings["Accounts_EmailVerification"] = True
+    found = await bridge.found("1")
+    again = await bridge.found("1")
+    credentials = await bridge.identity.credentials("main", found.user_id)
+    (row,) = directory.rows(bridge.database.reader, "main")
+
+    assert again == found and bridge.user_of(found).is_agent and credentials is None
+    assert row.step == directory.READY and bridge.made() == [found.username]
+    assert bridge.alarms["token"] >= 1
+
+
+async def test_half_made_user_whom_an_admin_switched_off_keeps_his_seat(make_bridge: MakeBridge) -> None:
+    """Before his first log-in: that is no proof that somebody else has the name."""
+    bridge = await make_bridge()
+    bridge.kill_at(5, after=False)
+    with pytest.raises(Killed):
+        await bridge.found("1")
+    (row,) = directory.rows(bridge.database.reader, "main")
+    bridge.sandbox.hub.users[row.user_id].active = False
+    bridge.restart()
+    refused = await bridge.refusal("1")
+    bridge.sandbox.hub.users[row.user_id].active = True
+    found = await bridge.found("1")
+
+    assert row.step == "created" and refused == "hub_refused"
+    assert found.user_id == row.user_id and len(bridge.made()) == 1
+
+
 async def test_what_the_provisioner_may_not_do_is_said_and_nothing_is_half_done(make_bridge: MakeBridge) -> None:
     bridge = await make_bridge()
     permissions = bridge.sandbox.hub.rules.permissions
@@ -228,13 +360,19 @@ async def test_a_user_that_was_begun_is_not_made_after_it_was_switched_off(make_
     assert (await bridge.found("1")).mode == "provisioned"
 
 
-async def test_s2_10_one_who_is_offline_can_be_given_a_room(make_bridge: MakeBridge) -> None:
+async def test_s2_10_one_who_is_offline_can_be_given_a_room_and_others_cannot(make_bridge: MakeBridge) -> None:
+    """Where the workspace looks at presence, role `bot` is what lets our users serve."""
     bridge = await make_bridge()
+    hub = bridge.sandbox.hub
+    hub.change_setting("Livechat_enabled_when_agent_idle", False)
     found = await bridge.found("1")
-    bridge.user_of(found).status = "offline"
+    other = hub.add_user("person", "secret", {"user", "livechat-agent"}, "Person")
+    bridge.user_of(found).status = other.status = "offline"
     visitor = await bridge.chat(found)
 
-    assert bridge.sandbox.hub.rooms[visitor.rid].served_by is bridge.user_of(found)
+    assert hub.rooms[visitor.rid].served_by is bridge.user_of(found)
+    with pytest.raises(DeliveryRejected):
+        await bridge.chat(AgentFound("crm", "2", other.id, other.username, "mapped", "Person"))
 
 
 async def test_what_an_external_system_tells_is_cleaned(make_bridge: MakeBridge) -> None:

@@ -317,7 +317,7 @@ async def test_other_rooms_are_dropped(heard: Heard) -> None:
     await until(lambda: visitor.rid in {each.room for each in heard.ear.heard})
 
 
-async def test_typing_both_ways(heard: Heard) -> None:
+async def test_who_types_is_heard(heard: Heard) -> None:
     await until(lambda: heard.listener.is_live)
     visitor = Visitor(heard.hub)
     await visitor.open_room()
@@ -326,8 +326,6 @@ async def test_typing_both_ways(heard: Heard) -> None:
     async with websockets.connect(realtime_url(heard.running.url)) as socket:
         widget = await Ddp(socket).connect()
         await widget.subscribe("stream-notify-room", typing, {"useCollection": False, "args": [proof]})
-        assert await heard.listener.show_typing(visitor.rid, "omnibridge", True)
-        assert await widget.heard("stream-notify-room", typing) == ["omnibridge", ["user-typing"]]
         for activities in (["user-typing"], []):
             name = str((await heard.hub.ledger(visitor.rid))["rooms"][0]["visitor"])
             await widget.call("stream-notify-room", typing, name, activities, {"token": visitor.token})

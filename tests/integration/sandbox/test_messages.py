@@ -112,6 +112,14 @@ async def test_history_is_newest_first_with_system_messages(hub: Hub) -> None:
     assert found[0]["token"] == visitor.token
 
 
+async def test_history_lacks_what_the_hub_hides(hub: Hub) -> None:
+    visitor = await hub.visitor()
+    await visitor.say("hello")
+    hub.running.hub.change_setting("Hide_System_Messages", ["uj", "livechat-started"])
+
+    assert [each.get("t") for each in await visitor.history()] == [None, "command"]
+
+
 async def test_known_email_moves_to_the_new_token(hub: Hub) -> None:
     old, new = await hub.visitor(email="v@example.test"), await hub.visitor(email="v@example.test")
 

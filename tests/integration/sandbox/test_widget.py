@@ -29,6 +29,15 @@ async def test_config_tells_the_visitor_who_serves(hub: Hub) -> None:
     assert (await ask(f"agent.info/{visitor.rid}/wrong"))["error"] == "invalid-token"
 
 
+@pytest.mark.parametrize("licence", ["enterprise", "community"])
+async def test_what_the_widget_hides_is_an_enterprise_setting(start_hub: Start, licence: str) -> None:
+    hub = await start_hub(licence=licence)
+    hub.running.hub.change_setting("Livechat_hide_system_messages", ["livechat_transfer_history"])
+    shown = (await hub.client.call("GET", "/api/v1/livechat/config"))["config"]["settings"]["hiddenSystemMessages"]
+    assert (shown == ["livechat_transfer_history"]) is (licence == "enterprise")
+    assert "uj" in shown or licence == "enterprise"
+
+
 async def test_what_the_widget_reports(hub: Hub) -> None:
     visitor = await hub.visitor()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,16 +75,22 @@ class Site:
 MakeSite = Callable[..., Awaitable[Site]]
 
 
+@pytest.fixture(autouse=True)
+def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crashes here are those of a process: thousands of fsyncs would only wait. tests/unit/setup has them."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture
 async def make_site(tmp_path: Path) -> AsyncIterator[MakeSite]:
-    """`await make_site(provisioner="", **sandbox options)`."""
+    """`await make_site(provisioner="", external=False, **sandbox options)`."""
     made: list[Site] = []
 
-    async def make(provisioner: str = "", **options: Any) -> Site:
+    async def make(provisioner: str = "", external: bool = False, **options: Any) -> Site:
         sandbox = await start(SandboxOptions(simulators=False, webhook_url="http://127.0.0.1:9/old", **options))
         folder = tmp_path / f"site{len(made)}"
         folder.mkdir()
-        wished = replace(OPTIONS, url=sandbox.url, provisioner=provisioner)
+        wished = replace(OPTIONS, url=sandbox.url, provisioner=provisioner, external=external)
         admin = sandbox.hub.by_name["admin"]
         token = sandbox.hub.accounts.issue_access_token(admin, "setup", bypasses_two_factor=True).token
         site = Site(sandbox, SandboxClient(sandbox.url), folder, wished, token)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from omnibridge.setup.judge import READS
+from omnibridge.doctor.rights import OF_ROLES
+from omnibridge.setup.judge import OF_TOKENS, READS
 from omnibridge.setup.run import Report
 from tests.integration.setup.conftest import MakeSite, problems, states
 
@@ -51,7 +52,7 @@ async def test_makes_what_is_needed_and_undoes_it(make_site: MakeSite, hub_versi
     assert not list(site.folder.iterdir())
 
 
-async def test_provisioner_has_its_permissions_and_no_more(make_site: MakeSite) -> None:
+async def test_s2_26_provisioner_has_its_permissions_and_no_more(make_site: MakeSite) -> None:
     site = await make_site(licence="enterprise", provisioner="ob-maker")
     before = await site.workspace()
     await site.set_up()
@@ -97,8 +98,10 @@ ACCOUNTS_NEED = [
 ]
 
 
-async def test_each_permission_that_is_missing_is_named(make_site: MakeSite) -> None:
-    site = await make_site()
+@pytest.mark.parametrize("hub_version", ["6.14", "7.7", "8.3"])
+async def test_s2_32_each_permission_that_is_missing_is_named(make_site: MakeSite, hub_version: str) -> None:
+    """Of setup with everything that can be asked of it; each taken away in turn, and nothing is begun."""
+    site = await make_site(hub_version=hub_version, licence="enterprise", provisioner="ob-maker", external=True)
     before = await site.workspace()
     for each in [*ADMIN_NEEDS, *ACCOUNTS_NEED]:
         await site.without(each)
@@ -107,17 +110,39 @@ async def test_each_permission_that_is_missing_is_named(make_site: MakeSite) -> 
         assert any(each in text for text in problems(report)), each
         await site.hub.control(permissions={each: before["permissions"][each]})
     assert await site.workspace() == before
+    assert problems(await site.set_up(dry_run=True)) == []
+
+
+RESETS = {"edit-other-user-info", "edit-other-user-password"}
+"""Of the admin when an account that is there gets a new token."""
+
+
+async def test_list_of_permissions_is_whole(make_site: MakeSite) -> None:
+    """What every step says that it needs is in the list above, so none is left out of that test."""
+    site = await make_site(licence="enterprise", provisioner="ob-maker", external=True)
+    report = await site.set_up(new_tokens=True)
+    needed = {name for step, _ in report.steps for name in step.needs}
+    again = await site.set_up(new_tokens=True)
+    needed |= {name for step, _ in again.steps for name in step.needs}
+    listed = {name for names in (*OF_ROLES.values(), *OF_TOKENS.values()) for name in names}
+
+    assert needed - RESETS <= set(ADMIN_NEEDS) and listed <= {*ADMIN_NEEDS, *ACCOUNTS_NEED}
+    for each in RESETS:
+        await site.without(each)
+        assert any(each in text for text in problems(await site.set_up(new_tokens=True))), each
 
 
 async def test_undo_names_what_it_may_not(make_site: MakeSite) -> None:
-    site = await make_site()
+    """Each in turn, before anything is taken back."""
+    site = await make_site(licence="enterprise", provisioner="ob-maker", external=True)
     await site.set_up()
     after = await site.workspace()
-    await site.without("delete-user")
-    report = await site.undo()
-
-    assert report.exit_code == 1 and "delete-user" in problems(report)[0]
-    after["permissions"]["delete-user"] = []
+    for each in [*READS, "delete-user", "edit-privileged-setting", "access-permissions"]:
+        await site.without(each)
+        report = await site.undo()
+        assert (report.exit_code, states(report)) == (1, {"not done"}), each
+        assert any(each in text for text in problems(report)), each
+        await site.hub.control(permissions={each: after["permissions"][each]})
     assert await site.workspace() == after
 
 
@@ -175,7 +200,7 @@ async def test_undo_leaves_what_others_changed(make_site: MakeSite) -> None:
     assert after == before
 
 
-async def test_whoever_is_no_admin_is_told_so(make_site: MakeSite) -> None:
+async def test_s2_32_whoever_is_no_admin_is_told_so(make_site: MakeSite) -> None:
     site = await make_site()
     site.token = "wrong"
     report = await site.set_up()

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
+from omnibridge.domain.agents import AgentFound, ExternalAgent
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.directory import BotConnection, Directory
+from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
 from omnibridge.rocketchat.derive import Derivation, derive, derive_history, derive_room_read
 from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.routing.router import route
-from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.rules import RuleSet, Target
 from tests.unit.rocketchat.realtime import frames
 from tests.unit.rocketchat.test_derive import AGENT, reading
 from tests.unit.rocketchat.test_derive_live import ALICE, BOB, BOB_RAW, BOT, moved, pushed, read, said, view
@@ -26,6 +28,7 @@ MOVED = {"served_by": ALICE, "reported": BOT, "unreported": True, "service_at": 
 RETURNED = {"reported": ALICE, "unreported": True, "service_at": 1000}
 """Alice served; we gave it back to the queue."""
 
+BOT_USER = ev.UserRef("botId", "bot")
 BOT_TO_ALICE = ["-bot", "+alice"]
 
 
@@ -113,6 +116,10 @@ def test_frame(raw: bytes, known: Any, what: list[str]) -> None:
         (None, RETURNED, ["-alice", "queued"]),
         (BOB, RETURNED, ["-alice", "+bob"]),
         (ALICE, {"served_by": ALICE, "reported": ALICE}, []),
+        # The hub undid it before anything told of it: as it was before is not as known.
+        (None, FIRST, ["+alice", "-alice", "queued"]),
+        (BOT_USER, MOVED, [*BOT_TO_ALICE, "-alice", "+bot"]),
+        (ALICE, RETURNED, ["-alice", "+alice"]),
     ],
 )
 def test_read_of_the_room(server: Any, known: Any, what: list[str]) -> None:
@@ -121,6 +128,33 @@ def test_read_of_the_room(server: Any, known: Any, what: list[str]) -> None:
 
     assert told(derive_room_read(room, view(**known))) == what
     assert told(derive_history(history, view(**known))) == what
+
+
+def test_decision_that_the_hub_undid_before_its_report_is_made_anew() -> None:
+    """The room is with the holding bot again, as it was told last: the visitor used to wait for the reconciler."""
+    holding = ev.UserRef("holdId", "holding")
+    directory = Directory((), (Decider("crm"),), (HoldingBot("w", "holdId", "holding"),))
+    rules = RuleSet(default=Target("decider", "crm"))
+    state, now = Conversation("w", "r1"), 1_000_000
+    for event in (
+        ev.ConversationStarted(),
+        ev.AgentAssigned(holding),
+        ev.AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm"),
+        ev.AgentEnsured(AgentFound("crm", "0055", ALICE.id, ALICE.username, "mapped")),
+        ev.MoveSucceeded(1, "agent", ALICE.id),
+    ):
+        state = route(state, event, rules, directory, now := now + 60_000).after
+    assert (state.served_by, state.reported, state.assignment.stage) == (ALICE, holding, "served")
+
+    known = view(served_by=ALICE, reported=holding, unreported=True, department="")
+    undone = derive_history(RoomHistory(RoomInfo("r1", True, holding), (), known_server=ALICE.id), known)
+    commands: list[cmd.Command] = []
+    for each in undone.events:
+        decision = route(state, each.event, rules, directory, now := now + 60_000)
+        state, commands = decision.after, [*commands, *decision.commands]
+
+    assert [type(each).__name__ for each in commands] == ["ReleaseAgent", "AskDecider"]
+    assert (state.assignment.stage, state.served_by) == ("asking", holding)
 
 
 def test_events_of_a_move_have_the_time_of_the_report() -> None:

@@ -54,7 +54,7 @@ class World:
         before = self.state
         decision = route(before, event, self.rules, DIRECTORY, self.now)
         stored = encode_decision(decision, before)
-        self.state = decision.after
+        self.state = msgspec.json.decode(msgspec.json.encode(decision.after), type=Conversation)
         if isinstance(event, ev.PartySpoke) and before.control.connection == event.connection:
             self.unsaid += len(event.parts)
         self.unsaid -= sum(
@@ -184,6 +184,8 @@ def test_nothing_raises_and_nothing_stands_still(
         assert state.served_by is not None
         assert state.served_by.id == state.assignment.user_id
         assert state.control.party == AGENTS
+    if state.control.connection:
+        assert not state.held and not state.handover.said
     if state.persona:
         assert state.control.connection and state.persona.stage == "ready" and not state.persona.held
 
