@@ -25,6 +25,9 @@ CONNECT_S = 4.0
 CREDENTIALS_S = 10.0
 """For finding credentials, where Google's libraries ask a metadata server."""
 
+LEAVE_S = 60.0
+"""For calls on a channel whose token was refused; their own deadlines are shorter."""
+
 OPTIONS = (
     # Out of the box the pause between attempts to connect grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -67,7 +70,7 @@ class DialogflowClient:
         self._key = key
         self._line: _Line | None = None
         self._making = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], _Line] = {}
         self._is_open = True
 
     async def detect(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
@@ -87,9 +90,11 @@ class DialogflowClient:
 
     async def aclose(self) -> None:
         self._is_open = False
-        if self._line is not None:
-            self._leave(self._line, grace_s=0.0)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        lines = {*self._leaving.values(), *([self._line] if self._line else [])}
+        self._line = None
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, *(each.aclose() for each in lines), return_exceptions=True)
 
     async def _standing(self) -> _Line:
         """A line that is connected. Raises DeliveryRetryable when there is none: nothing was sent."""
@@ -115,14 +120,15 @@ class DialogflowClient:
                 credentials = await asyncio.to_thread(found_by_google)
         return _Line(self._edition, self._target, credentials, None)
 
-    def _leave(self, line: _Line, grace_s: float = 60.0) -> None:
-        """Calls of others that are under way end by themselves."""
-        if self._line is line:
-            self._line = None
-            self._signed = service_account(self._key) if self._key else None
-        task = asyncio.create_task(line.aclose(grace_s))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _leave(self, line: _Line) -> None:
+        """The next call makes a new one. Calls of others that are under way on this one end by themselves."""
+        if self._line is not line:
+            return
+        self._line = None
+        self._signed = service_account(self._key) if self._key else None
+        task = asyncio.create_task(line.leave())
+        self._leaving[task] = line
+        task.add_done_callback(lambda done: self._leaving.pop(done, None))
 
 
 class _Line:
@@ -141,6 +147,8 @@ class _Line:
             )
         self._client: Any = client(transport=transport(channel=self._channel))
         self._states, self._token_of = grpc.ChannelConnectivity, token_of
+        self._under_way, self._is_idle = 0, asyncio.Event()
+        self._is_idle.set()
 
     async def ready(self) -> None:
         """Raises DeliveryRetryable when the channel does not stand in time."""
@@ -160,6 +168,16 @@ class _Line:
 
     async def call(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Raises DeliveryError."""
+        self._under_way += 1
+        self._is_idle.clear()
+        try:
+            return await self._call(request, timeout_s)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._is_idle.set()
+
+    async def _call(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         from google.protobuf.json_format import MessageToDict
 
         try:
@@ -185,9 +203,17 @@ class _Line:
         self._token_of.before_request(None, "POST", "https://dialogflow.googleapis.com/", headers)
         return [(name.lower(), value) for name, value in headers.items()]
 
-    async def aclose(self, grace_s: float) -> None:
+    async def leave(self) -> None:
+        """Close it when no call is under way any more. gRPC's own grace period cannot be cut short."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._is_idle.wait()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Calls under way end as uncertain. Raises nothing: nothing can be done about what does not close well."""
         with contextlib.suppress(Exception):
-            await self._channel.close(grace_s)
+            await self._channel.close(None)
 
 
 def _result(answer: Any, to_dict: Callable[..., dict[str, Any]]) -> dict[str, Any]:

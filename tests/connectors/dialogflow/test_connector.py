@@ -292,6 +292,28 @@ async def test_refused_token_is_renewed_once_and_the_turn_given_once_more() -> N
     assert sorted(each["message"] for each in turns if each.get("side_effects")) == [f"echo {n}" for n in range(5)]
 
 
+async def test_end_waits_for_nobody() -> None:
+    """Neither for a call that hangs on the channel in use, nor for one on a channel whose token was refused."""
+    async with bot() as agent:
+        hangs = {"code": "hang", "after_effect": True}
+        await agent.control(fail_next=[hangs, {"code": "UNAUTHENTICATED"}, hangs])
+        asked = []
+        for number in range(2):
+            asked.append(
+                asyncio.create_task(agent.connector.on_message(turn(f"echo {number}", session_id=f"s{number}")))
+            )
+            async with asyncio.timeout(5):
+                while len([each for each in await agent.turns() if each.get("side_effects")]) <= number:
+                    await asyncio.sleep(0.005)
+        began = time.monotonic()
+        await agent.connector.aclose()
+        took_s = time.monotonic() - began
+        ended = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert took_s < 1
+    assert [getattr(each, "code", each) for each in ended] == ["cut", "cut"]
+
+
 async def test_tokens_are_signed_with_the_key() -> None:
     """On the loopback too, so that what signs them is what signs them for Google."""
     keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]

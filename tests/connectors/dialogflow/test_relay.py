@@ -176,6 +176,21 @@ async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeW
     assert heard[-1]["text"] == "You said A10023."
 
 
+async def test_agent_is_told_the_end_but_no_handover(make_world: MakeWorld) -> None:
+    world = await make_world(connection='close_event = "bye"')
+    for text in ("echo one", "talk to a human"):
+        visitor = await world.visitor(f"V {text}")
+        await visitor.say(text)
+        await visitor.wait_for("bot", 1)
+        await world.quiet()
+        await visitor.close()
+        await world.hub.settled()
+        await world.quiet()
+    events = [(each["event"], each["message"]) for each in await world.bot.turns()]
+
+    assert events == [("", "echo one"), ("bye", ""), ("", "talk to a human")]
+
+
 async def test_visitor_is_answered_in_his_language(make_world: MakeWorld) -> None:
     wish = 'languages = ["en", "de"]\nfacts = ["visitor.language"]'
     world = await make_world(connection=wish)
