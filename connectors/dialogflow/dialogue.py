@@ -16,7 +16,8 @@ _ORDER = re.compile(r"\b([A-Z]\d{5})\b")
 
 @dataclass(frozen=True)
 class Said:
-    """texts, then options, an image, payloads. intent: empty = nothing matched. memo: kept as a context."""
+    """texts, then options, an image, payloads. intent: empty = nothing matched. memo: kept as a context.
+    webhook_failed: the agent's own, so that its static answer is used."""
 
     intent: str
     texts: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Said:
     close: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     memo: str = ""
+    webhook_failed: bool = False
 
 
 def answer(said: str, memo: str) -> Said:
@@ -64,6 +66,10 @@ def answer(said: str, memo: str) -> Said:
         return Said(
             "forward", ("Let me see.",), payloads=({"action": "trigger-event", "actionData": {"event": event}},)
         )
+    if lowered == "cannot be shown":
+        return Said("unknown", payloads=({"of": "my own"},))
+    if lowered == "price":
+        return Said("price", ("It was 7 yesterday.",), webhook_failed=True)
     if lowered == "be silent":
         return Said("silence")
     if order := _ORDER.search(plain):

@@ -10,6 +10,9 @@ from google.cloud import dialogflowcx_v3 as cx
 from connectors.dialogflow.dialogue import Said
 
 MEMO = "memo"
+WEBHOOK_FAILED = 4
+"""google.rpc.Code: it did not answer within its 5 s."""
+
 ES_SERVICE, CX_SERVICE = "google.cloud.dialogflow.v2.Sessions", "google.cloud.dialogflow.cx.v3.Sessions"
 
 
@@ -43,7 +46,10 @@ def es_answer(request: Any, said: Said, contexts: dict[str, dict[str, Any]]) -> 
         result["intent_detection_confidence"] = 1.0
     if request.query_params.sentiment_analysis_request_config.analyze_query_text_sentiment:
         result["sentiment_analysis_result"] = {"query_text_sentiment": {"score": -0.5, "magnitude": 0.5}}
-    return es.DetectIntentResponse({"response_id": "simulated", "query_result": result})
+    found = es.DetectIntentResponse({"response_id": "simulated", "query_result": result})
+    if said.webhook_failed:
+        es.DetectIntentResponse.pb(found).webhook_status.code = WEBHOOK_FAILED
+    return found
 
 
 def cx_answer(request: Any, said: Said, parameters: dict[str, Any]) -> Any:
@@ -63,7 +69,7 @@ def cx_answer(request: Any, said: Said, parameters: dict[str, Any]) -> Any:
     kinds = cx.Match.MatchType
     is_event = bool(request.query_input.event.event)
     kind = kinds.NO_MATCH if said.fallback else kinds.EVENT if is_event else kinds.INTENT
-    match: dict[str, Any] = {"match_type": kind, "confidence": 1.0}
+    match: dict[str, Any] = {"match_type": kind, "confidence": 1.0, "intent": {"display_name": said.intent}}
     if said.fallback:
         match["event"] = "sys.no-match-default"
     result: dict[str, Any] = {
@@ -78,7 +84,10 @@ def cx_answer(request: Any, said: Said, parameters: dict[str, Any]) -> Any:
         result["text"] = request.query_input.text.text
     if request.query_params.analyze_query_text_sentiment:
         result["sentiment_analysis_result"] = {"score": -0.5, "magnitude": 0.5}
-    return cx.DetectIntentResponse({"response_id": "simulated", "query_result": result})
+    found = cx.DetectIntentResponse({"response_id": "simulated", "query_result": result})
+    if said.webhook_failed:
+        cx.DetectIntentResponse.pb(found).query_result.webhook_statuses.add(code=WEBHOOK_FAILED)
+    return found
 
 
 def handlers(es_turn: Any, cx_turn: Any) -> tuple[Any, ...]:

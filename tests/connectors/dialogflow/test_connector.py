@@ -87,6 +87,26 @@ async def test_signals(edition: dict[str, Any]) -> None:
     assert silent == Reply((Text("Pardon?"),), fallback=True)
 
 
+@EDITIONS
+async def test_failure_of_the_agents_webhook_is_no_misunderstanding(edition: dict[str, Any]) -> None:
+    async with bot(**edition) as agent:
+        reply = await agent.connector.on_message(turn("price"))
+
+    assert reply == Reply((Text("It was 7 yesterday."),))
+    assert agent.fake.counts["agent_webhook_failed"] == 1
+    assert agent.fake.lines == [("agent_webhook_failed", {"delivery": "1", "codes": [4]})]
+
+
+@EDITIONS
+async def test_what_is_lost_is_counted_and_told_with_its_intent(edition: dict[str, Any]) -> None:
+    async with bot(**edition) as agent:
+        await agent.connector.on_message(turn("cannot be shown"))
+
+    assert agent.fake.counts["degraded_payload-unknown"] == 1
+    assert [name for name, _ in agent.fake.lines] == ["content_degraded"]
+    assert agent.fake.lines[0][1]["intent"] == "unknown"
+
+
 async def test_long_text_reaches_the_agent_in_pieces() -> None:
     sentence = "Please tell me about order A10023 and all that belongs to it. "
     text = (sentence * 8).strip()
@@ -279,7 +299,7 @@ async def test_close_event_that_may_have_arrived_is_not_sent_again() -> None:
     assert agent.fake.counts["close_event_uncertain"] == 1
 
 
-async def test_refused_token_is_renewed_once_and_the_turn_given_once_more() -> None:
+async def test_s2_01_refused_token_is_renewed_and_the_turn_given_once_more() -> None:
     async with bot() as agent:
         await agent.control(fail_next=[{"code": "UNAUTHENTICATED"}])
         replies = await asyncio.gather(

@@ -42,7 +42,7 @@ async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWo
     assert world.rows("SELECT code FROM deliveries WHERE state = 3") == [("uncertain",)]
 
 
-async def test_welcome_choices_and_buttons(make_world: MakeWorld) -> None:
+async def test_s1_24_welcome_choices_and_buttons(make_world: MakeWorld) -> None:
     world = await make_world(connection='fallbacks = 2\nwelcome = "Welcome"')
     visitor = await world.visitor()
     await visitor.wait_for("bot", 1)
@@ -71,7 +71,7 @@ async def test_welcome_choices_and_buttons(make_world: MakeWorld) -> None:
     assert all(each["language"] == "en" for each in turns)
 
 
-async def test_not_understood_so_many_times_leads_to_a_person_once(make_world: MakeWorld) -> None:
+async def test_s2_01_not_understood_three_times_leads_to_a_person_once(make_world: MakeWorld) -> None:
     world = await make_world(connection="fallbacks = 3")
     visitor = await world.visitor()
     for text in ("qwe", "echo I am here", "qwe", "asd", "zxc"):
@@ -152,6 +152,21 @@ async def test_fault_loses_and_doubles_nothing(
     assert heard == ["echo before", "echo one", "echo two" if is_answered else "still there?"]
     buried = world.rows("SELECT code FROM deliveries WHERE state = 3")
     assert buried == ([] if is_answered else [("uncertain",)])
+
+
+async def test_turn_that_does_no_harm_twice_may_be_given_again(make_world: MakeWorld) -> None:
+    """`on_uncertain = "resend"`: the agent may work on it twice, the visitor reads one answer."""
+    world = await make_world(connection='on_uncertain = "resend"')
+    visitor = await world.visitor()
+    await world.bot.control(fail_next=[{"code": "UNAVAILABLE"}, {"code": "cut", "after_effect": True}])
+    await visitor.say("echo one")
+    await visitor.say("echo two")
+    await visitor.wait_for("bot", 2)
+    await world.hub.settled()
+    await world.quiet()
+
+    assert await said(world, visitor.rid) == ["one", "two"]
+    assert await processed(world) == ["echo one", "echo one", "echo two"]
 
 
 async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeWorld) -> None:

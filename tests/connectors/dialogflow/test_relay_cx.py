@@ -15,8 +15,8 @@ from tests.connectors.dialogflow.test_relay import (  # noqa: F401 - the same te
     test_bot_answers_and_hands_over,
     test_bot_writes_room_fields_and_staff_keep_their_tags,
     test_fault_loses_and_doubles_nothing,
-    test_not_understood_so_many_times_leads_to_a_person_once,
-    test_welcome_choices_and_buttons,
+    test_s1_24_welcome_choices_and_buttons,
+    test_s2_01_not_understood_three_times_leads_to_a_person_once,
 )
 
 
