@@ -12,7 +12,6 @@ import msgspec
 
 from omnibridge.connector import Card, Carousel, Choices, Content, Custom, Handover, Image, Option, Text
 
-_json = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder(order="deterministic").encode
 EVENT, HANDOVER, CLOSE = "omnibridge:event:", "omnibridge:handover:", "omnibridge:close"
 """In front of the value of an option that sends no text: only what the agent offered comes back as a choice's value."""
@@ -144,15 +143,16 @@ def is_web(address: str) -> bool:
 
 def event_option(label: str, event: Event) -> Option:
     """An option that sends an event."""
-    body = {"name": event.name, "parameters": event.parameters, "language": event.language}
-    return Option(label, EVENT + _encode(body).decode())
+    return Option(label, EVENT + _encode(event).decode())
 
 
 def read_value(value: str) -> Event | Handover | bool | None:
     """What an option means that sends no text: an event, a handover, True = close; None = it is a text."""
     if value.startswith(EVENT):
-        body = _json.decode(value.removeprefix(EVENT))
-        return Event(body["name"], body["parameters"], body["language"])
+        try:
+            return msgspec.json.decode(value.removeprefix(EVENT), type=Event)
+        except msgspec.MsgspecError:
+            return None  # words of the agent's own that begin like ours
     if value.startswith(HANDOVER):
         return Handover(value.removeprefix(HANDOVER), "chosen by the visitor")
     return True if value == CLOSE else None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.dialogflow.draft import CLOSE, HANDOVER, Draft, Event, event_option, read_value
 from connectors.dialogflow.payloads import read_payload
@@ -299,6 +302,31 @@ def test_what_is_malformed_ends_nothing(payload: dict[str, Any]) -> None:
     assert draft.parts[-1] == Text("after")
 
 
+WORDS = (
+    *("richContent", "quickReplies", "imagecards", "customFields", "facebook", "content", "content_type", "title"),
+    *("content_attributes", "items", "action", "type", "event", "actionData", "messages", "options", "text", "url"),
+    *("actionId", "data", "buttons", "attachment", "payload", "elements", "quick_replies", "fields", "name", "value"),
+    *("image", "src", "rawUrl", "anchor", "href", "parameters", "info", "list", "chips", "button", "accordion"),
+    *("template", "handover", "close", "set_fields", "trigger-event", "send-message", "cards", "article"),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(st.dictionaries(st.sampled_from(WORDS), JSON, max_size=4))
+@settings(max_examples=400)
+def test_no_payload_ends_an_answer(payload: dict[str, Any]) -> None:
+    draft = Draft()
+    read_payload(payload, draft)
+    draft.text("goes on")
+
+    assert draft.parts[-1] == Text("goes on")
+    assert isinstance(msgspec.json.encode(draft.parts), bytes)
+
+
 def test_what_an_option_means_comes_back() -> None:
     event = Event("ask", {"n": 1}, "de")
 
@@ -306,3 +334,4 @@ def test_what_an_option_means_comes_back() -> None:
     assert read_value(HANDOVER + "sales") == Handover("sales", "chosen by the visitor")
     assert read_value(CLOSE) is True
     assert read_value("just words") is None
+    assert read_value("omnibridge:event:[") is None
