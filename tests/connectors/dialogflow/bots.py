@@ -51,6 +51,12 @@ def cx_result(**fields: Any) -> dict[str, Any]:
     return plain(cx_types.QueryResult(fields))
 
 
+def is_connected(connector: Any) -> bool:
+    """Whether the connector believes that its channel stands."""
+    assert connector._client and connector._client._line
+    return bool(connector._client._line._channel.get_state() is grpc.ChannelConnectivity.READY)
+
+
 @dataclass
 class Bot:
     """A connector whose agent is the simulator, over gRPC; counts and lines are those of `fake`."""
@@ -65,9 +71,7 @@ class Bot:
 
     @property
     def is_connected(self) -> bool:
-        client = self.connector._client
-        assert client and client._line
-        return bool(client._line._channel.get_state() is grpc.ChannelConnectivity.READY)
+        return is_connected(self.connector)
 
     async def turns(self) -> list[dict[str, Any]]:
         return list((await self.sandbox.call("GET", "/_sandbox/ledger"))["turns"])
