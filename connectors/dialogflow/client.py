@@ -61,7 +61,7 @@ def load(edition: Edition) -> tuple[Any, Any]:
 class DialogflowClient:
     """key: of a service account, as `read_key` made it; None = what Google's libraries find, nothing for a simulator.
 
-    The channel is made at the first call, in its loop; the one after `renew` gets fresh credentials.
+    The channel is made at the first call, in its loop; a new one, with fresh credentials, after a refused token.
     """
 
     def __init__(self, edition: Edition, target: Target, key: dict[str, Any] | None, count: Callable[[str, int], None]):
@@ -98,9 +98,9 @@ class DialogflowClient:
 
     async def _standing(self) -> _Line:
         """A line that is connected. Raises DeliveryRetryable when there is none: nothing was sent."""
-        if not self._is_open:
-            raise DeliveryRetryable("the connection is closed", code="closed")
         async with self._making:  # one at a time: the first credentials may take a while
+            if not self._is_open:
+                raise DeliveryRetryable("the connection is closed", code="closed")
             if self._line is None:
                 try:
                     self._line = await self._make()
@@ -108,8 +108,9 @@ class DialogflowClient:
                     raise DeliveryRetryable("no credentials for Dialogflow in time", code="credentials") from None
                 except Exception as exc:
                     raise from_exception(exc) from exc
-        await self._line.ready()
-        return self._line
+            line = self._line
+        await line.ready()
+        return line
 
     async def _make(self) -> _Line:
         if self._target.is_plain:
@@ -118,7 +119,10 @@ class DialogflowClient:
         if credentials is None:
             async with asyncio.timeout(CREDENTIALS_S):
                 credentials = await asyncio.to_thread(found_by_google)
-        return _Line(self._edition, self._target, credentials, None)
+        line = _Line(self._edition, self._target, credentials, None)
+        if not self._is_open:  # closed while Google's libraries looked
+            await line.aclose()
+        return line
 
     def _leave(self, line: _Line) -> None:
         """The next call makes a new one. Calls of others that are under way on this one end by themselves."""

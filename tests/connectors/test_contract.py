@@ -10,7 +10,7 @@ import pytest
 from omnibridge.connector import Reply, Text, Turn
 from omnibridge.connector.testing import check_contract
 from omnibridge.engine import plugins
-from tests.scripted import ScriptedConnector, ScriptedSettings
+from tests.scripted import ScriptedBot, ScriptedConnector, ScriptedSettings
 
 NOBODY_LISTENS = {"url": "http://127.0.0.1:9"}
 
@@ -50,6 +50,8 @@ class Lenient(ScriptedConnector):
 
 class Inventive(ScriptedConnector):
     """Answers although nobody is there: against the contract."""
+
+    bot = ScriptedBot()
 
     async def on_message(self, turn: Turn) -> Reply:
         return Reply((Text("made up"),))

@@ -301,14 +301,14 @@ async def test_close_event_that_may_have_arrived_is_not_sent_again() -> None:
 
 async def test_s2_01_refused_token_is_renewed_and_the_turn_given_once_more() -> None:
     async with bot() as agent:
-        await agent.control(fail_next=[{"code": "UNAUTHENTICATED"}])
+        await agent.control(fail_next=[{"code": "UNAUTHENTICATED", "count": 3}])
         replies = await asyncio.gather(
             *(agent.connector.on_message(turn(f"echo {n}", session_id=f"s{n}")) for n in range(5))
         )
         turns = await agent.turns()
 
     assert replies == [Reply((Text(str(n)),)) for n in range(5)]
-    assert agent.fake.counts["tokens_renewed"] == 1
+    assert agent.fake.counts["tokens_renewed"] == 3
     assert sorted(each["message"] for each in turns if each.get("side_effects")) == [f"echo {n}" for n in range(5)]
 
 
@@ -385,6 +385,7 @@ async def test_check_says_who_answers_and_what_is_wrong(edition: dict[str, Any])
         with pytest.raises(DeliveryRejected, match="Dialogflow API Client") as denied:
             await agent.connector.check()
         await agent.control(down=True)
+        await _until(lambda: not agent.is_connected)
         with pytest.raises(DeliveryRetryable, match="cannot be reached"):
             await agent.connector.check()
         asked = (await agent.turns())[0]
