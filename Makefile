@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check simulation soak soak-external soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app docs lock format clean
+.PHONY: setup demo test check simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app docs lock format clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,7 @@ test: setup
 	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
 	@echo "  make soak          kill -9 again and again under load: takes minutes"
 	@echo "  make soak-external 1,000 chats through the External routing method: takes a minute"
+	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make soak-agents   kill -9 at every REST step of the making of users: takes minutes"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
@@ -59,6 +60,9 @@ soak: setup
 
 soak-external: setup
 	@$(BIN)/python -m tests.soak.external $(ARGS)
+
+soak-decisions: setup
+	@$(BIN)/python -m tests.soak.decisions $(ARGS)
 
 soak-controls: setup
 	@$(BIN)/python -m tests.soak.controls $(ARGS)
@@ -100,7 +104,7 @@ docs: setup
 lock:
 	$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/all.lock
 	$(LOCK) pyproject.toml -c requirements/all.lock -o requirements/runtime.lock
-	$(LOCK) pyproject.toml --extra rasa --group dev -c requirements/all.lock -o requirements/dev.lock
+	$(LOCK) pyproject.toml --extra rasa --extra dialogflow --group dev -c requirements/all.lock -o requirements/dev.lock
 	$(LOCK) $(ARGS) tests/browser/requirements.in -o tests/browser/requirements.txt
 	$(LOCK) $(ARGS) tests/clients/requirements.in -o tests/clients/requirements.txt
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
+from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_app import app_routes_of
@@ -267,7 +268,14 @@ class Service:
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
         assert self._world
         pictures = self._world.avatars.may_be_shown
-        hub_sender: Sender = HubSender(hubs, self._faults, self.identity().credentials, pictures)
+        hub_sender: Sender = HubSender(
+            hubs,
+            self._faults,
+            self.identity().credentials,
+            pictures,
+            settings.assignment.widget_listens_ms,
+            self._clock,
+        )
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
@@ -278,7 +286,10 @@ class Service:
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": DeciderSender(links, database.secret, self._clock),
-            "agents": AgentSender(self._agent_service(hubs)),
+            "agents": AgentSender(
+                self._agent_service(hubs),
+                Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
+            ),
             "timer": TimerSender(),
         }
 

@@ -139,14 +139,16 @@ async def _run(
     from omnibridge.doctor.finding import ACCOUNT, problem
     from omnibridge.setup import report as shown
     from omnibridge.setup.admin import SetupFailed
-    from omnibridge.setup.run import Report, set_up
+    from omnibridge.setup.run import Report, set_up, unreachable
     from omnibridge.setup.step import Work
     from omnibridge.setup.undo import undo as take_back
 
     try:
         admin = await credentials.admin(wish.url)
     except SetupFailed as exc:
-        failed = Report(wish.name, [problem("admin", ACCOUNT, str(exc), exc.do)], is_dry=dry_run)
+        # Whoever logs in by password is the first to notice that there is no Rocket.Chat: say that instead.
+        found = await unreachable(wish) or [problem("admin", ACCOUNT, str(exc), exc.do)]
+        failed = Report(wish.name, found, is_dry=dry_run)
         _print(failed.as_json() if as_json else shown.as_text(failed, is_undo=undo), [credentials.secret])
         return failed.exit_code
     try:
@@ -167,9 +169,12 @@ async def _run(
             _print(shown.as_text(report, is_undo=undo), secrets)
         if is_whole and write and not wish.has_config:
             work.keep(wish.config.name, shown.whole_configuration(work, report))
-            typer.echo(f"{wish.config}: written; complete the [[connection]]s", err=True)
+            typer.echo(
+                f"{wish.config}: written; give each [[connection]] a kind, then `omnibridge config check`", err=True
+            )
         elif is_shown and not as_json:
-            typer.echo(f"\nFor {wish.config}; tokens are shown this once:\n\n{shown.configuration(work, report)}")
+            once = "" if write else "; tokens are shown this once"
+            typer.echo(f"\nFor {wish.config}, what it lacks{once}:\n\n{shown.configuration(work, report)}")
         if is_whole or not as_json:
             work.delivered()
         return report.exit_code

@@ -255,6 +255,12 @@ class AssignmentSettings(_Section):
         ge=0.1,
         description="what nobody serves but a holding bot, and what waits for a seat, is looked at again after this",
     )
+    widget_listens_ms: int = Field(
+        500,
+        ge=0,
+        le=5000,
+        description="a room younger than this is not given to a person yet: the widget would not show who it is",
+    )
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from omnibridge.assignment.capacity import Capacity
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
@@ -84,10 +85,10 @@ class MappedFirst:
 
 
 class AgentSender:
-    """Deliveries to the agent directory."""
+    """Deliveries to the agent directory. capacity: how many conversations each may have, None = any number."""
 
-    def __init__(self, service: AgentService) -> None:
-        self._service = service
+    def __init__(self, service: AgentService, capacity: Capacity | None = None) -> None:
+        self._service, self._capacity = service, capacity
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         return 0
@@ -98,7 +99,10 @@ class AgentSender:
 
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         if row.command == "ReleaseAgent":
-            await self._service.release(workspace, _release.decode(row.body).user_id)
+            user_id = _release.decode(row.body).user_id
+            if self._capacity:
+                self._capacity.released(workspace, conversation.room, user_id)
+            await self._service.release(workspace, user_id)
             return Sent()
         wanted = _ensure.decode(row.body)
         cause = f"room {conversation.room}, event {row.event_id}{f': {wanted.cause}' if wanted.cause else ''}"
@@ -106,6 +110,8 @@ class AgentSender:
             found = await self._service.ensure(
                 workspace, wanted.agent, cause, str(conversation.facts.get("visitor_id", ""))
             )
+            if isinstance(found, AgentFound):
+                found = await self._unless_full(workspace, wanted.agent, conversation, found)
         except DeliveryRejected as exc:
             agent = wanted.agent
             return Sent(AgentNotEnsured(AgentRefused(agent.system, agent.id, "hub_refused", f"{exc} ({exc.code})")))
@@ -118,3 +124,16 @@ class AgentSender:
         if isinstance(found, AgentRefused) and found.reason == "hub_error":
             raise DeliveryRetryable(found.text, code="hub_error")  # until the deadline of the row; then the next step
         return Sent(AgentEnsured(found) if isinstance(found, AgentFound) else AgentNotEnsured(found))
+
+    async def _unless_full(
+        self, workspace: str, wanted: ExternalAgent, conversation: Conversation, found: AgentFound
+    ) -> AgentFound | AgentRefused:
+        """Only where it is decided that he serves: who speaks already for a party was chosen by its own system."""
+        agent = conversation.assignment.agent
+        if self._capacity is None or agent is None or (agent.system, agent.id) != (wanted.system, wanted.id):
+            return found
+        refusal = await self._capacity.refusal(conversation, found)
+        if refusal is None:
+            return found
+        await self._service.release(workspace, found.user_id)
+        return refusal

@@ -19,7 +19,7 @@ OLDEST, NEWEST = 6, 9
 def reachable(view: HubView) -> Finding:
     """Name, connection, TLS, and whether what answers is Rocket.Chat."""
     info, url = view.info, view.settings.url
-    setting = f"[[workspace]] {view.settings.name}: url"
+    setting = view.url_setting
     if info.trouble:
         return problem("reachable", info.trouble.side, f"{url}: {info.trouble.found}", info.trouble.do)
     if 300 <= info.status < 400:
@@ -42,7 +42,7 @@ def encrypted(view: HubView) -> Finding | None:
     if not is_plain_and_far(view.settings.url):
         return None
     found = f"{view.settings.url}: tokens and conversations travel unencrypted"
-    return warning("encryption", OURS, found, f"use https:// in [[workspace]] {view.settings.name}: url")
+    return warning("encryption", OURS, found, f"use https:// in {view.url_setting}")
 
 
 def version(view: HubView) -> Finding | None:

@@ -82,7 +82,10 @@ class BotView:
 
 @dataclass
 class HubView:
-    """info: `/api/info`. taken_at_ms: our clock in the middle of that call. version: None when it is no Rocket.Chat."""
+    """info: `/api/info`. taken_at_ms: our clock in the middle of that call. version: None when it is no Rocket.Chat.
+
+    url_is: where its address was given, when not in the configuration.
+    """
 
     settings: WorkspaceSettings
     info: Probe
@@ -92,6 +95,11 @@ class HubView:
     bots: list[BotView] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Department name -> ids of its agents."""
+    url_is: str = ""
+
+    @property
+    def url_setting(self) -> str:
+        return self.url_is or f"[[workspace]] {self.settings.name}: url"
 
     @property
     def is_known(self) -> bool:
@@ -139,12 +147,16 @@ def relay_credentials(workspace: WorkspaceSettings) -> Credentials:
 
 
 async def look(
-    workspace: WorkspaceSettings, connections: list[ConnectionSettings], prober: Prober, clock: Clock
+    workspace: WorkspaceSettings,
+    connections: list[ConnectionSettings],
+    prober: Prober,
+    clock: Clock,
+    url_is: str = "",
 ) -> HubView:
     """Waves one to three. Raises nothing."""
     began = clock.now_ms()
     info = await prober.get("/api/info")
-    view = HubView(workspace, info, (began + clock.now_ms()) // 2)
+    view = HubView(workspace, info, (began + clock.now_ms()) // 2, url_is=url_is)
     view.version = read_version(dict(info.body)) if info.status == 200 else None
     if view.version is None:
         return view

@@ -20,9 +20,11 @@ Reason = Literal[
     "pool_exhausted",
     "hub_error",
     "hub_refused",
+    "limit",
 ]
 """Why nobody was found. conflict: two users claim the id, or one that nobody confirmed. waiting_seat: over the budget,
-and the room shall wait. hub_error: try again. hub_refused: the hub says no, and would say it again."""
+and the room shall wait. hub_error: try again. hub_refused: the hub says no, and would say it again.
+limit: he has as many conversations as he may."""
 
 
 class ExternalAgent(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from omnibridge.clock import Clock, SystemClock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
@@ -60,7 +61,9 @@ class Hub:
 
 class HubSender:
     """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
-    whether staff's browsers may fetch a picture of theirs from this address."""
+    whether staff's browsers may fetch a picture of theirs from this address. listens_ms: a room that is younger is not
+    given to a person yet, because the visitor's widget would not hear of it. clock: should agree with the hub's.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,10 @@ class HubSender:
         faults: Faults,
         credentials: speaking.CredentialsOf = speaking.nobody,
         may_be_shown: Callable[[str], bool] = lambda url: False,
+        listens_ms: int = 0,
+        clock: Clock | None = None,
     ) -> None:
+        self._listens_ms, self._clock = listens_ms, clock or SystemClock()
         self._hubs, self._faults, self._credentials, self._may_be_shown = hubs, faults, credentials, may_be_shown
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
             "SendToVisitor": self._say,
@@ -213,6 +219,8 @@ class HubSender:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
         if move == "bot" and room.served_by and room.served_by.id not in hub.holders:
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
+        if move == "agent" and await self._widget_listens(room):
+            room = await hub.client.room(conversation.room)  # somebody else may have been quicker
         if room.served_by:
             call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
         else:
@@ -222,6 +230,15 @@ class HubSender:
             else:
                 call = hub.client.take(inquiry.id, wanted.user_id)
         return await self._move(hub, row, conversation, move, wanted.user_id, call)
+
+    async def _widget_listens(self, room: RoomInfo) -> bool:
+        """Wait until it does; whether there was anything to wait for. The hub tells a widget once who serves now, on a
+        stream that the widget listens to a moment after it was told of its room."""
+        age_ms = max(0, self._clock.now_ms() - room.created_at_ms)
+        if age_ms >= self._listens_ms:
+            return False
+        await asyncio.sleep((self._listens_ms - age_ms) / 1000)
+        return True
 
     async def _transfer(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         wanted = _department.decode(row.body)

@@ -31,11 +31,18 @@ def report(reader: Any, workspace: str, now_ms: int, idle_days: float) -> list[D
     rows = list(directory.rows(reader, workspace))
     claims = directory.claims(reader, workspace)
     found = [
+        *_of_hub(reader, workspace),
         *_of_rows(rows, users),
         *_of_claims(reader, workspace, rows, claims),
         *_of_ours(reader, workspace, users, claims, now_ms, idle_days),
     ]
     return sorted(found, key=lambda each: (each.kind, each.who))
+
+
+def _of_hub(reader: Any, workspace: str) -> Iterator[Drift]:
+    if directory.is_declared(reader, workspace) is False:
+        text = "[agents] custom_field is not in it: users that we make will not say who they are"
+        yield Drift("undeclared", "Accounts_CustomFields", text)
 
 
 def _of_rows(rows: list[AgentRow], users: dict[str, Any]) -> Iterator[Drift]:

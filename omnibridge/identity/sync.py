@@ -7,6 +7,7 @@ confirmed it. Until this was done once, nobody is created: an agent who is there
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -19,8 +20,22 @@ from omnibridge.storage import directory, seats
 from omnibridge.storage.database import Database
 from omnibridge.storage.directory import READY, AgentRow, Claim, HubUser
 
+DECLARATION = "Accounts_CustomFields"
+"""A field that is not in it is dropped without a word (3.1)."""
+
 AT_ONCE = 8
 """Calls at a time."""
+
+
+def is_declared(setting: object, field: str) -> bool | None:
+    """Whether Accounts_CustomFields names the field; None = the account may not read it."""
+    if not isinstance(setting, str):
+        return None
+    try:
+        known = json.loads(setting or "{}")
+    except ValueError:
+        return False  # the hub drops every field then
+    return isinstance(known, dict) and field in known
 
 
 def claims_of(user: Profile, field: str) -> set[str]:
@@ -41,6 +56,7 @@ async def run(hub: Provisioner, database: Database, workspace: str, field: str, 
             code="no-provisioner",
         )
     began = clock.now_ms()
+    declared = is_declared(await hub.setting(DECLARATION), field)
     tells_fields = await hub.version() < QUERIES_USERS
     figures: Counter[str] = Counter({"users": 0, "claims": 0, "adopted": 0})
     offset, is_last = 0, False
@@ -57,6 +73,7 @@ async def run(hub: Provisioner, database: Database, workspace: str, field: str, 
         directory.forget_users(cursor, workspace, began)
         directory.follow_names(cursor, workspace, clock.now_ms())
         directory.set_synced(cursor, workspace, clock.now_ms())
+        directory.set_declared(cursor, workspace, declared)
 
     await write(database.writer, end)
     return dict(figures)

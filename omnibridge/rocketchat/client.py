@@ -218,6 +218,14 @@ class RocketChatClient:
             raise unreadable()
         return [read_room(table_of(each)) for each in body["rooms"]]
 
+    async def rooms_of(self, user_id: str) -> set[str]:
+        """Ids of the open rooms that a user serves, at most a page of them; those on hold are left out."""
+        query = {"agents[]": user_id, "open": "true", "count": str(PAGE)}
+        body = await self._calls.get("livechat/rooms", query)
+        if not isinstance(body.get("rooms"), list):
+            raise unreadable()
+        return {read_room(table_of(each)).id for each in body["rooms"]}
+
     async def inquiry(self, room: str) -> Inquiry | None:
         """The waiting inquiry of a room; None when it was taken or there is none."""
         found = table_of((await self._calls.get("livechat/inquiries.getOne", {"roomId": room})).get("inquiry"))

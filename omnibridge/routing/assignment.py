@@ -149,7 +149,8 @@ def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
     """There is no user for whom was named."""
     refused, assignment = event.refused, context.conversation.assignment
     agent = assignment.agent
-    reason = f"no user for {refused.system}:{refused.external_id} ({refused.reason})"
+    who = f"{refused.system}:{refused.external_id}"
+    reason = f"{who} is at his limit" if refused.reason == "limit" else f"no user for {who} ({refused.reason})"
     if (
         assignment.stage != "ensuring"
         or agent is None

@@ -123,7 +123,7 @@ class Seen:
 
 async def see(wish: Wish, prober: Prober, clock: Clock) -> Seen:
     """prober: with the admin's credentials. Raises nothing; what could not be read is judged by others."""
-    seen = Seen(await look(wish.workspace, [], prober, clock))
+    seen = Seen(await look(wish.workspace, [], prober, clock, url_is="" if wish.has_config else "--url"))
     seen.me = seen.hub.probes.get("me")
     if seen.hub.version is None or seen.me is None or not seen.me.is_ok:
         return seen

@@ -53,7 +53,8 @@ class Record:
             self._file = _read(path)
             if url and self._file.url != url:
                 raise ConfigError(
-                    f"{path} is the record of {self._file.url}, not of {url}: undo that one first (`setup --undo`)"
+                    f"{path} is the record of {self._file.url}, not of {url}: correct --url; "
+                    "or undo that one first (`setup --undo`, without --url)"
                 )
 
     @property

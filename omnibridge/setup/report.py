@@ -29,13 +29,15 @@ def as_text(report: Report, *, is_undo: bool) -> str:
         side = f"[{each.side}] " if each.side else ""
         lines.append(f"  {MARKS[each.status]}  {each.check:<{width}}  {side}{each.found}")
         lines += [f"        {'':<{width}}  -> {step}" for step in each.do.split("; ") if step]
-    lines += ["", *(f"  {STATES[state]}  {clean(each.text)}" for each, state in report.steps)]
+    if report.steps:
+        lines += ["", *(f"  {STATES[state]}  {clean(each.text)}" for each, state in report.steps)]
     if not report.steps and not report.exit_code:
         lines.append("  nothing to undo" if is_undo else "  nothing to do: everything is as it shall be")
     n_problems = sum(each.status == "problem" for each in report.findings)
     if n_problems:
         is_begun = any(state == "done" for _, state in report.steps)
-        lines += ["", f"{n_problems} problems; {'stopped there' if is_begun else 'nothing was changed'}"]
+        problems = f"{n_problems} problem{'s' if n_problems > 1 else ''}"
+        lines += ["", f"{problems}; {'stopped there' if is_begun else 'nothing was changed'}"]
     elif report.is_dry:
         lines += ["", f"{len(report.steps)} steps; nothing was changed (--dry-run)"]
     elif report.steps and not is_undo:

@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 from omnibridge.clock import SystemClock
 from omnibridge.config import Secret
+from omnibridge.doctor import reach
 from omnibridge.doctor.finding import HUB, Finding, problem
 from omnibridge.doctor.probe import Prober
+from omnibridge.rocketchat.calls import Credentials
 from omnibridge.setup import accounts, external, fields, provisioner, webhook
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.judge import judge
 from omnibridge.setup.look import Seen, see
 from omnibridge.setup.step import Step, Work
+from omnibridge.setup.wish import Wish
 
 State = Literal["would", "done", "failed", "not done"]
 
@@ -82,6 +85,17 @@ async def set_up(work: Work, *, dry_run: bool, new_tokens: bool) -> Report:
         if wish.external:
             report.findings.append(await external.test(wish, seen, asked_with))
     return report
+
+
+async def unreachable(wish: Wish) -> list[Finding]:
+    """Why no supported Rocket.Chat answers; empty when one does. Asks for nothing that needs a log-in."""
+    prober = Prober(wish.url, Credentials("", ""), "--url")
+    try:
+        seen = await see(wish, prober, SystemClock())
+    finally:
+        await prober.aclose()
+    found = [each for each in (check(seen.hub) for check in reach.CHECKS) if each]
+    return found if any(each.status == "problem" for each in found) else []
 
 
 async def carry_out(steps: list[Step], work: Work, report: Report) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from omnibridge.clock import SystemClock
 from omnibridge.doctor import reach
 from omnibridge.doctor.custom_field import SETTING, WHERE
-from omnibridge.doctor.finding import HUB, Finding, problem, warning
+from omnibridge.doctor.finding import HUB, OURS, Finding, problem, warning
 from omnibridge.doctor.hub_settings import ROUTING
 from omnibridge.doctor.probe import Prober
 from omnibridge.errors import ConfigError
@@ -157,7 +157,8 @@ async def _role(work: Work, change: Change, told: list[Finding]) -> None:
 async def _file(work: Work, change: Change, told: list[Finding]) -> None:
     path = work.wish.config.parent / change.name
     if path.exists() and digest(path.read_text("utf-8")) != change.after.get("sha256"):
-        told.append(warning("undo file", HUB, f"{change.name} was changed since setup: left as it is", "look at it"))
+        do = "delete it, unless you still need what you wrote into it: its accounts and tokens are gone"
+        told.append(warning("undo file", OURS, f"{change.name} was changed since setup: left as it is", do))
         return
     remove_secret(path)
 
@@ -187,5 +188,5 @@ _KINDS: dict[str, tuple[str, dict[str, str], Undo]] = {
     "field": ("put the custom field {name} back as it was", fields.NEEDS, _field),
     "permissions": ("take the permissions of the role {name} away", provisioner.NEEDS, _permissions),
     "role": ("delete the role {name}", provisioner.NEEDS, _role),
-    "file": ("delete the file {name}", {}, _file),
+    "file": ("delete the file {name}, unless it was changed", {}, _file),
 }

@@ -275,3 +275,16 @@ def set_synced(cursor: Any, workspace: str, at: int) -> None:
     cursor.execute(
         "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (f"agents-synced:{workspace}", str(at))
     )
+
+
+def is_declared(reader: Any, workspace: str) -> bool | None:
+    """Whether the hub has the custom field, as of the last full sync; None = it could not be asked."""
+    row = reader.execute("SELECT value FROM instance WHERE name = ?", (f"agents-declared:{workspace}",)).fetchone()
+    return row[0] == "yes" if row and row[0] else None
+
+
+def set_declared(cursor: Any, workspace: str, declared: bool | None) -> None:
+    value = "" if declared is None else "yes" if declared else "no"
+    cursor.execute(
+        "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (f"agents-declared:{workspace}", value)
+    )

@@ -37,7 +37,7 @@ class ExternalEndpoint:
         self._workspaces, self._counters = workspaces, counters
 
     async def answer(self, request: Request) -> Response:
-        """departmentId may be missing; ignoreAgentId changes nothing: the holding bot serves nobody."""
+        """departmentId may be missing. ignoreAgentId changes nothing: the holding bot serves nobody."""
         routing = self._workspaces.get(request.path_params["workspace"])
         if routing is None:
             return self._refuse(404, "Unknown workspace", "Set external_token and holding_bot of the [[workspace]].")

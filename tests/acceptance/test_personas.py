@@ -20,7 +20,7 @@ import aiohttp
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.state import User
-from omnibridge.sandbox.visitor import SandboxClient, Visitor
+from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
 
@@ -204,6 +204,46 @@ async def test_room_waits_in_the_queue_until_there_is_a_seat(tmp_path: Path) -> 
         tom = await world.served(second.rid, "Tom Grant")
 
     assert freed.code == 0 and tom.id != maria.id and not maria.active
+
+
+async def test_s2_26_who_writes_somebodys_id_into_his_own_field_gets_neither_chat_nor_role(tmp_path: Path) -> None:
+    """Before the first contact, and after it."""
+    async with town(tmp_path, "") as world:
+        hub = world.sandbox.hub
+        hub.by_name["bot"].status_livechat = "not-available"  # it would be handed rooms while alice is busy
+        mallory = hub.add_user("mallory", "secret", {"user"}, "Mallory")
+        staff = await Staff.login(world.client, "mallory", "secret")
+        world.router.people = {"1": world.person("Maria Fox", "c81e1e"), "2": world.person("Tom Grant", "14963c")}
+
+        async def claim(value: str) -> None:
+            answer = await staff.post(
+                "users.updateOwnBasicInfo", {"data": {}, "customFields": {"externalAgentId": value}}
+            )
+            assert answer["success"], answer
+
+        await claim("crm:1")
+        world.router.agents = {"": ["1"]}
+        first = Visitor(world.client, "Vera")
+        await first.open_room()
+        refused = "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%conflict%'"
+        await until(lambda: world.rows(refused)[0][0] >= 1)
+        await world.served(first.rid, "Alice Example")  # the next rung: people who are there
+
+        world.router.agents = {"": ["2"]}
+        second, third = Visitor(world.client, "Viktor"), Visitor(world.client, "Wanda")
+        await second.open_room()
+        tom = await world.served(second.rid, "Tom Grant")
+        await claim("crm:2")
+        await third.open_room()
+        again = await world.served(third.rid, "Tom Grant")
+        await omnibridge(world.folder, "agents", "sync")
+        drift = await omnibridge(world.folder, "agents", "drift", "--json")
+
+    said = [(each["kind"], each["who"]) for each in drift.json["drift"] if "mallory" in each["text"]]
+    assert again is tom is not mallory
+    assert mallory.roles == {"user"} and mallory.open_chats == 0
+    assert drift.code == 1 and ("unconfirmed", "crm:2") in said and ("twins", "crm:2") in said
+    assert ("conflict", "crm:1") in [(each["kind"], each["who"]) for each in drift.json["drift"]]
 
 
 async def _bytes(url: str) -> bytes:

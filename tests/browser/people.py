@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, Response
 from widget import Hub, Memory, Widget
 
 PURPLE = (140, 30, 160)
-THINKS_MS = 300
-"""The widget learns who serves from its stream only, and listens a moment after the room was made: who is given the
-room before that (there is no network here) is not shown until the page is loaded anew."""
+FAR_MS = 250
+"""Of a visitor's way to the hub. The widget learns who serves from its stream only, and listens a moment after it was
+told of the room: who is given the room before that would not be shown until the page is loaded anew."""
 
 SIZE = {"width": 900, "height": 720}
 
@@ -34,7 +34,6 @@ class Router:
     def names(self, external_id: str, name: str, face: Colour) -> None:
         """From now on, whoever asks is told this one."""
         wish: dict[str, Any] = {"agents": {"": [external_id]}, "people": {external_id: self._person(name, face)}}
-        wish["delay_ms"] = THINKS_MS
         _post(f"{self._told['router_url']}/_sandbox/control", wish)
 
     def pushes(self, rid: str, external_id: str, name: str, face: Colour) -> None:
@@ -99,6 +98,23 @@ def unknown_people_one_after_another(browser: Browser, hub: Hub, pictures: Path)
     for each in (widget, other):
         if each.errors:
             raise AssertionError(f"errors in the page: {each.errors}")
+
+
+def who_serves_at_once_is_shown_far_away_too(browser: Browser, hub: Hub, pictures: Path) -> None:
+    """The proxy has its name and face already, so the room is given to it before the widget knows of the room."""
+    router = Router(hub)
+    router.names("0055gD", "Omar Reed", PURPLE)
+    for name, way_ms in (("Nea Near", 0), ("Fay Far", FAR_MS)):
+        page = browser.new_context(viewport=SIZE).new_page()
+        widget = Widget(page, hub, pictures)
+        widget.open()
+        slow = {"offline": False, "latency": way_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+        widget.register(name, f"{name.split()[1].lower()}@example.test")
+        widget.say("good evening")
+        shows(widget, hub, "Omar Reed", PURPLE)
+        widget.picture(name.lower().replace(" ", "-"))
+        close(hub, hub.last_room()["rid"])
 
 
 def shows(widget: Widget, hub: Hub, name: str, face: Colour) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faces import BLUE, GREEN, RED, Staff
-from people import unknown_people_one_after_another
+from people import unknown_people_one_after_another, who_serves_at_once_is_shown_far_away_too
 from playwright.sync_api import Browser, expect, sync_playwright
 from widget import Hub, Widget
 
@@ -138,6 +138,7 @@ PLAYS = [
     (what_the_hub_hides_is_not_shown, "bots"),
     (faces_change_with_the_agent, "bots"),
     (unknown_people_one_after_another, "router"),
+    (who_serves_at_once_is_shown_far_away_too, "router"),
 ]
 """With the world that each needs."""
 

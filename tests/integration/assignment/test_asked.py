@@ -28,6 +28,18 @@ async def test_s2_05_external_system_decides_who_serves(make_decided: MakeDecide
     assert world.rows("SELECT count(*) FROM deliveries WHERE command = 'ReleaseAgent' AND state = 1") == [(1,)]
 
 
+@pytest.mark.parametrize("listens_ms", [0, 900])
+async def test_room_is_given_when_the_visitors_widget_listens(make_decided: MakeDecided, listens_ms: int) -> None:
+    """The question is asked at once all the same."""
+    world = await make_decided(assignment=f"widget_listens_ms = {listens_ms}")
+    visitor = await world.visitor()
+    room = world.sandbox.hub.rooms[visitor.rid]
+    await world.served(visitor.rid, "alice")
+
+    assert (room.served_at - room.ts >= 900) is bool(listens_ms)
+    assert len(world.router.decisions) == 1
+
+
 def test_question_verifies_with_the_standards_own_library() -> None:
     body, keys, now = b'{"a":1}', read_secrets(SECRET), int(time.time())
     headers = signed_headers(keys, "dec_1", now, body)

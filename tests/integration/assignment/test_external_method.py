@@ -14,7 +14,7 @@ async def test_endpoint_names_the_holding_bot_and_needs_the_token(make_decided: 
     ask = world.request
 
     right = {"X-RocketChat-Secret-Token": HUB_TOKEN}
-    assert await ask("GET", "/external/main?departmentId=x&ignoreAgentId=y", **right) == (200, {"username": "holding"})
+
     assert await ask("GET", "/external/main", **right) == (200, {"username": "holding"})
     for path, headers, status in (
         ("/external/main", {}, 401),
@@ -25,6 +25,17 @@ async def test_endpoint_names_the_holding_bot_and_needs_the_token(make_decided: 
         assert found == status
         assert "username" not in body
     assert (await ask("POST", "/external/main", **right))[0] == 405
+
+
+async def test_ignore_agent_id_changes_nothing_for_the_holding_bot_is_nobody(make_decided: MakeDecided) -> None:
+    """Whoever it names, the holding bot itself included: without an answer the visitor would wait unseen (7.3)."""
+    world = await make_decided(external=True, departments={"sales": ["alice", "holding"]})
+    right, hub = {"X-RocketChat-Secret-Token": HUB_TOKEN}, world.sandbox.hub
+    sales = next(iter(hub.departments))
+    for ignored in (hub.by_name["alice"].id, hub.by_name["holding"].id, "nobody-we-know"):
+        for path in (f"/external/main?ignoreAgentId={ignored}",
+                     f"/external/main?departmentId={sales}&ignoreAgentId={ignored}"):  # fmt: skip
+            assert await world.request("GET", path, **right) == (200, {"username": "holding"})
 
 
 async def test_doctor_knows_that_we_answer_the_method(make_decided: MakeDecided) -> None:

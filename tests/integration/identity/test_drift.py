@@ -100,3 +100,18 @@ async def test_user_that_was_begun_and_left(make_bridge: MakeBridge) -> None:
 
     assert (half.kind, half.who) == ("half-made", "crm:1")
     assert await found(bridge) == []
+
+
+@pytest.mark.parametrize("setting", ["", '{"other": {"type": "text"}}', "{no JSON"])
+async def test_declaration_that_is_missing_is_told_before_anybody_is_made(
+    make_bridge: MakeBridge, setting: str
+) -> None:
+    bridge = await make_bridge()
+    before = await found(bridge)
+    bridge.sandbox.hub.rules.permissions["view-privileged-setting"] |= {"provisioner"}
+    declared = await found(bridge)
+    bridge.sandbox.hub.settings["Accounts_CustomFields"] = setting
+    (one,) = await found(bridge)
+
+    assert before == declared == []
+    assert (one.kind, one.who) == ("undeclared", "Accounts_CustomFields")

@@ -11,6 +11,7 @@ import pytest
 from omnibridge.domain.agents import AgentFound
 from omnibridge.identity.avatars import Avatars, NoPicture, plain
 from omnibridge.storage import directory, seats
+from omnibridge.storage.seats import DAY_MS
 
 from .conftest import OPEN, PNG, Bridge, Killed, MakeBridge
 
@@ -241,3 +242,22 @@ async def test_faces_are_forgotten_after_a_while(make_bridge: MakeBridge) -> Non
 
     assert before == "pool_exhausted"
     assert (await bridge.found("2", visitor="vera")).mode == "pooled"
+
+
+async def test_an_idle_proxy_is_switched_off_and_woken_with_the_right_face(
+    make_bridge: MakeBridge, pictures: str
+) -> None:
+    bridge = await make_bridge(policy=msgspec.structs.replace(POOLED, pool_size=1, avatar_hosts=(pictures,)))
+    ann = await bridge.found("1", "Ann", avatar_url=f"http://{pictures}/ann.png")
+    user = bridge.user_of(ann)
+    bridge.clock.advance(20_000)
+    await bridge.identity.release("main", ann.user_id)
+    bridge.clock.advance(31 * DAY_MS)
+    await bridge.identity.tidy()
+    asleep = not user.active
+    bob = await bridge.found("2", "Bob", avatar_url=f"http://{pictures}/bob.png")
+    credentials = await bridge.identity.credentials("main", bob.user_id)
+
+    assert asleep and bob.user_id == ann.user_id and user.active and user.is_agent
+    assert user.name == "Bob" and bridge.picture(bob) == PNG + b"bob.png"
+    assert credentials and bridge.sandbox.hub.by_token[credentials.auth_token] is user
