@@ -2,7 +2,8 @@
 
 Webhooks of messages written close together overtake each other. A visitor's message is held for at most the
 window, then released by its hub time. What the engine tells itself is never held. A session event of the
-hub (taken, closed) waits for the messages that came before it: it neither passes them nor hurries them.
+hub (taken, closed) waits for the messages that came before it, whoever tells of it: it neither passes them nor hurries
+them. The companion app's own messages are never held: it tells them in their order.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def release(
     for row in rows:
         ts = times.get(row.id)
         if ts is None:
-            if not (is_held and row.source == "webhook" and row.kind != "Message"):
+            if not (is_held and _follows_words(row)):
                 ready.append(row)
         elif newest is None or ts > newest:
             is_held = True
@@ -45,3 +46,9 @@ def release(
     handled = {row.id for row in ready}
     wake = min((since(row) + window_ms for row in rows if row.id in times and row.id not in handled), default=None)
     return ready, wake
+
+
+def _follows_words(row: Observation) -> bool:
+    return (row.source == "webhook" and row.kind != "Message") or (
+        row.source == "app" and not row.kind.startswith("message.")
+    )

@@ -56,6 +56,7 @@ class Host {
         this.buttons = [];
         this.pending = new Set();
         this.storageFails = false;
+        this.appUser = async () => APP_USER;
     }
 
     async start() {
@@ -65,7 +66,7 @@ class Host {
         this.read = this.faked('read', {
             getEnvironmentReader: () => this.environment(),
             getPersistenceReader: () => this.stored(),
-            getUserReader: () => this.faked('userReader', { getAppUser: async () => APP_USER }),
+            getUserReader: () => this.faked('userReader', { getAppUser: () => this.appUser() }),
             getMessageReader: () => this.faked('messageReader', { getById: async (id) => this.messages.get(id) }),
         });
         this.http = this.faked('http', { post: (url, options) => this.post(url, options) });

@@ -55,6 +55,17 @@ test('while the bridge is up nothing waits for the scheduler, and a burst stays 
     assert.deepEqual([host.waiting, host.requests.length], [0, 50]);
 });
 
+test('what a handler has to look up first does not change the order', async () => {
+    const host = await start();
+    const quick = host.appUser;
+    host.appUser = () => new Promise((done) => setTimeout(() => done(quick()), 20));
+    const first = host.app.executePostMessageSent(message('before the close'), host.read, host.http, host.persis);
+    await host.fire('executePostLivechatRoomClosed', room());
+    await first;
+    await host.settle();
+    assert.deepEqual(host.envelopes.map((each) => each.type), ['message.posted', 'room.closed']);
+});
+
 test('an event of which the answer was lost comes again with its id and its words', async () => {
     let n = 0;
     const host = await start({ answer: () => ((n += 1) === 1 ? Promise.reject(new Error('reset')) : 204) });

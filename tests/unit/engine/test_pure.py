@@ -62,6 +62,12 @@ def test_session_event_waits_for_what_was_said_before_it() -> None:
     assert (ids(ready), wake_at) == ([3, 1, 2], None)
 
 
+def test_what_the_app_tells_of_the_room_waits_and_its_words_do_not() -> None:
+    rows = [row(1, 100, ts=20), row(2, 102, "message.posted", "app"), row(3, 103, "room.closed", "app")]
+
+    assert (ids(release(rows, ts_of, 120, 150)[0]), ids(release(rows, ts_of, 250, 150)[0])) == ([2], [1, 2, 3])
+
+
 def test_session_event_with_nothing_before_it_is_ready() -> None:
     ready, wake_at = release([row(1, 100, "LivechatSessionTaken"), row(2, 101)], ts_of, 102, 150)
 
