@@ -171,6 +171,7 @@ class Service:
         self._routes.append(Route("/api/v1/agents/presence", said))
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
+        self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention

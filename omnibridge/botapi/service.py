@@ -11,6 +11,7 @@ from omnibridge.botapi.endpoint import BotApiEndpoint
 from omnibridge.botapi.methods import Methods
 from omnibridge.botapi.orders import Orders
 from omnibridge.botapi.polling import Polling
+from omnibridge.botapi.push import Pushers
 from omnibridge.botapi.queue import UpdateQueue
 from omnibridge.botapi.speaking import Speaking
 from omnibridge.clock import Clock
@@ -43,6 +44,7 @@ class BotApi:
         self.methods = Methods(database, self.queue, Polling(database, self.queue), speaking, ours)
         self._endpoint = BotApiEndpoint(database, self.methods, frozenset(ours), counters)
         self.orders = Orders(database, clock.now_ms, self.queue.ring)
+        self._pushers = Pushers(ours, database, self.queue, self.methods, clock)
         self._is_used = bool(ours)
         for each in ours.values():
             each.use(self.queue)
@@ -50,3 +52,7 @@ class BotApi:
     def routes(self) -> list[Route]:
         """None when no connection is of this kind."""
         return self._endpoint.routes() if self._is_used else []
+
+    async def run_for_ever(self) -> None:
+        """Call webhooks, until cancelled."""
+        await self._pushers.run_for_ever()

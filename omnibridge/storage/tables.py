@@ -403,3 +403,4 @@ Index(
     sqlite_where=text("state = 0"),
     postgresql_where=text("state = 0"),
 )
+Index("ix_bot_updates_created", bot_updates.c.created_at)

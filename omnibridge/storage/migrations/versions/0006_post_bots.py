@@ -70,3 +70,4 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 0"),
         postgresql_where=sa.text("state = 0"),
     )
+    op.create_index("ix_bot_updates_created", "bot_updates", ["created_at"])
