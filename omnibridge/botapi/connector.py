@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -28,12 +28,14 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: text of the first update of a conversation, as Telegram sends it; empty = none, the visitor speaks first.
     display_name: what getMe calls the bot; empty = the connection's name.
     allow_private: its webhook may be http, and at a private address.
+    edits: an edited message is posted again with its new words, or editMessageText is refused.
     signing_secret: `whsec_…`; deliveries are signed with it as Standard Webhooks say. Several, with blanks between.
     """
 
     start: str = "/start"
     display_name: str = ""
     allow_private: bool = False
+    edits: Literal["post", "refuse"] = "post"
     signing_secret: str = ""
 
 

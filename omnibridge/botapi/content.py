@@ -9,7 +9,7 @@ from typing import Any
 
 from omnibridge.botapi.errors import bad
 from omnibridge.botapi.shapes import buttons
-from omnibridge.connector import Choices, Content, Option, Text
+from omnibridge.connector import Choices, Option, Text
 
 LONGEST_TEXT = 4096
 LONGEST_DATA_BYTES = 64
@@ -43,7 +43,7 @@ def plain_text(text: str, parse_mode: str) -> str:
     return text
 
 
-def to_content(text: str, markup: Any, count: Count) -> Content:
+def to_content(text: str, markup: Any, count: Count) -> Text | Choices:
     """Text, or Choices when there are buttons that can be chosen. Raises MethodError 400."""
     if markup is None:
         return Text(text)

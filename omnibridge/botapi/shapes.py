@@ -89,6 +89,12 @@ def bot_message(
         "date": at_ms // 1000,
         "text": text,
     }
+    return {**found, **kept_markup(markup)}
+
+
+def kept_markup(markup: Any) -> dict[str, Any]:
+    """What a message keeps of its buttons."""
+    found: dict[str, Any] = {}
     if isinstance(markup, dict) and markup.get("inline_keyboard"):
         found["reply_markup"] = {"inline_keyboard": markup["inline_keyboard"]}
     elif isinstance(markup, dict) and markup.get("keyboard"):

@@ -73,6 +73,23 @@ class Speaking:
             await self._journal(bot, room, observation_id, Callback(chat.session, reply), key)
         return made[-1]
 
+    def message(self, chat: Chat, message_id: int) -> dict[str, Any]:
+        """One that the bot said. Raises MethodError 400."""
+        body = bots.message(self._database.reader, chat.id, message_id)
+        if body is None:
+            raise bad("message to edit not found")
+        return dict(msgspec.json.decode(body))
+
+    async def change(self, bot: Bot, chat: Chat, changed: dict[str, Any], reply: Reply | None) -> dict[str, Any]:
+        """A message of the bot's is another from now on. reply: what the visitor is to see of that."""
+        room = self.room(bot, chat)
+        changed = {**changed, "edit_date": self._clock.now_ms() // 1000}
+        body, message_id = _encode(changed), changed["message_id"]
+        await self._database.writer.submit(lambda cursor: bots.change_message(cursor, chat.id, message_id, body))
+        if reply is not None:
+            await self._journal(bot, room, self._ids.next(), Callback(chat.session, reply), None)
+        return changed
+
     async def act(self, bot: Bot, chat: Chat, reply: Reply) -> None:
         """What has no words: handing over, ending."""
         await self._journal(bot, self.room(bot, chat), self._ids.next(), Callback(chat.session, reply), None)

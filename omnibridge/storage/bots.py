@@ -207,6 +207,18 @@ def keep_message(cursor: Any, chat_id: int, message_id: int, observation_id: int
     _insert_message(cursor, chat_id, message_id, observation_id, at, body)
 
 
+def change_message(cursor: Any, chat_id: int, message_id: int, body: bytes) -> None:
+    cursor.execute("UPDATE bot_messages SET body = ? WHERE chat_id = ? AND message_id = ?", (body, chat_id, message_id))
+
+
+def message(reader: Any, chat_id: int, message_id: int) -> bytes | None:
+    """What a bot said; None when it is not known (any more)."""
+    row = reader.execute(
+        "SELECT body FROM bot_messages WHERE chat_id = ? AND message_id = ?", (chat_id, message_id)
+    ).fetchone()
+    return bytes(row[0]) if row else None
+
+
 def latest_messages(reader: Any, chat_id: int, most: int) -> list[bytes]:
     """What the bot said last, newest first."""
     rows = reader.execute(
