@@ -143,7 +143,7 @@ class Reconciler:
         """Compare everything once. Raises DeliveryError when the hub does not answer."""
         began = self._clock.monotonic()
         hub_ms = await self._hub_time()
-        since_ms = self._mark() or hub_ms - SETTLE_MS - MARGIN_MS
+        since_ms = await self._since(hub_ms)
         run = Run(since_ms, hub_ms - self._settle_ms)
         # In this order a room that is taken, returned or closed meanwhile is listed twice rather than never.
         can_wait: list[RoomInfo] = []
@@ -164,8 +164,7 @@ class Reconciler:
         # What was stored while the lists were read, or was too young, is newer than this: the next run looks at it.
         mark = max(since_ms, hub_ms - SETTLE_MS - MARGIN_MS)
         if not run.failed:
-            name = self._mark_name
-            await self._database.writer.submit(lambda cursor: instance.write(cursor, name, str(mark)))
+            await self._keep_mark(mark)
             self._failures.clear()
             self.succeeded_at_ms = self._clock.now_ms()
         self._counters.add("reconcile_rooms", run.rooms)
@@ -291,11 +290,22 @@ class Reconciler:
     def _mark_name(self) -> str:
         return f"reconciled:{self._workspace}"
 
-    def _mark(self) -> int:
-        """From the last complete run; else from the newest webhook of a release without a reconciler; else 0."""
-        reader = self._database.reader
-        mark = instance.read(reader, self._mark_name)
-        return int(mark) if mark else max(0, journal.newest_webhook_at(reader, self._workspace) - 60_000)
+    async def _since(self, hub_ms: int) -> int:
+        """From the last complete run; else from the newest webhook of a release without a reconciler; else now.
+
+        Kept at once: a process that dies before its first run ends must not begin later the next time.
+        """
+        found = instance.read(self._database.reader, self._mark_name)
+        if found:
+            return int(found)
+        mark = max(0, journal.newest_webhook_at(self._database.reader, self._workspace) - 60_000)
+        mark = mark or hub_ms - SETTLE_MS - MARGIN_MS
+        await self._keep_mark(mark)
+        return mark
+
+    async def _keep_mark(self, mark: int) -> None:
+        name = self._mark_name
+        await self._database.writer.submit(lambda cursor: instance.write(cursor, name, str(mark)))
 
     def _note_failure(self, code: str, reason: str, pause_s: float) -> None:
         self._counters.add("reconcile_runs", 1, "failed")

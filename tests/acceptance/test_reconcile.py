@@ -396,3 +396,34 @@ async def calls(world: World, path: str) -> int:
 
 def n_runs(world: World) -> int:
     return world.node.service.counters.value("reconcile_runs", "done")
+
+
+async def test_process_that_died_before_its_first_comparison_has_said_since_when_it_was(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what a hub wrote before a crash loop ended counts as written before we were."""
+    monkeypatch.setattr(reconciler, "PACE_S", 3600.0)
+    world = await make_world()
+    await world.hub.control(drop_rate=1.0)
+    visitor = await world.visitor("Vera")
+    await visitor.say("echo lost")
+    await nothing_young(world)
+    marks = "SELECT name FROM instance WHERE name LIKE 'reconciled:%'"
+    async with asyncio.timeout(10):
+        while not world.rows(marks):
+            await asyncio.sleep(0.01)
+    assert not world.node.service.counters.value("reconcile_runs", "done")
+    await world.node.stop()
+    monkeypatch.setattr(reconciler, "PACE_S", 0.01)
+    while time.time() * 1000 <= (await oldest_room(world)) + 4 * (reconciler.SETTLE_MS + reconciler.MARGIN_MS):
+        await asyncio.sleep(0.01)
+    await world.hub.control(drop_rate=0.0)
+    await world.begin()
+
+    assert (await visitor.wait_for("bot", 1))[0]["text"] == "lost"
+    await everything_once(world)
+
+
+async def oldest_room(world: World) -> float:
+    rooms = (await world.hub.ledger())["rooms"]
+    return min(float(each["messages"][0]["ts"]) for each in rooms)

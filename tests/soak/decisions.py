@@ -172,7 +172,7 @@ class Soak:
             self._n += 1
             number, is_pushed = self._n, self._n % 3 == 0
             visitor = Visitor(self._client, f"Visitor {number}")
-            await self._open(visitor, self._departments["pushed" if is_pushed else "asked"])
+            await visitor.open_room(department=self._departments["pushed" if is_pushed else "asked"])
             if is_pushed:
                 key, agent = f"key-{number}", self._random.choice(list(AGENTS))
                 self.pushed[visitor.rid] = (key, agent, [])
@@ -180,14 +180,6 @@ class Soak:
                 self._pushing += [asyncio.create_task(self._push_into(visitor.rid)) for _ in range(2)]
             # One that waits for the reconciler must not keep the others from coming: it is waited for at the end.
             await self._served(visitor.rid, time.monotonic() + PATIENCE_S)
-
-    async def _open(self, visitor: Visitor, department: str) -> None:
-        """Asked for again where the simulated hub had closed an idle connection: the same token has one room."""
-        for _ in range(5):
-            with contextlib.suppress(aiohttp.ServerDisconnectedError):
-                await visitor.open_room(department=department)
-                return
-        raise RuntimeError("the simulated hub answers nothing")
 
     async def _push_into(self, room: str) -> None:
         key, agent, answers = self.pushed[room]
