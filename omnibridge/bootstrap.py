@@ -120,6 +120,11 @@ class Service:
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
         return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
 
+    def end_polls(self) -> None:
+        """Requests that wait for something to happen are answered now."""
+        if self._bots is not None:
+            self._bots.end_polls()
+
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
 

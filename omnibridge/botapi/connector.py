@@ -28,6 +28,8 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: text of the first update of a conversation, as Telegram sends it; empty = none, the visitor speaks first.
     display_name: what getMe calls the bot; empty = the connection's name.
     allow_private: its webhook may be http, and at a private address.
+    absent_after_s: turns are not taken while an update waits for longer: the bot is down (`bot_down`); 0 = they are
+    taken whatever happens.
     edits: an edited message is posted again with its new words, or editMessageText is refused.
     signing_secret: `whsec_…`; deliveries are signed with it as Standard Webhooks say. Several, with blanks between.
     """
@@ -35,12 +37,13 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: str = "/start"
     display_name: str = ""
     allow_private: bool = False
+    absent_after_s: float = 0
     edits: Literal["post", "refuse"] = "post"
     signing_secret: str = ""
 
 
 class BotApiConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ReceivesCallbacks, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, ReceivesCallbacks."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = BotApiSettings
     _queue: UpdateQueue | None = None
@@ -48,6 +51,8 @@ class BotApiConnector:
     async def initialize(self, context: ConnectorContext) -> None:
         self.context: ConnectorContext = context
         self.settings: BotApiSettings = context.settings
+        if self.settings.absent_after_s < 0:
+            raise ConfigError(f"connection {context.name}: absent_after_s must not be negative; 0 = never")
         try:
             self.keys = read_secrets(self.settings.signing_secret)
         except ValueError as exc:
@@ -83,14 +88,11 @@ class BotApiConnector:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ValueError(f"not a callback of the bot API: {exc}") from exc
 
-    async def check(self) -> str:
-        return self._open_queue.state(self.context.name)
-
     async def aclose(self) -> None:
         self._queue = None
 
     async def _put(self, turn: Turn, text: str) -> Reply:
-        await self._open_queue.put(self.context.name, turn, text)
+        await self._open_queue.put(self.context.name, turn, text, self.settings.absent_after_s)
         return Reply(accepted=True)
 
     @property

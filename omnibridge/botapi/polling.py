@@ -27,6 +27,13 @@ class Polling:
     def __init__(self, database: Database, queue: UpdateQueue) -> None:
         self._database, self._queue = database, queue
         self._generation: dict[str, int] = {}
+        self._is_ending = False
+
+    def end(self) -> None:
+        """The node stops: who waits is answered with what there is."""
+        self._is_ending = True
+        for connection in self._generation:
+            self._queue.ring(connection)
 
     async def get_updates(self, bot: Bot, parameters: Parameters) -> list[msgspec.Raw]:
         """Raises MethodError 409."""
@@ -68,7 +75,7 @@ class Polling:
                 raise MethodError(409, "Conflict: terminated by setWebhook request")
             found = [] if bot.paused else bots.waiting(self._database.reader, connection, limit)
             remaining = until - loop.time()
-            if found or remaining <= 0:
+            if found or remaining <= 0 or self._is_ending:
                 return found
             try:
                 await asyncio.wait_for(rung.wait(), remaining)

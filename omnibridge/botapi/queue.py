@@ -39,19 +39,17 @@ class UpdateQueue:
         """As Telegram describes it."""
         return shapes.bot_user(bot.bot_id, bot.connection, self._names[bot.connection])
 
-    def state(self, connection: str) -> str:
-        """One line for people. Raises DeliveryRejected when the bot has no token."""
-        bot = self._in_force(connection)
-        how = "is called at its webhook" if bot.webhook_url else "polls"
-        paused = ", paused" if bot.paused else ""
-        return f"registered, {how}{paused}; {bots.n_waiting(self._database.reader, connection)} updates wait"
-
-    async def put(self, connection: str, turn: Turn, text: str) -> None:
+    async def put(self, connection: str, turn: Turn, text: str, absent_after_s: float = 0) -> None:
         """Durable when it returns; a turn that is given again changes nothing.
 
-        Raises DeliveryRejected when nobody could ever take it, DeliveryRetryable when it could not be written.
+        Raises DeliveryRejected when nobody could ever take it, DeliveryRetryable when it could not be written, or the
+        bot takes nothing.
         """
         self._in_force(connection)
+        oldest = bots.waiting(self._database.reader, connection, 1) if absent_after_s else []
+        if oldest and self._clock.now_ms() - oldest[0].created_at > absent_after_s * 1000:
+            if not bots.is_queued(self._database.reader, connection, turn.delivery_id):
+                raise DeliveryRetryable("the bot has not taken its updates", code="bot-absent")
 
         def unit(cursor: Any) -> None:
             bot = bots.load(cursor, connection)

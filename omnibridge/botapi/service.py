@@ -41,7 +41,8 @@ class BotApi:
             database, clock, names, lambda connection, name: counters.add("connector", 1, connection, name)
         )
         speaking = Speaking(database, lanes, ids, clock, workspaces)
-        self.methods = Methods(database, self.queue, Polling(database, self.queue), speaking, ours)
+        self._polling = Polling(database, self.queue)
+        self.methods = Methods(database, self.queue, self._polling, speaking, ours)
         self._endpoint = BotApiEndpoint(database, self.methods, frozenset(ours), counters)
         self.orders = Orders(database, clock.now_ms, self.queue.ring)
         self._pushers = Pushers(ours, database, self.queue, self.methods, clock)
@@ -52,6 +53,10 @@ class BotApi:
     def routes(self) -> list[Route]:
         """None when no connection is of this kind."""
         return self._endpoint.routes() if self._is_used else []
+
+    def end_polls(self) -> None:
+        """Before the node waits for its requests to end."""
+        self._polling.end()
 
     async def run_for_ever(self) -> None:
         """Call webhooks, until cancelled."""

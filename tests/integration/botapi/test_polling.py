@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from tests.integration.botapi.conftest import MakeApi
 
@@ -142,3 +143,36 @@ async def test_edits_may_be_refused(make_api: MakeApi) -> None:
     found = await api.raw("editMessageText", chat_id=chat_id, message_id=sent["message_id"], text="Page 2")
 
     assert (found["error_code"], found["description"]) == (400, "Bad Request: message can't be edited")
+
+
+async def test_bot_that_takes_nothing_gives_way_when_told_so(make_api: MakeApi) -> None:
+    api = await make_api("absent_after_s = 0.2", engine="bot_turn_deadline_s = 1")
+    visitor = await api.world.visitor()
+    async with asyncio.timeout(5):
+        age = "SELECT 1 FROM bot_updates WHERE created_at < ?"
+        while not api.world.rows(age, api.world.node.service._clock.now_ms() - 300):
+            await asyncio.sleep(0.02)
+    await visitor.say("is anybody there?")
+    async with asyncio.timeout(10):
+        while not api.world.rows("SELECT 1 FROM deliveries WHERE code = 'bot-absent' AND state = 3"):
+            await asyncio.sleep(0.02)
+
+    texts = [
+        json.loads(each[0]).get("message", {}).get("text") for each in api.world.rows("SELECT body FROM bot_updates")
+    ]
+    assert "is anybody there?" not in texts
+    assert texts[0] == "/start"
+
+
+async def test_stop_does_not_wait_for_a_poll(make_api: MakeApi) -> None:
+    api = await make_api()
+    polling = asyncio.create_task(api.raw("getUpdates", timeout=50))
+    service = api.world.node.service
+    async with asyncio.timeout(5):
+        while not (service._bots and service._bots._polling._generation):
+            await asyncio.sleep(0.01)
+    began = asyncio.get_running_loop().time()
+    await api.world.node.stop()
+
+    assert asyncio.get_running_loop().time() - began < 4, "uvicorn waits 5 s for requests that do not end"
+    assert (await polling)["result"] == []
