@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from omnibridge.botapi import shapes
+from omnibridge.botapi.content import to_content
 from omnibridge.clock import Clock
-from omnibridge.connector import DeliveryRejected, DeliveryRetryable, Turn
+from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
+from omnibridge.domain.choices import match_choice
 from omnibridge.storage import bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
@@ -57,20 +59,18 @@ class UpdateQueue:
                 return
             now = self._clock.now_ms()
             chat = bots.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
-            offer, is_inline = None, False
-            if turn.choice_value:
-                offer, is_inline = shapes.find_offer(
-                    bots.latest_messages(cursor, chat.id, LOOK_BACK), turn.choice_value
-                )
+            said_before = bots.latest_messages(cursor, chat.id, LOOK_BACK)
+            choice = turn.choice_value or _still_offered(said_before[:1], text)
+            offer, is_inline = shapes.find_offer(said_before, choice) if choice else (None, False)
             kind = "callback_query" if is_inline else "message"
             if not bot.wants(kind):
                 self._count(connection, "update_not_wanted")
                 return
             number = bots.next_update_id(cursor, connection)
             if is_inline:
-                body = shapes.callback_query_of(turn, chat.id, number, offer)
+                body = shapes.callback_query_of(turn, choice, chat.id, number, offer)
             else:
-                said = turn.choice_value or text
+                said = choice or text
                 body = shapes.message_of(turn, said, chat.id, bots.next_message_id(cursor, chat.id), now)
             update = _encode({"update_id": number, kind: body})
             bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
@@ -120,3 +120,14 @@ class UpdateQueue:
         except Exception as exc:
             raise DeliveryRetryable(f"the update could not be written ({type(exc).__name__})", code="storage") from exc
         self.ring(connection)
+
+
+def _still_offered(newest: list[bytes], text: str) -> str:
+    """Of a keyboard that is the last thing the bot said: it may be used again, as long as the bot leaves it there."""
+    if not newest or not text:
+        return ""
+    message = msgspec.json.decode(newest[0])
+    content = to_content("?", message.get("reply_markup") or message.get("omnibridge"), lambda name, n: None)
+    options = content.options if isinstance(content, Choices) else ()
+    meant = match_choice(text, [each for each in options if each.url is None])
+    return meant.value if meant else ""

@@ -54,7 +54,9 @@ def message_of(turn: Turn, text: str, chat_id: int, message_id: int, at_ms: int)
     return found
 
 
-def callback_query_of(turn: Turn, chat_id: int, update_id: int, message: dict[str, Any] | None) -> dict[str, Any]:
+def callback_query_of(
+    turn: Turn, choice: str, chat_id: int, update_id: int, message: dict[str, Any] | None
+) -> dict[str, Any]:
     """A choice. message: the bot's own that offered it, None = it is not known any more."""
     name = first_name(turn)
     gone = {"message_id": 0, "chat": chat(chat_id, name), "date": 0}
@@ -63,7 +65,7 @@ def callback_query_of(turn: Turn, chat_id: int, update_id: int, message: dict[st
         "from": visitor(chat_id, name),
         "message": message or gone,
         "chat_instance": turn.session_id,
-        "data": turn.choice_value,
+        "data": choice,
     }
 
 

@@ -44,8 +44,12 @@ async def test_s3_42_choice_is_a_callback_query(make_api: MakeApi) -> None:
     assert (query["data"], query["message"]) == ("n", asked)
     assert query["from"]["first_name"] == "Vera"
     assert await api.call("answerCallbackQuery", callback_query_id=query["id"], text="noted") is True
+    await visitor.say("yes")
+    assert (await api.updates(3))[2]["callback_query"]["data"] == "y", "as long as the bot leaves the keyboard there"
     assert await api.call("answerCallbackQuery", callback_query_id=query["id"], text="No it is.", show_alert=True)
     assert (await visitor.wait_for("bot", 2))[-1]["text"] == "No it is."
+    await visitor.say("yes")
+    assert (await api.updates(4))[3]["message"]["text"] == "yes", "the keyboard is not the last thing said any more"
 
 
 async def test_choice_of_a_reply_keyboard_is_a_message(make_api: MakeApi) -> None:

@@ -95,6 +95,7 @@ async def test_s3_55_s3_56_updates_come_signed_and_the_answer_speaks_once(make_a
     assert {each["X-Telegram-Bot-Api-Secret-Token"] for each in called.headers} == {"s3cret"}
     for headers, body in zip(called.headers, called.bodies, strict=True):
         Webhook(KEY).verify(body, {name.lower(): value for name, value in headers.items()})
+    await called.until(lambda: not api.world.rows("SELECT 1 FROM bot_updates WHERE state = 0"))
     info = await api.call("getWebhookInfo")
     assert (info["url"], info["pending_update_count"]) == (called.url, 0)
     assert (await api.raw("getUpdates"))["error_code"] == 409
@@ -138,6 +139,7 @@ async def test_s3_45_webhook_down_for_an_hour(make_api: MakeApi, called: Called,
     await called.until(lambda: len(called.seen) == 8)
 
     assert (info["pending_update_count"], info["last_error_message"]) == (8, "Wrong response from the webhook: 503")
+    await called.until(lambda: not api.world.rows("SELECT 1 FROM bot_updates WHERE state = 0"))
     for name in ("Vera", "Otto"):
         mine = [each for each in called.seen if each["message"]["from"]["first_name"] == name]
         assert [each["message"]["text"] for each in mine] == ["/start", f"{name} 0", f"{name} 1", f"{name} 2"]
