@@ -39,7 +39,9 @@ def run(*, once: bool, as_json: bool, hub_version: str) -> int:
 async def _run(*, once: bool, as_json: bool, hub_version: str) -> int:
     running = await start(SandboxOptions(hub_version=hub_version))
     kinds = [key.removesuffix("_url") for key, value in running.description.items() if key.endswith("_url") and value]
-    kind = next((each for each in kinds if each not in ("webhook",)), None)
+    kinds = [each for each in kinds if each not in ("webhook",)]
+    # The one whose connection needs least: it starts soonest.
+    kind = min(kinds, key=lambda each: len(running.description[f"{each}_settings"]), default=None)
     if kind is None:
         raise ConfigError("no connector with a simulator is installed: there is no bot to demonstrate with")
     out = sys.stderr if as_json else sys.stdout
@@ -196,12 +198,11 @@ webhook_token = "{sandbox["webhook_token"]}"
 [[connection]]
 name = "assistant"
 kind = "{kind}"
-url = "{sandbox[f"{kind}_url"]}"
+{sandbox[f"{kind}_connection"]}
 welcome = "/greet"
 fallbacks = 2
 rocketchat_user = "{bot["username"]}"
 rocketchat_token = "{bot["auth_token"]}"
-{sandbox[f"{kind}_settings"]}
 """
 
 

@@ -209,9 +209,8 @@ webhook_token = "{told["webhook_token"]}"
 [[connection]]
 name = "helper"
 kind = "{kind}"
-{"" if kind == "bot_api" else f'url = "{told.get(f"{kind}_url") or ""}"'}
+{told.get(f"{kind}_connection", "")}
 rocketchat_user = "bot"
 rocketchat_token = "{told["bot_account"]["auth_token"]}"
-{told.get(f"{kind}_settings", "")}
 {connection}
 """

@@ -238,7 +238,11 @@ async def start(options: SandboxOptions) -> RunningSandbox:
         running.description[f"{each.name}_url"] = simulator.url
         # TOML that a connection to this simulator needs besides the address, such as its secret.
         state = getattr(app, "state", None)
-        running.description[f"{each.name}_settings"] = getattr(state, "connection_settings", "")
+        settings = getattr(state, "connection_settings", "")
+        running.description[f"{each.name}_settings"] = settings
+        # The whole of it; a simulator whose service is not HTTP names another address than that of its switches.
+        address = "" if settings.startswith("url = ") else f'url = "{simulator.url}"\n'
+        running.description[f"{each.name}_connection"] = address + settings
     return running
 
 

@@ -26,6 +26,7 @@ from omnibridge.engine import plugins
 from omnibridge.sandbox.server import Socket
 from tests.acceptance.patient import ALWAYS, MakePatient, command, free_port, silence, spoken
 from tests.conftest import MakeWorld
+from tests.connectors.test_contract import nobody_listens
 
 # -- addresses and clocks ------------------------------------------------------------------------------------
 
@@ -246,9 +247,10 @@ async def test_command(make_world: MakeWorld) -> None:
     kind = next(iter(plugins.installed_kinds()))
     text = (world.folder / "omnibridge.toml").read_text("utf-8")
     port = world.node.url.rpartition(":")[2]
-    text = text.replace("port = 0", f"port = {port}").replace('kind = "scripted"', f'kind = "{kind}"')
+    lines = [f'kind = "{kind}"', *(f'{key} = "{value}"' for key, value in nobody_listens(kind).items())]
+    text = text.replace("port = 0", f"port = {port}").replace('kind = "scripted"', "\n".join(lines))
     path = world.folder / "doctor.toml"
-    path.write_text(text.replace('url = ""', f'url = "http://127.0.0.1:{free_port()}"'), "utf-8")
+    path.write_text(text, "utf-8")
 
     code, out = await command(path, "--json")
     found = {each["check"]: each for each in json.loads(out)}

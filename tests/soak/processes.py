@@ -68,7 +68,7 @@ class Bridge:
         self._log = (folder / "bridge.log").open("ab")
         self.database = folder / "soak.db"
         if not text:
-            text = _configuration(sandbox, kind, self.port, url or sandbox[f"{kind}_url"], settings, options)
+            text = _configuration(sandbox, kind, self.port, url, settings, options)
         self._config.write_text(text.replace("PORT", str(self.port)), "utf-8")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -126,6 +126,7 @@ def _free_port() -> int:
 
 def _configuration(sandbox: dict[str, Any], kind: str, port: int, url: str, settings: str, options: str) -> str:
     relay, bot = sandbox["service_account"], sandbox["bot_account"]
+    connection = f'url = "{url}"\n{sandbox.get(f"{kind}_settings", "")}' if url else sandbox[f"{kind}_connection"]
     return f"""
 [server]
 port = {port}
@@ -142,9 +143,8 @@ webhook_token = "{sandbox["webhook_token"]}"
 [[connection]]
 name = "assistant"
 kind = "{kind}"
-url = "{url}"
+{connection}
 rocketchat_user = "{bot["username"]}"
 rocketchat_token = "{bot["auth_token"]}"
-{sandbox.get(f"{kind}_settings", "")}
 {options}
 """

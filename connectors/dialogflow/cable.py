@@ -1,0 +1,63 @@
+"""The wire in front of the simulated service: unplugged, cut, slow to connect, or dead with the line open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+
+class Cable:
+    """Listens on a port of its own and passes bytes to another one. port: stays the same over `unplug` and `plug`.
+
+    far_end: tells that other port, when the first connection is there.
+    """
+
+    def __init__(self, far_end: Callable[[], Awaitable[int]]) -> None:
+        self._far_end = far_end
+        self.port = 0
+        self.is_dead = False
+        self.connect_s = 0.0
+        self._server: asyncio.Server | None = None
+        self._passing: set[asyncio.Task[None]] = set()
+
+    async def plug(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._taken, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def unplug(self) -> None:
+        """Connections are refused from now on, and those that stand are gone."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self.cut()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Reset every connection; new ones are taken."""
+        for each in self._passing:
+            each.cancel()
+
+    def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass(reader, writer))
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
+        with contextlib.suppress(OSError, asyncio.CancelledError):  # that is what a cut is
+            await asyncio.sleep(self.connect_s)
+            inner, outer = await asyncio.open_connection("127.0.0.1", await self._far_end())
+            ends.append(outer)
+            await asyncio.gather(self._pump(reader, outer), self._pump(inner, writer))
+        for each in ends:
+            each.transport.abort()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                if not self.is_dead:
+                    sink.write(data)
+                    await sink.drain()
+        sink.transport.abort()

@@ -1,0 +1,225 @@
+"""The relay's acceptance tests with this connector and its simulator, and what only this vendor does. ES; CX below."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from connectors.dialogflow.dialogue import FALLBACK, GREETING, ONE_MOMENT
+from tests.acceptance.test_relay import *  # noqa: F403 - the same tests with another bot
+from tests.conftest import MakeWorld, World
+from tests.connectors.dialogflow.bots import is_connected
+
+
+@pytest.fixture
+def bot_kind() -> str:
+    return "dialogflow"
+
+
+async def said(world: World, rid: str) -> list[str]:
+    """Everything that the visitor read, but from people."""
+    return [each["text"] for each in (await world.room(rid))["messages"] if each["kind"] == "bot"]
+
+
+async def processed(world: World) -> list[str]:
+    """What the agent worked on, in order."""
+    return [each["message"] for each in await world.bot.turns() if each.get("side_effects")]
+
+
+async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWorld) -> None:
+    """Here it cannot be read back: it is not given again, and people take over with the words in front of them."""
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("echo one")
+    await visitor.wait_for("bot", 1)
+    await world.bot.control(fail_next=[{"code": "INTERNAL", "after_effect": True}])
+    await visitor.say("echo two")
+    await visitor.wait_event("assigned", "alice")
+    await world.quiet()
+
+    assert await said(world, visitor.rid) == ["one", "The assistant cannot be reached right now."]
+    assert await processed(world) == ["echo one", "echo two"]
+    assert world.rows("SELECT code FROM deliveries WHERE state = 3") == [("uncertain",)]
+
+
+async def test_s1_24_welcome_choices_and_buttons(make_world: MakeWorld) -> None:
+    world = await make_world(connection='fallbacks = 2\nwelcome = "Welcome"')
+    visitor = await world.visitor()
+    await visitor.wait_for("bot", 1)
+    for number, text in enumerate(("menu", "1", "buttons", "where is it?"), 2):
+        await visitor.say(text)
+        await visitor.wait_for("bot", number + (number > 2))
+    await visitor.wait_for("bot", 6)
+    turns = await world.bot.turns()
+
+    words = await said(world, visitor.rid)
+    assert words[0] == GREETING
+    assert words[1].split("\n")[:2] == ["Pick one of these:", "1. Show a picture"]
+    assert words[2:4] == ["Here is the picture.", ""]
+    assert words[4:] == [
+        "*Your order*\nWhat do you want to know?\n1. Where is it?\n2. Talk to a person",
+        "Order A10023 is on its way.",
+    ]
+    assert [each["message"] or each["event"] for each in turns] == [
+        "Welcome",
+        "menu",
+        "Show a picture",
+        "buttons",
+        "order_status",
+    ]
+    assert len({each["session"] for each in turns}) == 1
+    assert all(each["language"] == "en" for each in turns)
+
+
+async def test_s2_01_not_understood_three_times_leads_to_a_person_once(make_world: MakeWorld) -> None:
+    world = await make_world(connection="fallbacks = 3")
+    visitor = await world.visitor()
+    for text in ("qwe", "echo I am here", "qwe", "asd", "zxc"):
+        await visitor.say(text)
+    await visitor.wait_event("assigned", "alice")
+    await visitor.say("are you a person?")
+    await world.hub.settled()
+    await world.quiet()
+
+    assert await said(world, visitor.rid) == [
+        *(FALLBACK, "I am here", FALLBACK, FALLBACK, FALLBACK),
+        "I am connecting you with a colleague.",
+    ]
+    assert [each["who"] for each in (await world.room(visitor.rid))["log"] if each["what"] == "assigned"] == [
+        "bot",
+        "alice",
+    ]
+    assert (await processed(world))[-1] == "zxc"
+
+
+async def test_agent_that_hands_over_again_and_again_makes_no_ping_pong(make_world: MakeWorld) -> None:
+    """Nobody is there; each wish for a person is answered once, and the agent goes on."""
+    world = await make_world()
+    await world.hub.control(available={"alice": False})
+    visitor = await world.visitor()
+    for text in ("talk to a human", "talk to a human", "echo still here"):
+        await visitor.say(text)
+        await world.hub.settled()
+        await world.quiet()
+    words = await said(world, visitor.rid)
+
+    assert words.count(ONE_MOMENT) == 2
+    assert words[-1] == "still here"
+    moves = [each for each in (await world.room(visitor.rid))["log"] if each["what"] in ("assigned", "queued")]
+    assert len(moves) <= 5
+
+
+FAULTS: list[tuple[str, dict[str, Any], bool]] = [
+    # name, switches, whether it is certain that nothing was processed, so that the turn is given again
+    ("over-quota", {"fail_next": [{"code": "RESOURCE_EXHAUSTED", "count": 2}]}, True),
+    ("expired-token", {"fail_next": [{"code": "UNAUTHENTICATED"}]}, True),
+    ("unavailable", {"fail_next": [{"code": "UNAVAILABLE"}]}, False),
+    ("unavailable-after-its-effect", {"fail_next": [{"code": "UNAVAILABLE", "after_effect": True}]}, False),
+    ("cut-mid-call", {"fail_next": [{"code": "cut", "after_effect": True}]}, False),
+    ("cut-between", {"cut": True}, True),
+    ("hanging", {"fail_next": [{"code": "hang", "after_effect": True}]}, False),
+    ("dead-line", {"dead": True}, False),
+    ("slow", {"delay_ms": 700}, True),
+]
+
+
+@pytest.mark.parametrize(("name", "switches", "is_answered"), FAULTS, ids=[each[0] for each in FAULTS])
+async def test_fault_loses_and_doubles_nothing(
+    make_world: MakeWorld, name: str, switches: dict[str, Any], is_answered: bool
+) -> None:
+    """Two questions, the first into the fault. Each is worked on once at most, and answered once or given to people."""
+    world = await make_world(connection="fallbacks = 2\nturn_timeout_s = 1.0")
+    visitor = await world.visitor()
+    await visitor.say("echo before")
+    await visitor.wait_for("bot", 1)
+    await world.bot.control(**switches)
+    async with asyncio.timeout(5):  # between two calls, and noticed; a call on it would be uncertain
+        while "cut" in switches and is_connected(world.node.service._connectors["helper"]):
+            await asyncio.sleep(0.005)
+    await visitor.say("echo one")
+    if is_answered:
+        await visitor.say("echo two")
+        await visitor.wait_for("bot", 3)
+    else:
+        await visitor.wait_event("assigned", "alice")
+        await visitor.say("still there?")
+    await world.hub.settled()
+    await world.quiet()
+
+    down = "The assistant cannot be reached right now."
+    worked_on = await processed(world)
+    assert await said(world, visitor.rid) == (["before", "one", "two"] if is_answered else ["before", down])
+    assert len(worked_on) == len(set(worked_on))
+    assert "still there?" not in worked_on
+    heard = [each["text"] for each in (await world.room(visitor.rid))["messages"] if each["kind"] == "visitor"]
+    assert heard == ["echo before", "echo one", "echo two" if is_answered else "still there?"]
+    buried = world.rows("SELECT code FROM deliveries WHERE state = 3")
+    assert buried == ([] if is_answered else [("uncertain",)])
+
+
+async def test_turn_that_does_no_harm_twice_may_be_given_again(make_world: MakeWorld) -> None:
+    """`on_uncertain = "resend"`: the agent may work on it twice, the visitor reads one answer."""
+    world = await make_world(connection='on_uncertain = "resend"')
+    visitor = await world.visitor()
+    await world.bot.control(fail_next=[{"code": "UNAVAILABLE"}, {"code": "cut", "after_effect": True}])
+    await visitor.say("echo one")
+    await visitor.say("echo two")
+    await visitor.wait_for("bot", 2)
+    await world.hub.settled()
+    await world.quiet()
+
+    assert await said(world, visitor.rid) == ["one", "two"]
+    assert await processed(world) == ["echo one", "echo one", "echo two"]
+
+
+async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeWorld) -> None:
+    """ES forgets contexts meanwhile; they are given back."""
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("remember A10023")
+    await visitor.wait_for("bot", 1)
+    await visitor.say("talk to a human")
+    await visitor.wait_event("assigned", "alice")
+    await world.alice.say(visitor.rid, "Hello")
+    await world.hub.settled()
+    await world.quiet()
+    await world.bot.control(forget=True)
+    bot = world.sandbox.description["bot_account"]["user_id"]
+    forwarded = await world.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": bot})
+    assert forwarded["success"], forwarded
+    await visitor.wait_for("bot", 3)  # the core says that nobody is there, whoever gives it back to the bot
+    await visitor.say("recall")
+    heard = await visitor.wait_for("bot", 4)
+
+    assert heard[-1]["text"] == "You said A10023."
+
+
+async def test_agent_is_told_the_end_but_no_handover(make_world: MakeWorld) -> None:
+    world = await make_world(connection='close_event = "bye"')
+    for text in ("echo one", "talk to a human"):
+        visitor = await world.visitor(f"V {text}")
+        await visitor.say(text)
+        await visitor.wait_for("bot", 1)
+        await world.quiet()
+        await visitor.close()
+        await world.hub.settled()
+        await world.quiet()
+    events = [(each["event"], each["message"]) for each in await world.bot.turns()]
+
+    assert events == [("", "echo one"), ("bye", ""), ("", "talk to a human")]
+
+
+async def test_visitor_is_answered_in_his_language(make_world: MakeWorld) -> None:
+    wish = 'languages = ["en", "de"]\nfacts = ["visitor.language"]'
+    world = await make_world(connection=wish)
+    languages = []
+    for number, language in enumerate(("de-AT", "tlh")):
+        field = {"key": "language", "value": language, "overwrite": True}
+        visitor = await world.visitor(f"V{number}", customFields=[field])
+        await visitor.say("echo hi")
+        await visitor.wait_for("bot", 1)
+        languages.append((await world.bot.turns())[-1]["language"])
+
+    assert languages == ["de", "en"]
