@@ -135,6 +135,7 @@ async def test_kill_while_a_turn_becomes_an_update(tmp_path: Path, point: str) -
         await visitor.say("one")
         code = await bridge.died()
         await bridge.start()
+        await visitor.wait_for("bot", 1, timeout_ms=20_000)  # the hub may have to tell us of it again, and is late then
         await visitor.say("two")
         said = await visitor.wait_for("bot", 2, timeout_ms=20_000)
         await asyncio.wait_for(hub.settled(), 10)
