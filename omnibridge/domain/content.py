@@ -61,4 +61,15 @@ class Custom(msgspec.Struct, frozen=True, tag_field="kind", tag="custom"):
     data: dict[str, Any]
 
 
+def chosen_from(part: Content) -> tuple[Option, ...]:
+    """What can be chosen by number, in the order of the numbers: links are opened, not chosen."""
+    match part:
+        case Choices(options=options) | Card(options=options):
+            return tuple(each for each in options if each.url is None)
+        case Carousel(cards=cards):
+            return tuple(each for card in cards for each in chosen_from(card))
+        case _:
+            return ()
+
+
 Content = Text | Choices | Image | File | Link | Card | Carousel | Custom

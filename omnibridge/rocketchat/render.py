@@ -7,6 +7,7 @@ installed app. So: everything to be read is in `msg`, choices are numbered text,
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from omnibridge.domain.content import (
     Link,
     Option,
     Text,
+    chosen_from,
 )
 from omnibridge.rocketchat.split import split_text
 
@@ -55,16 +57,19 @@ def render(content: Content) -> list[OutgoingMessage]:
         case Card():
             return _card(content)
         case Carousel(cards=cards):
-            return [message for card in cards for message in _card(card)]
+            firsts = itertools.accumulate((len(chosen_from(card)) for card in cards), initial=1)
+            return [message for card, first in zip(cards, firsts, strict=False) for message in _card(card, first)]
         case Custom():
             return []
 
 
-def numbered(options: tuple[Option, ...]) -> str:
-    """`1. Label` lines; an option with an address is a link beside its number."""
-    return "\n".join(
-        f"{number}. {_link(each.label, each.url) if each.url else each.label}" for number, each in enumerate(options, 1)
+def numbered(options: tuple[Option, ...], first: int = 1) -> str:
+    """`1. Label` lines; an option with an address is a link, and has no number: it is opened, not chosen."""
+    numbers = itertools.count(first)
+    lines = (
+        _link(each.label, each.url) if each.url is not None else f"{next(numbers)}. {each.label}" for each in options
     )
+    return "\n".join(lines)
 
 
 def _texts(text: str) -> list[OutgoingMessage]:
@@ -78,8 +83,8 @@ def _picture(title: str, url: str) -> list[OutgoingMessage]:
     return [OutgoingMessage("", ({"title": title[:TITLE], "image_url": url},))]
 
 
-def _card(card: Card) -> list[OutgoingMessage]:
-    lines = [f"*{card.title}*" if card.title else "", card.body, numbered(card.options)]
+def _card(card: Card, first: int = 1) -> list[OutgoingMessage]:
+    lines = [f"*{card.title}*" if card.title else "", card.body, numbered(card.options, first)]
     picture = _picture(card.title or "Image", card.image_url) if card.image_url else []
     return [*picture, *_texts("\n".join(line for line in lines if line))]
 

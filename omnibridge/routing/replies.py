@@ -8,7 +8,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
-from omnibridge.domain.content import Card, Choices, Content, Custom, Option
+from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
@@ -236,8 +236,8 @@ def resent(context: Context, event: ev.TurnResent) -> Decision:
 
 
 def _options(parts: tuple[Content, ...]) -> tuple[Option, ...]:
-    offered = [each.options for each in parts if isinstance(each, Choices | Card) and each.options]
-    return tuple(option for option in offered[-1] if option.url is None) if offered else ()
+    """Of the part that offers something last: the numbers of the ones before are not meant any more."""
+    return next(filter(None, (chosen_from(each) for each in reversed(parts))), ())
 
 
 def _with(context: Context, conversation: Conversation) -> Context:

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from omnibridge.domain.choices import match_choice
-from omnibridge.domain.content import Card, Choices, Custom, File, Image, Option, Text
+from omnibridge.domain.content import Card, Carousel, Choices, Custom, File, Image, Option, Text, chosen_from
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import create_client
 from omnibridge.rocketchat.errors import code_of, from_answer, from_exception, says_duplicate
@@ -40,8 +40,21 @@ def test_choice_by_number_or_label(text: str, value: str | None) -> None:
 
 def test_choices_are_numbered_text_and_links() -> None:
     assert [each.text for each in render(Choices("Pick:", OPTIONS))] == [
-        "Pick:\n1. Yes, please\n2. No\n3. no\n4. [Docs](https://d)"
+        "Pick:\n1. Yes, please\n2. No\n3. no\n[Docs](https://d)"
     ]
+
+
+def test_numbers_that_are_shown_are_the_numbers_that_are_understood() -> None:
+    """Links have none, and the cards of a carousel share one row of numbers."""
+    link, one, two, three = Option("Docs", url="https://d"), Option("One"), Option("Two"), Option("Three")
+    carousel = Carousel((Card("A", options=(link, one)), Card("B", options=(two, link, three))))
+    for part in (Choices("Pick:", (link, one, two, three)), Card("C", options=(one, link, two, three)), carousel):
+        shown = "\n".join(each.text for each in render(part)).splitlines()
+        for number, option in enumerate(chosen_from(part), 1):
+            assert f"{number}. {option.label}" in shown
+            assert match_choice(str(number), chosen_from(part)) == option
+        assert [each.label for each in chosen_from(part)] == ["One", "Two", "Three"]
+        assert "[Docs](https://d)" in shown
 
 
 def test_what_the_widget_cannot_draw_is_text() -> None:
