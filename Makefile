@@ -43,7 +43,7 @@ test: setup
 	@echo "  make bench-agents  the import of 100,000 agents while webhooks come: the same"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
-	@echo "  make test-clients  other clients of Rocket.Chat: needs apt-get install nodejs npm, fetches them"
+	@echo "  make test-clients  other clients of Rocket.Chat, and of Telegram: needs apt-get install nodejs npm, fetches them"
 	@echo "  make test-app      the companion app in node: needs apt-get install nodejs npm, fetches its compiler"
 
 check: setup

@@ -24,6 +24,7 @@ from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parti
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
+from omnibridge.botapi.service import BotApi
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
@@ -93,6 +94,7 @@ class Service:
         self._callbacks: CallbackEndpoint | None = None
         self._routes: list[Route] = []
         self._decider_clients: list[Client] = []
+        self._bots: BotApi | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -116,8 +118,13 @@ class Service:
 
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
-        assert self._agents is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer}
+        assert self._agents is not None and self._bots is not None, "start() comes before commands()"
+        return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
+
+    def end_polls(self) -> None:
+        """Requests that wait for something to happen are answered now."""
+        if self._bots is not None:
+            self._bots.end_polls()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -171,6 +178,9 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
+        self._routes += self._bots.routes()
+        self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention

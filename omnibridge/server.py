@@ -78,6 +78,7 @@ class Node:
 
     async def stop(self) -> None:
         """Take no more requests, then stop the service. Nothing unfinished is lost."""
+        self.service.end_polls()
         for server, _ in self._running:
             server.should_exit = True
         for _, task in self._running:

@@ -25,6 +25,7 @@ TOP = {
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
     "omnibridge.cli_agents",
+    "omnibridge.cli_bots",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
     "omnibridge.cli_setup",
@@ -53,6 +54,7 @@ ALLOWED = {
     "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "web"},
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
+    "botapi": {"domain", "connector", "storage", "engine", "botapi"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

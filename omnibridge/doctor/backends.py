@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings
 from omnibridge.connector import ChecksHealth, Connector, ConnectorContext
@@ -38,6 +39,8 @@ async def backend(each: ConnectionSettings, clock: Clock) -> list[Finding]:
 
 
 async def _check(each: ConnectionSettings, connector: Connector, url: str) -> Finding:
+    if isinstance(connector, BotApiConnector):
+        return ok("backend", "its bot calls us; `omnibridge bots list` shows whether it takes its updates")
     if not isinstance(connector, ChecksHealth):
         do = "talk to the bot once by hand: its connector cannot ask whether it is well"
         return warning("backend", BACKEND, f"not tried: {each.kind} cannot be asked", do)

@@ -43,6 +43,7 @@ HELP = {
     "presence": "Availability of agents told to presence_url, by outcome",
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
+    "bot_api": "Calls of the bot API, by method and status",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -73,6 +74,7 @@ _LABELS = {
     "agents": ("outcome",),
     "agents_alarms": ("kind",),
     "presence": ("outcome",),
+    "bot_api": ("method", "status"),
     "connector": ("connection", "name"),
 }
 

@@ -27,6 +27,9 @@ DAY_MS = 86_400_000
 CHUNK_S = 0.002
 """Aim of a chunk: hot writes wait for one that is under way, never for two."""
 
+BOT_UPDATES_DAYS = 1.0
+"""As long as the bot API promises to keep them for bots that poll."""
+
 SMALLEST, LARGEST = 8, 2_000
 REST_S = 0.001
 """Between two chunks: the loop goes on meanwhile."""
@@ -69,6 +72,9 @@ class Retention:
             ("api_audit", terms.audit_days, retention.purge_api_audit),
             ("agent_audit", terms.audit_days, retention.purge_agent_audit),
             ("approvals", terms.audit_days, retention.purge_approvals),
+            ("bot_updates", BOT_UPDATES_DAYS, retention.purge_bot_updates),
+            ("bot_messages", terms.deliveries_days, retention.purge_bot_messages),
+            ("bot_chats", terms.conversations_days, retention.purge_bot_chats),
         )
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0

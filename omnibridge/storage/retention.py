@@ -87,3 +87,35 @@ def purge_approvals(cursor: Any, before_ms: int, limit: int) -> int:
         (before_ms, limit),
     )
     return int(cursor.rowcount)
+
+
+def purge_bot_updates(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete updates of bots, taken or not; those of a webhook or of a paused bot wait until they are taken."""
+    cursor.execute(
+        "DELETE FROM bot_updates WHERE rowid IN (SELECT u.rowid FROM bot_updates u LEFT JOIN bots b "
+        "ON b.connection = u.connection WHERE u.created_at < ? AND (u.state <> 0 OR b.connection IS NULL "
+        "OR (b.webhook_url = '' AND b.paused = 0)) LIMIT ?)",
+        (before_ms, limit),
+    )
+    return int(cursor.rowcount)
+
+
+def purge_bot_messages(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete what bots said: its buttons are not known any more then. The oldest rows are looked at, not all."""
+    cursor.execute(
+        "DELETE FROM bot_messages WHERE rowid IN (SELECT rowid FROM bot_messages ORDER BY rowid LIMIT ?) AND at < ?",
+        (limit, before_ms),
+    )
+    return int(cursor.rowcount)
+
+
+def purge_bot_chats(cursor: Any, before_ms: int, limit: int) -> int:
+    """Delete numbers of conversations, with the visitors' names, when nothing of theirs is left."""
+    cursor.execute(
+        "DELETE FROM bot_chats WHERE id IN (SELECT c.id FROM (SELECT id, created_at, connection FROM bot_chats "
+        "ORDER BY id LIMIT ?) c WHERE c.created_at < ? "
+        "AND NOT EXISTS (SELECT 1 FROM bot_messages m WHERE m.chat_id = c.id) "
+        "AND NOT EXISTS (SELECT 1 FROM bot_updates u WHERE u.connection = c.connection AND u.chat_id = c.id))",
+        (limit, before_ms),
+    )
+    return int(cursor.rowcount)

@@ -334,3 +334,73 @@ agent_audit = Table(
     Column("detail", String, nullable=False),
 )
 Index("ix_agent_audit_at", agent_audit.c.workspace, agent_audit.c.at)
+
+# -- bots that talk to us as they would to Telegram (botapi) -------------------------------------------------
+
+bots = Table(
+    "bots",
+    metadata,
+    # One for each connection of kind bot_api that was given a token. Only the token's hash is kept.
+    Column("connection", String, primary_key=True),
+    Column("bot_id", BigInteger, nullable=False, unique=True),  # the number before the colon of its token
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the whole token
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("paused", Integer, nullable=False, default=0),
+    Column("last_update_id", BigInteger, nullable=False, default=0),
+    Column("webhook_url", String, nullable=False, default=""),  # '' = the bot polls
+    Column("webhook_secret", String, nullable=False, default=""),  # sent along with each delivery, as Telegram does
+    Column("max_connections", Integer, nullable=False, default=40),
+    Column("allowed_updates", String, nullable=False, default="[]"),  # JSON list; empty = all
+    Column("last_error_at", BigInteger),
+    Column("last_error", String, nullable=False, default=""),
+)
+
+bot_chats = Table(
+    "bot_chats",
+    metadata,
+    # A conversation's number for a bot: small enough for clients that know no integers beyond 2^53.
+    Column("id", Integer, primary_key=True),
+    Column("connection", String, nullable=False),
+    Column("session", String, nullable=False),
+    Column("first_name", String, nullable=False),
+    Column("last_message_id", Integer, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("connection", "session", name="ux_bot_chats_session"),
+    sqlite_autoincrement=True,
+)
+
+bot_messages = Table(
+    "bot_messages",
+    metadata,
+    # What bots said: found again when a visitor chooses one of its buttons, or the bot edits it.
+    Column("chat_id", Integer, primary_key=True),
+    Column("message_id", Integer, primary_key=True),
+    Column("observation_id", BigInteger, nullable=False),  # of the callback that it was journalled as
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # Message as JSON
+)
+
+bot_updates = Table(
+    "bot_updates",
+    metadata,
+    # The queue. Numbers of a bot have no gaps; what was confirmed stays for a day, so that a repeated turn is known.
+    Column("connection", String, primary_key=True),
+    Column("update_id", BigInteger, primary_key=True),
+    Column("chat_id", Integer, nullable=False),
+    Column("dedupe", String, nullable=False),  # delivery id of the turn
+    Column("state", Integer, nullable=False, default=0),  # 0 waits, 1 taken, 2 given up
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # Update as JSON
+    UniqueConstraint("connection", "dedupe", name="ux_bot_updates_dedupe"),
+)
+Index(
+    "ix_bot_updates_waiting",
+    bot_updates.c.connection,
+    bot_updates.c.update_id,
+    sqlite_where=text("state = 0"),
+    postgresql_where=text("state = 0"),
+)
+Index("ix_bot_updates_created", bot_updates.c.created_at)

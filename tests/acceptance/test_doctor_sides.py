@@ -244,7 +244,7 @@ async def test_command(make_world: MakeWorld) -> None:
     """Through a process, with an installed connector that cannot be reached: everything else is fine."""
     world = await make_world(connection="", simulators=False)
     await world.quiet()
-    kind = next(iter(plugins.installed_kinds()))
+    kind = next(each for each in plugins.installed_kinds() if each != "bot_api")  # its bots call us
     text = (world.folder / "omnibridge.toml").read_text("utf-8")
     port = world.node.url.rpartition(":")[2]
     lines = [f'kind = "{kind}"', *(f'{key} = "{value}"' for key, value in nobody_listens(kind).items())]

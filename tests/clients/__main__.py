@@ -1,5 +1,7 @@
 """`make test-clients`: each client logs in, hears "ping X" and answers "pong X"; what counts is what the hub stored.
 
+Last come clients of our own bot API (bot_api.py).
+
 Exit 1: a client did not; 2: a tool is missing. One line per client; with a failure what the client printed.
 """
 
@@ -18,6 +20,7 @@ import msgspec
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.state import Message
 from omnibridge.sandbox.visitor import SandboxClient, Staff
+from tests.clients import bot_api
 from tests.fetched import Missing, fetch_npm, fetch_python, tool
 
 HERE = Path(__file__).parent
@@ -184,7 +187,15 @@ async def main() -> int:
             print(f"{client.name} {version}: {client.does or 'logged in, heard, answered'}", flush=True)
     await player.aclose()
     await sandbox.stop()
-    print(f"{len(CLIENTS) - failed} passed, {failed} failed")
+    for mode in bot_api.MODES:
+        try:
+            await bot_api.play(str(python), mode)
+        except bot_api.Failed as exc:
+            failed += 1
+            print(f"python-telegram-bot {bot_api.version()}: {mode}: FAILED: {exc}", flush=True)
+        else:
+            print(f"python-telegram-bot {bot_api.version()}: {mode}: keyboard, choice, edit, answer", flush=True)
+    print(f"{len(CLIENTS) + len(bot_api.MODES) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -1,0 +1,64 @@
+"""Registering bots and their tokens: by the running server, or without one under the database's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from omnibridge.storage import bots
+from omnibridge.storage.bots import Bot
+from omnibridge.storage.database import Database, connect, migrate, take_lock
+
+
+class BotOrder(msgspec.Struct, frozen=True):
+    """digest: of the new token, for create and rotate; the token itself never leaves the command that made it."""
+
+    kind: Literal["create", "rotate", "revoke", "pause", "resume"]
+    bot: Bot
+    digest: bytes = b""
+
+
+def write_order(cursor: Any, order: BotOrder, at: int) -> bool:
+    """Whether anything was changed."""
+    connection = order.bot.connection
+    match order.kind:
+        case "create":
+            return bots.add(cursor, order.bot, order.digest)
+        case "rotate":
+            return bots.rotate(cursor, connection, order.digest)
+        case "revoke":
+            return bots.revoke(cursor, connection, at)
+        case _:
+            return bots.pause(cursor, connection, paused=order.kind == "pause")
+
+
+class Orders:
+    """Of the running server. ring: wakes who waits for a connection's updates."""
+
+    def __init__(self, database: Database, now_ms: Callable[[], int], ring: Callable[[str], None]) -> None:
+        self._database, self._now_ms, self._ring = database, now_ms, ring
+
+    async def answer(self, body: bytes) -> bytes:
+        """A BotOrder in, `{"done": …}` out: it is in force when this returns."""
+        order, done = msgspec.json.decode(body, type=BotOrder), [False]
+        now = self._now_ms()
+        await self._database.writer.submit(lambda cursor: done.append(write_order(cursor, order, now)))
+        self._ring(order.bot.connection)
+        return msgspec.json.encode({"done": done[-1]})
+
+
+def without_server(path: Path, order: BotOrder, at: int) -> bool:
+    """Raises ConfigError when another process has the database."""
+    lock = take_lock(path)
+    try:
+        migrate(path)
+        connection = connect(path)
+        try:
+            return write_order(connection.cursor(), order, at)
+        finally:
+            connection.close()
+    finally:
+        lock.close()

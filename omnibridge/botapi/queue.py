@@ -1,0 +1,133 @@
+"""The durable queue of updates: turns in, in the unit that numbers them; waiters are rung after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from omnibridge.botapi import shapes
+from omnibridge.botapi.content import to_content
+from omnibridge.clock import Clock
+from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
+from omnibridge.domain.choices import match_choice
+from omnibridge.storage import bots
+from omnibridge.storage.bots import Bot
+from omnibridge.storage.database import Database
+
+LOOK_BACK = 50
+"""Messages of a bot among which the one is looked for that offered a choice."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class UpdateQueue:
+    """One for all bots of a node. names: connection -> what getMe calls its bot. count: (connection, name)."""
+
+    def __init__(
+        self, database: Database, clock: Clock, names: dict[str, str], count: Callable[[str, str], None]
+    ) -> None:
+        self._database, self._clock, self._names, self._count = database, clock, names, count
+        self._rung: dict[str, asyncio.Event] = {}
+
+    def bot(self, connection: str) -> Bot | None:
+        """In force."""
+        found = bots.load(self._database.reader, connection)
+        return found if found and found.revoked_at is None else None
+
+    def user_of(self, bot: Bot) -> dict[str, Any]:
+        """As Telegram describes it."""
+        return shapes.bot_user(bot.bot_id, bot.connection, self._names[bot.connection])
+
+    async def put(self, connection: str, turn: Turn, text: str, absent_after_s: float = 0) -> None:
+        """Durable when it returns; a turn that is given again changes nothing.
+
+        Raises DeliveryRejected when nobody could ever take it, DeliveryRetryable when it could not be written, or the
+        bot takes nothing.
+        """
+        self._in_force(connection)
+        oldest = bots.waiting(self._database.reader, connection, 1) if absent_after_s else []
+        if oldest and self._clock.now_ms() - oldest[0].created_at > absent_after_s * 1000:
+            if not bots.is_queued(self._database.reader, connection, turn.delivery_id):
+                raise DeliveryRetryable("the bot has not taken its updates", code="bot-absent")
+
+        def unit(cursor: Any) -> None:
+            bot = bots.load(cursor, connection)
+            if bot is None or bots.is_queued(cursor, connection, turn.delivery_id):
+                return
+            now = self._clock.now_ms()
+            chat = bots.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
+            said_before = bots.latest_messages(cursor, chat.id, LOOK_BACK)
+            choice = turn.choice_value or _still_offered(said_before[:1], text)
+            offer, is_inline = shapes.find_offer(said_before, choice) if choice else (None, False)
+            kind = "callback_query" if is_inline else "message"
+            if not bot.wants(kind):
+                self._count(connection, "update_not_wanted")
+                return
+            number = bots.next_update_id(cursor, connection)
+            if is_inline:
+                body = shapes.callback_query_of(turn, choice, chat.id, number, offer)
+            else:
+                said = choice or text
+                body = shapes.message_of(turn, said, chat.id, bots.next_message_id(cursor, chat.id), now)
+            update = _encode({"update_id": number, kind: body})
+            bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
+
+        await self._write(connection, unit)
+
+    async def put_closed(self, connection: str, session: str) -> None:
+        """The conversation is over for the bot: my_chat_member, once for each time that something was said in it."""
+        if self.bot(connection) is None:
+            return
+
+        def unit(cursor: Any) -> None:
+            bot, chat = bots.load(cursor, connection), bots.chat_of(cursor, connection, session)
+            if bot is None or chat is None or not bot.wants("my_chat_member"):
+                return
+            key = f"closed:{session}:{chat.last_message_id}"
+            if bots.is_queued(cursor, connection, key):
+                return
+            now = self._clock.now_ms()
+            number = bots.next_update_id(cursor, connection)
+            body = shapes.left(self.user_of(bot), chat.id, chat.first_name, now)
+            update = _encode({"update_id": number, "my_chat_member": body})
+            bots.put(cursor, connection, number, chat.id, key, now, update)
+
+        await self._write(connection, unit)
+
+    def ring(self, connection: str) -> None:
+        """Something has changed for whoever waits for updates of this bot."""
+        self._rung.setdefault(connection, asyncio.Event()).set()
+        self._rung[connection] = asyncio.Event()
+
+    def next_ring(self, connection: str) -> asyncio.Event:
+        """Take it before looking into the queue: then nothing is missed."""
+        return self._rung.setdefault(connection, asyncio.Event())
+
+    def _in_force(self, connection: str) -> Bot:
+        bot = self.bot(connection)
+        if bot is None:
+            raise DeliveryRejected(f"no bot is registered: omnibridge bots create {connection}", code="no-bot")
+        return bot
+
+    async def _write(self, connection: str, unit: Callable[[Any], None]) -> None:
+        try:
+            await asyncio.shield(self._database.writer.submit(unit))
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:
+            raise DeliveryRetryable(f"the update could not be written ({type(exc).__name__})", code="storage") from exc
+        self.ring(connection)
+
+
+def _still_offered(newest: list[bytes], text: str) -> str:
+    """Of a keyboard that is the last thing the bot said: it may be used again, as long as the bot leaves it there."""
+    if not newest or not text:
+        return ""
+    message = msgspec.json.decode(newest[0])
+    content = to_content("?", message.get("reply_markup") or message.get("omnibridge"), lambda name, n: None)
+    options = content.options if isinstance(content, Choices) else ()
+    meant = match_choice(text, [each for each in options if each.url is None])
+    return meant.value if meant else ""

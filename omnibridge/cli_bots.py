@@ -1,0 +1,148 @@
+"""`omnibridge bots`: who may speak as the bot of a connection of kind bot_api, over the bot API."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from omnibridge.cli_operator import (
+    DEFAULT,
+    ConfigPath,
+    DatabasePath,
+    Json,
+    database_file,
+    now_ms,
+    open_database,
+    plain,
+    print_json,
+)
+from omnibridge.errors import ConfigError
+
+KIND = "bot_api"
+
+bots_app = typer.Typer(help="Bots of the bot API: their tokens and queues.", no_args_is_help=True)
+Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help='a [[connection]] of kind = "bot_api"')]
+
+
+@bots_app.command("create")
+def bots_create(connection: Connection, as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
+    """Register the bot of a connection and print its token, this once: only a hash of it is kept."""
+    from omnibridge.config_reader import load
+    from omnibridge.storage.bots import Bot, new_token
+    from omnibridge.storage.database import database_path
+
+    settings = load(config, os.environ)
+    known = [each.name for each in settings.connection if each.kind == KIND]
+    if connection not in known:
+        there = ", ".join(known) or "none"
+        raise ConfigError(f'{plain(connection)}: is no [[connection]] of kind = "{KIND}"; there are: {there}')
+    bot_id, token, digest = new_token()
+    bot = Bot(connection, bot_id, now_ms(), pwd.getpwuid(os.getuid()).pw_name)
+    if not _carry_out(database_path(settings.database_url), "create", bot, digest):
+        raise ConfigError(f"{connection}: has a bot already; `omnibridge bots rotate {connection}` gives another token")
+    _show(token, bot, as_json)
+
+
+@bots_app.command("rotate")
+def bots_rotate(
+    connection: Connection, as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None
+) -> None:
+    """Make another token and print it, this once; the old one is refused from now on."""
+    from omnibridge.storage import bots
+
+    found = bots.load(open_database(config, database), connection)
+    if found is None or found.revoked_at is not None:
+        raise ConfigError(f"{plain(connection)}: has no bot in force; `omnibridge bots create` makes one")
+    _, token, digest = bots.new_token(found.bot_id)
+    if not _carry_out(database_file(config, database), "rotate", found, digest):
+        raise ConfigError(f"{plain(connection)}: was revoked meanwhile")
+    _show(token, found, as_json)
+
+
+@bots_app.command("list")
+def bots_list(as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None) -> None:
+    """Print every bot, how it gets its updates, and how many wait."""
+    from omnibridge.storage import bots
+
+    reader = open_database(config, database)
+    found = [(each, bots.n_waiting(reader, each.connection)) for each in bots.listed(reader)]
+    if as_json:
+        print_json({"bots": [_shown(each, waiting) for each, waiting in found]})
+        return
+    for each, waiting in found:
+        made = datetime.fromtimestamp(each.created_at / 1000).strftime("%Y-%m-%d %H:%M")
+        state = "revoked" if each.revoked_at else "paused" if each.paused else "in force"
+        how = "webhook" if each.webhook_url else "polls"
+        error = f"; last error: {each.last_error}" if each.last_error else ""
+        typer.echo(plain(f"{each.connection}  {state:<8}  {each.bot_id}: {how}, {waiting} wait; {made}{error}"))
+
+
+@bots_app.command("revoke")
+def bots_revoke(
+    connection: Connection, as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None
+) -> None:
+    """Refuse a bot's token and call its webhook no more; exit 1 when none is in force."""
+    _change("revoke", "revoked", connection, as_json, database_file(config, database))
+
+
+@bots_app.command("pause")
+def bots_pause(
+    connection: Connection, as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None
+) -> None:
+    """Keep a bot's updates back, in their order, until `resume`; exit 1 when that is so already."""
+    _change("pause", "paused", connection, as_json, database_file(config, database))
+
+
+@bots_app.command("resume")
+def bots_resume(
+    connection: Connection, as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None
+) -> None:
+    """Let a bot's updates go again; exit 1 when they do."""
+    _change("resume", "resumed", connection, as_json, database_file(config, database))
+
+
+def _change(kind: Any, word: str, connection: str, as_json: bool, path: Path) -> None:
+    from omnibridge.storage.bots import Bot
+
+    done = _carry_out(path, kind, Bot(connection, 0, 0, ""))
+    if as_json:
+        print_json({word: done})
+    else:
+        typer.echo(plain(f"{connection}: {word if done else 'nothing to be done'}"))
+    raise typer.Exit(0 if done else 1)
+
+
+def _carry_out(path: Path, kind: Any, bot: Any, digest: bytes = b"") -> bool:
+    """By the running server; without one, directly."""
+    from omnibridge.botapi import orders
+    from omnibridge.operator import local_socket
+
+    order, socket = orders.BotOrder(kind, bot, digest), local_socket.socket_path(path)
+    try:
+        return bool(msgspec.json.decode(local_socket.exchange(socket, "bots", msgspec.json.encode(order)))["done"])
+    except local_socket.NoServer:
+        pass  # then the database's lock is free, or its holder takes no commands
+    try:
+        return orders.without_server(path, order, now_ms())
+    except ConfigError as exc:
+        raise ConfigError([*exc.problems, f"and nobody takes commands at {socket}"]) from exc
+
+
+def _show(token: str, bot: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"token": token, **_shown(bot, 0)})
+        return
+    typer.echo(token)
+    typer.echo("Keep it now: it is not shown again.", err=True)
+
+
+def _shown(bot: Any, waiting: int) -> dict[str, Any]:
+    found = {**msgspec.to_builtins(bot), "waiting": waiting}
+    found["webhook_secret"] = bool(found["webhook_secret"])
+    return found
