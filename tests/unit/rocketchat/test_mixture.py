@@ -139,8 +139,10 @@ class Bridge:
 
 
 def carried(story: Story, sources: set[str], chance: random.Random, drop: float, twice: float) -> Bridge:
-    """What comes of the reports of these sources: webhooks up to 25 s late, frames in order but for a moment."""
+    """What comes of the reports of these sources: webhooks up to 25 s late, frames in order but for a moment, what the
+    app tells late but in order: it sends one event of a room after the other."""
     bridge = Bridge(story)
+    app_told_at = 0
     due: list[tuple[int, int, Any]] = []
     number = 0
 
@@ -158,7 +160,10 @@ def carried(story: Story, sources: set[str], chance: random.Random, drop: float,
             longest = (
                 chance.choice((0, 50, 300, 25_000)) if report.source == "webhook" else chance.choice((0, 0, 30, 2_000))
             )
-            push(report.at + chance.randint(0, longest), report)
+            at = report.at + chance.randint(0, longest)
+            if report.source == "app":
+                at = app_told_at = max(at, app_told_at)
+            push(at, report)
     while due:
         now, _, what = heapq.heappop(due)
         found = bridge.hear(what, now) if isinstance(what, Report) else bridge.read(what)
