@@ -26,7 +26,9 @@ _Outcomes = list[tuple["asyncio.Future[None]", BaseException | None]]
 def _schema() -> str:
     connection = sqlite.connect(":memory:")
     metadata.create_all(create_engine("sqlite://", module=sqlite, creator=lambda: connection))
-    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'").fetchall()
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
     connection.close()
     return ";".join(row[0] for row in rows)
 
