@@ -60,7 +60,7 @@ class Size:
     journal_rows: int = 20_000
 
 
-QUICK = Size(6, 2, 2.0, 3.0, 4_000, 4.0, 4, 5_000)
+QUICK = Size(3, 1, 1.0, 2.0, 2_000, 2.0, 2, 3_000)
 Result = dict[str, float]
 
 
