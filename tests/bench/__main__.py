@@ -60,7 +60,7 @@ class Size:
     journal_rows: int = 20_000
 
 
-QUICK = Size(3, 1, 1.0, 2.0, 2_000, 2.0, 2, 3_000)
+QUICK = Size(3, 1, 1.0, 2.0, 2_000, 2.0, 6, 3_000)
 Result = dict[str, float]
 
 
