@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.connector.context import ConnectorContext
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,6 +40,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     message_id: str = ""
     late: bool = False
     facts: dict[str, Any] = {}
+    interaction: Interaction | None = None
+    """He pressed or picked something instead of writing; text is its label and choice_value its value."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,6 +52,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted: the backend took the turn, and what it says comes as callbacks (`ReceivesCallbacks`).
     agent: who says it, for a desk that speaks for people of its own: the visitor is shown that person's name and face.
     system is the connector's word for the desk, id the desk's own; one person for all parts.
+    updates: other contents for messages that it showed before, carried out before the parts are said.
     """
 
     parts: tuple[Content, ...] = ()
@@ -58,6 +62,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted: bool = False
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
+    updates: tuple[MessageUpdate, ...] = ()
 
 
 class Callback(msgspec.Struct, frozen=True):

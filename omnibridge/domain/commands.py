@@ -8,6 +8,7 @@ import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 Voice = Literal["bot", "system"]
 """Whose words: the bot's (refused when it has lost control) or ours (always said)."""
@@ -51,6 +52,22 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     """Payload of the offered option that the visitor meant by number or label; empty = free text."""
     welcome: bool = False
     late: bool = False
+    interaction: Interaction | None = None
+    """What the visitor, or staff, did with something the party had shown: no message was written."""
+
+
+class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
+    """Show another content in a message that a connection's bot user had posted."""
+
+    update: MessageUpdate
+    connection: str
+
+
+class RemoveChoices(_Command, frozen=True, tag="RemoveChoices"):
+    """What can be pressed in a message goes; its words stay. Where nothing can be changed, nothing happens."""
+
+    message_id: str
+    connection: str
 
 
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
@@ -159,6 +176,8 @@ class RequeueStray(_Command, frozen=True, tag="RequeueStray"):
 Command = (
     SendToVisitor
     | SendToParty
+    | UpdateMessage
+    | RemoveChoices
     | ResumeTurns
     | CloseSession
     | ListAgents

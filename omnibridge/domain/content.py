@@ -5,9 +5,11 @@ Shapes are msgspec structs tagged by `kind`, so that they are stored and replaye
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+Style = Literal["", "primary", "danger"]
 
 
 class Option(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,17 +18,58 @@ class Option(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str
     value: str = ""
     url: str | None = None
+    style: Style = ""
 
 
 class Text(msgspec.Struct, frozen=True, tag_field="kind", tag="text"):
     text: str
 
 
-class Choices(msgspec.Struct, frozen=True, tag_field="kind", tag="choices"):
-    """A question with options, in the order they are numbered for people (from 1)."""
+class Choices(msgspec.Struct, frozen=True, tag_field="kind", tag="choices", omit_defaults=True):
+    """A question with options, in the order they are numbered for people (from 1). keeps: its buttons stay after one
+    was used, as those of a menu do; quick replies go."""
 
     text: str
     options: tuple[Option, ...]
+    keeps: bool = False
+
+
+class Select(msgspec.Struct, frozen=True, tag_field="kind", tag="select", omit_defaults=True):
+    """A question whose options are in a list to open. is_menu: the small one behind three dots, which has no
+    placeholder. initial: value of the option that is picked at first."""
+
+    text: str
+    options: tuple[Option, ...]
+    placeholder: str = ""
+    initial: str = ""
+    is_menu: bool = False
+
+
+class DatePick(msgspec.Struct, frozen=True, tag_field="kind", tag="date", omit_defaults=True):
+    """A question for a day. Days are `YYYY-MM-DD`, empty = not given."""
+
+    text: str
+    initial: str = ""
+    placeholder: str = ""
+
+
+class FormField(msgspec.Struct, frozen=True, omit_defaults=True):
+    """name: the bot's key for the answer. options: of a `select` only."""
+
+    name: str
+    label: str
+    type: Literal["text", "long_text", "number", "email", "date", "select"] = "text"
+    options: tuple[Option, ...] = ()
+    required: bool = True
+    initial: str = ""
+
+
+class Form(msgspec.Struct, frozen=True, tag_field="kind", tag="form", omit_defaults=True):
+    """Several questions that are answered together. submit: words on its button."""
+
+    text: str
+    fields: tuple[FormField, ...]
+    submit: str = ""
 
 
 class Image(msgspec.Struct, frozen=True, tag_field="kind", tag="image", omit_defaults=True):
@@ -35,8 +78,11 @@ class Image(msgspec.Struct, frozen=True, tag_field="kind", tag="image", omit_def
 
 
 class File(msgspec.Struct, frozen=True, tag_field="kind", tag="file", omit_defaults=True):
+    """media_type: as `image/png`, empty = not told."""
+
     url: str
     title: str = ""
+    media_type: str = ""
 
 
 class Link(msgspec.Struct, frozen=True, tag_field="kind", tag="link", omit_defaults=True):
@@ -64,7 +110,7 @@ class Custom(msgspec.Struct, frozen=True, tag_field="kind", tag="custom"):
 def chosen_from(part: Content) -> tuple[Option, ...]:
     """What can be chosen by number, in the order of the numbers: links are opened, not chosen."""
     match part:
-        case Choices(options=options) | Card(options=options):
+        case Choices(options=options) | Card(options=options) | Select(options=options):
             return tuple(each for each in options if each.url is None)
         case Carousel(cards=cards):
             return tuple(each for card in cards for each in chosen_from(card))
@@ -72,4 +118,4 @@ def chosen_from(part: Content) -> tuple[Option, ...]:
             return ()
 
 
-Content = Text | Choices | Image | File | Link | Card | Carousel | Custom
+Content = Text | Choices | Select | DatePick | Form | Image | File | Link | Card | Carousel | Custom

@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content, Option
 from omnibridge.domain.events import UserRef
+from omnibridge.domain.interactions import Interaction
 
 AGENTS = "agents"
 """Party: people in Rocket.Chat."""
@@ -53,6 +54,7 @@ class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     """Words of the visitor on their way to a party, until it has answered.
 
     given: kept back while they are with the party, or have been tried: to be looked after, not to be given again.
+    interaction: he pressed something instead; message_id is the interaction's then, because no message was written.
     """
 
     message_id: str = ""
@@ -61,6 +63,7 @@ class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     welcome: bool = False
     late: bool = False
     given: bool = False
+    interaction: Interaction | None = None
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 AuthorKind = Literal["visitor", "agent", "bot"]
 """Who wrote: the visitor, a person of the workspace, or one of our bot users."""
@@ -103,6 +104,16 @@ class MessageDeleted(_Event, frozen=True, tag="MessageDeleted"):
     message_id: str
 
 
+class InteractionReceived(_Event, frozen=True, tag="InteractionReceived"):
+    """Somebody used an element of a message that one of our connections had shown; no message is written for it.
+
+    connection: whose message it was.
+    """
+
+    interaction: Interaction
+    connection: str = ""
+
+
 class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     text: str
@@ -155,6 +166,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Who says it, where the party speaks for people of its own."""
     message_id: str = ""
     """Of the visitor's message that it answers."""
+    updates: tuple[MessageUpdate, ...] = ()
+    """Of messages that it showed before."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -169,6 +182,7 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fallback: bool = False
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
+    updates: tuple[MessageUpdate, ...] = ()
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
@@ -318,6 +332,7 @@ Event = (
     | MessagePosted
     | MessageEdited
     | MessageDeleted
+    | InteractionReceived
     | MessagesRecovered
     | ConversationClosed
     | OfflineMessageLeft

@@ -119,6 +119,7 @@ class PartySender:
             said.message_id,
             said.late,
             allowed_facts(facts, party.facts),
+            said.interaction,
         )
         if maybe_sent:
             reply = await self._resolve(party, turn)
@@ -185,4 +186,5 @@ class PartySender:
             fields=reply.fields,
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
+            updates=reply.updates,
         )

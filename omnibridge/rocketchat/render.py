@@ -19,10 +19,13 @@ from omnibridge.domain.content import (
     Choices,
     Content,
     Custom,
+    DatePick,
     File,
+    Form,
     Image,
     Link,
     Option,
+    Select,
     Text,
     chosen_from,
 )
@@ -45,8 +48,12 @@ def render(content: Content) -> list[OutgoingMessage]:
     match content:
         case Text(text=text):
             return _texts(text)
-        case Choices(text=text, options=options):
+        case Choices(text=text, options=options) | Select(text=text, options=options):
             return _texts("\n".join(part for part in (text, numbered(options)) if part))
+        case DatePick(text=text):
+            return _texts(f"{text} (YYYY-MM-DD)" if text else "YYYY-MM-DD")
+        case Form(text=text, fields=fields):
+            return _texts("\n".join(part for part in (text, *(f"- {each.label}" for each in fields)) if part))
         case Image(url=url, title=title):
             picture = _picture(title or "Image", url)
             if picture and len(title) <= TITLE:

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor
+from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
@@ -148,15 +148,17 @@ def _digest(event: ev.PartySpoke) -> str:
 
 
 def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Conversation, tuple[Command, ...]]:
-    """Its words, and the fields it sets: people who take over find them."""
+    """What it changes of what it said, its words, and the fields it sets: people who take over find them."""
     conversation = context.conversation
+    updates = tuple(UpdateMessage(each, event.connection) for each in event.updates)
     shown = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         is_last = event.handover or event.close
         after, spoken = personas.say(context, conversation, event.agent, shown, at_once=is_last)
-        return after, (*spoken, *set_fields(event.fields))
+        return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
-    return conversation, (*(SendToVisitor(each, posts_as) for each in shown), *set_fields(event.fields))
+    says = (SendToVisitor(each, posts_as) for each in shown)
+    return conversation, (*updates, *says, *set_fields(event.fields))
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:

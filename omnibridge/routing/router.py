@@ -26,7 +26,16 @@ from omnibridge.domain.conversation import (
     bot_party,
 )
 from omnibridge.domain.directory import Directory
-from omnibridge.routing import assignment, assignment_moves, handover, persona_moves, personas, replies, strays
+from omnibridge.routing import (
+    assignment,
+    assignment_moves,
+    handover,
+    interactions,
+    persona_moves,
+    personas,
+    replies,
+    strays,
+)
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
@@ -340,6 +349,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.MessagePosted: _posted,
     ev.MessageEdited: _recorded,
     ev.MessageDeleted: _recorded,
+    ev.InteractionReceived: interactions.received,
     ev.MessagesRecovered: _recovered,
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,

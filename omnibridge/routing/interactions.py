@@ -1,0 +1,42 @@
+"""Somebody used what a bot had shown: the bot is told, and what can be used once goes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.commands import Command, RemoveChoices
+from omnibridge.domain.conversation import VisitorTurn
+from omnibridge.domain.interactions import Interaction
+from omnibridge.routing.context import Context, send_turn
+from omnibridge.routing.decision import Decision
+
+_replace = msgspec.structs.replace
+
+
+def received(context: Context, event: ev.InteractionReceived) -> Decision:
+    """A turn for the bot that showed it, if it is in control: without a message, so nothing is printed in the room."""
+    conversation, interaction = context.conversation, event.interaction
+    first = interaction.actions[0]
+    did = f"{_who(interaction)} used {first.label or first.value or first.action_id!r} of {event.connection}"
+    removes: tuple[Command, ...] = ()
+    if interaction.message_id and not all(each.keeps for each in interaction.actions):
+        removes = (RemoveChoices(interaction.message_id, event.connection),)
+    turn = VisitorTurn(interaction.id, first.label or first.value, first.value, interaction=interaction)
+    moves = conversation.handover
+    if moves.stage != "idle" and moves.from_connection == event.connection:
+        after = _replace(conversation, held=(*conversation.held, turn))
+        return context.decide(f"{did}: kept until it is clear who takes over", after, *removes)
+    if conversation.control.connection != event.connection:
+        # Nobody would answer the next press either: so the buttons go.
+        return context.decide(f"{did}, but {conversation.control.party} is in control now", conversation, *removes)
+    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    if not interaction.actor.is_visitor:
+        return context.decide(f"{did}: it is told", after, *removes, send_turn(event.connection, turn))
+    after = _replace(after, told=())
+    return context.decide(f"{did}: it is in control", after, *removes, send_turn(event.connection, turn))
+
+
+def _who(interaction: Interaction) -> str:
+    actor = interaction.actor
+    return "the visitor" if actor.is_visitor else actor.username or actor.id

@@ -1,0 +1,68 @@
+"""What follows when somebody uses what a bot had shown: a turn without a message, and the buttons go."""
+
+from __future__ import annotations
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.commands import RemoveChoices, SendToParty, SendToVisitor, UpdateMessage
+from omnibridge.domain.content import Text
+from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
+from tests.unit.routing.test_router import ALICE, Story, kinds, said
+
+VISITOR = Actor("v1", "guest-1", "Vera", is_visitor=True, roles=("visitor",))
+
+
+def pressed(value: str = "/sales", *, actor: Actor = VISITOR, keeps: bool = False, id: str = "i1") -> Interaction:
+    return Interaction(id, actor, (Action("button", "a1", "b1", value, "Sales", keeps=keeps),), "m1", "t1")
+
+
+def used(interaction: Interaction, connection: str = "helper") -> ev.InteractionReceived:
+    return ev.InteractionReceived(interaction, connection)
+
+
+def test_press_is_a_turn_without_a_message_and_buttons_go() -> None:
+    story = Story().with_bot()
+    decision = story.on(used(pressed()))
+
+    turn = SendToParty("helper", "i1", "Sales", "/sales", interaction=pressed())
+    assert decision.commands == (RemoveChoices("m1", "helper"), turn)
+    assert story.on(ev.PartyReplied("helper", 1, 1, message_id="i1")).after.waiting == ()
+
+
+def test_buttons_of_a_menu_stay() -> None:
+    assert kinds(Story().with_bot().on(used(pressed(keeps=True)))) == ["SendToParty"]
+
+
+def test_press_of_a_bot_that_lost_control_reaches_nobody_and_its_buttons_go() -> None:
+    story = Story().with_bot()
+    story.on(ev.AgentAssigned(ALICE))
+    decision = story.on(used(pressed()))
+
+    assert decision.commands == (RemoveChoices("m1", "helper"),)
+    assert "agents is in control" in decision.reason
+
+
+def test_press_while_people_are_looked_for_is_kept_and_given_if_the_bot_stays() -> None:
+    story = Story().with_bot()
+    story.on(said("a person please"), ev.PartyReplied("helper", 1, 1, handover=True))
+    assert kinds(story.on(used(pressed()))) == ["RemoveChoices"]
+    stays = story.on(ev.AgentsListed(1))
+
+    assert [each for each in stays.commands if isinstance(each, SendToParty)] == [
+        SendToParty("helper", "i1", "Sales", "/sales", interaction=pressed())
+    ]
+
+
+def test_press_of_staff_is_told_with_who_did_it() -> None:
+    decision = Story().with_bot().on(used(pressed(actor=Actor("u1", "alice"))))
+
+    assert kinds(decision) == ["RemoveChoices", "SendToParty"]
+    assert decision.reason.startswith("alice used 'Sales'")
+
+
+def test_answer_changes_what_was_shown_before_it_says_more() -> None:
+    story = Story().with_bot()
+    story.on(used(pressed()))
+    update = MessageUpdate("m1", Text("You chose sales"))
+    decision = story.on(ev.PartyReplied("helper", 1, 1, (Text("Fine"),), message_id="i1", updates=(update,)))
+
+    assert decision.commands == (UpdateMessage(update, "helper"), SendToVisitor(Text("Fine"), "helper"))
