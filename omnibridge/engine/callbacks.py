@@ -59,5 +59,6 @@ class Callbacks:
             fallback=reply.fallback,
             fields=reply.fields,
             agent=speaker_of(reply.agent),
+            updates=reply.updates,
         )
         return Derivation((DerivedEvent("", event),))
