@@ -46,6 +46,7 @@ from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
+from omnibridge.identity.vault import read_keys
 from omnibridge.identity.world import World
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
@@ -178,7 +179,8 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
-        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
+        seals = read_keys(settings.agents.token_keys.reveal())
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
         self._routes += self._bots.routes()
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)

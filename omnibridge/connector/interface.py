@@ -53,6 +53,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: who says it, for a desk that speaks for people of its own: the visitor is shown that person's name and face.
     system is the connector's word for the desk, id the desk's own; one person for all parts.
     updates: other contents for messages that it showed before, carried out before the parts are said.
+    declined: the turn is over, but was not given to the backend, and why: for the trace.
     """
 
     parts: tuple[Content, ...] = ()
@@ -63,6 +64,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    declined: str = ""
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -168,6 +168,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Of the visitor's message that it answers."""
     updates: tuple[MessageUpdate, ...] = ()
     """Of messages that it showed before."""
+    declined: str = ""
+    """Why the turn was not given to it, though it is over."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):

@@ -187,4 +187,5 @@ class PartySender:
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
             updates=reply.updates,
+            declined=reply.declined,
         )

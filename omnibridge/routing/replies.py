@@ -104,6 +104,8 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     )
     if _is_lost(context, event.connection, fallbacks):
         return _give_up(_with(context, after), event.connection, fallbacks, ())
+    if event.declined:
+        return context.decide(f"{event.connection} was not given the turn: {event.declined}", after)
     return context.decide(f"{event.connection} took the turn; it answers by itself", after)
 
 
