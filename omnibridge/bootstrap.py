@@ -51,12 +51,14 @@ from omnibridge.identity.world import World
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.client import RocketChatClient
+from omnibridge.rocketchat.proof import Proof
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
 from omnibridge.web.callers import Callers
+from omnibridge.web.interactions import InteractionEndpoint
 from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
@@ -96,6 +98,7 @@ class Service:
         self._routes: list[Route] = []
         self._decider_clients: list[Client] = []
         self._bots: BotApi | None = None
+        self._proofs: dict[str, Proof] = {}
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -183,6 +186,12 @@ class Service:
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
         self._routes += self._bots.routes()
         self._in_background(self._bots.run_for_ever())
+        self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
+        told = InteractionEndpoint(
+            at, self._proofs, frozenset(settings.server.allowed_origins), database, lanes, ids, self._clock,
+            self.counters, settings.database.commit_timeout_s,
+        )  # fmt: skip
+        self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -242,6 +251,8 @@ class Service:
             await self._world.avatars.aclose()
         for each in self._decider_clients:
             await each.aclose()
+        for proof in self._proofs.values():
+            await proof.aclose()
         if self._database:
             await self._database.aclose()
 

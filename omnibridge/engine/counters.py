@@ -44,6 +44,7 @@ HELP = {
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "bot_api": "Calls of the bot API, by method and status",
+    "interactions_sent": "Interactions that clients sent to bots, by bot",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -75,6 +76,7 @@ _LABELS = {
     "agents_alarms": ("kind",),
     "presence": ("outcome",),
     "bot_api": ("method", "status"),
+    "interactions_sent": ("bot",),
     "connector": ("connection", "name"),
 }
 
