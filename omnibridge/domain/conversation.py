@@ -72,7 +72,8 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: `idle`; `deciding` = an external system decides; `listing` = asked who could serve; `moving` = a move is
     with the hub.
     moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard. said: what the bot
-    answered meanwhile to turns that it had; the visitor gets it if the bot stays.
+    answered meanwhile to turns that it had; the visitor gets it if the bot stays. was_served: people had the
+    conversation after the last handover, and have it no more.
     """
 
     stage: Literal["idle", "deciding", "listing", "moving"] = "idle"
@@ -83,6 +84,7 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     moves: int = 0
     started_at: tuple[int, ...] = ()
     said: tuple[Content, ...] = ()
+    was_served: bool = False
 
 
 class Speech(msgspec.Struct, frozen=True, omit_defaults=True):

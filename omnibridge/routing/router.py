@@ -203,6 +203,10 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.party == QUEUE and conversation.handover.was_served:
+        again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
+        after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
+        return context.decide("people gave it back to the bot", after)
     if control.party == QUEUE and name == conversation.handover.from_connection:
         return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
     if control.party == QUEUE and conversation.handover.from_connection == "":
@@ -223,6 +227,8 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
+    if conversation.control.party == AGENTS:
+        after = _replace(after, handover=_replace(after.handover, was_served=True))
     return context.decide(
         f"{event.agent.username or event.agent.id} no longer serves: waits for people",
         after,
