@@ -17,6 +17,7 @@ import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
 from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.facts import facts_of, sentiment_of
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
 from connectors.dialogflow.names import CHECK_SESSION, flow_versions, parameter_name, session_path, target_of
@@ -179,7 +180,11 @@ class DialogflowConnector:
         close = any(each.close for each in drafts)
         if not said and silent and turn.text and not handover and not close:
             said, fallback = [Text(silent)], True
-        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields))
+        # Of a long text in pieces: the last one that was understood, and the worst mood.
+        facts = dict((understood or drafts)[-1].facts)
+        if moods := [each.facts["sentiment_score"] for each in drafts if "sentiment_score" in each.facts]:
+            facts["sentiment_score"] = min(moods)
+        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields), facts=facts)
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()
@@ -203,6 +208,7 @@ class DialogflowConnector:
             draft, kept = es.read(settings, result, is_event=is_event), es.kept_contexts(settings, result)
         self._sessions.used(path, now_ms, tuple(kept), language)
         draft.fields |= self._fields(result)
+        draft.facts = facts_of(result)
         if result["webhook_failures"]:
             self._context.count("agent_webhook_failed", 1)
             self._context.log("agent_webhook_failed", delivery=turn.delivery_id, codes=result["webhook_failures"])
@@ -216,10 +222,8 @@ class DialogflowConnector:
             for parameter, name in settings.fields.items()
             if isinstance(parameters.get(parameter), str | int | float) and parameters[parameter] != ""
         }
-        sentiment = result.get("sentiment_analysis_result") or {}
-        score = sentiment.get("query_text_sentiment", sentiment).get("score", 0.0) if sentiment else None
-        if settings.sentiment_field and score is not None:
-            found[settings.sentiment_field] = f"{score:.2f}"
+        if settings.sentiment_field and (sentiment := sentiment_of(result)):
+            found[settings.sentiment_field] = f"{sentiment['sentiment_score']:.2f}"
         return found
 
     async def _detect(self, asked: Asked) -> dict[str, Any]:

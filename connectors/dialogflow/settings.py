@@ -25,8 +25,8 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     platform: ES: messages for this platform only, such as `FACEBOOK`, else those for none. CX: the channel.
     welcome: event when a conversation starts, such as `Welcome`; close_event: when it ends; empty = none.
     facts_context: ES: the facts are parameters of this context, `#omnibridge.visitor_name`; empty = of none.
-    fields: parameter of the agent = custom field of the room that it is written to. sentiment_field: the one for
-    the sentiment of the visitor's words, -1 to 1; empty = not asked for.
+    fields: parameter of the agent = custom field of the room that it is written to. sentiment: have the visitor's
+    words judged, for rules: `bot.sentiment_score`, -1 to 1. sentiment_field: write that to this custom field too.
     department_keys: where a handoff's metadata may name the department.
 
     turn_timeout_s: for one request; the agent's own webhook has 5 s.
@@ -55,6 +55,7 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     close_event: str = ""
     facts_context: str = "omnibridge"
     fields: dict[str, str] = {}
+    sentiment: bool = False
     sentiment_field: str = ""
     department_keys: tuple[str, ...] = ("department", "team", "skill")
     turn_timeout_s: Seconds = 8.0
@@ -64,6 +65,11 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     keep_contexts_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 7200
     keep_alive_event: str = ""
     keep_alive_every_s: Seconds = 300.0
+
+    @property
+    def asks_sentiment(self) -> bool:
+        """Google charges for it."""
+        return self.sentiment or bool(self.sentiment_field)
 
     def __post_init__(self) -> None:
         """What `omnibridge config check` finds. Raises ValueError; never with a part of the key."""

@@ -17,6 +17,7 @@ from connectors.dialogflow.connector import DialogflowConnector
 from connectors.dialogflow.settings import DialogflowSettings
 from connectors.dialogflow.simulator import AGENT, create_simulator
 from omnibridge.clock import SystemClock
+from omnibridge.connector import Reply
 from omnibridge.connector.testing import FakeContext
 from omnibridge.sandbox.server import Socket
 from omnibridge.sandbox.visitor import SandboxClient
@@ -27,6 +28,11 @@ CX = {"edition": "cx", "agent": AGENT}
 def settings(**given: Any) -> DialogflowSettings:
     """As from the configuration file: lists, not tuples."""
     return msgspec.convert({"project": "p", **given}, DialogflowSettings)
+
+
+def but_facts(reply: Reply) -> Reply:
+    """What is said and wanted."""
+    return msgspec.structs.replace(reply, facts={})
 
 
 def plain(message: Any) -> dict[str, Any]:

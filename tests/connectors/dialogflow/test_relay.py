@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.dialogflow.dialogue import FALLBACK, GREETING, ONE_MOMENT
+from omnibridge.operator.trace import time_line
 from tests.acceptance.test_relay import *  # noqa: F403 - the same tests with another bot
 from tests.conftest import MakeWorld, World
 from tests.connectors.dialogflow.bots import is_connected
@@ -223,3 +224,32 @@ async def test_visitor_is_answered_in_his_language(make_world: MakeWorld) -> Non
         languages.append((await world.bot.turns())[-1]["language"])
 
     assert languages == ["de", "en"]
+
+
+async def test_rule_on_bad_sentiment_hands_over_and_the_trace_says_why(make_world: MakeWorld) -> None:
+    """The simulated agent finds everything half bad."""
+    rules = """
+        [[rule]]
+        name = "angry"
+        on = "message"
+        when = { "bot.sentiment_score" = { at_most = -0.4 } }
+        target = "queue"
+    """
+    world = await make_world(rules=rules, connection="sentiment = true")
+    visitor = await world.visitor()
+    await visitor.say("echo one")
+    await visitor.wait_for("bot", 1)
+    await world.quiet()
+    await visitor.say("this is useless")
+    await visitor.wait_event("assigned", "alice")
+    await world.hub.settled()
+    await world.quiet()
+    (conversation,) = world.rows("SELECT id, workspace, room FROM conversations WHERE room = ?", visitor.rid)
+    database = world.node.service._database
+    assert database
+    lines = [line for each in time_line(database.reader, *conversation) for line in each.detail]
+
+    assert await processed(world) == ["echo one"]
+    assert "told bot.sentiment_score: -0.5" in lines
+    assert "fact bot.sentiment_score: -0.5 (bot's last answer, trust: ours)" in lines
+    assert "rule: angry" in lines
