@@ -30,6 +30,9 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     department_keys: where a handoff's metadata may name the department.
 
     turn_timeout_s: for one request; the agent's own webhook has 5 s.
+    settle_s: ES: after a call that broke, how long the agent may still be at work on it, before it is believed that the
+    turn never arrived and it is given again; 0 = that is not found out. lost_text: what the visitor reads when it did
+    and its answer is lost; counts as not understood. Empty = people take over.
     long_text: for what is longer than 256 characters. split: in pieces, one after the other; cut: the first 256, the
     rest is in the payload; tell: the visitor reads `long_text_answer`; whole: as it is, CX alone takes that.
     Empty = split for ES, whole for CX.
@@ -59,6 +62,8 @@ class DialogflowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     sentiment_field: str = ""
     department_keys: tuple[str, ...] = ("department", "team", "skill")
     turn_timeout_s: Seconds = 8.0
+    settle_s: Annotated[float, msgspec.Meta(ge=0)] = 6.0
+    lost_text: str = ""
     long_text: LongText = ""
     long_text_answer: str = "That is too long for me. Please say it in one or two sentences."
     silent_text: str = ""

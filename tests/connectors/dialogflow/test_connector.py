@@ -45,7 +45,7 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
     assert reply.facts == again.facts == told
     assert again.fields == {}  # the agent repeats its parameters; they are written when they change
     assert (asked["language"], asked["delivery_id"], asked["late"]) == ("de", "d1", True)
-    assert asked["contexts"] == ([] if edition else ["omnibridge"])
+    assert asked["contexts"] == ([] if edition else ["omnibridge_turn", "omnibridge"])
 
 
 @EDITIONS
