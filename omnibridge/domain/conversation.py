@@ -142,7 +142,8 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of one conversation. `facts` are those of the start; trust is added when they are read.
+    """State of one conversation. `facts` are those of the start, and `bot.…` of the last answer; trust is added when
+    they are read.
 
     waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.

@@ -168,6 +168,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Of the visitor's message that it answers."""
     updates: tuple[MessageUpdate, ...] = ()
     """Of messages that it showed before."""
+    facts: dict[str, str | int | float | bool] = {}
+    """What it found out about the visitor's words."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):

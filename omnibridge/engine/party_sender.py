@@ -23,7 +23,7 @@ from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
@@ -187,4 +187,5 @@ class PartySender:
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
             updates=reply.updates,
+            facts=told_facts(reply.facts),
         )

@@ -87,6 +87,8 @@ def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
     words = event.get("text") if isinstance(event, dict) else None
     if words:
         lines.append(f"text: {words}")
+    told = event.get("facts") if isinstance(event, dict) else None
+    lines += [f"told bot.{name}: {value!r}" for name, value in told.items()] if isinstance(told, dict) else []
     if stored.rule:
         lines.append(f"rule: {stored.rule}")
     for name, fact in stored.facts.items():
