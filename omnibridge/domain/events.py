@@ -168,6 +168,10 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Of the visitor's message that it answers."""
     updates: tuple[MessageUpdate, ...] = ()
     """Of messages that it showed before."""
+    intent: str = ""
+    """The backend's own word for what it answers."""
+    losses: tuple[str, ...] = ()
+    """Kinds of what the backend sent and `parts` cannot hold."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -183,6 +187,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    intent: str = ""
+    losses: tuple[str, ...] = ()
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):

@@ -187,4 +187,6 @@ class PartySender:
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
             updates=reply.updates,
+            intent=reply.intent,
+            losses=reply.losses,
         )
