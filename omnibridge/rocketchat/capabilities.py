@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 Choosing = Literal["auto", "text", "blocks"]
-"""How a connection's choices are shown. auto: as blocks where the visitor is in the widget and the workspace has our
-app. blocks: also where the hub does not say what the visitor uses. text: never as blocks."""
+"""How a connection's choices are shown. auto: as blocks where the workspace has our app and the visitor is in the
+widget, or may be. blocks: wherever the workspace has our app and the visitor does not read plain text. text: never."""
 
 Markup = Literal["markdown", "plain"]
 """What a bot's texts are: Rocket.Chat's markdown, or plain text of which each character is meant."""
@@ -27,11 +27,13 @@ WIDGET_SOURCE = "widget"
 
 class Capabilities(msgspec.Struct, frozen=True):
     """side: the livechat widget, or a channel of plain text. app_id: of the installed app that hears of presses; empty
-    = there is none, so nothing can be pressed. markup: what the bot's texts are."""
+    = there is none, so nothing can be pressed. markup: what the bot's texts are. is_guess: it may be another side,
+    which draws no blocks: then the words say all of it too."""
 
     side: Literal["widget", "plain"] = "widget"
     app_id: str = ""
     markup: Markup = "markdown"
+    is_guess: bool = False
 
 
 WIDGET = Capabilities()
@@ -55,9 +57,12 @@ class Sides:
         if not self.app_ids and not self.plain:
             return PLAIN if is_plain else WIDGET
         choosing = self.choices.get(connection, "auto")
-        has_blocks = choosing != "text" and not is_plain and (source == WIDGET_SOURCE or choosing == "blocks")
+        # The webhook does not tell the source; the app and a read room do, and may be slower.
+        has_blocks = not is_plain and choosing != "text" and (choosing == "blocks" or source in (WIDGET_SOURCE, ""))
+        app_id = self.app_ids.get(workspace, "") if has_blocks else ""
         return Capabilities(
             "plain" if is_plain else "widget",
-            self.app_ids.get(workspace, "") if has_blocks else "",
+            app_id,
             "plain" if connection in self.plain else "markdown",
+            bool(app_id) and not source and choosing == "auto",
         )

@@ -166,7 +166,8 @@ class _Rendering:
         self, content: Choices | Select | DatePick | Card, words: str, instead: str, *, keeps: bool = False
     ) -> list[OutgoingMessage]:
         """The last message of the words carries the blocks. instead: to be read where there are no words."""
-        texts = split_text(words) or split_text(instead) or [""]
+        shown = _lines(words, instead) if self._can.is_guess or not words.strip() else words
+        texts = split_text(shown) or [""]
         blocks = uikit.blocks_of(content, self._can.app_id, texts[-1] if words.strip() else "", keeps=keeps)
         return [*map(OutgoingMessage, texts[:-1]), OutgoingMessage(texts[-1], blocks=blocks)]
 

@@ -148,11 +148,21 @@ def test_a_long_question_keeps_its_elements_at_its_end() -> None:
     assert next(iter(layout(messages[1].blocks, "rocket.chat")))["text"]["text"] == messages[1].text
 
 
+def test_where_the_side_is_a_guess_the_words_say_all_of_it() -> None:
+    """The webhook does not tell what the visitor uses: an SMS draws no buttons."""
+    (message,) = render(Choices("?", (YES, DOCS)), Capabilities("widget", APP, is_guess=True)).messages
+
+    assert message.text == "?\n1. Yes\n[Docs](https://d)"
+    assert [each["text"]["text"] for each in elements(message)] == ["Yes", "Docs"]
+
+
 def test_which_side_a_room_is() -> None:
     sides = Sides({"w": APP}, {"typed": "text", "pressed": "blocks"}, frozenset({"typed"}))
 
     assert sides.of("w", "bot", "widget") == WITH_APP
-    assert sides.of("w", "bot", "api") == sides.of("w", "bot", "") == Capabilities()
+    assert sides.of("w", "bot", "api") == Capabilities()
+    assert sides.of("w", "bot", "") == Capabilities("widget", APP, is_guess=True)
+    assert sides.of("w", "pressed", "") == WITH_APP
     assert sides.of("w", "pressed", "api") == WITH_APP
     assert sides.of("w", "pressed", "sms") == Capabilities("plain")
     assert sides.of("other", "bot", "widget") == Capabilities()
