@@ -95,6 +95,9 @@ RequiredSecret = Annotated[Secret, Field(min_length=1)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
 OptionalUrl = Annotated[str, AfterValidator(lambda text: _url(text) if text else text)]
 OptionalSigningSecret = Annotated[Secret, AfterValidator(lambda one: _signing_secret(one) if one.reveal() else one)]
+COMPANION_APP = "c6a1b8f0-5d0e-4c57-9b1e-2f3a7d84e9b1"
+"""`id` in deploy/rocketchat-app/app.json."""
+
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
@@ -172,6 +175,12 @@ class WorkspaceSettings(_Section):
     app_secret: OptionalSigningSecret = Field(
         Secret(""), description="whsec_ and base64, as in the companion app's settings; empty = there is no app"
     )
+    blocks: bool = Field(
+        False, description="the companion app is installed: choices are buttons in the widget, not numbered text"
+    )
+    app_id: str = Field(
+        COMPANION_APP, min_length=1, description="id of the installed app that hears of presses; ours by default"
+    )
     provisioner_user_id: str = Field("", description="user id of the account that makes users for [agents]")
     provisioner_token: Secret = Field(Secret(""), description="its personal access token, made with bypassTwoFactor")
     holding_bot: str = Field("", description="user name that the External routing method is answered with")
@@ -207,6 +216,13 @@ class ConnectionSettings(BaseModel):
         "handover", description="when the backend cannot be reached: hand over to people, or only tell the visitor"
     )
 
+    choices: Literal["auto", "text", "blocks"] = Field(
+        "auto",
+        description="numbered text, or buttons; auto: buttons in the widget, if its workspace has blocks = true",
+    )
+    markup: Literal["markdown", "plain"] = Field(
+        "markdown", description="what the bot writes: Rocket.Chat's markdown, or text of which each character is meant"
+    )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -235,6 +235,10 @@ class _Reading:
                 self.report(("connection", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
             elif not wanted and len(known) > 1:
                 self.report(("connection", index, "workspace"), f"missing; there are {', '.join(known)}")
+            named = [each for each in self.entries("workspace") if wanted in ("", each.get("name"))]
+            if entry.get("choices") == "blocks" and len(named) == 1 and not named[0].get("blocks"):
+                what = "nobody hears of presses without the companion app: install it, and set the workspace's blocks"
+                self.report(("connection", index, "choices"), what)
         deciders = [each["name"] for each in self.entries("decider") if isinstance(each.get("name"), str)]
         for index, entry in enumerate(self.entries("connection")):
             wanted = entry.get("decider", "")

@@ -170,6 +170,10 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Of messages that it showed before."""
     facts: dict[str, str | int | float | bool] = {}
     """What it found out about the visitor's words."""
+    intent: str = ""
+    """The backend's own word for what it answers."""
+    losses: tuple[str, ...] = ()
+    """Kinds of what the backend sent and `parts` cannot hold."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -185,6 +189,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    intent: str = ""
+    losses: tuple[str, ...] = ()
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):

@@ -59,5 +59,7 @@ class Callbacks:
             fallback=reply.fallback,
             fields=reply.fields,
             agent=speaker_of(reply.agent),
+            intent=reply.intent,
+            losses=reply.losses,
         )
         return Derivation((DerivedEvent("", event),))

@@ -140,6 +140,7 @@ class HubSender:
                     message.text,
                     attachments=list(message.attachments) or None,
                     as_user=poster,
+                    blocks=list(message.blocks) or None,
                 )
             )
         except DeliveryUncertain:
@@ -206,7 +207,11 @@ class HubSender:
             raise error
         assert row.external_id is not None
         await hub.client.send_message(
-            conversation.room, row.external_id, message.text, attachments=list(message.attachments) or None
+            conversation.room,
+            row.external_id,
+            message.text,
+            attachments=list(message.attachments) or None,
+            blocks=list(message.blocks) or None,
         )
         return Sent()
 

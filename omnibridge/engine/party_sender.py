@@ -188,4 +188,6 @@ class PartySender:
             message_id=said.message_id,
             updates=reply.updates,
             facts=told_facts(reply.facts),
+            intent=reply.intent,
+            losses=reply.losses,
         )
