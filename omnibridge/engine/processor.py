@@ -18,6 +18,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
 from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
@@ -36,7 +37,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
@@ -198,6 +199,10 @@ class Processor:
                     epoch=None if said_by_us else epoch,
                     named=True,
                 )
+            return
+        if isinstance(command, cmd.UpdateMessage):
+            body = _encode(change_of(command, rendered(command.update.content)))
+            self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
             self._resume(work, stream, command.count, epoch)

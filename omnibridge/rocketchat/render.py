@@ -41,6 +41,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     attachments: tuple[dict[str, Any], ...] = ()
     speaker: Speaker | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
 
 
 def render(content: Content) -> list[OutgoingMessage]:
