@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
-from omnibridge.bootstrap_app import app_routes_of
+from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
@@ -49,6 +50,7 @@ from omnibridge.identity.service import Identity
 from omnibridge.identity.world import World
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
+from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage import conversations, journal
@@ -94,6 +96,7 @@ class Service:
         self._callbacks: CallbackEndpoint | None = None
         self._routes: list[Route] = []
         self._decider_clients: list[Client] = []
+        self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
 
     def app(self) -> ASGIApp:
@@ -171,6 +174,8 @@ class Service:
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._provisioners = hubs_of(settings)
+        apps = {each.name: app_client_of(each, self._clock) for each in settings.workspace}
+        self._apps = {name: each for name, each in apps.items() if each}
         self._begin_identity(database, boot)
         self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
@@ -240,6 +245,8 @@ class Service:
             await self._world.avatars.aclose()
         for each in self._decider_clients:
             await each.aclose()
+        for app in self._apps.values():
+            await app.aclose()
         if self._database:
             await self._database.aclose()
 
@@ -268,7 +275,8 @@ class Service:
         for workspace in settings.workspace:
             client = client_of(workspace)
             self._clients.append(client)
-            hubs[workspace.name], of_connections, holding = await users.hub(client, workspace)
+            hub, of_connections, holding = await users.hub(client, workspace)
+            hubs[workspace.name] = replace(hub, app=self._apps.get(workspace.name))
             bots += of_connections
             holders += holding
         directory = directory_of(settings, bots, holders)
@@ -285,6 +293,8 @@ class Service:
             pictures,
             settings.assignment.widget_listens_ms,
             self._clock,
+            posted_of(database),
+            partial(self.counters.add, "updates", 1),
         )
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)

@@ -19,6 +19,7 @@ from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.losses import Losses
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
 from omnibridge.rocketchat.capabilities import PLAIN, PLAIN_SOURCES, WIDGET, Capabilities
 from omnibridge.rocketchat.derive import DerivedEvent
@@ -38,7 +39,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
@@ -207,6 +208,11 @@ class Processor:
                     epoch=None if said_by_us else epoch,
                     named=True,
                 )
+            return
+        if isinstance(command, cmd.UpdateMessage):
+            shown = cmd.SendToVisitor(command.update.content, command.connection)
+            body = _encode(change_of(command, self._rendered(work.lane.state, shown, intent)))
+            self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
             self._resume(work, stream, command.count, epoch)

@@ -218,7 +218,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
-        if event.command == "SendToVisitor":
+        if event.command in ("SendToVisitor", "UpdateMessage"):
             after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
