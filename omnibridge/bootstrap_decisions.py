@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -63,7 +64,13 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     return problems
 
 
-def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: Any) -> Policy:
+def policy_of(
+    settings: Settings,
+    rules: RuleSet,
+    directory: Directory,
+    reader: Any,
+    analysers: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Policy:
     """What the processor decides with."""
     bot_users: dict[str, dict[str, str]] = {}
     for each in directory.connections:
@@ -75,7 +82,8 @@ def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: 
         "SendToParty": int(engine.bot_turn_deadline_s * 1000),
         "SendToVisitor": int(engine.reply_deadline_s * 1000),
     }
-    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), only_by_decision(settings, reader))
+    decides = only_by_decision(settings, reader)
+    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), decides, analysers)
 
 
 def directory_of(settings: Settings, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:

@@ -37,6 +37,8 @@ class Policy:
     """Decider -> the external system whose ids it names."""
     only_by_decision: Callable[[str, UserRef], bool] | None = None
     """(workspace, user): whether he shall serve only when an external system decided so; a look-up without I/O."""
+    analysers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By workspace: who is told of what is said there."""
 
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)
