@@ -20,6 +20,7 @@ from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
+from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
@@ -98,11 +99,15 @@ class Service:
         self._decider_clients: list[Client] = []
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
+        self._analysis: Analysis | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
-        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes)
+        degraded = self._analysis.analysers.degraded if self._analysis else list
+        return create_app(
+            self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes, degraded
+        )
 
     def operator(self) -> Operator:
         """What the local socket carries out. Call after `start`."""
@@ -138,7 +143,11 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         for each in settings.connection:
-            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types)
+            self._connectors[each.name] = await make_connector(
+                each, self._clock, self.counters, self._types, self._connectors.get
+            )
+        analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
+        await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
@@ -151,7 +160,7 @@ class Service:
             ids,
             database.secret,
             boot,
-            policy_of(settings, self._rules, Directory(), database.reader),
+            policy_of(settings, self._rules, Directory(), database.reader, analysis.of_workspaces()),
             self.counters,
             callbacks,
         )
@@ -185,6 +194,7 @@ class Service:
         )
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
+        self._routes += analysis.routes()
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -235,6 +245,8 @@ class Service:
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
+        if self._analysis:
+            await self._analysis.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -266,7 +278,7 @@ class Service:
 
     async def _begin_relaying(self, processor: Processor) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
-        assert self._database and self._lanes and self._streams and self._sources
+        assert self._database and self._lanes and self._streams and self._sources and self._analysis
         settings, database = self._settings, self._database
         users = BotUsers(settings, self._connectors, database, self._wait_for)
         hubs: dict[str, Hub] = {}
@@ -280,7 +292,8 @@ class Service:
             bots += of_connections
             holders += holding
         directory = directory_of(settings, bots, holders)
-        processor.use(policy_of(settings, self._rules, directory, database.reader))
+        analysers = self._analysis.of_workspaces()
+        processor.use(policy_of(settings, self._rules, directory, database.reader, analysers))
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
@@ -311,6 +324,7 @@ class Service:
                 Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
             ),
             "timer": TimerSender(),
+            "analysis": self._analysis.sender(hubs),
         }
 
         def sender_for(stream: str) -> Sender:

@@ -20,7 +20,7 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
 from omnibridge.engine.party_sender import Party
-from omnibridge.errors import DeliveryError
+from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
 from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
@@ -30,10 +30,16 @@ _log = structlog.get_logger("omnibridge.service")
 
 
 async def make_connector(
-    each: ConnectionSettings, clock: Clock, counters: Counters, typing: Callable[[str, str, bool], None]
+    each: ConnectionSettings,
+    clock: Clock,
+    counters: Counters,
+    typing: Callable[[str, str, bool], None],
+    others: Callable[[str], object | None] = lambda name: None,
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
+    if not hasattr(connector, "on_message"):
+        raise ConfigError(f"[[connection]] {each.name}: connector {each.kind!r} only analyses: write [[analyser]]")
     log = structlog.get_logger(f"omnibridge.connection.{each.name}")
     context = ConnectorContext(
         name=each.name,
@@ -43,6 +49,7 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
+        connector=others,
     )
     await connector.initialize(context)
     return connector

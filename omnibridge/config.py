@@ -224,9 +224,35 @@ class ConnectionSettings(BaseModel):
         "markdown", description="what the bot writes: Rocket.Chat's markdown, or text of which each character is meant"
     )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
+    analyses: bool = Field(False, description="it also looks at what is said while others are in control")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Connectors' own keys may be secrets that only they know of: none is shown."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
+class AnalyserSettings(BaseModel):
+    """One connector that looks at conversations and says nothing. Further keys belong to it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in addresses and logs, and of what it found")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one that analyses")
+    workspace: str = Field("", description="which workspace it listens to; empty = all")
+    secret: OptionalSigningSecret = Field(
+        Secret(""), description="whsec_ and base64: what its system posts later is signed with, or is the bearer token"
+    )
+    timeout_s: float = Field(10, gt=0, le=120, description="for each message; a transcript too")
+    keep_h: float = Field(24, gt=0, description="findings are shown so long")
+    later_h: float = Field(1, gt=0, le=24, description="its system may post findings so long after the message")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
         return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
 
     @property
@@ -382,6 +408,7 @@ class Settings(_Section):
     workspace: tuple[WorkspaceSettings, ...] = ()
     connection: tuple[ConnectionSettings, ...] = ()
     decider: tuple[DeciderSettings, ...] = ()
+    analyser: tuple[AnalyserSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     texts: TextsSettings = TextsSettings()
@@ -414,6 +441,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "workspace": (WorkspaceSettings, "[[workspace]]"),
     "connection": (ConnectionSettings, "[[connection]]"),
     "decider": (DeciderSettings, "[[decider]]"),
+    "analyser": (AnalyserSettings, "[[analyser]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "texts": (TextsSettings, "[texts]"),

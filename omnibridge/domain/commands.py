@@ -80,6 +80,23 @@ class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     count: int
 
 
+class ObserveMessage(_Command, frozen=True, tag="ObserveMessage"):
+    """Let an analyser look at a message. It says nothing in the room, so it may look whoever is in control."""
+
+    connection: str
+    message_id: str
+    author: Literal["visitor", "agent", "bot"]
+    text: str = ""
+    ts: int = 0
+    change: Literal["posted", "edited", "deleted"] = "posted"
+
+
+class HandTranscript(_Command, frozen=True, tag="HandTranscript"):
+    """Give an analyser a conversation that is over."""
+
+    connection: str
+
+
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
     """Tell a backend that the conversation is over for it."""
 
@@ -179,6 +196,8 @@ Command = (
     | UpdateMessage
     | RemoveChoices
     | ResumeTurns
+    | ObserveMessage
+    | HandTranscript
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -208,6 +227,8 @@ def stream_of(command: Command) -> str:
     match command:
         case SendToParty() | ResumeTurns() | CloseSession():
             return f"connection:{command.connection}"
+        case ObserveMessage() | HandTranscript():
+            return f"analysis:{command.connection}"
         case AskDecider() | CancelDecision():
             return f"decider:{command.decider}"
         case EnsureAgent() | ReleaseAgent():

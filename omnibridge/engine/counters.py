@@ -48,6 +48,8 @@ HELP = {
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "bot_api": "Calls of the bot API, by method and status",
+    "findings": "Findings of analysers, by analyser and what became of them",
+    "analysis_failures": "Calls of analysers that failed, by analyser and error",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -83,6 +85,8 @@ _LABELS = {
     "agents_alarms": ("kind",),
     "presence": ("outcome",),
     "bot_api": ("method", "status"),
+    "findings": ("analyser", "outcome"),
+    "analysis_failures": ("analyser", "error"),
     "connector": ("connection", "name"),
 }
 

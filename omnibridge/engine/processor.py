@@ -18,6 +18,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.losses import Losses
+from omnibridge.engine.observing import WATCHED, changed_message, for_analysers
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
@@ -26,7 +27,7 @@ from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
-from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage import conversations, findings, journal, outbox
 from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -161,6 +162,8 @@ class Processor:
         self._counters.add("events", 1, kind)
         self._counters.add("decisions")
         self._apply(work, before, decision, event_id, self._intent_of(event))
+        if self._policy.analysers and isinstance(event, WATCHED):
+            self._let_look(work, event, event_id)
 
     def _intent_of(self, event: Event) -> str:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
@@ -170,6 +173,20 @@ class Processor:
         n_custom = sum(type(part) is Custom for part in event.parts)
         self._losses.count(event.connection, ["custom"] * n_custom, event.intent)
         return event.intent
+
+    def _let_look(self, work: Work, event: Event, event_id: int) -> None:
+        """Tell analysers of what was said; beside the conversation, so of no epoch."""
+        state = work.lane.state
+        analysers = self._policy.analysers.get(state.workspace, ())
+        if not analysers:
+            return
+        if message := changed_message(event):
+            place, now = (state.workspace, state.room, message), work.now_ms
+            work.writes.append(lambda cur: findings.change(cur, place, event_id, now))
+        for each in for_analysers(event, analysers):
+            self._enqueue(
+                work, event_id, cmd.stream_of(each), cmd.kind_of(each), each.connection, _encode(each), epoch=None
+            )
 
     def _lateness(self, event: MessagePosted, last_visitor_ts: int) -> MessagePosted:
         if event.recovered:
