@@ -22,7 +22,7 @@ from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
-from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
+from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -30,6 +30,7 @@ from omnibridge.botapi.service import BotApi
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import ReceivesCallbacks
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
@@ -41,6 +42,7 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import PartySender
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
+from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
 from omnibridge.http import Client
@@ -86,6 +88,7 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._sources: Sources | None = None
+        self._sessions: Sessions | None = None
         self._typing: TypingBothWays | None = None
         self._operator: Operator | None = None
         self._provisioners: dict[str, Provisioner] = {}
@@ -163,12 +166,16 @@ class Service:
             policy_of(settings, self._rules, Directory(), database.reader, analysis.of_workspaces()),
             self.counters,
             callbacks,
+            {name: each for name, each in self._connectors.items() if isinstance(each, HoldsSessions)},
         )
         streams = self._streams = Streams(
             database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
         )
         windows = windows_of(settings)
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
+        self._sessions = sessions_of(
+            settings, self._connectors, database, lanes, ids, self._clock, boot, self.counters, self._types
+        )
         self._sources = Sources(
             settings, database, lanes, ids, self._clock, self.counters, windows, self._typing.visitors,
             self._in_background,
@@ -242,6 +249,8 @@ class Service:
             await self._sources.aclose()
         if self._typing:
             await self._typing.aclose()
+        if self._sessions:
+            await self._sessions.aclose()
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
@@ -278,7 +287,7 @@ class Service:
 
     async def _begin_relaying(self, processor: Processor) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
-        assert self._database and self._lanes and self._streams and self._sources and self._analysis
+        assert self._database and self._lanes and self._streams and self._sources and self._analysis and self._sessions
         settings, database = self._settings, self._database
         users = BotUsers(settings, self._connectors, database, self._wait_for)
         hubs: dict[str, Hub] = {}
@@ -312,7 +321,7 @@ class Service:
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing
+            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing, self._sessions
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
@@ -335,9 +344,12 @@ class Service:
         # What was journalled first: it may say that somebody took over or closed, and then old words must not go.
         lanes = self._lanes.open()
         await self._lanes.caught_up(CATCH_UP_S)
+        sessions = await self._sessions.resume()
         streams = self._streams.open(self._lanes, sender_for, grace_ms)
         self._why_not_ready = ""
-        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
+        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
+        if self._sessions.desks:
+            self._in_background(self._sessions.keep_held())
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
 

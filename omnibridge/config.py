@@ -225,6 +225,18 @@ class ConnectionSettings(BaseModel):
     )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
     analyses: bool = Field(False, description="it also looks at what is said while others are in control")
+    hands_to: str = Field("", description="desk (another connection) that is offered the conversation before that")
+    offer_s: float = Field(180.0, ge=1, le=86_400, description="of a desk: somebody has to accept within this time")
+    on_declined: Literal["ladder", "queue", "bot", "close"] = Field(
+        "ladder",
+        description="of a desk: when nobody accepts; people by the ladder, the queue, the bot, or the end",
+    )
+    on_left: Literal["ladder", "queue", "bot", "close"] = Field(
+        "close", description="of a desk: what follows when its agent has ended the chat"
+    )
+    desk_deadline_s: float = Field(
+        86_400.0, ge=30, description="of a desk: words of the visitor wait for it this long while it is down"
+    )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Connectors' own keys may be secrets that only they know of: none is shown."""
@@ -396,6 +408,10 @@ class TextsSettings(_Section):
     speaks_as: str = Field(
         "{name}: ", description="in front of an external agent's words where his own user cannot post them"
     )
+    queue_position: str = Field(
+        "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
+    )
+    desk_left: str = Field("", description="a desk's agent ended it")
 
 
 class Settings(_Section):

@@ -261,6 +261,12 @@ class _Reading:
             if wanted and isinstance(wanted, str) and wanted not in deciders:
                 what = f'no [[decider]] "{wanted}"{suggest(wanted, deciders)}'
                 self.report(("connection", index, "decider"), what)
+        parties = [each["name"] for each in self.entries("connection") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("connection")):
+            wanted = entry.get("hands_to", "")
+            if wanted and isinstance(wanted, str) and (wanted not in parties or wanted == entry.get("name")):
+                what = f'no other [[connection]] "{wanted}"{suggest(wanted, parties)}'
+                self.report(("connection", index, "hands_to"), what)
 
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])

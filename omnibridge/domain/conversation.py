@@ -141,6 +141,16 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
     held: tuple[Content, ...] = ()
 
 
+class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
+    position: in its queue, as the visitor was told."""
+
+    connection: str
+    stage: Literal["offered", "accepted"] = "offered"
+    giver: str = ""
+    position: int = 0
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of one conversation. `facts` are those of the start, and `bot.…` of the last answer; trust is added when
     they are read.
@@ -181,3 +191,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     reported: UserRef | None = None
     persona: Persona | None = None
     stray: str = ""
+    desk: DeskState | None = None

@@ -193,6 +193,36 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     losses: tuple[str, ...] = ()
 
 
+class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
+    """Somebody of a desk takes the conversation; agent: who, as far as the desk tells."""
+
+    connection: str
+    agent: ExternalAgent | None = None
+
+
+class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
+    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for people."""
+
+    connection: str
+    code: str
+    text: str = ""
+
+
+class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
+    """A desk ended the conversation on its side. reason: a word of the connector's."""
+
+    connection: str
+    reason: str = ""
+
+
+class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
+    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
+
+    connection: str
+    position: int = 0
+    wait_s: int = -1
+
+
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
     """A turn that may have arrived, and is not known to have been processed, is about to be given again."""
 
@@ -346,6 +376,10 @@ Event = (
     | OfflineMessageLeft
     | PartyReplied
     | PartySpoke
+    | PartyAccepted
+    | PartyDeclined
+    | PartyLeft
+    | QueuePositionChanged
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

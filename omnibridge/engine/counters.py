@@ -50,6 +50,7 @@ HELP = {
     "bot_api": "Calls of the bot API, by method and status",
     "findings": "Findings of analysers, by analyser and what became of them",
     "analysis_failures": "Calls of analysers that failed, by analyser and error",
+    "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -87,6 +88,7 @@ _LABELS = {
     "bot_api": ("method", "status"),
     "findings": ("analyser", "outcome"),
     "analysis_failures": ("analyser", "error"),
+    "sessions_interrupted": ("connection",),
     "connector": ("connection", "name"),
 }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from omnibridge.clock import Clock
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Custom
 from omnibridge.domain.conversation import Conversation
@@ -60,8 +61,9 @@ class Processor:
         policy: Policy,
         counters: Counters,
         callbacks: Callbacks,
+        desks: Mapping[str, HoldsSessions] | None = None,
     ) -> None:
-        self._interpreter = Interpreter(reader, secret, counters, callbacks)
+        self._interpreter = Interpreter(reader, secret, counters, callbacks, desks)
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
         self._counters, self._losses = counters, Losses(counters)
         self.use(policy)
