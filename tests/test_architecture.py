@@ -18,6 +18,7 @@ LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "http", "limits",
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
+    "omnibridge.bootstrap_analysis",
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
@@ -51,10 +52,12 @@ ALLOWED = {
     "storage": {"storage"},
     "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "web"},
+    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "analysis", "web"},
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
+    "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
+    "client": {"client"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

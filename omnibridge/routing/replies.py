@@ -7,12 +7,13 @@ import hashlib
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, Command, RemoveChoices, SendToVisitor, UpdateMessage
+from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.facts import with_told
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -36,6 +37,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         options=_options(_offers(event)),
         fallbacks=fallbacks,
         told_delay=False,
+        facts=with_told(conversation.facts, event.facts),
     )
     context = _with(context, after)
     if event.handover:
@@ -61,9 +63,11 @@ def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message
     words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         words = personas.prefixed(context, event.agent, words)
+    told = event.facts if isinstance(event, ev.PartyReplied) else {}
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
+        facts=with_told(conversation.facts, told) if told else conversation.facts,
         handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
     )
     return context.decide(
@@ -165,10 +169,7 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
 
 def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
     """What becomes of messages that it showed before."""
-    by = event.connection
-    return tuple(
-        RemoveChoices(each.message_id, by) if each.only_choices else UpdateMessage(each, by) for each in event.updates
-    )
+    return tuple(UpdateMessage(each, event.connection) for each in event.updates)
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:
@@ -224,7 +225,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
-        if event.command == "SendToVisitor":
+        if event.command in ("SendToVisitor", "UpdateMessage"):
             after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
