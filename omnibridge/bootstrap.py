@@ -135,7 +135,7 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         for each in settings.connection:
-            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types)
+            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types, database)
         self._typing = TypingBothWays(self._connectors, database, self.counters)
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)

@@ -19,6 +19,7 @@ from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
 from omnibridge.errors import DeliveryError
 from omnibridge.http import create_client
@@ -30,7 +31,11 @@ _log = structlog.get_logger("omnibridge.service")
 
 
 async def make_connector(
-    each: ConnectionSettings, clock: Clock, counters: Counters, typing: Callable[[str, str, bool], None]
+    each: ConnectionSettings,
+    clock: Clock,
+    counters: Counters,
+    typing: Callable[[str, str, bool], None],
+    database: Database,
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
@@ -43,6 +48,7 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
+        notes=DurableNotes(database, clock, each.name),
     )
     await connector.initialize(context)
     return connector

@@ -1,6 +1,6 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -41,6 +41,7 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
+    "LONGEST_NOTE",
     "Action",
     "Actor",
     "Answer",
@@ -71,7 +72,9 @@ __all__ = [
     "Image",
     "Interaction",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
+    "Notes",
     "Option",
     "ReceivesCallbacks",
     "Reply",
