@@ -147,7 +147,7 @@ class Service:
         self._faults.reach("start_up")
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._connectors.get
+                each, self._clock, self.counters, self._types, database, self._connectors.get
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()

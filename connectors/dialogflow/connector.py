@@ -67,7 +67,11 @@ class DialogflowConnector:
         await self.aclose()
         self._settings, self._context, self._client = settings, context, client
         self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker)
-        self._sessions = Sessions(settings.keep_contexts_s * 1000)
+        self._sessions = Sessions(settings.keep_contexts_s * 1000, context.notes)
+        if settings.keep_alive_event:
+            prefix = self._path(CHECK_SESSION).removesuffix(CHECK_SESSION)
+            if self._sessions.take_up(prefix, context.clock.now_ms()):
+                self._keeping = asyncio.create_task(self._keep_alive())
 
     async def on_start(self, turn: Turn) -> Reply:
         """The configured event: Dialogflow says nothing by itself when a conversation begins."""
@@ -216,7 +220,11 @@ class DialogflowConnector:
         facts = dict((understood or drafts)[-1].facts)
         if moods := [each.facts["sentiment_score"] for each in drafts if "sentiment_score" in each.facts]:
             facts["sentiment_score"] = min(moods)
-        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields), facts=facts)
+        new = self._sessions.changed(path, fields)
+        if self._sessions.not_noted:
+            self._context.count("contexts_not_noted", self._sessions.not_noted)
+            self._sessions.not_noted = 0
+        return Reply(tuple(said), handover, close, fallback, fields=new, facts=facts)
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()

@@ -18,7 +18,7 @@ from omnibridge.connector.analysis import (
     Suggests,
     Transcript,
 )
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -59,6 +59,7 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
+    "LONGEST_NOTE",
     "Action",
     "Actor",
     "AnalysingConnector",
@@ -96,8 +97,10 @@ __all__ = [
     "Interaction",
     "Label",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
     "Note",
+    "Notes",
     "Observed",
     "Option",
     "ReadsTranscripts",

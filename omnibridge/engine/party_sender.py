@@ -85,8 +85,11 @@ class PartySender:
         except DeliveryRejected:
             party.breaker.succeeded()  # it answered: it is up
             raise
-        except DeliveryError:
-            party.breaker.failed(self._clock.now_ms())
+        except DeliveryError as exc:
+            if isinstance(exc, DeliveryRetryable) and exc.answered:
+                party.breaker.succeeded()
+            else:
+                party.breaker.failed(self._clock.now_ms())
             raise
         except asyncio.CancelledError:
             party.breaker.succeeded()
