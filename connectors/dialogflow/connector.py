@@ -16,7 +16,7 @@ import connectors.dialogflow.cx as cx
 import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
-from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.draft import Draft, Event, is_content, read_value
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
 from connectors.dialogflow.names import CHECK_SESSION, flow_versions, parameter_name, session_path, target_of
@@ -179,7 +179,15 @@ class DialogflowConnector:
         close = any(each.close for each in drafts)
         if not said and silent and turn.text and not handover and not close:
             said, fallback = [Text(silent)], True
-        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields))
+        return Reply(
+            tuple(said),
+            handover,
+            close,
+            fallback,
+            fields=self._sessions.changed(path, fields),
+            intent=next((each.intent for each in understood or drafts if each.intent), ""),
+            losses=tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind))),
+        )
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()

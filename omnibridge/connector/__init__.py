@@ -1,5 +1,6 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
+from omnibridge.connector.content_json import STYLES, full_form, read_content
 from omnibridge.connector.context import ClientFactory, ConnectorContext
 from omnibridge.connector.interface import (
     Callback,
@@ -41,6 +42,7 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
+    "STYLES",
     "Action",
     "Actor",
     "Answer",
@@ -80,4 +82,6 @@ __all__ = [
     "Text",
     "Turn",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]

@@ -40,7 +40,7 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
         again = await agent.connector.on_message(turn("note A17", facts=facts, delivery_id="d2"))
         asked = (await agent.turns())[0]
 
-    assert reply == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"})
+    assert reply == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"}, intent="note")
     assert again.fields == {}  # the agent repeats its parameters; they are written when they change
     assert (asked["language"], asked["delivery_id"], asked["late"]) == ("de", "d1", True)
     assert asked["contexts"] == ([] if edition else ["omnibridge"])
@@ -50,7 +50,7 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
 async def test_choices_events_and_what_sends_nothing(edition: dict[str, Any]) -> None:
     async with bot(welcome="Welcome", **edition) as agent:
         said = agent.connector.on_message
-        assert await agent.connector.on_start(turn("")) == Reply((Text(GREETING),))
+        assert await agent.connector.on_start(turn("")) == Reply((Text(GREETING),), intent="greet")
         menu = await said(turn("menu"))
         event = event_option("x", Event("order_status", {"order": "B2"})).value
         order = await said(turn("x", choice_value=event))
@@ -68,7 +68,7 @@ async def test_choices_events_and_what_sends_nothing(edition: dict[str, Any]) ->
         "Talk to a person",
         "Finish",
     ]
-    assert order == Reply((Text("Order B2 is on its way."),))
+    assert order == Reply((Text("Order B2 is on its way."),), intent="order")
     assert [each["event"] or each["message"] for each in turns] == ["Welcome", "menu", "order_status"]
 
 
@@ -83,8 +83,8 @@ async def test_signals(edition: dict[str, Any]) -> None:
     assert sales.handover
     assert (sales.handover.department, sales.close) == ("sales", True)  # the core lets the handover win
     assert (bye.close, bye.handover) == (True, None)
-    assert unclear == Reply((Text(FALLBACK),), fallback=True)
-    assert silent == Reply((Text("Pardon?"),), fallback=True)
+    assert unclear == Reply((Text(FALLBACK),), fallback=True, intent="fallback")
+    assert silent == Reply((Text("Pardon?"),), fallback=True, intent="silence")
 
 
 @EDITIONS
@@ -92,7 +92,7 @@ async def test_failure_of_the_agents_webhook_is_no_misunderstanding(edition: dic
     async with bot(**edition) as agent:
         reply = await agent.connector.on_message(turn("price"))
 
-    assert reply == Reply((Text("It was 7 yesterday."),))
+    assert reply == Reply((Text("It was 7 yesterday."),), intent="price")
     assert agent.fake.counts["agent_webhook_failed"] == 1
     assert agent.fake.lines == [("agent_webhook_failed", {"delivery": "1", "codes": [4]})]
 
@@ -116,7 +116,7 @@ async def test_long_text_reaches_the_agent_in_pieces() -> None:
 
     assert len(turns) == 2
     assert " ".join(each["message"] for each in turns) == text
-    assert reply == Reply((Text("Order A10023 is on its way."),) * 2)
+    assert reply == Reply((Text("Order A10023 is on its way."),) * 2, intent="order")
     assert agent.fake.counts["long_texts"] == 1
     assert agent.fake.counts["long_texts_cut"] == 0
 
@@ -127,7 +127,7 @@ async def test_piece_that_was_understood_speaks_for_all() -> None:
         nothing = await agent.connector.on_message(turn("blah. " * 80))
 
     assert (reply.parts, reply.fallback) == ((Text(FALLBACK),), True)  # `echo` is in the middle of a piece
-    assert nothing == Reply((Text(FALLBACK),), fallback=True)  # said once, not once for each piece
+    assert nothing == Reply((Text(FALLBACK),), fallback=True, intent="fallback")  # said once, not once for each piece
 
 
 async def test_long_text_in_other_ways() -> None:
@@ -154,8 +154,10 @@ async def test_contexts_are_given_back_after_a_person_talked() -> None:
         later = await agent.connector.on_message(turn("recall"))
         other = await agent.connector.on_message(turn("recall", session_id="s2"))
 
-    assert told == Reply((Text("You said A7."),))
-    assert later == other == Reply((Text("I do not remember."),))  # it surely knows them itself, right after a turn
+    assert told == Reply((Text("You said A7."),), intent="recall")
+    assert (
+        later == other == Reply((Text("I do not remember."),), intent="recall")
+    )  # it surely knows them itself, right after a turn
     assert agent.fake.counts["contexts_given_back"] == 1
 
 
@@ -164,12 +166,12 @@ async def test_contexts_are_not_kept_for_ever_nor_after_the_end() -> None:
         await agent.connector.on_message(turn("remember A7"))
         await agent.connector.on_close("s1", "handed over")
         await agent.control(forget=True)
-        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),))
+        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),), intent="recall")
     async with bot(close_event="bye") as agent:
         await agent.connector.on_message(turn("remember A7"))
         await agent.connector.on_close("s1", "closed")
         await agent.control(forget=True)
-        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),))
+        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),), intent="recall")
         assert [each["event"] for each in await agent.turns()] == ["", "bye", ""]
 
 
@@ -240,7 +242,7 @@ async def test_failures_by_class_within_the_time(
     assert failed.value.code == code
     assert "secret" not in str(failed.value)
     assert took_s < 3.5
-    assert after == Reply((Text("after"),))
+    assert after == Reply((Text("after"),), intent="echo")
     assert sum(bool(each.get("side_effects")) for each in turns if "secret" in each["message"]) == worked_on
 
 
@@ -248,7 +250,7 @@ async def test_connection_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> 
     """A handshake over a long way is no failure; without an end it is one, and nothing was sent."""
     async with bot() as agent:
         await agent.control(connect_ms=1300)
-        assert await agent.connector.on_message(turn("echo far away")) == Reply((Text("far away"),))
+        assert await agent.connector.on_message(turn("echo far away")) == Reply((Text("far away"),), intent="echo")
     async with bot() as agent:
         await agent.control(connect_ms=60_000)
         monkeypatch.setattr(client, "CONNECT_S", 0.5)
@@ -266,7 +268,7 @@ async def test_event_that_the_agent_asks_for_is_part_of_the_turn(edition: dict[s
         both = await agent.connector.on_message(turn("forward"))
         turns = await agent.turns()
 
-    assert both == Reply((Text("Let me see."), Text("Order C3 is on its way.")))
+    assert both == Reply((Text("Let me see."), Text("Order C3 is on its way.")), intent="forward")
     assert [each["message"] or each["event"] for each in turns] == ["forward", "order_status"]
 
 
@@ -307,7 +309,7 @@ async def test_s2_01_refused_token_is_renewed_and_the_turn_given_once_more() -> 
         )
         turns = await agent.turns()
 
-    assert replies == [Reply((Text(str(n)),)) for n in range(5)]
+    assert replies == [Reply((Text(str(n)),), intent="echo") for n in range(5)]
     assert agent.fake.counts["tokens_renewed"] == 3
     assert sorted(each["message"] for each in turns if each.get("side_effects")) == [f"echo {n}" for n in range(5)]
 
@@ -349,7 +351,7 @@ async def test_tokens_are_signed_with_the_key() -> None:
     key = {"type": "service_account", "client_email": "a@b.test", "private_key": pem.decode().replace("\n", "\\n")}
     async with bot(credentials=json.dumps(key)) as agent:
         await agent.control(public_key=public[0])
-        assert await agent.connector.on_message(turn("echo in")) == Reply((Text("in"),))
+        assert await agent.connector.on_message(turn("echo in")) == Reply((Text("in"),), intent="echo")
         await agent.control(public_key=public[1])
         with pytest.raises(DeliveryRejected, match="make a new key"):
             await agent.connector.on_message(turn("echo out"))
