@@ -17,7 +17,7 @@ import connectors.dialogflow.cx as cx
 import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
-from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.draft import Draft, Event, is_content, read_value
 from connectors.dialogflow.facts import facts_of, sentiment_of
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
@@ -224,7 +224,16 @@ class DialogflowConnector:
         if self._sessions.not_noted:
             self._context.count("contexts_not_noted", self._sessions.not_noted)
             self._sessions.not_noted = 0
-        return Reply(tuple(said), handover, close, fallback, fields=new, facts=facts)
+        return Reply(
+            tuple(said),
+            handover,
+            close,
+            fallback,
+            fields=new,
+            facts=facts,
+            intent=next((each.intent for each in understood or drafts if each.intent), ""),
+            losses=tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind))),
+        )
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()

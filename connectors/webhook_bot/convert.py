@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn
+from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn, full_form
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -23,6 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
     close: bool = False
     fallback: bool = False
     fields: dict[str, str] = {}
+    intent: str = ""
 
 
 def turn_id(turn: Turn) -> str:
@@ -87,7 +88,7 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields)
+    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields, intent=answer.intent)
 
 
 def _messages(raw: dict[str, Any]) -> Any:
@@ -97,30 +98,7 @@ def _messages(raw: dict[str, Any]) -> Any:
         return messages  # the decoder says what is wrong
     if raw.get("text"):
         messages = [{"text": raw["text"]}, *messages]
-    return [_full(each) for each in messages]
-
-
-def _full(item: Any) -> Any:
-    """A message or card with what its short form leaves out: the kind of a text, an option's value."""
-    if not isinstance(item, dict):
-        return item
-    full = dict(item)
-    if "kind" not in full and "text" in full:
-        full["kind"] = "choices" if "options" in full else "text"
-    if isinstance(full.get("options"), list):
-        full["options"] = [_option(each) for each in full["options"]]
-    if isinstance(full.get("cards"), list):
-        full["cards"] = [_full({"kind": "card", **each}) if isinstance(each, dict) else each for each in full["cards"]]
-    return full
-
-
-def _option(option: Any) -> Any:
-    """A string is a label; what has no value is told by its label."""
-    if isinstance(option, str):
-        return {"label": option, "value": option}
-    if isinstance(option, dict) and not option.get("value"):
-        return {**option, "value": option.get("label")}
-    return option
+    return [full_form(each) for each in messages]
 
 
 def _without_stops(name: str) -> str:

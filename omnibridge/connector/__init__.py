@@ -18,6 +18,7 @@ from omnibridge.connector.analysis import (
     Suggests,
     Transcript,
 )
+from omnibridge.connector.content_json import STYLES, full_form, read_content
 from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
 from omnibridge.connector.interface import (
     Callback,
@@ -60,6 +61,7 @@ from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
     "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
     "AnalysingConnector",
@@ -117,4 +119,6 @@ __all__ = [
     "Transcript",
     "Turn",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]
