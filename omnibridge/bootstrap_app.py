@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from starlette.routing import Route
 
@@ -14,6 +15,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.storage.database import Database
+from omnibridge.web import assist
 from omnibridge.web.app_events import AppAuthentication, AppEndpoint, AppViewEndpoint
 
 
@@ -33,7 +35,12 @@ def app_routes_of(
     authentication = AppAuthentication(keys, clock)
     timeout_s = settings.database.commit_timeout_s
     events = AppEndpoint(authentication, database.reader, lanes, ids, clock, counters, faults, timeout_s, compare)
+
+    def findings(workspace: str, room: str) -> list[dict[str, Any]]:
+        return assist.blocks(database.reader, workspace, room, clock.now_ms())
+
+    view = AppViewEndpoint(authentication, database, lanes, counters, findings)
     return [
         Route("/webhooks/rocketchat-app/{workspace}", events),
-        Route("/webhooks/rocketchat-app/{workspace}/view", AppViewEndpoint(authentication, database, lanes, counters)),
+        Route("/webhooks/rocketchat-app/{workspace}/view", view),
     ]
