@@ -217,7 +217,7 @@ async def test_s1_11_result_reaches_a_page_that_is_open(make_world: MakeWorld) -
     assert ("end", {"reason": "closed"}) in came
 
 
-async def test_s1_12_cap_other_rooms_and_the_end_of_a_token(make_world: MakeWorld) -> None:
+async def test_s1_12_and_28_cap_other_rooms_and_the_end_of_a_token(make_world: MakeWorld) -> None:
     """A hundred pages are served; the next is told when to come again; a token opens its own room only."""
     world = await make_world()
     visitor, other = await world.visitor(), await world.visitor("Viktor")
