@@ -136,6 +136,8 @@ class Service:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
             self._bots.end_polls()
+        if self._analysis is not None:
+            self._analysis.board.close()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -201,7 +203,7 @@ class Service:
         )
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes()
+        self._routes += analysis.routes(lanes, ids)
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
