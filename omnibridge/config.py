@@ -336,6 +336,17 @@ class AgentsSettings(_Section):
         return self
 
 
+class InteractionSettings(_Section):
+    """What bots are told of clicks, and how they may answer later."""
+
+    public_url: OptionalUrl = Field(
+        "", description="address at which bots reach this service; empty = that of [assignment], else the path alone"
+    )
+    response_url_s: float = Field(
+        1800, gt=0, le=604_800, description="how long the response_url of a click works, seconds"
+    )
+
+
 class TextsSettings(_Section):
     """Sentences that visitors read; empty = say nothing."""
 
@@ -368,6 +379,7 @@ class Settings(_Section):
     decider: tuple[DeciderSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
+    interactions: InteractionSettings = InteractionSettings()
     texts: TextsSettings = TextsSettings()
     agents: AgentsSettings = AgentsSettings()
     folder: Path = Field(Path("."), exclude=True, repr=False)
@@ -400,6 +412,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "decider": (DeciderSettings, "[[decider]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
+    "interactions": (InteractionSettings, "[interactions]"),
     "texts": (TextsSettings, "[texts]"),
     "agents": (AgentsSettings, "[agents]"),
 }

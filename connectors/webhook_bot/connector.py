@@ -18,7 +18,7 @@ from omnibridge.connector import ConnectorContext, Reply, Turn
 
 
 class WebhookBotConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, ChecksHealth, ReadsAnswers."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = WebhookBotSettings
     _client: WebhookClient | None = None
@@ -41,6 +41,9 @@ class WebhookBotConnector:
     async def resolve(self, turn: Turn) -> Reply:
         is_start = not (turn.text or turn.choice_value or turn.message_id)
         return await (self.on_start(turn) if is_start else self.on_message(turn))
+
+    def read_answer(self, body: bytes) -> Reply:
+        return to_reply(body)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))

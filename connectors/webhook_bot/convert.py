@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn
+from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, MessageUpdate, Reply, Turn
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -23,6 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
     close: bool = False
     fallback: bool = False
     fields: dict[str, str] = {}
+    updates: tuple[MessageUpdate, ...] = ()
 
 
 def turn_id(turn: Turn) -> str:
@@ -45,6 +46,7 @@ def turn_body(event: Event, turn: Turn) -> bytes:
             "choice": turn.choice_value,
             "late": turn.late,
             "facts": turn.facts,
+            **({"interaction": turn.response_object} if turn.response_object else {}),
         }
     )
 
@@ -78,7 +80,7 @@ def to_reply(body: bytes) -> Reply:
     if not isinstance(raw, dict):
         raise DeliveryRejected("the bot's answer is JSON, but no object", code="bad-answer")
     try:
-        answer = msgspec.convert({**raw, "messages": _messages(raw)}, Answer)
+        answer = msgspec.convert({**raw, "messages": _messages(raw), "updates": _updates(raw)}, Answer)
     except (msgspec.ValidationError, RecursionError) as exc:
         # Only the place: the rest of the sentence may repeat what the bot said.
         place = found.group(1).lstrip(".") if (found := _path.search(str(exc))) else ""
@@ -87,7 +89,7 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields)
+    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields, updates=answer.updates)
 
 
 def _messages(raw: dict[str, Any]) -> Any:
@@ -98,6 +100,14 @@ def _messages(raw: dict[str, Any]) -> Any:
     if raw.get("text"):
         messages = [{"text": raw["text"]}, *messages]
     return [_full(each) for each in messages]
+
+
+def _updates(raw: dict[str, Any]) -> Any:
+    """Their contents may be short, as messages are: `{"message_id", "content": {"text": …}, "block_id"?}`."""
+    updates = raw.get("updates", [])
+    if not isinstance(updates, list):
+        return updates
+    return [{**each, "content": _full(each.get("content"))} if isinstance(each, dict) else each for each in updates]
 
 
 def _full(item: Any) -> Any:

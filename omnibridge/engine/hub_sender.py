@@ -152,6 +152,7 @@ class HubSender:
                     message.text,
                     attachments=list(message.attachments) or None,
                     as_user=poster,
+                    thread=message.tmid,
                 )
             )
         except DeliveryUncertain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -45,6 +45,14 @@ class Party:
     breaker: Breaker = field(default_factory=Breaker)
 
 
+class ResponseObjects(Protocol):
+    """Makes what a bot is told of a press, or of an offered answer that was typed."""
+
+    def of(
+        self, row: Delivery, workspace: str, conversation: Conversation, said: cmd.SendToParty
+    ) -> dict[str, Any] | None: ...
+
+
 class PartySender:
     """secret: makes session ids. typing: told of turns that are under way; None = nobody wants to know. Connections
     that are not configured any more reject their rows."""
@@ -56,9 +64,10 @@ class PartySender:
         clock: Clock,
         faults: Faults,
         typing: PartyTyping | None = None,
+        objects: ResponseObjects | None = None,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
-        self._typing = typing
+        self._typing, self._objects = typing, objects
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -120,6 +129,7 @@ class PartySender:
             said.late,
             allowed_facts(facts, party.facts),
             said.interaction,
+            self._objects.of(row, workspace, conversation, said) if self._objects else None,
         )
         if maybe_sent:
             reply = await self._resolve(party, turn)

@@ -188,6 +188,8 @@ class Processor:
             for message in rendered(command.content):
                 if command.speaker is not None:
                     message = msgspec.structs.replace(message, speaker=command.speaker)
+                if command.thread_id:
+                    message = msgspec.structs.replace(message, tmid=command.thread_id)
                 body = _encode(message)
                 self._enqueue(
                     work,

@@ -111,6 +111,7 @@ class RocketChatClient:
         as_user: Credentials | None = None,
         alias: str | None = None,
         avatar: str | None = None,
+        thread: str = "",
     ) -> None:
         """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
         them, visitors do not (5.2).
@@ -125,6 +126,8 @@ class RocketChatClient:
             message["alias"] = alias
         if avatar:
             message["avatar"] = avatar
+        if thread:
+            message["tmid"] = thread
         content = encode({"message": message})
         answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
         if not answer.is_success and says_duplicate(answer.body):

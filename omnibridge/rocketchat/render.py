@@ -42,6 +42,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     speaker: Speaker | None = None
     blocks: tuple[dict[str, Any], ...] = ()
+    tmid: str = ""
 
 
 def render(content: Content) -> list[OutgoingMessage]:

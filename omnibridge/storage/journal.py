@@ -126,6 +126,12 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
+def events_before(reader: Any, conversation_id: int, event_id: int, limit: int) -> list[int]:
+    """Ids of a conversation's events in front of one, newest first."""
+    sql = "SELECT id FROM events WHERE conversation_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+    return [int(row[0]) for row in reader.execute(sql, (conversation_id, event_id, limit))]
+
+
 def event_of(reader: Any, event_id: int) -> bytes | None:
     """An event, as JSON."""
     row = reader.execute("SELECT data FROM events WHERE id = ?", (event_id,)).fetchone()
