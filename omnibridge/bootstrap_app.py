@@ -19,10 +19,10 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.responses import Responses, read_neutral
-from omnibridge.engine.shown import shown_as
+from omnibridge.engine.shown import blocks_before
 from omnibridge.engine.updating import Posted
 from omnibridge.interaction.response_url import PATH, ResponseUrls
-from omnibridge.rocketchat.app_client import AppClient, message_blocks
+from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.storage.database import Database
 from omnibridge.web.app_events import AppAuthentication, AppEndpoint, AppViewEndpoint
 from omnibridge.web.responses import ResponseEndpoint
@@ -86,10 +86,9 @@ def app_client_of(workspace: WorkspaceSettings, clock: Clock) -> AppClient | Non
 
 
 def posted_of(database: Database) -> Posted:
-    """The blocks of our messages, from the outbox."""
+    """The blocks of messages as they were before some of them went."""
 
     def posted(conversation_id: int, conversation: Conversation, message_id: str) -> list[dict[str, Any]]:
-        found = shown_as(database.reader, database.secret, conversation_id, conversation, message_id)
-        return message_blocks(found.message) if found else []
+        return blocks_before(database.reader, database.secret, conversation_id, conversation, message_id)
 
     return posted
