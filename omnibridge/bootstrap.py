@@ -20,6 +20,7 @@ from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
+from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import (
     app_client_of,
     app_routes_of,
@@ -28,7 +29,7 @@ from omnibridge.bootstrap_app import (
     responses_of,
     urls_of,
 )
-from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
+from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -36,6 +37,7 @@ from omnibridge.botapi.service import BotApi
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import ReceivesCallbacks
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
@@ -47,6 +49,7 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import PartySender
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
+from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
 from omnibridge.http import Client
@@ -93,6 +96,7 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._sources: Sources | None = None
+        self._sessions: Sessions | None = None
         self._typing: TypingBothWays | None = None
         self._operator: Operator | None = None
         self._provisioners: dict[str, Provisioner] = {}
@@ -106,11 +110,15 @@ class Service:
         self._decider_clients: list[Client] = []
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
+        self._analysis: Analysis | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
-        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes)
+        degraded = self._analysis.analysers.degraded if self._analysis else list
+        return create_app(
+            self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes, degraded
+        )
 
     def operator(self) -> Operator:
         """What the local socket carries out. Call after `start`."""
@@ -146,7 +154,11 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         for each in settings.connection:
-            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types)
+            self._connectors[each.name] = await make_connector(
+                each, self._clock, self.counters, self._types, self._connectors.get
+            )
+        analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
+        await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
@@ -160,15 +172,19 @@ class Service:
             ids,
             database.secret,
             boot,
-            policy_of(settings, self._rules, Directory(), database.reader),
+            policy_of(settings, self._rules, Directory(), database.reader, analysis.of_workspaces()),
             self.counters,
             callbacks,
+            {name: each for name, each in self._connectors.items() if isinstance(each, HoldsSessions)},
         )
         streams = self._streams = Streams(
             database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
         )
         windows = windows_of(settings)
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
+        self._sessions = sessions_of(
+            settings, self._connectors, database, lanes, ids, self._clock, boot, self.counters, self._types
+        )
         self._sources = Sources(
             settings, database, lanes, ids, self._clock, self.counters, windows, self._typing.visitors,
             self._in_background,
@@ -195,6 +211,7 @@ class Service:
         self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
+        self._routes += analysis.routes()
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -242,9 +259,13 @@ class Service:
             await self._sources.aclose()
         if self._typing:
             await self._typing.aclose()
+        if self._sessions:
+            await self._sessions.aclose()
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
+        if self._analysis:
+            await self._analysis.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -276,7 +297,7 @@ class Service:
 
     async def _begin_relaying(self, processor: Processor) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
-        assert self._database and self._lanes and self._streams and self._sources
+        assert self._database and self._lanes and self._streams and self._sources and self._analysis and self._sessions
         settings, database = self._settings, self._database
         users = BotUsers(settings, self._connectors, database, self._wait_for)
         hubs: dict[str, Hub] = {}
@@ -290,7 +311,8 @@ class Service:
             bots += of_connections
             holders += holding
         directory = directory_of(settings, bots, holders)
-        processor.use(policy_of(settings, self._rules, directory, database.reader))
+        analysers = self._analysis.of_workspaces()
+        processor.use(policy_of(settings, self._rules, directory, database.reader, analysers))
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
@@ -314,6 +336,7 @@ class Service:
             self._clock,
             self._faults,
             typing,
+            self._sessions,
             ResponseObjects(database.reader, urls_of(settings, database)),
         )
         links = links_of(settings)
@@ -326,6 +349,7 @@ class Service:
                 Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
             ),
             "timer": TimerSender(),
+            "analysis": self._analysis.sender(hubs),
         }
 
         def sender_for(stream: str) -> Sender:
@@ -336,9 +360,12 @@ class Service:
         # What was journalled first: it may say that somebody took over or closed, and then old words must not go.
         lanes = self._lanes.open()
         await self._lanes.caught_up(CATCH_UP_S)
+        sessions = await self._sessions.resume()
         streams = self._streams.open(self._lanes, sender_for, grace_ms)
         self._why_not_ready = ""
-        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
+        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
+        if self._sessions.desks:
+            self._in_background(self._sessions.keep_held())
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
 

@@ -11,10 +11,12 @@ import msgspec
 from omnibridge.connector import (
     Choices,
     ConnectorContext,
+    Custom,
     DeliveryRetryable,
     DeliveryUncertain,
     ExternalAgent,
     Handover,
+    Image,
     Option,
     Reply,
     Text,
@@ -105,8 +107,13 @@ def answer(message: str) -> Reply:
         name, _, words = rest.partition(": ")
         name, _, picture = name.removesuffix(">").partition(" <")
         return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
+    if message.startswith("menu as "):
+        return Reply((MENU,), agent=ExternalAgent("desk", *message[8:].split(" ", 1)))
     if message == "menu":
         return Reply((MENU,))
+    if message == "rich":
+        parts = (Image("https://x.test/a.png", "A *cat*"), MENU, Custom({"seen": "by nobody"}))
+        return Reply(parts, intent="menu.rich", losses=("table",))
     if message in ("/sales", "talk to a human"):
         return Reply((Text("One moment, a colleague takes over."),), Handover("sales" if message == "/sales" else ""))
     if message.startswith("where is my order "):

@@ -85,10 +85,11 @@ class Simulator:
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
         entry.update(outcome="answered", finished_at=_now())
-        said = body["choice"] or body["text"]
+        said = body.get("choice") or body["text"]
         if said in self.answers:
             return _filled_in(self.answers[said], body.get("interaction") or {})
-        return answer(said)
+        found = answer(said)
+        return {**found, "intent": "order_status", "confidence": 0.75} if body["event"] == "suggest" else found
 
     def _enter(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         entry: dict[str, Any] = {

@@ -40,6 +40,7 @@ HELP = {
     "updates": "Messages changed after they were shown, by way (app, text, posted anew)",
     "responses": "Posts to a response_url, by outcome",
     "room_reads": "Rooms read because reports contradicted each other",
+    "content_losses": "What bots sent that could not be shown as it was meant, by connection, kind and intent",
     "purged": "Rows deleted because they were old, by kind",
     "agents": "External agents asked for, and what was done with their users, by outcome",
     "agents_alarms": "What an operator should look at about external agents, by kind",
@@ -47,6 +48,9 @@ HELP = {
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "bot_api": "Calls of the bot API, by method and status",
+    "findings": "Findings of analysers, by analyser and what became of them",
+    "analysis_failures": "Calls of analysers that failed, by analyser and error",
+    "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -73,6 +77,7 @@ _LABELS = {
     "deliveries_uncertain": ("command",),
     "deliveries_resolved": ("command",),
     "external_routing": ("outcome",),
+    "content_losses": ("connection", "loss", "intent"),
     "interactions_refused": ("code",),
     "updates": ("way",),
     "responses": ("outcome",),
@@ -81,6 +86,9 @@ _LABELS = {
     "agents_alarms": ("kind",),
     "presence": ("outcome",),
     "bot_api": ("method", "status"),
+    "findings": ("analyser", "outcome"),
+    "analysis_failures": ("analyser", "error"),
+    "sessions_interrupted": ("connection",),
     "connector": ("connection", "name"),
 }
 

@@ -57,6 +57,10 @@ class Hub:
     only_by_decision: Callable[[UserRef], bool] | None = None
     app: AppClient | None = None
 
+    def is_ours(self, user: UserRef) -> bool:
+        """Whether he is a bot, a holder, or somebody that we made: no person is pushed out when a bot gets the room."""
+        return user.id in self.no_people or bool(self.only_by_decision and self.only_by_decision(user))
+
     @property
     def no_people(self) -> set[str]:
         """User ids that are bots or holders."""
@@ -153,6 +157,7 @@ class HubSender:
                     attachments=list(message.attachments) or None,
                     as_user=poster,
                     thread=message.tmid,
+                    blocks=list(message.blocks) or None,
                 )
             )
         except DeliveryUncertain:
@@ -254,7 +259,11 @@ class HubSender:
             raise error
         assert row.external_id is not None
         await hub.client.send_message(
-            conversation.room, row.external_id, message.text, attachments=list(message.attachments) or None
+            conversation.room,
+            row.external_id,
+            message.text,
+            attachments=list(message.attachments) or None,
+            blocks=list(message.blocks) or None,
         )
         return Sent()
 
@@ -265,7 +274,7 @@ class HubSender:
         room = await hub.client.room(conversation.room)
         if room.served_by and room.served_by.id == wanted.user_id:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by and room.served_by.id not in hub.holders:
+        if move == "bot" and room.served_by and not hub.is_ours(room.served_by):
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
         if move == "agent" and await self._widget_listens(room):
             room = await hub.client.room(conversation.room)  # somebody else may have been quicker

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import structlog
 
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain.events import Event, UserRef
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
+from omnibridge.engine.desk_events import DESK, derive_desk
 from omnibridge.engine.ids import is_message_id
 from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
@@ -45,8 +48,16 @@ APP = "app"
 class Interpreter:
     """Stateless but for its ports. Raises what its readers raise: the processor quarantines such a row."""
 
-    def __init__(self, reader: Any, secret: bytes, counters: Counters, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        reader: Any,
+        secret: bytes,
+        counters: Counters,
+        callbacks: Callbacks,
+        desks: Mapping[str, HoldsSessions] | None = None,
+    ) -> None:
         self._reader, self._secret, self._counters, self._callbacks = reader, secret, counters, callbacks
+        self._desks = desks or {}
 
     def interpret(self, work: Work, row: Observation, policy: Policy) -> Derivation | str:
         """Its events; or why nothing follows, when it is a report that we only record."""
@@ -57,6 +68,8 @@ class Interpreter:
             return self._callbacks.responses.derive(row)
         if row.source == "callback":
             return self._callbacks.derive(row) or "not acted on"
+        if row.source == DESK:
+            return derive_desk(row, self._desks)
         if row.source in (PUSHED, DECIDED):
             return derive_decision(row, policy.systems.get(row.kind, row.kind))
         view = self._view(work, policy)

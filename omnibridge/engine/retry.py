@@ -17,6 +17,8 @@ DEADLINES_MS = {
     "EnsureAgent": 30_000,
     "RemoveChoices": 10_000,  # words wait behind it
     "UpdateMessage": 20_000,
+    "ObserveMessage": 300_000,
+    "HandTranscript": 86_400_000,
 }
 """How long each kind is worth sending; others follow the reply's."""
 

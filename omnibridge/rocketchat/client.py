@@ -112,6 +112,7 @@ class RocketChatClient:
         alias: str | None = None,
         avatar: str | None = None,
         thread: str = "",
+        blocks: list[dict[str, Any]] | None = None,
     ) -> None:
         """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
         them, visitors do not (5.2).
@@ -128,6 +129,8 @@ class RocketChatClient:
             message["avatar"] = avatar
         if thread:
             message["tmid"] = thread
+        if blocks:
+            message["blocks"] = blocks
         content = encode({"message": message})
         answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
         if not answer.is_success and says_duplicate(answer.body):
