@@ -82,7 +82,9 @@ def response_routes_of(
 def app_client_of(workspace: WorkspaceSettings, clock: Clock) -> AppClient | None:
     """None where there is no app. Close it."""
     secret = workspace.app_secret.reveal()
-    return AppClient(workspace.url, partial(signed_headers, read_secrets(secret)), clock) if secret else None
+    if not secret:
+        return None
+    return AppClient(workspace.url, partial(signed_headers, read_secrets(secret)), clock, app_id=workspace.app_id)
 
 
 def posted_of(database: Database) -> Posted:

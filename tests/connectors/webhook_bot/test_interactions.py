@@ -56,6 +56,35 @@ async def test_s3_03_a_click_reaches_the_bot_and_its_answer_the_visitor(make_wor
     assert widget["blocks"] == now
 
 
+async def test_what_the_bot_offers_is_pressed_or_typed_and_gives_the_same_object(make_world: MakeWorld) -> None:
+    world = await with_app(make_world, workspace="blocks = true", connection='choices = "blocks"')
+    objects = []
+    for word in ("press", "2"):
+        visitor = await world.visitor()
+        await visitor.say("menu")
+        await visitor.wait_for("bot", 1)
+        await world.quiet()
+        shown = [each for each in world.sandbox.hub.messages.values() if each.rid == visitor.rid][-1]
+        (block,) = [each for each in shown.extras["blocks"] if each["type"] == "actions"]
+        await world.bot.control(answers={"sales": {"text": "Sales, then."}})
+        if word == "press":
+            button = block["elements"][1]
+            await press(world, visitor.rid, shown.id, button["actionId"], button["value"], as_visitor(visitor))
+        else:
+            await visitor.say(word)
+        await visitor.wait_for("bot", 2)
+        await world.quiet()
+        objects.append((await world.bot.turns())[-1]["interaction"])
+        Draft202012Validator(SCHEMA).validate(objects[-1])
+        if word == "press":
+            assert "actions" not in [each["type"] for each in shown.extras["blocks"]], "buttons that were used are gone"
+
+    pressed_one, typed_one = ({**each["actions"][0], "action_ts": ""} for each in objects)
+    assert pressed_one == typed_one
+    assert objects[0]["original_message"]["blocks"] == objects[1]["original_message"]["blocks"]
+    assert [each["trigger_id"] for each in objects] == [f"trigger-{pressed_one['action_id']}", ""]
+
+
 async def test_without_the_app_a_typed_number_gives_the_same_object(make_world: MakeWorld) -> None:
     world = await make_world()
     visitor = await world.visitor()

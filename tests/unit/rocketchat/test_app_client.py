@@ -12,7 +12,7 @@ from omnibridge.clock import SystemClock
 from omnibridge.connector.signing import check_signature, read_secrets, signed_headers
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Client
-from omnibridge.rocketchat.app_client import APP_ID, PATH, AppClient, AppStatus
+from omnibridge.rocketchat.app_client import APP_ID, AppClient, AppStatus
 
 KEYS = read_secrets("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
 
@@ -39,7 +39,7 @@ async def test_what_is_asked_is_signed_under_a_new_id_each_time() -> None:
     payloads = [json.loads(each.content)["payload"] for each in seen]
     ids = {check_signature(KEYS, each.headers, payload.encode(), SystemClock().now_ms() / 1000)
            for each, payload in zip(seen, payloads, strict=True)}  # fmt: skip
-    assert (len(ids), seen[0].url.path) == (2, PATH)
+    assert (len(ids), seen[0].url.path) == (2, f"/api/apps/public/{APP_ID}/bridge")
     assert json.loads(payloads[0]) == {
         "app": APP_ID, "action": "message.update", "room": "r1", "message": "m1", "text": "hi",
         "blocks": [{"type": "divider"}],
