@@ -243,6 +243,8 @@ class DialogflowConnector:
             payload["message_id"] = turn.message_id
         if turn.late:
             payload["late"] = True
+        if turn.response_object:
+            payload["interaction"] = turn.response_object
         if len(turn.text) > LONGEST:
             payload["text"] = turn.text
         facts = {parameter_name(name): value for name, value in turn.facts.items() if value is not None}
