@@ -240,4 +240,5 @@ class PartySender:
             facts=told_facts(reply.facts),
             intent=reply.intent,
             losses=reply.losses,
+            declined=reply.declined,
         )
