@@ -22,6 +22,7 @@ from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_app import app_routes_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -95,6 +96,7 @@ class Service:
         self._routes: list[Route] = []
         self._decider_clients: list[Client] = []
         self._bots: BotApi | None = None
+        self._files: Files | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -120,6 +122,11 @@ class Service:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
         return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
+
+    def listens_at(self, url: str) -> None:
+        """Told once the socket is there: port 0 takes a free one."""
+        assert self._files is not None, "start() comes before listens_at()"
+        self._files.site = url
 
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
@@ -181,6 +188,8 @@ class Service:
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
         self._in_background(self._bots.run_for_ever())
+        self._files = Files(settings, database.secret, self._clock, self.counters)
+        self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -286,11 +295,13 @@ class Service:
             settings.assignment.widget_listens_ms,
             self._clock,
         )
-        assert self._typing
+        assert self._typing and self._files
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
+        self._files.begin(hubs)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing
-        )
+            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing,
+            self._files.links.url,
+        )  # fmt: skip
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
         others: dict[str, Sender] = {

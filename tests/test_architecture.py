@@ -21,6 +21,7 @@ TOP = {
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
@@ -55,6 +56,7 @@ ALLOWED = {
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
+    "files": {"domain", "rocketchat", "storage", "engine", "files"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

@@ -1,6 +1,7 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
 from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -30,6 +31,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -64,9 +66,11 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
     "HearsTyping",
     "Image",
     "Interaction",
@@ -77,7 +81,9 @@ __all__ = [
     "Reply",
     "ResolvesTurns",
     "Select",
+    "TakesFiles",
     "Text",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
 ]

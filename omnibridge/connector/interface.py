@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from omnibridge.connector.context import ConnectorContext
+from omnibridge.connector.files import TurnFile
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 from omnibridge.domain.interactions import Interaction, MessageUpdate
@@ -42,6 +43,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, Any] = {}
     interaction: Interaction | None = None
     """He pressed or picked something instead of writing; text is its label and choice_value its value."""
+    files: tuple[TurnFile, ...] = ()
+    """Only for who implements `TakesFiles`; text may be empty then."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):

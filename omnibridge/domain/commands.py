@@ -8,6 +8,7 @@ import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 Voice = Literal["bot", "system"]
@@ -54,6 +55,24 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     late: bool = False
     interaction: Interaction | None = None
     """What the visitor, or staff, did with something the party had shown: no message was written."""
+    files: tuple[FileRef, ...] = ()
+    """What came with the words, as far as the party takes it."""
+
+
+class EditTurn(_Command, frozen=True, tag="EditTurn"):
+    """The visitor changed a message that the party has, or will have by then: it goes behind the turn itself."""
+
+    connection: str
+    message_id: str
+    text: str
+    edited_at: int = 0
+
+
+class RetractTurn(_Command, frozen=True, tag="RetractTurn"):
+    """The visitor deleted one."""
+
+    connection: str
+    message_id: str
 
 
 class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
@@ -179,6 +198,8 @@ Command = (
     | UpdateMessage
     | RemoveChoices
     | ResumeTurns
+    | EditTurn
+    | RetractTurn
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -206,7 +227,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | ResumeTurns() | CloseSession():
+        case SendToParty() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession():
             return f"connection:{command.connection}"
         case AskDecider() | CancelDecision():
             return f"decider:{command.decider}"

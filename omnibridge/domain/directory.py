@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from omnibridge.domain.files import FilePolicy
+
 OnFailure = Literal["ladder", "queue", "bot"]
 """What follows when a decider names nobody who can serve."""
 
@@ -25,6 +27,10 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     handover_when_down: bool = True
     decider: str = ""
     """Who is asked when this bot gives way; empty = as the rules say."""
+    files: FilePolicy | None = None
+    """What it takes of visitors' files; None = none at all."""
+    hears_edits: bool = False
+    """It wants to know when a visitor changes or deletes what he wrote."""
 
 
 class HoldingBot(msgspec.Struct, frozen=True):

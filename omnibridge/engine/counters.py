@@ -44,12 +44,14 @@ HELP = {
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "bot_api": "Calls of the bot API, by method and status",
+    "files": "Files of visitors and bots, by outcome",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
 
 _LABELS = {
     "observations": ("source", "kind"),
+    "files": ("outcome",),
     "observations_skipped": ("kind",),
     "intake_refused": ("status",),
     "events": ("kind",),

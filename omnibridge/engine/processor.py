@@ -12,7 +12,7 @@ from omnibridge.clock import Clock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Content
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentAssigned, MessagePosted, kind_of
+from omnibridge.domain.events import AgentAssigned, MessageDeleted, MessagePosted, kind_of
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
@@ -31,6 +31,7 @@ from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
 
 _log = structlog.get_logger("omnibridge.processor")
 _state_decoder = msgspec.json.Decoder(Conversation)
+_posted_decoder = msgspec.json.Decoder(MessagePosted)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 LARGE = 2048
@@ -128,6 +129,8 @@ class Processor:
         lane, event = work.lane, derived.event
         if isinstance(event, MessagePosted):
             event = self._lateness(event, lane.state.last_visitor_ts)
+        elif isinstance(event, MessageDeleted):
+            event = self._whose(event, lane.id)
         elif isinstance(event, AgentAssigned) and self._policy.only_by_decision:
             if self._policy.only_by_decision(lane.state.workspace, event.agent):
                 event = msgspec.structs.replace(event, only_by_decision=True)
@@ -166,6 +169,12 @@ class Processor:
             self._counters.add("messages_late")
             return msgspec.structs.replace(event, late=True)
         return event
+
+    def _whose(self, event: MessageDeleted, lane_id: int) -> MessageDeleted:
+        """No report of a deletion tells who had written it."""
+        known = journal.event_by_key(self._reader, lane_id, f"msg:{event.message_id}")
+        posted = _posted_decoder.decode(known) if known is not None else None
+        return msgspec.structs.replace(event, author=posted.author) if posted else event
 
     def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int) -> None:
         lane = work.lane

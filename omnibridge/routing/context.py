@@ -106,5 +106,12 @@ def tell_once(
 def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
     """The command that carries a turn."""
     return SendToParty(
-        connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late, turn.interaction
+        connection,
+        turn.message_id,
+        turn.text,
+        turn.choice_value,
+        turn.welcome,
+        turn.late,
+        turn.interaction,
+        turn.files,
     )

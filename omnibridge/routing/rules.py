@@ -100,6 +100,10 @@ class Texts(msgspec.Struct, frozen=True):
     handover: str = "I am connecting you with a colleague."
     undeliverable: str = "One answer could not be delivered. Please ask again."
     no_files: str = "I cannot read files. Please describe it in words."
+    file_too_big: str = "{name} is too big: at most {limit} can be read here."
+    file_type: str = "{name} cannot be read here: files of this type are not taken."
+    file_count: str = "At most {limit} files can be read at a time; the others were not."
+    file_lost: str = "A file for you could not be delivered: {name}."
     close_comment: str = "Closed by the assistant."
     speaks_as: str = "{name}: "
 

@@ -126,6 +126,14 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
+def event_by_key(reader: Any, conversation_id: int, key: str) -> bytes | None:
+    """The event of this key, as JSON."""
+    row = reader.execute(
+        "SELECT data FROM events WHERE conversation_id = ? AND key = ?", (conversation_id, key)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def event_of(reader: Any, event_id: int) -> bytes | None:
     """An event, as JSON."""
     row = reader.execute("SELECT data FROM events WHERE id = ?", (event_id,)).fetchone()
