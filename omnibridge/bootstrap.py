@@ -285,7 +285,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world
+        assert self._world and self._typing and self._files
         pictures = self._world.avatars.may_be_shown
         hub_sender: Sender = HubSender(
             hubs,
@@ -294,8 +294,8 @@ class Service:
             pictures,
             settings.assignment.widget_listens_ms,
             self._clock,
+            self._files.uploader(database),
         )
-        assert self._typing and self._files
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         self._files.begin(hubs)
         party_sender: Sender = PartySender(

@@ -116,6 +116,7 @@ class BotUsers:
             handover_when_down=each.bot_down == "handover",
             decider=each.decider,
             files=file_policy_of(self._settings, connector),
+            uploads=each.upload_files,
             hears_edits=isinstance(connector, HearsEdits) and connector.wants_edits(),
         )
 

@@ -13,7 +13,9 @@ from omnibridge.connector import (
     DeliveryRetryable,
     DeliveryUncertain,
     ExternalAgent,
+    File,
     Handover,
+    Image,
     Option,
     Reply,
     Text,
@@ -100,6 +102,11 @@ def answer(message: str) -> Reply:
         name, _, words = rest.partition(": ")
         name, _, picture = name.removesuffix(">").partition(" <")
         return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
+    if message.startswith("file "):  # file ADDRESS NAME
+        url, _, name = message[5:].partition(" ")
+        return Reply((File(url, name),))
+    if message.startswith("picture "):
+        return Reply((Image(message[8:]),))
     if message == "menu":
         return Reply((MENU,))
     if message in ("/sales", "talk to a human"):

@@ -11,32 +11,22 @@ from typing import ClassVar
 
 import msgspec
 
+from connectors.webhook_bot.abilities import Abilities
 from connectors.webhook_bot.client import WebhookClient
-from connectors.webhook_bot.convert import (
-    change_notice,
-    closed_body,
-    closed_id,
-    to_reply,
-    turn_body,
-    turn_id,
-    typing_notice,
-)
+from connectors.webhook_bot.convert import closed_body, closed_id, to_reply, turn_body, turn_id
 from connectors.webhook_bot.settings import WebhookBotSettings
-from omnibridge.connector import ConnectorContext, FilePolicy, Reply, Turn
+from omnibridge.connector import ConnectorContext, Reply, Turn
 
 
-class WebhookBotConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, TakesFiles, HearsEdits, ChecksHealth."""
+class WebhookBotConnector(Abilities):
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth; HearsTyping and others by Abilities."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = WebhookBotSettings
     _client: WebhookClient | None = None
-    _settings: WebhookBotSettings
 
     async def initialize(self, context: ConnectorContext) -> None:
         await self.aclose()
-        self._welcome, self._clock = context.settings.welcome, context.clock
-        self._wants_typing = context.settings.typing
-        self._settings = context.settings
+        self._settings, self._welcome, self._clock = context.settings, context.settings.welcome, context.clock
         self._bot = self._client = WebhookClient(context)
 
     async def on_start(self, turn: Turn) -> Reply:
@@ -54,25 +44,6 @@ class WebhookBotConnector:
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))
-
-    async def on_typing(self, session_id: str, is_typing: bool) -> None:
-        if self._wants_typing:
-            await self._bot.post(*typing_notice(session_id, self._clock.now_ms(), is_typing))
-
-    def file_policy(self) -> FilePolicy | None:
-        settings = self._settings
-        if not settings.files:
-            return None
-        return FilePolicy(settings.file_types, settings.max_file_bytes, settings.max_files)
-
-    def wants_edits(self) -> bool:
-        return self._settings.edits
-
-    async def on_edit(self, session_id: str, message_id: str, text: str) -> None:
-        await self._bot.post(*change_notice("edited", session_id, message_id, self._clock.now_ms(), text))
-
-    async def on_delete(self, session_id: str, message_id: str) -> None:
-        await self._bot.post(*change_notice("deleted", session_id, message_id, self._clock.now_ms()))
 
     async def check(self) -> str:
         return f"answers (HTTP {await self._bot.health()})"

@@ -29,6 +29,8 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who is asked when this bot gives way; empty = as the rules say."""
     files: FilePolicy | None = None
     """What it takes of visitors' files; None = none at all."""
+    uploads: bool = False
+    """Its pictures and files are uploaded into the room; off: the visitor gets links."""
     hears_edits: bool = False
     """It wants to know when a visitor changes or deletes what he wrote."""
 

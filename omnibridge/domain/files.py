@@ -31,6 +31,18 @@ class FileRef(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int = 0
 
 
+KEPT = "kept:"
+"""What an address of ours begins with, for bytes that a bot gave us: a row of `storage.uploads.blobs`."""
+
+
+class FileSource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a bot, on its way into the room. url: where it is fetched, or KEPT and a number."""
+
+    url: str
+    name: str = ""
+    media_type: str = ""
+
+
 class FilePolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a side takes. types: media types (`image/png`, `image/*`) and extensions (`.pdf`); empty = any.
 

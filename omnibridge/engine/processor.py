@@ -10,9 +10,10 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.domain import commands as cmd
-from omnibridge.domain.content import Content
+from omnibridge.domain.content import Content, File, Image
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentAssigned, MessageDeleted, MessagePosted, kind_of
+from omnibridge.domain.files import KEPT, FileSource, plain_name
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
@@ -193,7 +194,7 @@ class Processor:
         stream, kind = cmd.stream_of(command), cmd.kind_of(command)
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
-            for message in rendered(command.content):
+            for message in self._with_file(command, rendered(command.content)):
                 if command.speaker is not None:
                     message = msgspec.structs.replace(message, speaker=command.speaker)
                 body = _encode(message)
@@ -224,6 +225,23 @@ class Processor:
             within_ms=getattr(command, "within_ms", 0),
             after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
         )
+
+    def _with_file(self, command: cmd.SendToVisitor, messages: list[OutgoingMessage]) -> list[OutgoingMessage]:
+        """Of a bot whose files are uploaded: what it is, beside what is shown if it cannot be."""
+        content = command.content
+        if not isinstance(content, Image | File):
+            return messages
+        is_kept = content.url.startswith(KEPT)
+        lost = self._policy.rules.texts.file_lost.replace("{name}", plain_name(content.title))
+        shown = [OutgoingMessage(lost)] if is_kept and lost else [] if is_kept else messages
+        bot = self._policy.directory.connection(command.connection)
+        if bot is None or not bot.uploads or command.speaker is not None or len(shown) > 1:
+            return shown
+        if not shown and not is_kept:
+            return shown
+        kind = content.media_type if isinstance(content, File) else ""
+        first = shown[0] if shown else OutgoingMessage("")
+        return [msgspec.structs.replace(first, file=FileSource(content.url, content.title, kind))]
 
     def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
         lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]

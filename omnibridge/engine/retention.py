@@ -15,7 +15,7 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
-from omnibridge.storage import retention
+from omnibridge.storage import retention, uploads
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.retention")
@@ -29,6 +29,9 @@ CHUNK_S = 0.002
 
 BOT_UPDATES_DAYS = 1.0
 """As long as the bot API promises to keep them for bots that poll."""
+
+BLOBS_DAYS = 3.0
+"""An answer is worth posting for minutes; what an operator sends again later is told to be lost."""
 
 SMALLEST, LARGEST = 8, 2_000
 REST_S = 0.001
@@ -75,6 +78,8 @@ class Retention:
             ("bot_updates", BOT_UPDATES_DAYS, retention.purge_bot_updates),
             ("bot_messages", terms.deliveries_days, retention.purge_bot_messages),
             ("bot_chats", terms.conversations_days, retention.purge_bot_chats),
+            ("uploads", terms.deliveries_days, uploads.purge_uploads),
+            ("blobs", BLOBS_DAYS, uploads.purge_blobs),
         )
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0

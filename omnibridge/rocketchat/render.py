@@ -29,6 +29,7 @@ from omnibridge.domain.content import (
     Text,
     chosen_from,
 )
+from omnibridge.domain.files import FileSource
 from omnibridge.rocketchat.split import split_text
 
 TITLE = 200
@@ -36,11 +37,12 @@ TITLE = 200
 
 
 class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of the hub."""
+    """One message of the hub. file: uploaded instead, if it can be; the rest is what is shown if it cannot."""
 
     text: str
     attachments: tuple[dict[str, Any], ...] = ()
     speaker: Speaker | None = None
+    file: FileSource | None = None
 
 
 def render(content: Content) -> list[OutgoingMessage]:
