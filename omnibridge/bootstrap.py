@@ -31,6 +31,7 @@ from omnibridge.bootstrap_app import (
 )
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -115,6 +116,7 @@ class Service:
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
         self._proofs: dict[str, Proof] = {}
+        self._files: Files | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -143,6 +145,11 @@ class Service:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
         return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
+
+    def listens_at(self, url: str) -> None:
+        """Told once the socket is there: port 0 takes a free one."""
+        assert self._files is not None, "start() comes before listens_at()"
+        self._files.site = url
 
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
@@ -226,6 +233,8 @@ class Service:
             self.counters, settings.database.commit_timeout_s,
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
+        self._files = Files(settings, database.secret, self._clock, self.counters)
+        self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -331,7 +340,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world
+        assert self._world and self._typing and self._files
         pictures = self._world.avatars.may_be_shown
         hub_sender: Sender = HubSender(
             hubs,
@@ -342,9 +351,10 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
+            self._files.uploader(database),
         )
-        assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
+        self._files.begin(hubs)
         party_sender: Sender = PartySender(
             parties_of(settings, self._connectors),
             database.secret,
@@ -353,6 +363,7 @@ class Service:
             typing,
             self._sessions,
             ResponseObjects(database.reader, urls_of(settings, database)),
+            self._files.links.url,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]

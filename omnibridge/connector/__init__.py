@@ -20,6 +20,7 @@ from omnibridge.connector.analysis import (
 )
 from omnibridge.connector.content_json import STYLES, full_form, read_content
 from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -49,6 +50,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -87,11 +89,13 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
     "Finding",
     "Findings",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
     "HearsSettings",
     "HearsTyping",
     "Image",
@@ -115,9 +119,11 @@ __all__ = [
     "SuggestedReply",
     "Suggestion",
     "Suggests",
+    "TakesFiles",
     "Text",
     "Transcript",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
     "full_form",
     "read_content",

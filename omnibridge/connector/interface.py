@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from omnibridge.connector.context import ConnectorContext
+from omnibridge.connector.files import TurnFile
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 from omnibridge.domain.interactions import Interaction, MessageUpdate
@@ -44,6 +45,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     """He pressed or picked something instead of writing; text is its label and choice_value its value."""
     response_object: dict[str, Any] | None = None
     """Of what was pressed, or of an offered answer that was typed. Plain JSON; schema: omnibridge/interaction."""
+    files: tuple[TurnFile, ...] = ()
+    """Only for who implements `TakesFiles`; text may be empty then."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
