@@ -21,9 +21,17 @@ from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_analysis import Analysis
-from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
+from omnibridge.bootstrap_app import (
+    app_client_of,
+    app_routes_of,
+    posted_of,
+    response_routes_of,
+    responses_of,
+    urls_of,
+)
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -52,6 +60,7 @@ from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
 from omnibridge.identity.vault import read_keys
 from omnibridge.identity.world import World
+from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
@@ -107,6 +116,7 @@ class Service:
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
         self._proofs: dict[str, Proof] = {}
+        self._files: Files | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -136,10 +146,17 @@ class Service:
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
         return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
 
+    def listens_at(self, url: str) -> None:
+        """Told once the socket is there: port 0 takes a free one."""
+        assert self._files is not None, "start() comes before listens_at()"
+        self._files.site = url
+
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
             self._bots.end_polls()
+        if self._analysis is not None:
+            self._analysis.board.close()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -151,7 +168,7 @@ class Service:
         self._faults.reach("start_up")
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._connectors.get
+                each, self._clock, self.counters, self._types, database, self._connectors.get
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
@@ -160,7 +177,8 @@ class Service:
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
-        callbacks = Callbacks(called, at, database.reader, database.secret)
+        responses = responses_of(self._connectors)
+        callbacks = Callbacks(called, at, database.reader, database.secret, responses)
         processor = Processor(
             database.reader,
             self._clock,
@@ -203,10 +221,11 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
+        self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
         seals = read_keys(settings.agents.token_keys.reveal())
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes()
+        self._routes += analysis.routes(lanes, ids)
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
         told = InteractionEndpoint(
@@ -214,6 +233,8 @@ class Service:
             self.counters, settings.database.commit_timeout_s,
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
+        self._files = Files(settings, database.secret, self._clock, self.counters)
+        self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -319,7 +340,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world
+        assert self._world and self._typing and self._files
         pictures = self._world.avatars.may_be_shown
         hub_sender: Sender = HubSender(
             hubs,
@@ -330,11 +351,19 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
+            self._files.uploader(database),
         )
-        assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
+        self._files.begin(hubs)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing, self._sessions
+            parties_of(settings, self._connectors),
+            database.secret,
+            self._clock,
+            self._faults,
+            typing,
+            self._sessions,
+            ResponseObjects(database.reader, urls_of(settings, database)),
+            self._files.links.url,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]

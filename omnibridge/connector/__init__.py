@@ -18,7 +18,9 @@ from omnibridge.connector.analysis import (
     Suggests,
     Transcript,
 )
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.content_json import STYLES, full_form, read_content
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -48,6 +50,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -59,6 +62,8 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
+    "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
     "AnalysingConnector",
@@ -84,11 +89,13 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
     "Finding",
     "Findings",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
     "HearsSettings",
     "HearsTyping",
     "Image",
@@ -96,8 +103,10 @@ __all__ = [
     "Interaction",
     "Label",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
     "Note",
+    "Notes",
     "Observed",
     "Option",
     "ReadsTranscripts",
@@ -110,8 +119,12 @@ __all__ = [
     "SuggestedReply",
     "Suggestion",
     "Suggests",
+    "TakesFiles",
     "Text",
     "Transcript",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]

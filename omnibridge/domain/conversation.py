@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content, Option
 from omnibridge.domain.events import UserRef
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction
 
 AGENTS = "agents"
@@ -64,6 +65,7 @@ class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     late: bool = False
     given: bool = False
     interaction: Interaction | None = None
+    files: tuple[FileRef, ...] = ()
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):

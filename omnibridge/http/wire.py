@@ -124,20 +124,12 @@ class Wire:
             self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
 
     async def _connect(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
         connection = Connection(self._max_answer_bytes)
         try:
             async with asyncio.timeout(self._connect_s):
-                found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
-                if self._judge:
-                    for each in found:
-                        self._judge(origin.name, str(each[4][0]))
-                plug = await aiohappyeyeballs.start_connection(
-                    found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop
-                )
-                plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                plug = await plug_to(origin, self._judge)
                 secure = origin.scheme == "https"
-                await loop.create_connection(
+                await asyncio.get_running_loop().create_connection(
                     lambda: connection,
                     sock=plug,
                     ssl=self._trust() if secure else None,
@@ -164,6 +156,18 @@ def trusting(certificate: str) -> ssl.SSLContext:
         raise ValueError("not a certificate in PEM") from exc
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+async def plug_to(origin: Origin, judge: Callable[[str, str], None] | None) -> socket.socket:
+    """A connected socket. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
+    if judge:
+        for each in found:
+            judge(origin.name, str(each[4][0]))
+    plug = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop)
+    plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return plug
 
 
 @functools.cache
