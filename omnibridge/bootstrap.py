@@ -57,18 +57,21 @@ from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
+from omnibridge.identity.vault import read_keys
 from omnibridge.identity.world import World
 from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
+from omnibridge.rocketchat.proof import Proof
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
 from omnibridge.web.callers import Callers
+from omnibridge.web.interactions import InteractionEndpoint
 from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
@@ -111,6 +114,7 @@ class Service:
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._proofs: dict[str, Proof] = {}
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -144,6 +148,8 @@ class Service:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
             self._bots.end_polls()
+        if self._analysis is not None:
+            self._analysis.board.close()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -155,7 +161,7 @@ class Service:
         self._faults.reach("start_up")
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._connectors.get
+                each, self._clock, self.counters, self._types, database, self._connectors.get
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
@@ -209,10 +215,17 @@ class Service:
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
         self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
-        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
+        seals = read_keys(settings.agents.token_keys.reveal())
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes()
+        self._routes += analysis.routes(lanes, ids)
         self._in_background(self._bots.run_for_ever())
+        self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
+        told = InteractionEndpoint(
+            at, self._proofs, frozenset(settings.server.allowed_origins), database, lanes, ids, self._clock,
+            self.counters, settings.database.commit_timeout_s,
+        )  # fmt: skip
+        self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -278,6 +291,8 @@ class Service:
             await each.aclose()
         for app in self._apps.values():
             await app.aclose()
+        for proof in self._proofs.values():
+            await proof.aclose()
         if self._database:
             await self._database.aclose()
 

@@ -24,6 +24,7 @@ from omnibridge.engine.updating import Posted
 from omnibridge.interaction.response_url import PATH, ResponseUrls
 from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.storage.database import Database
+from omnibridge.web import assist
 from omnibridge.web.app_events import AppAuthentication, AppEndpoint, AppViewEndpoint
 from omnibridge.web.responses import ResponseEndpoint
 
@@ -44,9 +45,14 @@ def app_routes_of(
     authentication = AppAuthentication(keys, clock)
     timeout_s = settings.database.commit_timeout_s
     events = AppEndpoint(authentication, database.reader, lanes, ids, clock, counters, faults, timeout_s, compare)
+
+    def findings(workspace: str, room: str) -> list[dict[str, Any]]:
+        return assist.blocks(database.reader, workspace, room, clock.now_ms())
+
+    view = AppViewEndpoint(authentication, database, lanes, counters, findings)
     return [
         Route("/webhooks/rocketchat-app/{workspace}", events),
-        Route("/webhooks/rocketchat-app/{workspace}/view", AppViewEndpoint(authentication, database, lanes, counters)),
+        Route("/webhooks/rocketchat-app/{workspace}/view", view),
     ]
 
 

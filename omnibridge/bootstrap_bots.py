@@ -23,6 +23,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
 from omnibridge.engine.sessions import Sessions
 from omnibridge.errors import ConfigError, DeliveryError
@@ -40,6 +41,7 @@ async def make_connector(
     clock: Clock,
     counters: Counters,
     typing: Callable[[str, str, bool], None],
+    database: Database,
     others: Callable[[str], object | None] = lambda name: None,
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
@@ -56,6 +58,7 @@ async def make_connector(
         log=partial(log.info),
         typing=partial(typing, each.name),
         connector=others,
+        notes=DurableNotes(database, clock, each.name),
     )
     await connector.initialize(context)
     return connector

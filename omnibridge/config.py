@@ -110,6 +110,9 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="pages that may call /api/v1/bots/BOT/interactions from a browser: `https://www.example.com`"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["json", "text"] = Field("json", description="json: one object per line; text: for people")
 

@@ -61,6 +61,7 @@ ALLOWED = {
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
+    "client": {"client"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

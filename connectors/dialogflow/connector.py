@@ -17,7 +17,7 @@ import connectors.dialogflow.cx as cx
 import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
-from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.draft import Draft, Event, is_content, read_value
 from connectors.dialogflow.facts import facts_of, sentiment_of
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
@@ -67,7 +67,11 @@ class DialogflowConnector:
         await self.aclose()
         self._settings, self._context, self._client = settings, context, client
         self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker)
-        self._sessions = Sessions(settings.keep_contexts_s * 1000)
+        self._sessions = Sessions(settings.keep_contexts_s * 1000, context.notes)
+        if settings.keep_alive_event:
+            prefix = self._path(CHECK_SESSION).removesuffix(CHECK_SESSION)
+            if self._sessions.take_up(prefix, context.clock.now_ms()):
+                self._keeping = asyncio.create_task(self._keep_alive())
 
     async def on_start(self, turn: Turn) -> Reply:
         """The configured event: Dialogflow says nothing by itself when a conversation begins."""
@@ -216,7 +220,20 @@ class DialogflowConnector:
         facts = dict((understood or drafts)[-1].facts)
         if moods := [each.facts["sentiment_score"] for each in drafts if "sentiment_score" in each.facts]:
             facts["sentiment_score"] = min(moods)
-        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields), facts=facts)
+        new = self._sessions.changed(path, fields)
+        if self._sessions.not_noted:
+            self._context.count("contexts_not_noted", self._sessions.not_noted)
+            self._sessions.not_noted = 0
+        return Reply(
+            tuple(said),
+            handover,
+            close,
+            fallback,
+            fields=new,
+            facts=facts,
+            intent=next((each.intent for each in understood or drafts if each.intent), ""),
+            losses=tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind))),
+        )
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()

@@ -62,7 +62,9 @@ class Markers:
         self.is_proven = self.is_proven or found is not None
         left_ms = since + self._settle_ms - now_ms
         if left_ms > 0:
-            raise DeliveryRetryable("it may still be worked on", code="not-known-yet", retry_after_s=left_ms / 1000)
+            raise DeliveryRetryable(
+                "it may still be worked on", code="not-known-yet", retry_after_s=left_ms / 1000, answered=True
+            )
         if not self.is_proven:
             await self._prove()
         self._first_look.pop(delivery_id, None)

@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, MessageUpdate, Reply, Turn
+from omnibridge.connector import (
+    Content,
+    DeliveryRejected,
+    DeliveryUncertain,
+    Handover,
+    MessageUpdate,
+    Reply,
+    Turn,
+    full_form,
+)
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -23,6 +32,7 @@ class Answer(msgspec.Struct, frozen=True):
     close: bool = False
     fallback: bool = False
     fields: dict[str, str] = {}
+    intent: str = ""
     updates: tuple[MessageUpdate, ...] = ()
 
 
@@ -89,7 +99,15 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields, updates=answer.updates)
+    return Reply(
+        answer.messages,
+        handover,
+        answer.close,
+        answer.fallback,
+        fields=answer.fields,
+        updates=answer.updates,
+        intent=answer.intent,
+    )
 
 
 def _messages(raw: dict[str, Any]) -> Any:
@@ -99,7 +117,7 @@ def _messages(raw: dict[str, Any]) -> Any:
         return messages  # the decoder says what is wrong
     if raw.get("text"):
         messages = [{"text": raw["text"]}, *messages]
-    return [_full(each) for each in messages]
+    return [full_form(each) for each in messages]
 
 
 def _updates(raw: dict[str, Any]) -> Any:
@@ -107,30 +125,7 @@ def _updates(raw: dict[str, Any]) -> Any:
     updates = raw.get("updates", [])
     if not isinstance(updates, list):
         return updates
-    return [{**each, "content": _full(each.get("content"))} if isinstance(each, dict) else each for each in updates]
-
-
-def _full(item: Any) -> Any:
-    """A message or card with what its short form leaves out: the kind of a text, an option's value."""
-    if not isinstance(item, dict):
-        return item
-    full = dict(item)
-    if "kind" not in full and "text" in full:
-        full["kind"] = "choices" if "options" in full else "text"
-    if isinstance(full.get("options"), list):
-        full["options"] = [_option(each) for each in full["options"]]
-    if isinstance(full.get("cards"), list):
-        full["cards"] = [_full({"kind": "card", **each}) if isinstance(each, dict) else each for each in full["cards"]]
-    return full
-
-
-def _option(option: Any) -> Any:
-    """A string is a label; what has no value is told by its label."""
-    if isinstance(option, str):
-        return {"label": option, "value": option}
-    if isinstance(option, dict) and not option.get("value"):
-        return {**option, "value": option.get("label")}
-    return option
+    return [{**each, "content": full_form(each.get("content"))} if isinstance(each, dict) else each for each in updates]
 
 
 def _without_stops(name: str) -> str:

@@ -60,6 +60,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     not in callbacks.
     intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
     both are for metrics and the time line alone.
+    declined: the turn is over, but was not given to the backend, and why: for the trace.
     """
 
     parts: tuple[Content, ...] = ()
@@ -73,6 +74,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, str | int | float | bool] = {}
     intent: str = ""
     losses: tuple[str, ...] = ()
+    declined: str = ""
 
 
 class Callback(msgspec.Struct, frozen=True):

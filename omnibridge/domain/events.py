@@ -174,6 +174,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """The backend's own word for what it answers."""
     losses: tuple[str, ...] = ()
     """Kinds of what the backend sent and `parts` cannot hold."""
+    declined: str = ""
+    """Why the turn was not given to it, though it is over."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):

@@ -51,6 +51,7 @@ HELP = {
     "findings": "Findings of analysers, by analyser and what became of them",
     "analysis_failures": "Calls of analysers that failed, by analyser and error",
     "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
+    "interactions_sent": "Interactions that clients sent to bots, by bot",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -89,6 +90,7 @@ _LABELS = {
     "findings": ("analyser", "outcome"),
     "analysis_failures": ("analyser", "error"),
     "sessions_interrupted": ("connection",),
+    "interactions_sent": ("bot",),
     "connector": ("connection", "name"),
 }
 

@@ -188,6 +188,8 @@ class HubSender:
                 hub.client.update_text(room, change.message_id, change.text, hub.posters.get(row.connection))
             )
         except DeliveryRejected:
+            if change.only_choices:
+                return Sent()
             anew = OutgoingMessage(change.text, change.attachments)
             self._count("posted-anew")
             return await self._say(hub, msgspec.structs.replace(row, body=_encode(anew)), conversation, True)

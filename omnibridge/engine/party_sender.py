@@ -94,8 +94,11 @@ class PartySender:
         except DeliveryRejected:
             party.breaker.succeeded()  # it answered: it is up
             raise
-        except DeliveryError:
-            party.breaker.failed(self._clock.now_ms())
+        except DeliveryError as exc:
+            if isinstance(exc, DeliveryRetryable) and exc.answered:
+                party.breaker.succeeded()
+            else:
+                party.breaker.failed(self._clock.now_ms())
             raise
         except asyncio.CancelledError:
             party.breaker.succeeded()
@@ -237,4 +240,5 @@ class PartySender:
             facts=told_facts(reply.facts),
             intent=reply.intent,
             losses=reply.losses,
+            declined=reply.declined,
         )

@@ -29,7 +29,10 @@ def nothing_posted(conversation_id: int, conversation: Conversation, message_id:
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays."""
+    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays.
+
+    only_choices: its words are the old ones, so they are not said anew where they cannot be changed.
+    """
 
     message_id: str
     block_id: str = ""
@@ -37,6 +40,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     blocks: tuple[dict[str, Any], ...] = ()
     keeps_text: bool = False
+    only_choices: bool = False
 
 
 def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -> Change:
@@ -49,6 +53,7 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
         tuple(one for each in messages for one in each.attachments),
         tuple(one for each in messages for one in each.blocks),
         keeps_text=getattr(update.content, "text", None) == "",
+        only_choices=update.only_choices,
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, Command, RemoveChoices, SendToVisitor, UpdateMessage
+from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
@@ -108,6 +108,8 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     )
     if _is_lost(context, event.connection, fallbacks):
         return _give_up(_with(context, after), event.connection, fallbacks, ())
+    if event.declined:
+        return context.decide(f"{event.connection} was not given the turn: {event.declined}", after)
     return context.decide(f"{event.connection} took the turn; it answers by itself", after)
 
 
@@ -168,10 +170,7 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
 
 def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
     """What becomes of messages that it showed before."""
-    by = event.connection
-    return tuple(
-        RemoveChoices(each.message_id, by) if each.only_choices else UpdateMessage(each, by) for each in event.updates
-    )
+    return tuple(UpdateMessage(each, event.connection) for each in event.updates)
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:

@@ -18,7 +18,7 @@ from connectors.dialogflow.connector import DialogflowConnector
 from connectors.dialogflow.settings import DialogflowSettings
 from connectors.dialogflow.simulator import AGENT, create_simulator
 from omnibridge.clock import SystemClock
-from omnibridge.connector import Reply
+from omnibridge.connector import MemoryNotes, Notes, Reply
 from omnibridge.connector.testing import FakeContext
 from omnibridge.sandbox.server import Socket
 from omnibridge.sandbox.visitor import SandboxClient
@@ -33,7 +33,7 @@ def settings(**given: Any) -> DialogflowSettings:
 
 def but_facts(reply: Reply) -> Reply:
     """What is said and wanted."""
-    return msgspec.structs.replace(reply, facts={})
+    return msgspec.structs.replace(reply, facts={}, intent="")
 
 
 def plain(message: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Bot:
 
 
 @asynccontextmanager
-async def bot(**given: Any) -> AsyncIterator[Bot]:
+async def bot(*, notes: Notes | None = None, **given: Any) -> AsyncIterator[Bot]:
     app = create_simulator()
     socket = Socket(app, "127.0.0.1", 0)
     await socket.start()
@@ -116,7 +116,9 @@ async def bot(**given: Any) -> AsyncIterator[Bot]:
     url = app.state.connection_settings.split('"')[1]
     connector, fake, clock = DialogflowConnector(), FakeContext(), LaterClock()
     try:
-        await connector.initialize(replace(fake.make(settings(url=url, **given)), clock=clock))
+        await connector.initialize(
+            replace(fake.make(settings(url=url, **given)), clock=clock, notes=notes or MemoryNotes())
+        )
         yield Bot(connector, fake, sandbox, url, clock)
     finally:
         await connector.aclose()

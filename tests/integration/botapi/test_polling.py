@@ -26,8 +26,8 @@ async def test_s3_38_conversation_by_polling(make_api: MakeApi) -> None:
 
     sent = await api.call("sendMessage", chat_id=chat["id"], text="Hello <b>Vera</b> &amp; all", parse_mode="HTML")
     said = await visitor.wait_for("bot", 1)
-    assert said[0]["text"] == "Hello Vera & all"
-    assert (sent["chat"]["id"], sent["text"], sent["message_id"]) == (1, "Hello Vera & all", 3)
+    assert said[0]["text"] == "Hello *Vera* & all"
+    assert (sent["chat"]["id"], sent["text"], sent["message_id"]) == (1, "Hello *Vera* & all", 3)
     assert sent["from"] == {key: (await api.call("getMe"))[key] for key in ("id", "is_bot", "first_name", "username")}
 
 
