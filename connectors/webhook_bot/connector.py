@@ -47,8 +47,7 @@ class WebhookBotConnector(Abilities):
     async def suggest(self, text: str, session_id: str) -> Suggestion:
         return to_suggestion(await self._bot.post(*question(session_id, text)))
 
-    def read_answer(self, body: bytes) -> Reply:
-        return to_reply(body)
+    read_answer = staticmethod(to_reply)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))
