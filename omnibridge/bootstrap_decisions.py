@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -64,7 +65,13 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     return problems
 
 
-def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: Any) -> Policy:
+def policy_of(
+    settings: Settings,
+    rules: RuleSet,
+    directory: Directory,
+    reader: Any,
+    analysers: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Policy:
     """What the processor decides with."""
     bot_users: dict[str, dict[str, str]] = {}
     for each in directory.connections:
@@ -77,7 +84,7 @@ def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: 
         "SendToVisitor": int(engine.reply_deadline_s * 1000),
     }
     alone = only_by_decision(settings, reader)
-    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings))
+    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings), analysers)
 
 
 def sides_of(settings: Settings) -> Sides:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -39,6 +40,8 @@ class ScriptedBot:
         self.fail_next: list[dict[str, Any]] = []
         self.typed: list[tuple[str, bool]] = []
         self.contexts: list[ConnectorContext] = []
+        self.given: list[Turn] = []
+        self.says: Callable[[Turn], Reply | None] = lambda turn: None  # None = the dialogue below
 
     async def control(self, **wish: Any) -> None:
         self.delay_ms = wish.get("delay_ms", self.delay_ms)
@@ -66,9 +69,11 @@ class ScriptedConnector:
         message = turn.choice_value or turn.text
         entry = {"message": message, "delivery_id": turn.delivery_id, "outcome": "started"}
         bot.entries.append(entry)
+        bot.given.append(turn)
         if bot.delay_ms:
             await asyncio.sleep(bot.delay_ms / 1000)
-        bot.answers[turn.delivery_id] = answer(message)
+        said = bot.says(turn)
+        bot.answers[turn.delivery_id] = answer(message) if said is None else said
         entry["outcome"] = "answered"
         if failure:
             raise DeliveryUncertain("the answer was cut off", code="cut")

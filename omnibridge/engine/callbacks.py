@@ -61,5 +61,6 @@ class Callbacks:
             agent=speaker_of(reply.agent),
             intent=reply.intent,
             losses=reply.losses,
+            updates=reply.updates,
         )
         return Derivation((DerivedEvent("", event),))

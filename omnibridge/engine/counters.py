@@ -36,6 +36,9 @@ HELP = {
     "deliveries_retried": "Attempts that failed and are tried again, by command and code",
     "deliveries_uncertain": "Attempts of which the outcome was unknown, by command",
     "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
+    "interactions_refused": "Clicks that fit nothing that was shown, by cause",
+    "updates": "Messages changed after they were shown, by way (app, text, posted anew)",
+    "responses": "Posts to a response_url, by outcome",
     "room_reads": "Rooms read because reports contradicted each other",
     "content_losses": "What bots sent that could not be shown as it was meant, by connection, kind and intent",
     "purged": "Rows deleted because they were old, by kind",
@@ -45,6 +48,9 @@ HELP = {
     "assignments_stray": "Visitors that the hub gave to users who serve only by decision; they are requeued",
     "external_routing": "Questions of the hub's External routing method, by outcome",
     "bot_api": "Calls of the bot API, by method and status",
+    "findings": "Findings of analysers, by analyser and what became of them",
+    "analysis_failures": "Calls of analysers that failed, by analyser and error",
+    "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -72,11 +78,17 @@ _LABELS = {
     "deliveries_resolved": ("command",),
     "external_routing": ("outcome",),
     "content_losses": ("connection", "loss", "intent"),
+    "interactions_refused": ("code",),
+    "updates": ("way",),
+    "responses": ("outcome",),
     "purged": ("kind",),
     "agents": ("outcome",),
     "agents_alarms": ("kind",),
     "presence": ("outcome",),
     "bot_api": ("method", "status"),
+    "findings": ("analyser", "outcome"),
+    "analysis_failures": ("analyser", "error"),
+    "sessions_interrupted": ("connection",),
     "connector": ("connection", "name"),
 }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from omnibridge.clock import Clock
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.content import Custom
 from omnibridge.domain.conversation import Conversation
@@ -18,14 +19,16 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.losses import Losses
+from omnibridge.engine.observing import WATCHED, changed_message, for_analysers
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
 from omnibridge.rocketchat.capabilities import PLAIN, PLAIN_SOURCES, WIDGET, Capabilities
 from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
-from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage import conversations, findings, journal, outbox
 from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -38,7 +41,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
@@ -58,8 +61,9 @@ class Processor:
         policy: Policy,
         counters: Counters,
         callbacks: Callbacks,
+        desks: Mapping[str, HoldsSessions] | None = None,
     ) -> None:
-        self._interpreter = Interpreter(reader, secret, counters, callbacks)
+        self._interpreter = Interpreter(reader, secret, counters, callbacks, desks)
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
         self._counters, self._losses = counters, Losses(counters)
         self.use(policy)
@@ -160,15 +164,34 @@ class Processor:
         self._counters.add("events", 1, kind)
         self._counters.add("decisions")
         self._apply(work, before, decision, event_id, self._intent_of(event))
+        if self._policy.analysers and isinstance(event, WATCHED):
+            self._let_look(work, event, event_id)
 
     def _intent_of(self, event: Event) -> str:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
         if not isinstance(event, PartyReplied | PartySpoke):
             return ""
-        self._losses.count(event.connection, event.losses, event.intent)
+        intent = event.intent
+        if not intent and isinstance(event, PartyReplied):
+            intent = str(event.facts.get("intent", ""))
+        self._losses.count(event.connection, event.losses, intent)
         n_custom = sum(type(part) is Custom for part in event.parts)
-        self._losses.count(event.connection, ["custom"] * n_custom, event.intent)
-        return event.intent
+        self._losses.count(event.connection, ["custom"] * n_custom, intent)
+        return intent
+
+    def _let_look(self, work: Work, event: Event, event_id: int) -> None:
+        """Tell analysers of what was said; beside the conversation, so of no epoch."""
+        state = work.lane.state
+        analysers = self._policy.analysers.get(state.workspace, ())
+        if not analysers:
+            return
+        if message := changed_message(event):
+            place, now = (state.workspace, state.room, message), work.now_ms
+            work.writes.append(lambda cur: findings.change(cur, place, event_id, now))
+        for each in for_analysers(event, analysers):
+            self._enqueue(
+                work, event_id, cmd.stream_of(each), cmd.kind_of(each), each.connection, _encode(each), epoch=None
+            )
 
     def _lateness(self, event: MessagePosted, last_visitor_ts: int) -> MessagePosted:
         if event.recovered:
@@ -207,6 +230,11 @@ class Processor:
                     epoch=None if said_by_us else epoch,
                     named=True,
                 )
+            return
+        if isinstance(command, cmd.UpdateMessage):
+            shown = cmd.SendToVisitor(command.update.content, command.connection)
+            body = _encode(change_of(command, self._rendered(work.lane.state, shown, intent)))
+            self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
             self._resume(work, stream, command.count, epoch)

@@ -40,6 +40,8 @@ class Policy:
     """(workspace, user): whether he shall serve only when an external system decided so; a look-up without I/O."""
     sides: Sides = field(default_factory=Sides)
     """What each connection may show where. No decision depends on it, so it is in no hash."""
+    analysers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By workspace: who is told of what is said there."""
 
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)

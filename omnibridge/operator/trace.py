@@ -87,8 +87,11 @@ def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
     event = event if isinstance(event, dict) else {}
     if event.get("text"):
         lines.append(f"text: {event['text']}")
-    if event.get("intent"):
-        lines.append(f"intent: {event['intent']}")
+    facts = event.get("facts")
+    if intent := event.get("intent") or (facts.get("intent") if isinstance(facts, dict) else ""):
+        lines.append(f"intent: {intent}")
+    told = event.get("facts")
+    lines += [f"told bot.{name}: {value!r}" for name, value in told.items()] if isinstance(told, dict) else []
     not_shown = [*event.get("losses", ()), *_custom(event.get("parts", ()))]
     if not_shown:
         lines.append(f"not shown as the bot meant it: {', '.join(not_shown)}")
