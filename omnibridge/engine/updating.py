@@ -10,6 +10,7 @@ import msgspec
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.errors import DeliveryRejected
+from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.app_client import AppClient, message_blocks
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.leaves import text_of
@@ -29,7 +30,8 @@ def nothing_posted(conversation_id: int, conversation: Conversation, message_id:
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays."""
+    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays.
+    lost: kinds of what could not be shown."""
 
     message_id: str
     block_id: str = ""
@@ -37,6 +39,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     blocks: tuple[dict[str, Any], ...] = ()
     keeps_text: bool = False
+    lost: tuple[str, ...] = ()
 
 
 def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -> Change:
@@ -47,8 +50,9 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
         update.block_id,
         "\n".join(each.text for each in messages if each.text),
         tuple(one for each in messages for one in each.attachments),
-        tuple(one for each in messages for one in each.blocks),
+        uikit.joined(each.blocks for each in messages),
         keeps_text=getattr(update.content, "text", None) == "",
+        lost=tuple(dict.fromkeys(kind for each in messages for kind in each.lost)),
     )
 
 

@@ -127,7 +127,7 @@ def _custom(parts: Any) -> list[str]:
 def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> list[Item]:
     rows = reader.execute(
         "SELECT id, created_at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch, "
-        "CASE command WHEN 'SendToVisitor' THEN body END "
+        "CASE WHEN command IN ('SendToVisitor', 'UpdateMessage') THEN body END "
         "FROM deliveries WHERE id BETWEEN ? AND ? AND conversation_id = ? ORDER BY id",
         (first, last, conversation_id),
     )

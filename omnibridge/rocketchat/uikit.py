@@ -133,6 +133,25 @@ def blocks_of(
     return blocks.found()
 
 
+def joined(several: Iterable[tuple[dict[str, Any], ...]]) -> tuple[dict[str, Any], ...]:
+    """Blocks of several messages as those of one: numbered on, so that a press still names one element."""
+    n_blocks, n_elements = itertools.count(), itertools.count()
+
+    def anew(block: dict[str, Any]) -> dict[str, Any]:
+        if block["type"] == "conditional":
+            return {**block, "render": [anew(each) for each in block["render"]]}
+        named = {"blockId": f"{block['blockId'].rpartition('.')[0]}.{next(n_blocks)}"}
+        if "elements" not in block:
+            return {**block, **named}
+        elements = [
+            {**each, **named, "actionId": f"{each['actionId'].rpartition('.')[0]}.{next(n_elements)}"}
+            for each in block["elements"]
+        ]
+        return {**block, **named, "elements": elements}
+
+    return tuple(anew(each) for blocks in several for each in blocks)
+
+
 def layout(blocks: Iterable[dict[str, Any]], engine: str) -> Iterator[dict[str, Any]]:
     """The blocks that a client shows: `livechat` or `rocket.chat`; conditional ones are resolved."""
     for each in blocks:

@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from omnibridge.domain.content import chosen_from
+from omnibridge.domain.content import DatePick, chosen_from
+from omnibridge.rocketchat.capabilities import Capabilities
+from omnibridge.rocketchat.render import render
+from omnibridge.rocketchat.uikit_actions import flat, read_action
 from tests.golden.cases import cases
 from tests.golden.sides import sides_of
 
@@ -65,6 +68,33 @@ def test_round_trip_keeps_the_meaning_or_counts_the_loss(name: str) -> None:
     if not reply.parts:
         means = reply.handover or reply.close or reply.fallback or reply.fields or reply.intent
         assert means or before, "what leads to nothing must be counted"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_s3_03_a_press_says_what_was_shown(name: str) -> None:
+    """From blocks and back: the element that is used is the option that was offered."""
+    for part in CASES[name]()[1].parts:
+        options = {(each.value or each.label, each.label) for each in chosen_from(part)}
+        pressed: set[tuple[str, str]] = set()
+        for message in render(part, Capabilities("widget", "APP")).messages:
+            for block in flat(message.blocks):
+                for element in block.get("elements", ()):
+                    for value in _values(element):
+                        action = read_action(message.blocks, "", element["actionId"], value)
+                        assert action.keeps == (".keep." in block["blockId"]) and action.block_id == block["blockId"]
+                        pressed.add((action.value or action.label, action.label))
+        if isinstance(part, DatePick):
+            options = {("2026-03-04", "2026-03-04")}
+        assert pressed in (options, set())
+
+
+def _values(element: dict[str, Any]) -> list[Any]:
+    """What clients may tell of an element; of what opens an address they tell nothing."""
+    if element["type"] == "datepicker":
+        return ["2026-03-04"]
+    if element["type"] == "button":
+        return [] if "url" in element else [element["value"]]
+    return [each["value"] for each in element["options"] if "url" not in each]
 
 
 def test_every_kind_of_content_and_element_has_a_golden() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from omnibridge.domain.content import Card, Carousel, Choices, Content, DatePick, Form, FormField, Option, Select, Text
 from omnibridge.rocketchat.capabilities import Capabilities, Sides
 from omnibridge.rocketchat.render import OutgoingMessage, render
-from omnibridge.rocketchat.uikit import layout
+from omnibridge.rocketchat.uikit import joined, layout
 
 APP = "the-app"
 WITH_APP = Capabilities("widget", APP)
@@ -120,6 +120,17 @@ def test_a_card_is_one_message() -> None:
     assert [each["type"] for each in layout(message.blocks, "livechat")] == ["image", "actions"]
     assert [each["type"] for each in layout(message.blocks, "rocket.chat")] == ["section", "image", "actions"]
     assert every_block(message)[1]["imageUrl"] == "https://i/1.png"
+
+
+def test_cards_that_are_shown_in_one_message_have_names_of_their_own() -> None:
+    """An update of a message has one to put them in."""
+    cards = (Card("A", image_url="https://i", options=(YES, DOCS)), Card("B", options=(NO,)))
+    several = [each.blocks for each in render(Carousel(cards), WITH_APP).messages]
+    message = OutgoingMessage("A B", blocks=joined(several))
+
+    assert [each["blockId"] for each in every_block(message)] == [f"ob1.keep.{n}" for n in range(5)]
+    assert [each["actionId"] for each in elements(message)] == ["button.0", "button.1", "button.2"]
+    assert joined(several[:1]) == several[0]
 
 
 def test_without_a_question_the_options_are_in_the_words() -> None:
