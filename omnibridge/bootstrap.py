@@ -21,7 +21,14 @@ from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_analysis import Analysis
-from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
+from omnibridge.bootstrap_app import (
+    app_client_of,
+    app_routes_of,
+    posted_of,
+    response_routes_of,
+    responses_of,
+    urls_of,
+)
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
@@ -51,6 +58,7 @@ from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
 from omnibridge.identity.world import World
+from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
@@ -136,6 +144,8 @@ class Service:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
             self._bots.end_polls()
+        if self._analysis is not None:
+            self._analysis.board.close()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -156,7 +166,8 @@ class Service:
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
-        callbacks = Callbacks(called, at, database.reader, database.secret)
+        responses = responses_of(self._connectors)
+        callbacks = Callbacks(called, at, database.reader, database.secret, responses)
         processor = Processor(
             database.reader,
             self._clock,
@@ -199,9 +210,10 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
+        self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes()
+        self._routes += analysis.routes(lanes, ids)
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -321,7 +333,13 @@ class Service:
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing, self._sessions
+            parties_of(settings, self._connectors),
+            database.secret,
+            self._clock,
+            self._faults,
+            typing,
+            self._sessions,
+            ResponseObjects(database.reader, urls_of(settings, database)),
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omnibridge.analysis.analysers import HOUR_MS, Analyser, Analysers
 from omnibridge.analysis.board import Board
@@ -20,11 +21,16 @@ from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.limits import TimeLimit
 from omnibridge.storage.database import Database
 from omnibridge.web.analysis_results import ResultsEndpoint
+from omnibridge.web.assist_page import AssistPage
+from omnibridge.web.assist_tokens import AssistTokenEndpoint
+from omnibridge.web.callers import Callers
 
 _log = structlog.get_logger("omnibridge.service")
 
@@ -76,9 +82,21 @@ class Analysis:
     def sender(self, hubs: Mapping[str, Hub]) -> AnalysisSender:
         return AnalysisSender(self.analysers, self.board, hubs, self._database, self._clock, self._counters)
 
-    def routes(self) -> list[Route]:
-        results = ResultsEndpoint(self.analysers, self.board, self._database, self._clock, self._counters)
-        return [Route("/analysis/{analyser}/results", results)]
+    def routes(self, lanes: Lanes, ids: IdSequence) -> list[Route]:
+        """Where analysers' systems post, and where agents look."""
+        database, clock, counters = self._database, self._clock, self._counters
+        results = ResultsEndpoint(self.analysers, self.board, database, clock, counters)
+        origins = {each.name: each.url for each in self._settings.workspace}
+        page = AssistPage(origins, self.board, database, lanes, clock, counters)
+        tokens = AssistTokenEndpoint(database, Callers(database, ids, clock), clock, counters)
+        self._counters.gauge("assist_streams", "Assist pages that are open", lambda: float(self.board.n_watchers))
+        return [
+            Route("/analysis/{analyser}/results", results),
+            Route("/api/v1/assist-tokens", tokens),
+            Route("/assist/{name}", page.file),
+            Route("/assist/{workspace}/{room}", page.page, methods=["GET", "POST"]),
+            Route("/assist/{workspace}/{room}/stream", _Raw(page.stream)),
+        ]
 
     async def aclose(self) -> None:
         for each in self._own:
@@ -123,6 +141,16 @@ class Analysis:
             asyncio.Semaphore(AT_A_TIME),
             Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
         )
+
+
+class _Raw:
+    """An ASGI application, which a bound method is not taken for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 def _check(connector: object, where: str, kind: str) -> None:

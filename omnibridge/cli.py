@@ -167,6 +167,33 @@ def config_sample() -> None:
     typer.echo(sample(), nl=False)
 
 
+@config_app.command("schema")
+def config_schema(
+    kinds: Annotated[list[str] | None, typer.Argument(help="which connectors; all that are installed")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the settings of connectors: type, default, and what is required or secret."""
+    import msgspec
+
+    from omnibridge.engine.plugins import installed_kinds
+    from omnibridge.engine.settings_schema import shapes
+
+    known = installed_kinds()
+    unknown = [each for each in kinds or [] if each not in known]
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: not installed; installed: {', '.join(known)}")
+    found = shapes(kinds or known)
+    if as_json:
+        typer.echo(msgspec.json.encode({"connectors": found}))
+        return
+    for each in found:
+        typer.echo(f"{each.kind}  ({', '.join(each.groups) or each.problem})")
+        for one in each.settings:
+            marks = [word for word, is_so in (("required", one.required), ("secret", one.secret)) if is_so]
+            default = "" if one.required or one.secret else f" = {msgspec.json.encode(one.default).decode()}"
+            typer.echo(f"  {one.name}{default}{'  (' + ', '.join(marks) + ')' if marks else ''}")
+
+
 @rules_app.command("check")
 def rules_check(file: Annotated[Path, typer.Argument(help="rules file")]) -> None:
     """Print everything that is wrong with a rules file; exit 0 when nothing is."""

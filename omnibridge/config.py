@@ -390,6 +390,17 @@ class AgentsSettings(_Section):
         return self
 
 
+class InteractionSettings(_Section):
+    """What bots are told of clicks, and how they may answer later."""
+
+    public_url: OptionalUrl = Field(
+        "", description="address at which bots reach this service; empty = that of [assignment], else the path alone"
+    )
+    response_url_s: float = Field(
+        1800, gt=0, le=604_800, description="how long the response_url of a click works, seconds"
+    )
+
+
 class TextsSettings(_Section):
     """Sentences that visitors read; empty = say nothing."""
 
@@ -427,6 +438,7 @@ class Settings(_Section):
     analyser: tuple[AnalyserSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
+    interactions: InteractionSettings = InteractionSettings()
     texts: TextsSettings = TextsSettings()
     agents: AgentsSettings = AgentsSettings()
     folder: Path = Field(Path("."), exclude=True, repr=False)
@@ -460,6 +472,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "analyser": (AnalyserSettings, "[[analyser]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
+    "interactions": (InteractionSettings, "[interactions]"),
     "texts": (TextsSettings, "[texts]"),
     "agents": (AgentsSettings, "[agents]"),
 }

@@ -224,8 +224,16 @@ class DialogflowConnector:
         if self._sessions.not_noted:
             self._context.count("contexts_not_noted", self._sessions.not_noted)
             self._sessions.not_noted = 0
-        losses = tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind)))
-        return Reply(tuple(said), handover, close, fallback, fields=new, facts=facts, losses=losses)
+        return Reply(
+            tuple(said),
+            handover,
+            close,
+            fallback,
+            fields=new,
+            facts=facts,
+            intent=next((each.intent for each in understood or drafts if each.intent), ""),
+            losses=tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind))),
+        )
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()
@@ -235,6 +243,8 @@ class DialogflowConnector:
             payload["message_id"] = turn.message_id
         if turn.late:
             payload["late"] = True
+        if turn.response_object:
+            payload["interaction"] = turn.response_object
         if len(turn.text) > LONGEST:
             payload["text"] = turn.text
         facts = {parameter_name(name): value for name, value in turn.facts.items() if value is not None}

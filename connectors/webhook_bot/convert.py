@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn, full_form
+from omnibridge.connector import (
+    Content,
+    DeliveryRejected,
+    DeliveryUncertain,
+    Handover,
+    MessageUpdate,
+    Reply,
+    Turn,
+    full_form,
+)
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -24,6 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     fallback: bool = False
     fields: dict[str, str] = {}
     intent: str = ""
+    updates: tuple[MessageUpdate, ...] = ()
 
 
 def turn_id(turn: Turn) -> str:
@@ -46,6 +56,7 @@ def turn_body(event: Event, turn: Turn) -> bytes:
             "choice": turn.choice_value,
             "late": turn.late,
             "facts": turn.facts,
+            **({"interaction": turn.response_object} if turn.response_object else {}),
         }
     )
 
@@ -79,7 +90,7 @@ def to_reply(body: bytes) -> Reply:
     if not isinstance(raw, dict):
         raise DeliveryRejected("the bot's answer is JSON, but no object", code="bad-answer")
     try:
-        answer = msgspec.convert({**raw, "messages": _messages(raw)}, Answer)
+        answer = msgspec.convert({**raw, "messages": _messages(raw), "updates": _updates(raw)}, Answer)
     except (msgspec.ValidationError, RecursionError) as exc:
         # Only the place: the rest of the sentence may repeat what the bot said.
         place = found.group(1).lstrip(".") if (found := _path.search(str(exc))) else ""
@@ -88,7 +99,15 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields, intent=answer.intent)
+    return Reply(
+        answer.messages,
+        handover,
+        answer.close,
+        answer.fallback,
+        fields=answer.fields,
+        updates=answer.updates,
+        intent=answer.intent,
+    )
 
 
 def _messages(raw: dict[str, Any]) -> Any:
@@ -99,6 +118,14 @@ def _messages(raw: dict[str, Any]) -> Any:
     if raw.get("text"):
         messages = [{"text": raw["text"]}, *messages]
     return [full_form(each) for each in messages]
+
+
+def _updates(raw: dict[str, Any]) -> Any:
+    """Their contents may be short, as messages are: `{"message_id", "content": {"text": …}, "block_id"?}`."""
+    updates = raw.get("updates", [])
+    if not isinstance(updates, list):
+        return updates
+    return [{**each, "content": full_form(each.get("content"))} if isinstance(each, dict) else each for each in updates]
 
 
 def _without_stops(name: str) -> str:

@@ -42,6 +42,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, Any] = {}
     interaction: Interaction | None = None
     """He pressed or picked something instead of writing; text is its label and choice_value its value."""
+    response_object: dict[str, Any] | None = None
+    """Of what was pressed, or of an offered answer that was typed. Plain JSON; schema: omnibridge/interaction."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,6 +150,15 @@ class HearsTyping(Protocol):
 
         Never journalled, never repeated: what raises, or takes longer than 5 s, is counted and forgotten.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsAnswers(Protocol):
+    """Its bot's answers have a form of their own, also where they are posted to a response_url."""
+
+    def read_answer(self, body: bytes) -> Reply:
+        """Pure. body: a JSON object. Raises DeliveryRejected, or ValueError, that names the wrong place."""
         ...
 
 

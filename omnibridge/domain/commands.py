@@ -40,6 +40,8 @@ class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):
     voice: Voice = "bot"
     speaker: Speaker | None = None
     """Somebody of an external system for whom the connection speaks."""
+    thread_id: str = ""
+    """Of the message that begins the thread; empty = in the room itself."""
 
 
 class SendToParty(_Command, frozen=True, tag="SendToParty"):

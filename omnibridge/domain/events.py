@@ -189,6 +189,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    thread_id: str = ""
+    """Of the message that begins the thread where it is said; empty = in the room."""
     intent: str = ""
     losses: tuple[str, ...] = ()
 

@@ -156,6 +156,7 @@ class HubSender:
                     message.text,
                     attachments=list(message.attachments) or None,
                     as_user=poster,
+                    thread=message.tmid,
                     blocks=list(message.blocks) or None,
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -48,6 +48,14 @@ class Party:
     breaker: Breaker = field(default_factory=Breaker)
 
 
+class ResponseObjects(Protocol):
+    """Makes what a bot is told of a press, or of an offered answer that was typed."""
+
+    def of(
+        self, row: Delivery, workspace: str, conversation: Conversation, said: cmd.SendToParty
+    ) -> dict[str, Any] | None: ...
+
+
 class PartySender:
     """secret: makes session ids. typing: told of turns that are under way; None = nobody wants to know. Connections
     that are not configured any more reject their rows."""
@@ -60,9 +68,10 @@ class PartySender:
         faults: Faults,
         typing: PartyTyping | None = None,
         sessions: Sessions | None = None,
+        objects: ResponseObjects | None = None,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
-        self._typing, self._sessions = typing, sessions
+        self._typing, self._sessions, self._objects = typing, sessions, objects
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -131,6 +140,7 @@ class PartySender:
             said.late,
             allowed_facts(facts, party.facts),
             said.interaction,
+            self._objects.of(row, workspace, conversation, said) if self._objects else None,
         )
         if maybe_sent:
             reply = await self._resolve(party, turn)

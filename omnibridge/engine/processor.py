@@ -219,6 +219,8 @@ class Processor:
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
             for message in self._rendered(work.lane.state, command, intent):
+                if command.thread_id:
+                    message = msgspec.structs.replace(message, tmid=command.thread_id)
                 body = _encode(message)
                 self._enqueue(
                     work,

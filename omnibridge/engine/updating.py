@@ -21,7 +21,7 @@ GONE = "message-unknown"
 """Code of a change of a message that is not there any more."""
 
 Posted = Callable[[int, Conversation, str], list[dict[str, Any]]]
-"""(conversation, its state, message id) -> the blocks as we posted them."""
+"""(conversation, its state, message id) -> its blocks before some of them were used and went."""
 
 
 def nothing_posted(conversation_id: int, conversation: Conversation, message_id: str) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
 async def by_app(
     app: AppClient, client: RocketChatClient, room: str, change: Change, posted: list[dict[str, Any]]
 ) -> None:
-    """posted: its blocks as we posted them: one that was used is put back in its place. Raises DeliveryError."""
+    """posted: its blocks before some went: one that was used is put back in its place. Raises DeliveryError."""
     blocks = list(change.blocks)
     if not change.block_id:
         text = None if change.keeps_text or not change.text else change.text

@@ -111,6 +111,7 @@ class RocketChatClient:
         as_user: Credentials | None = None,
         alias: str | None = None,
         avatar: str | None = None,
+        thread: str = "",
         blocks: list[dict[str, Any]] | None = None,
     ) -> None:
         """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
@@ -126,6 +127,8 @@ class RocketChatClient:
             message["alias"] = alias
         if avatar:
             message["avatar"] = avatar
+        if thread:
+            message["tmid"] = thread
         if blocks:
             message["blocks"] = blocks
         content = encode({"message": message})

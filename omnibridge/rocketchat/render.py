@@ -70,6 +70,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     speaker: Speaker | None = None
     blocks: tuple[dict[str, Any], ...] = ()
+    tmid: str = ""
     lost: tuple[str, ...] = ()
     intent: str = ""
 

@@ -161,7 +161,8 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
         after, spoken = personas.say(context, conversation, event.agent, shown, at_once=is_last)
         return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
-    says = (SendToVisitor(each, posts_as) for each in shown)
+    thread = event.thread_id if isinstance(event, ev.PartySpoke) else ""
+    says = (SendToVisitor(each, posts_as, thread_id=thread) for each in shown)
     return conversation, (*updates, *says, *set_fields(event.fields))
 
 

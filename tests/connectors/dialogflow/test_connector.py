@@ -43,6 +43,7 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
     assert but_facts(reply) == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"})
     told = {"intent": "note", "intent_confidence": 1.0, "sentiment_score": -0.5, "sentiment_magnitude": 0.5}
     assert reply.facts == again.facts == told
+    assert reply.intent == "note"
     assert again.fields == {}  # the agent repeats its parameters; they are written when they change
     assert (asked["language"], asked["delivery_id"], asked["late"]) == ("de", "d1", True)
     assert asked["contexts"] == ([] if edition else ["omnibridge_turn", "omnibridge"])
