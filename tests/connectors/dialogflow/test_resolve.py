@@ -71,6 +71,33 @@ async def test_first_turn_of_a_conversation_is_believed_only_when_markers_can_be
     assert told.value.code == "uncertain"
 
 
+PLACES = [
+    ({"environment": "live"}, "projects/simulated/agent/environments/live/users/-/sessions/s1"),
+    ({"location": "europe-west1"}, "projects/simulated/locations/europe-west1/agent/sessions/s1"),
+    (
+        {"location": "europe-west1", "environment": "live"},
+        "projects/simulated/locations/europe-west1/agent/environments/live/users/-/sessions/s1",
+    ),
+    (
+        {**CX, "location": "europe-west3", "environment": "live", "flow_versions": ["f1/3"]},
+        f"projects/simulated/locations/europe-west3/agents/{CX['agent']}/environments/live/sessions/s1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "path"), PLACES)
+async def test_agent_of_a_region_and_environment_is_asked_there_and_read_back_there(
+    given: dict[str, Any], path: str
+) -> None:
+    async with bot(project="simulated", **given) as agent:
+        assert but_facts(await agent.connector.on_message(turn("echo one"))) == Reply((Text("one"),))
+        assert (await agent.turns())[0]["session"] == path
+        if "edition" not in given:
+            await broken(agent, "echo two", "d2", **ANSWER_LOST)
+            with pytest.raises(DeliveryRejected, match="its answer is lost"):
+                await agent.connector.resolve(turn("echo two", delivery_id="d2"))
+
+
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "cut", "INTERNAL"])
 async def test_turn_that_was_worked_on_is_known_at_once_and_not_given_again(code: str) -> None:
     async with bot(settle_s=60) as agent:
