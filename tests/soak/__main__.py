@@ -31,7 +31,7 @@ FAULT_LIMIT_S = 60.0
 GIVES_UP = ("dialogflow",)
 """Kinds whose backend cannot tell what it had answered: people take over then."""
 
-GIVEN_UP = ("answer-lost", "uncertain")
+GIVEN_UP = ("answer-lost", "uncertain", "not-known-yet")
 """Codes of turns that were given up for that."""
 
 
