@@ -36,6 +36,7 @@ from omnibridge.connector import (
     DeliveryUncertain,
     Handover,
     Reply,
+    Suggestion,
     Text,
     Turn,
 )
@@ -44,7 +45,7 @@ CHECK_EVENT = "omnibridge_check"
 
 
 class DialogflowConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = DialogflowSettings
     _client: DialogflowClient | None = None
@@ -109,6 +110,20 @@ class DialogflowConnector:
         if self._settings.lost_text:
             return Reply((Text(self._settings.lost_text),), fallback=True)
         raise DeliveryRejected("the agent worked on it, and its answer is lost", code="answer-lost")
+
+    async def suggest(self, text: str, session_id: str) -> Suggestion:
+        """Without facts, contexts or fields: nothing is known of this session, and nothing is kept of it."""
+        settings = self._settings
+        said = plain(text)[:LONGEST]
+        if not said:
+            return Suggestion()
+        asked = Asked(self._path(session_id), said, settings.languages[0], payload={"suggestion": True})
+        result = await self._detect(asked)
+        read = cx.read if settings.edition == "cx" else es.read
+        draft = read(settings, result, is_event=False)
+        sure = (result.get("match") or {}).get("confidence", result.get("intent_detection_confidence", 0.0))
+        reply = "\n".join(each.text for each in draft.parts if isinstance(each, Text))
+        return Suggestion("" if draft.fallback else draft.intent, sure or 0.0, "" if draft.fallback else reply)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         """Closed for good, or somebody else serves: then it may come back, and what the agent knew is kept."""

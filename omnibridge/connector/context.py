@@ -68,6 +68,8 @@ class ConnectorContext:
     log: `log("action", key=value)`, one structured line; never message texts or secrets.
     typing: `typing(session_id, True)` shows the visitor that somebody of the backend's side types, until False, or
     until it was not said again for 15 s. Returns at once, raises nothing; lost where it cannot be shown.
+    connector: `connector("name")` is the instance of another connection, None when there is none of that name. Ask
+    when you need it: it may be another one after a change of settings.
     notes: what is kept of sessions over restarts.
     """
 
@@ -78,6 +80,7 @@ class ConnectorContext:
     count: Callable[[str, int], None]
     log: Callable[..., None]
     typing: Callable[[str, bool], None] = lambda session_id, is_typing: None
+    connector: Callable[[str], object | None] = lambda name: None
     notes: Notes = field(default_factory=MemoryNotes)
 
 

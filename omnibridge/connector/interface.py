@@ -56,6 +56,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
     `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
     not in callbacks.
+    intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
+    both are for metrics and the time line alone.
     """
 
     parts: tuple[Content, ...] = ()
@@ -67,6 +69,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
     facts: dict[str, str | int | float | bool] = {}
+    intent: str = ""
+    losses: tuple[str, ...] = ()
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -118,6 +118,8 @@ class Texts(msgspec.Struct, frozen=True):
     no_files: str = "I cannot read files. Please describe it in words."
     close_comment: str = "Closed by the assistant."
     speaks_as: str = "{name}: "
+    queue_position: str = "You are number {position} in the queue."
+    desk_left: str = ""
 
 
 class RuleSet(msgspec.Struct, frozen=True):
