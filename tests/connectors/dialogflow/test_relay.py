@@ -252,9 +252,10 @@ async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeW
     bot = world.sandbox.description["bot_account"]["user_id"]
     forwarded = await world.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": bot})
     assert forwarded["success"], forwarded
-    await visitor.wait_for("bot", 3)  # the core says that nobody is there, whoever gives it back to the bot
+    await world.hub.settled()
+    await world.quiet()
     await visitor.say("recall")
-    heard = await visitor.wait_for("bot", 4)
+    heard = await visitor.wait_for("bot", 3)
 
     assert heard[-1]["text"] == "You said A10023."
 
