@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,11 @@ _log = structlog.get_logger("omnibridge.service")
 
 
 async def make_connector(
-    each: ConnectionSettings, clock: Clock, counters: Counters, typing: Callable[[str, str, bool], None]
+    each: ConnectionSettings,
+    clock: Clock,
+    counters: Counters,
+    typing: Callable[[str, str, bool], None],
+    keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
@@ -43,6 +47,7 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
+        keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
     return connector

@@ -1,6 +1,6 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.context import ClientFactory, ConnectorContext, KeepFile
 from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
@@ -74,6 +74,7 @@ __all__ = [
     "HearsTyping",
     "Image",
     "Interaction",
+    "KeepFile",
     "Link",
     "MessageUpdate",
     "Option",

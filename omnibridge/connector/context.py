@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from omnibridge.clock import Clock
+from omnibridge.errors import DeliveryRejected
 from omnibridge.http import Client
 
 ClientFactory = Callable[..., Client]
 """`factory(base_url=…, timeout_s=…, headers=…, max_connections=…, max_answer_bytes=…)`: one pooled client per
 destination. httpx2's API, and `exchange` for the calls that every message makes."""
+
+
+KeepFile = Callable[[bytes, str, str], Awaitable[str]]
+"""(bytes, name, media type) -> what to put into `File.url`. Durable when it returns."""
+
+
+async def keeps_nothing(content: bytes, name: str, media_type: str) -> str:
+    """Where there is no service around the connector."""
+    raise DeliveryRejected("files are not kept here", code="no-files")
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,8 @@ class ConnectorContext:
     log: `log("action", key=value)`, one structured line; never message texts or secrets.
     typing: `typing(session_id, True)` shows the visitor that somebody of the backend's side types, until False, or
     until it was not said again for 15 s. Returns at once, raises nothing; lost where it cannot be shown.
+    keep_file: for bytes that the backend gives instead of an address; kept for three days, so use it right before the
+    Reply. Shown where the connection has `upload_files`; elsewhere the visitor is told that a file was lost.
     """
 
     name: str
@@ -34,6 +46,7 @@ class ConnectorContext:
     count: Callable[[str, int], None]
     log: Callable[..., None]
     typing: Callable[[str, bool], None] = lambda session_id, is_typing: None
+    keep_file: KeepFile = keeps_nothing
 
 
 def decode_settings(settings_type: type[msgspec.Struct], raw: dict[str, Any]) -> msgspec.Struct:
