@@ -151,6 +151,10 @@ class Service:
         assert self._files is not None, "start() comes before listens_at()"
         self._files.site = url
 
+    async def _keep_file(self, connection: str, content: bytes, name: str, media_type: str) -> str:
+        assert self._files is not None
+        return await self._files.keep(connection, content, name, media_type)
+
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
@@ -166,14 +170,15 @@ class Service:
         settings = self._settings
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
+        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
+        self._files = Files(settings, database, ids, self._clock, self.counters)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, database, self._connectors.get
+                each, self._clock, self.counters, self._types, database, self._connectors.get, self._keep_file
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
-        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
@@ -233,7 +238,6 @@ class Service:
             self.counters, settings.database.commit_timeout_s,
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
-        self._files = Files(settings, database.secret, self._clock, self.counters)
         self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -351,7 +355,7 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
-            self._files.uploader(database),
+            self._files.uploader(),
         )
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         self._files.begin(hubs)

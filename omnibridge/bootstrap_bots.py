@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -42,7 +42,8 @@ async def make_connector(
     counters: Counters,
     typing: Callable[[str, str, bool], None],
     database: Database,
-    others: Callable[[str], object | None] = lambda name: None,
+    others: Callable[[str], object | None],
+    keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
@@ -59,6 +60,7 @@ async def make_connector(
         typing=partial(typing, each.name),
         connector=others,
         notes=DurableNotes(database, clock, each.name),
+        keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
     return connector

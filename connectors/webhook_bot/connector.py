@@ -29,16 +29,17 @@ class WebhookBotConnector(Abilities):
     async def initialize(self, context: ConnectorContext) -> None:
         await self.aclose()
         self._settings, self._welcome, self._clock = context.settings, context.settings.welcome, context.clock
+        self._keep = context.keep_file
         self._bot = self._client = WebhookClient(context)
 
     async def on_start(self, turn: Turn) -> Reply:
         if not self._welcome:
             return Reply()
         begun = msgspec.structs.replace(turn, text=self._welcome)
-        return to_reply(await self._bot.post(turn_id(turn), turn_body("welcome", begun)))
+        return await self._reply(await self._bot.post(turn_id(turn), turn_body("welcome", begun)))
 
     async def on_message(self, turn: Turn) -> Reply:
-        return to_reply(await self._bot.post(turn_id(turn), turn_body("message", turn)))
+        return await self._reply(await self._bot.post(turn_id(turn), turn_body("message", turn)))
 
     async def resolve(self, turn: Turn) -> Reply:
         is_start = not (turn.text or turn.choice_value or turn.message_id)
