@@ -6,11 +6,13 @@ Its parts are made in `bootstrap_agents`, `bootstrap_bots`, `bootstrap_decisions
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -23,6 +25,7 @@ from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import app_routes_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -37,7 +40,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub_sender import Hub, HubSender
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.party_sender import PartySender
+from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.streams import Sender, Streams
@@ -97,6 +100,9 @@ class Service:
         self._decider_clients: list[Client] = []
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._contexts: Contexts = {}
+        self._parties: dict[str, Party] | None = None
+        self._reloader: Reloader | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -124,7 +130,15 @@ class Service:
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
+        return {"agents": self._agents.answer, "bots": self._bots.orders.answer, "config": self._reload}
+
+    async def _reload(self, _: bytes) -> bytes:
+        return msgspec.json.encode(await self.reload())
+
+    async def reload(self) -> Reloaded:
+        """Read the configuration again, and take over what can be. Call after `start`."""
+        assert self._reloader is not None, "start() comes before reload()"
+        return await self._reloader.answer(os.environ)
 
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
@@ -143,7 +157,7 @@ class Service:
         self._faults.reach("start_up")
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._connectors.get
+                each, self._clock, self.counters, self._types, self._contexts
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
@@ -181,6 +195,8 @@ class Service:
         self._callbacks = CallbackEndpoint(
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
+        token = self._callbacks.use
+        self._reloader = Reloader(settings, self._contexts, analysis, lambda: self._parties, token)
         self._provisioners = hubs_of(settings)
         self._begin_identity(database, boot)
         self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
@@ -303,9 +319,8 @@ class Service:
         )
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
-        party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing
-        )
+        self._parties = parties_of(settings, self._connectors)
+        party_sender: Sender = PartySender(self._parties, database.secret, self._clock, self._faults, typing)
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
         others: dict[str, Sender] = {

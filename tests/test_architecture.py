@@ -22,6 +22,7 @@ TOP = {
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_reload",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
