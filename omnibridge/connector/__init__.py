@@ -38,7 +38,7 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
     "Action",
@@ -70,6 +70,7 @@ __all__ = [
     "HearsTyping",
     "Image",
     "Interaction",
+    "LineStream",
     "Link",
     "MessageUpdate",
     "Option",
