@@ -26,6 +26,7 @@ from omnibridge.connector import (
     DeliveryUncertain,
     LineStream,
 )
+from omnibridge.connector.form_data import Part, encode
 
 ROOT = "/iamessage/api/v2"
 MAX_ANSWER_BYTES, MAX_FILE_BYTES = 4 << 20, 32 << 20
@@ -176,7 +177,11 @@ class OrgClient:
     ) -> None:
         """message: `id` and `fileId`, both fixed for all attempts, and `text`."""
         entry = msgspec.json.encode({"message": message, **self._of_session(session)})
-        content_type, body = form_data(entry, data, filename, media_type)
+        parts = (
+            Part("messageEntry", "", "application/json", entry),
+            Part("fileData", filename or "file", media_type, data),
+        )
+        content_type, body = encode(parts)
         await self._send("POST", f"{_path(conversation)}/file", access, body, content_type)
 
     async def typing(self, access: Access, conversation: str, is_typing: bool) -> None:
@@ -275,23 +280,6 @@ class OrgClient:
         if not 200 <= answer.status < 300:
             raise from_status(answer.status, answer.headers.get("retry-after", ""), self.now_s())
         return answer
-
-
-def form_data(entry: bytes, data: bytes, filename: str, media_type: str) -> tuple[str, bytes]:
-    """Content type and body of a file. filename, media_type: hostile, they are the visitor's."""
-    boundary = f"omnibridge-{uuid.uuid4().hex}"
-    name = "".join(each for each in filename if each.isprintable()).replace("\\", "_").replace('"', "_")[:200] or "file"
-    kind = media_type if media_type.isascii() and media_type.isprintable() and "/" in media_type else ""
-    parts = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="messageEntry"\r\n'
-        "Content-Type: application/json\r\n\r\n".encode()
-        + entry,
-        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="fileData"; filename="{name}"\r\n'
-        f"Content-Type: {kind or 'application/octet-stream'}\r\n\r\n".encode()
-        + data,
-        f"\r\n--{boundary}--\r\n".encode(),
-    )
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
 
 
 def is_open(answer: Mapping[str, Any], now_ms: int) -> bool:

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.salesforce_messaging import entries, stream
-from connectors.salesforce_messaging.client import form_data, is_open
+from connectors.salesforce_messaging.client import is_open
 from connectors.salesforce_messaging.entries import Entry, events_of, read_event, read_listing
 from connectors.salesforce_messaging.errors import NoSession, NotVerified, TokenDead, from_exception, from_status
 from connectors.salesforce_messaging.ids import long_id, short_id
 from connectors.salesforce_messaging.pacing import Pacer
-from connectors.salesforce_messaging.simulated.multipart import parse
 from connectors.salesforce_messaging.stream import Frame, Frames, Place, Position
 from connectors.salesforce_messaging.tokens import Access, Identity, checked, claims_of, read_access
 from omnibridge.connector import (
@@ -369,14 +368,3 @@ async def test_pacing_pauses_after_429_and_goes_on_after_a_failure() -> None:
 )
 def test_business_hours(answer: dict[str, Any], expected: bool) -> None:
     assert is_open(answer, 10) is expected
-
-
-@given(st.binary(max_size=300), st.text(max_size=40), st.text(max_size=40))
-def test_form_data_holds_any_file(data: bytes, name: str, media_type: str) -> None:
-    parts = parse(*form_data(b'{"a": 1}', data, name, media_type))
-
-    assert (parts["messageEntry"].data, parts["fileData"].data, set(parts)) == (
-        b'{"a": 1}',
-        data,
-        {"messageEntry", "fileData"},
-    )
