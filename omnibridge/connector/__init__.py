@@ -59,7 +59,7 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
     "LONGEST_NOTE",
@@ -103,6 +103,7 @@ __all__ = [
     "Interaction",
     "KeepFile",
     "Label",
+    "LineStream",
     "Link",
     "MemoryNotes",
     "MessageUpdate",
