@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -41,10 +41,11 @@ async def make_connector(
     clock: Clock,
     counters: Counters,
     typing: Callable[[str, str, bool], None],
+    contexts: dict[str, tuple[Any, ConnectorContext]],
     database: Database,
-    others: Callable[[str], object | None] = lambda name: None,
+    keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
-    """Ready for use. Close it. Raises ConfigError."""
+    """Ready for use. Close it. contexts: is told what it was initialized with. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
     if not hasattr(connector, "on_message"):
         raise ConfigError(f"[[connection]] {each.name}: connector {each.kind!r} only analyses: write [[analyser]]")
@@ -57,10 +58,12 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
-        connector=others,
+        connector=lambda name: contexts[name][0] if name in contexts else None,
         notes=DurableNotes(database, clock, each.name),
+        keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
+    contexts[each.name] = connector, context
     return connector
 
 

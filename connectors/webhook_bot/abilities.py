@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.webhook_bot.client import WebhookClient
-from connectors.webhook_bot.convert import change_notice, typing_notice
+from connectors.webhook_bot.convert import change_notice, to_reply, typing_notice
+from connectors.webhook_bot.given import given_files, with_addresses
 from connectors.webhook_bot.settings import WebhookBotSettings
-from omnibridge.connector import FilePolicy
+from omnibridge.connector import FilePolicy, KeepFile, Reply
 
 if TYPE_CHECKING:
     from omnibridge.clock import Clock
@@ -19,6 +20,14 @@ class Abilities:
     _bot: WebhookClient
     _clock: Clock
     _settings: WebhookBotSettings
+    _keep: KeepFile
+
+    async def _reply(self, body: bytes) -> Reply:
+        """What the bot answered; bytes that it gave are kept first, so that the reply is durable with them."""
+        given = given_files(body)
+        if not given:
+            return to_reply(body)
+        return to_reply(with_addresses(body, [await self._keep(*each) for each in given]))
 
     async def on_typing(self, session_id: str, is_typing: bool) -> None:
         if self._settings.typing:

@@ -29,16 +29,17 @@ class WebhookBotConnector(Abilities):
     async def initialize(self, context: ConnectorContext) -> None:
         await self.aclose()
         self._settings, self._welcome, self._clock = context.settings, context.settings.welcome, context.clock
+        self._keep = context.keep_file
         self._bot = self._client = WebhookClient(context)
 
     async def on_start(self, turn: Turn) -> Reply:
         if not self._welcome:
             return Reply()
         begun = msgspec.structs.replace(turn, text=self._welcome)
-        return to_reply(await self._bot.post(turn_id(turn), turn_body("welcome", begun)))
+        return await self._reply(await self._bot.post(turn_id(turn), turn_body("welcome", begun)))
 
     async def on_message(self, turn: Turn) -> Reply:
-        return to_reply(await self._bot.post(turn_id(turn), turn_body("message", turn)))
+        return await self._reply(await self._bot.post(turn_id(turn), turn_body("message", turn)))
 
     async def resolve(self, turn: Turn) -> Reply:
         is_start = not (turn.text or turn.choice_value or turn.message_id)
@@ -47,8 +48,7 @@ class WebhookBotConnector(Abilities):
     async def suggest(self, text: str, session_id: str) -> Suggestion:
         return to_suggestion(await self._bot.post(*question(session_id, text)))
 
-    def read_answer(self, body: bytes) -> Reply:
-        return to_reply(body)
+    read_answer = staticmethod(to_reply)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))

@@ -13,6 +13,7 @@ class WebhookBotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     typing: whether the bot is told that the visitor types.
     files: whether it gets visitors' files, as links; file_types, max_file_bytes, max_files: which, empty or 0 = any.
     edits: whether it is told that a visitor changed or deleted a message.
+    max_answer_bytes: of the bot's answers; raise it for a bot that puts files into them.
     health_url: asked with GET by `connections test`; empty = `url` itself, and any answer will do.
     """
 
@@ -26,4 +27,5 @@ class WebhookBotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     max_file_bytes: int = 0
     max_files: int = 0
     edits: bool = False
+    max_answer_bytes: int = 1 << 20
     health_url: str = ""

@@ -19,7 +19,7 @@ from omnibridge.connector.analysis import (
     Transcript,
 )
 from omnibridge.connector.content_json import STYLES, full_form, read_content
-from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, KeepFile, MemoryNotes, Notes
 from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
@@ -59,7 +59,7 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
     "LONGEST_NOTE",
@@ -101,7 +101,9 @@ __all__ = [
     "Image",
     "Intent",
     "Interaction",
+    "KeepFile",
     "Label",
+    "LineStream",
     "Link",
     "MemoryNotes",
     "MessageUpdate",

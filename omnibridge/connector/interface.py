@@ -61,8 +61,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
     `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
     not in callbacks.
-    intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
-    both are for metrics and the time line alone.
+    intent: the backend's own word for what it answers, where facts do not tell it. losses: kinds of what it sent and
+    parts cannot hold, few words. Both are for metrics and the time line alone.
     declined: the turn is over, but was not given to the backend, and why: for the trace.
     """
 

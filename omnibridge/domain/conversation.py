@@ -154,8 +154,8 @@ class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of one conversation. `facts` are those of the start, and `bot.…` of the last answer; trust is added when
-    they are read.
+    """State of one conversation. `facts` are those of the start, `bot_facts` those of the bot's last answer; trust is
+    added when they are read.
 
     waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
@@ -175,6 +175,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     served_by: UserRef | None = None
     department: str = ""
     facts: dict[str, Any] = {}
+    bot_facts: dict[str, Any] = {}
     session: str = ""
     waiting: tuple[VisitorTurn, ...] = ()
     held: tuple[VisitorTurn, ...] = ()

@@ -183,10 +183,13 @@ class Processor:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
         if not isinstance(event, PartyReplied | PartySpoke):
             return ""
-        self._losses.count(event.connection, event.losses, event.intent)
+        intent = event.intent
+        if not intent and isinstance(event, PartyReplied):
+            intent = str(event.facts.get("intent", ""))
+        self._losses.count(event.connection, event.losses, intent)
         n_custom = sum(type(part) is Custom for part in event.parts)
-        self._losses.count(event.connection, ["custom"] * n_custom, event.intent)
-        return event.intent
+        self._losses.count(event.connection, ["custom"] * n_custom, intent)
+        return intent
 
     def _let_look(self, work: Work, event: Event, event_id: int) -> None:
         """Tell analysers of what was said; beside the conversation, so of no epoch."""

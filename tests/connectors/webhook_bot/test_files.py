@@ -102,3 +102,25 @@ async def test_edits_and_deletions_follow_the_turn(make_world: MakeWorld) -> Non
     assert turns == [("message", "echo helo"), ("edited", "echo hello"), ("deleted", "")]
     assert {each["message_id"] for each in await world.bot.turns()} == {said}
     assert len(await visitor.wait_for("bot", 1)) == 1
+
+
+async def test_bytes_of_the_bot_are_in_the_room(make_world: MakeWorld) -> None:
+    world = await make_world(connection="upload_files = true")
+    visitor = await world.visitor()
+    await visitor.say("give abc")
+    await visitor.wait_for("bot", 1)
+    await world.quiet()
+    files = (await world.hub.ledger())["files"]
+
+    assert [(each["name"], each["type"], each["sha256"]) for each in files] == [
+        ("given.txt", "text/plain", sha256(b"abc" * 1000).hexdigest())
+    ]
+    assert world.rows("SELECT max(length(body)) < 1000 FROM deliveries") == [(1,)]
+
+
+async def test_bytes_that_cannot_be_shown_are_told_to_the_visitor(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("give abc")
+
+    assert (await visitor.wait_for("bot", 1))[0]["text"] == "A file for you could not be delivered: given.txt."
