@@ -31,7 +31,10 @@ def nothing_posted(conversation_id: int, conversation: Conversation, message_id:
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays.
-    lost: kinds of what could not be shown."""
+
+    only_choices: its words are the old ones, so they are not said anew where they cannot be changed. lost: kinds of
+    what could not be shown.
+    """
 
     message_id: str
     block_id: str = ""
@@ -39,6 +42,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     blocks: tuple[dict[str, Any], ...] = ()
     keeps_text: bool = False
+    only_choices: bool = False
     lost: tuple[str, ...] = ()
 
 
@@ -52,6 +56,7 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
         tuple(one for each in messages for one in each.attachments),
         uikit.joined(each.blocks for each in messages),
         keeps_text=getattr(update.content, "text", None) == "",
+        only_choices=update.only_choices,
         lost=tuple(dict.fromkeys(kind for each in messages for kind in each.lost)),
     )
 

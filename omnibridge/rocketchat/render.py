@@ -32,6 +32,7 @@ from omnibridge.domain.content import (
     Text,
     chosen_from,
 )
+from omnibridge.domain.files import FileSource
 from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.capabilities import WIDGET, Capabilities
 from omnibridge.rocketchat.markup import escape, to_plain
@@ -64,7 +65,7 @@ LOSSES = {
 
 class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of the hub. lost: kinds of what could not be shown, or not as it was meant. intent: the bot's own
-    word for what it answers."""
+    word for what it answers. file: uploaded instead, if it can be; the rest is what is shown if it cannot."""
 
     text: str
     attachments: tuple[dict[str, Any], ...] = ()
@@ -73,6 +74,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     tmid: str = ""
     lost: tuple[str, ...] = ()
     intent: str = ""
+    file: FileSource | None = None
 
 
 class Rendered(NamedTuple):
