@@ -52,6 +52,8 @@ class Analysis:
         self._settings, self._connectors = settings, connectors
         self._database, self._clock, self._counters = database, clock, counters
         self._own: list[AnalysingConnector] = []
+        self.contexts: dict[str, tuple[AnalysingConnector, ConnectorContext]] = {}
+        """Of [[analyser]]: its connector, also one that did not work, and what it was initialized with."""
         self.analysers = Analysers({}, clock)
         self.board = Board()
 
@@ -100,7 +102,10 @@ class Analysis:
 
     async def aclose(self) -> None:
         for each in self._own:
-            await each.aclose()
+            try:
+                await each.aclose()
+            except Exception as exc:  # one that never worked may not know how
+                _log.warning("analyser_not_closed", reason=type(exc).__name__)
 
     async def _make(self, each: AnalyserSettings) -> Analyser:
         where = f"[[analyser]] {each.name}"
@@ -119,17 +124,23 @@ class Analysis:
         )
         home = frozenset({each.workspace} if each.workspace else ())
         analyser = self._analyser(each.name, connector, home, each.timeout_s)
-        analyser.keep_ms, analyser.later_ms = int(each.keep_h * HOUR_MS), int(each.later_h * HOUR_MS)
-        analyser.token = each.secret.reveal()
-        analyser.keys = read_secrets(analyser.token)
+        self.apply(analyser, each)
+        self._own.append(connector)
+        self.contexts[each.name] = connector, context
         try:
             await connector.initialize(context)
         except Exception as exc:
             analyser.connector, analyser.why = None, f"could not be initialized: {type(exc).__name__}"
-            _log.error("analyser_not_running", analyser=each.name, reason=str(exc)[:300])
-            return analyser
-        self._own.append(connector)
+            reason = str(exc) if isinstance(exc, ConfigError) else type(exc).__name__
+            _log.error("analyser_not_running", analyser=each.name, reason=reason)
         return analyser
+
+    def apply(self, analyser: Analyser, each: AnalyserSettings) -> None:
+        """What its table says beside its connector's settings."""
+        analyser.limit = TimeLimit(each.timeout_s)
+        analyser.keep_ms, analyser.later_ms = int(each.keep_h * HOUR_MS), int(each.later_h * HOUR_MS)
+        analyser.token = each.secret.reveal()
+        analyser.keys = read_secrets(analyser.token)
 
     def _analyser(self, name: str, connector: object, home: frozenset[str], timeout_s: float) -> Analyser:
         engine = self._settings.engine

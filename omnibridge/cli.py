@@ -167,6 +167,30 @@ def config_sample() -> None:
     typer.echo(sample(), nl=False)
 
 
+@config_app.command("reload")
+def config_reload(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+    """Have the running server take over changed settings of connectors; exit 1 when something takes a restart."""
+    import msgspec
+
+    from omnibridge.config_reader import load
+    from omnibridge.operator.local_socket import exchange, socket_path
+    from omnibridge.storage.database import database_path
+
+    socket = socket_path(database_path(load(config, os.environ).database_url))
+    done = msgspec.json.decode(exchange(socket, "config", b"{}"))
+    if as_json:
+        typer.echo(msgspec.json.encode(done))
+    else:
+        for title, name in (("taken over", "changed"), ("takes a restart", "restart")):
+            for each in done[name]:
+                typer.echo(f"{title}: {each}")
+        if not any(done.values()):
+            typer.echo("nothing has changed")
+        for each in done["problems"]:
+            print(each, file=sys.stderr)
+    raise typer.Exit(2 if done["problems"] else 1 if done["restart"] else 0)
+
+
 @config_app.command("schema")
 def config_schema(
     kinds: Annotated[list[str] | None, typer.Argument(help="which connectors; all that are installed")] = None,
