@@ -41,7 +41,7 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
 
 def _is_used(conversation: Conversation, interaction: Interaction) -> bool:
     """Pressed twice in the client before the button went; the turn of the first press is not answered yet."""
-    if not interaction.trigger_id or any(each.keeps for each in interaction.actions):
+    if not interaction.trigger_id or not interaction.message_id or any(each.keeps for each in interaction.actions):
         return False
     given = (each.interaction for each in (*conversation.waiting, *conversation.held) if each.interaction)
     same = (interaction.message_id, interaction.actor, interaction.actions)
