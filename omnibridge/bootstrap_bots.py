@@ -9,19 +9,26 @@ from typing import Any
 
 import structlog
 
+from omnibridge.analysis.transcript import so_far
 from omnibridge.bootstrap_decisions import only_by_decision
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
-from omnibridge.domain.directory import BotConnection, HoldingBot
+from omnibridge.domain.directory import BotConnection, Desk, HoldingBot
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
+from omnibridge.engine.sessions import Sessions
 from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.identity.vault import Vault
 from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.storage.database import Database
@@ -35,6 +42,7 @@ async def make_connector(
     counters: Counters,
     typing: Callable[[str, str, bool], None],
     contexts: dict[str, tuple[Any, ConnectorContext]],
+    database: Database,
 ) -> Connector:
     """Ready for use. Close it. contexts: is told what it was initialized with. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
@@ -50,6 +58,7 @@ async def make_connector(
         log=partial(log.info),
         typing=partial(typing, each.name),
         connector=lambda name: contexts[name][0] if name in contexts else None,
+        notes=DurableNotes(database, clock, each.name),
     )
     await connector.initialize(context)
     contexts[each.name] = connector, context
@@ -149,7 +158,37 @@ def _bot(each: ConnectionSettings, workspace: str, user_id: str, connector: Conn
         fallbacks=each.fallbacks,
         handover_when_down=each.bot_down == "handover",
         decider=each.decider,
+        hands_to=each.hands_to,
+        desk=_desk(each) if isinstance(connector, HoldsSessions) else None,
     )
+
+
+def _desk(each: ConnectionSettings) -> Desk:
+    return Desk(int(each.offer_s * 1000), int(each.desk_deadline_s * 1000), each.on_declined, each.on_left)
+
+
+def sessions_of(
+    settings: Settings,
+    connectors: Mapping[str, Connector],
+    database: Database,
+    lanes: Lanes,
+    ids: IdSequence,
+    clock: Clock,
+    boot: str,
+    counters: Counters,
+    types: Callable[[str, str, bool], None],
+) -> Sessions:
+    """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
+    desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
+    keys = settings.agents.token_keys.reveal()
+    if desks and not keys:
+        names = ", ".join(desks)
+        raise ConfigError(
+            f"[agents] token_keys is missing: {names} keeps keys of its sessions, which are stored encrypted. "
+            "NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`"
+        )
+    seal = Vault(keys) if keys else None
+    return Sessions(desks, database, lanes, ids, clock, boot, counters, seal, partial(so_far, database.reader), types)
 
 
 def _remember(cursor: Any, *, name: str, value: str) -> None:

@@ -25,6 +25,7 @@ from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
+from omnibridge.rocketchat.capabilities import Sides
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import seats
@@ -82,8 +83,17 @@ def policy_of(
         "SendToParty": int(engine.bot_turn_deadline_s * 1000),
         "SendToVisitor": int(engine.reply_deadline_s * 1000),
     }
-    decides = only_by_decision(settings, reader)
-    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), decides, analysers)
+    alone = only_by_decision(settings, reader)
+    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings), analysers)
+
+
+def sides_of(settings: Settings) -> Sides:
+    """What each connection may show where."""
+    return Sides(
+        {each.name: each.app_id for each in settings.workspace if each.blocks},
+        {each.name: each.choices for each in settings.connection if each.choices != "auto"},
+        frozenset(each.name for each in settings.connection if each.markup == "plain"),
+    )
 
 
 def directory_of(settings: Settings, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:

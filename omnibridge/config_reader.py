@@ -247,6 +247,10 @@ class _Reading:
                 self.report(("connection", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
             elif not wanted and len(known) > 1:
                 self.report(("connection", index, "workspace"), f"missing; there are {', '.join(known)}")
+            named = [each for each in self.entries("workspace") if wanted in ("", each.get("name"))]
+            if entry.get("choices") == "blocks" and len(named) == 1 and not named[0].get("blocks"):
+                what = "nobody hears of presses without the companion app: install it, and set the workspace's blocks"
+                self.report(("connection", index, "choices"), what)
         for index, entry in enumerate(self.entries("analyser")):
             wanted = entry.get("workspace", "")
             if wanted and isinstance(wanted, str) and wanted not in known:
@@ -257,6 +261,12 @@ class _Reading:
             if wanted and isinstance(wanted, str) and wanted not in deciders:
                 what = f'no [[decider]] "{wanted}"{suggest(wanted, deciders)}'
                 self.report(("connection", index, "decider"), what)
+        parties = [each["name"] for each in self.entries("connection") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("connection")):
+            wanted = entry.get("hands_to", "")
+            if wanted and isinstance(wanted, str) and (wanted not in parties or wanted == entry.get("name")):
+                what = f'no other [[connection]] "{wanted}"{suggest(wanted, parties)}'
+                self.report(("connection", index, "hands_to"), what)
 
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])

@@ -53,11 +53,16 @@ ALLOWED = {
     "storage": {"storage"},
     "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "analysis", "web"},
+    "interaction": {"domain", "connector", "rocketchat", "storage", "engine", "interaction"},
+    "web": {
+        *("domain", "routing", "rocketchat", "storage", "engine", "connector"),
+        *("assignment", "analysis", "interaction", "web"),
+    },
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
+    "client": {"client"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

@@ -132,6 +132,8 @@ class RasaConnector:
         metadata = {**turn.facts, "delivery_id": turn.delivery_id}
         if turn.late:
             metadata["late"] = True
+        if turn.response_object:
+            metadata["interaction"] = turn.response_object
         body: dict[str, Any] = {"sender": turn.session_id, "message": message, "metadata": metadata}
         if self._settings.input_channel:
             body["input_channel"] = self._settings.input_channel

@@ -19,7 +19,7 @@ from omnibridge.connector import ConnectorContext, Reply, Suggestion, Turn
 
 
 class WebhookBotConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, Suggests, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, Suggests, ChecksHealth, ReadsAnswers."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = WebhookBotSettings
     _client: WebhookClient | None = None
@@ -45,6 +45,9 @@ class WebhookBotConnector:
 
     async def suggest(self, text: str, session_id: str) -> Suggestion:
         return to_suggestion(await self._bot.post(*question(session_id, text)))
+
+    def read_answer(self, body: bytes) -> Reply:
+        return to_reply(body)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))

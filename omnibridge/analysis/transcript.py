@@ -32,8 +32,11 @@ async def read_hub(hub: Hub, room: str) -> tuple[list[Said], set[str]]:
     return found, set(deleted)
 
 
-def read_journal(reader: Any, conversation_id: int) -> list[Said]:
-    """What was reported to us, and what we posted, with the last texts; without what was deleted."""
+def read_journal(reader: Any, conversation_id: int, *, unsent: bool = False) -> list[Said]:
+    """What was reported to us, and what we posted, with the last texts; without what was deleted.
+
+    unsent: and what we are about to post.
+    """
     said: dict[str, Said] = {}
     for raw in findings.words_of(reader, conversation_id):
         match _event.decode(raw):
@@ -44,7 +47,7 @@ def read_journal(reader: Any, conversation_id: int) -> list[Said]:
                     said[message_id] = msgspec.structs.replace(said[message_id], text=text)
             case MessageDeleted(message_id):
                 said.pop(message_id, None)
-    for message_id, body, at in findings.posts_of(reader, conversation_id):
+    for message_id, body, at in findings.posts_of(reader, conversation_id, unsent=unsent):
         said.setdefault(message_id, Said(message_id, "bot", _outgoing.decode(body).text, at))
     return [each for each in said.values() if each.text]
 
@@ -55,3 +58,8 @@ def joined(from_hub: list[Said], from_journal: list[Said], gone: set[str]) -> tu
     more = [each for each in from_journal if each.message_id not in there]
     whole = [each for each in (*from_hub, *more) if each.message_id not in gone]
     return tuple(sorted(whole, key=lambda each: each.ts))
+
+
+def so_far(reader: Any, conversation_id: int) -> tuple[Said, ...]:
+    """For somebody who takes over now: from the journal alone, what is about to be posted included, oldest first."""
+    return tuple(sorted(read_journal(reader, conversation_id, unsent=True), key=lambda each: each.ts))

@@ -18,7 +18,8 @@ from omnibridge.connector.analysis import (
     Suggests,
     Transcript,
 )
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.content_json import STYLES, full_form, read_content
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -59,6 +60,8 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client
 
 __all__ = [
+    "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
     "AnalysingConnector",
@@ -96,8 +99,10 @@ __all__ = [
     "Interaction",
     "Label",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
     "Note",
+    "Notes",
     "Observed",
     "Option",
     "ReadsTranscripts",
@@ -114,4 +119,6 @@ __all__ = [
     "Transcript",
     "Turn",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]

@@ -40,6 +40,8 @@ class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):
     voice: Voice = "bot"
     speaker: Speaker | None = None
     """Somebody of an external system for whom the connection speaks."""
+    thread_id: str = ""
+    """Of the message that begins the thread; empty = in the room itself."""
 
 
 class SendToParty(_Command, frozen=True, tag="SendToParty"):
@@ -54,6 +56,8 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     late: bool = False
     interaction: Interaction | None = None
     """What the visitor, or staff, did with something the party had shown: no message was written."""
+    within_ms: int = 0
+    """Given up after this long; 0 = a bot's time for a turn."""
 
 
 class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
@@ -68,6 +72,18 @@ class RemoveChoices(_Command, frozen=True, tag="RemoveChoices"):
 
     message_id: str
     connection: str
+
+
+class OpenSession(_Command, frozen=True, tag="OpenSession"):
+    """Offer the conversation to a desk, with what was said before. department: where the party before wanted it to go.
+
+    within_ms: the desk's system must have taken it by then.
+    """
+
+    connection: str
+    reason: str = ""
+    department: str = ""
+    within_ms: int = 0
 
 
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
@@ -195,6 +211,7 @@ Command = (
     | SendToParty
     | UpdateMessage
     | RemoveChoices
+    | OpenSession
     | ResumeTurns
     | ObserveMessage
     | HandTranscript
@@ -225,7 +242,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | ResumeTurns() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | CloseSession():
             return f"connection:{command.connection}"
         case ObserveMessage() | HandTranscript():
             return f"analysis:{command.connection}"

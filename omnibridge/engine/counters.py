@@ -36,7 +36,11 @@ HELP = {
     "deliveries_retried": "Attempts that failed and are tried again, by command and code",
     "deliveries_uncertain": "Attempts of which the outcome was unknown, by command",
     "deliveries_resolved": "Uncertain attempts found to have arrived, by command",
+    "interactions_refused": "Clicks that fit nothing that was shown, by cause",
+    "updates": "Messages changed after they were shown, by way (app, text, posted anew)",
+    "responses": "Posts to a response_url, by outcome",
     "room_reads": "Rooms read because reports contradicted each other",
+    "content_losses": "What bots sent that could not be shown as it was meant, by connection, kind and intent",
     "purged": "Rows deleted because they were old, by kind",
     "agents": "External agents asked for, and what was done with their users, by outcome",
     "agents_alarms": "What an operator should look at about external agents, by kind",
@@ -46,6 +50,8 @@ HELP = {
     "bot_api": "Calls of the bot API, by method and status",
     "findings": "Findings of analysers, by analyser and what became of them",
     "analysis_failures": "Calls of analysers that failed, by analyser and error",
+    "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
+    "interactions_sent": "Interactions that clients sent to bots, by bot",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
@@ -72,6 +78,10 @@ _LABELS = {
     "deliveries_uncertain": ("command",),
     "deliveries_resolved": ("command",),
     "external_routing": ("outcome",),
+    "content_losses": ("connection", "loss", "intent"),
+    "interactions_refused": ("code",),
+    "updates": ("way",),
+    "responses": ("outcome",),
     "purged": ("kind",),
     "agents": ("outcome",),
     "agents_alarms": ("kind",),
@@ -79,6 +89,8 @@ _LABELS = {
     "bot_api": ("method", "status"),
     "findings": ("analyser", "outcome"),
     "analysis_failures": ("analyser", "error"),
+    "sessions_interrupted": ("connection",),
+    "interactions_sent": ("bot",),
     "connector": ("connection", "name"),
 }
 

@@ -15,7 +15,7 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
-from omnibridge.storage import findings, retention
+from omnibridge.storage import findings, notes, retention
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.retention")
@@ -80,6 +80,7 @@ class Retention:
             ("approvals", terms.audit_days, retention.purge_approvals),
             ("bot_updates", BOT_UPDATES_DAYS, retention.purge_bot_updates),
             ("bot_messages", terms.deliveries_days, retention.purge_bot_messages),
+            ("notes", terms.conversations_days, notes.purge),
             ("bot_chats", terms.conversations_days, retention.purge_bot_chats),
             ("findings", EXPIRED_DAYS, findings.purge),
             ("message_changes", CHANGES_DAYS, findings.purge_changes),

@@ -15,6 +15,8 @@ DEADLINES_MS = {
     "SendToVisitor": 600_000,
     "CloseSession": 600_000,
     "EnsureAgent": 30_000,
+    "RemoveChoices": 10_000,  # words wait behind it
+    "UpdateMessage": 20_000,
     "ObserveMessage": 300_000,
     "HandTranscript": 86_400_000,
 }

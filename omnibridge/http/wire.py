@@ -31,7 +31,8 @@ class Wire:
     """The connections of one client, for one event loop.
 
     max_connections: more calls than these wait in line. max_answer_bytes: 0 = any length. judge: asked about each
-    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError.
+    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError. trust: whose
+    certificates; without, those that the system trusts.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Wire:
         max_answer_bytes: int = 0,
         connect_s: float = CONNECT_S,
         judge: Callable[[str, str], None] | None = None,
+        trust: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
+        self._trust = trust or _trusted
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
@@ -137,7 +140,7 @@ class Wire:
                 await loop.create_connection(
                     lambda: connection,
                     sock=plug,
-                    ssl=_trusted() if secure else None,
+                    ssl=self._trust() if secure else None,
                     server_hostname=origin.name if secure else None,
                 )
         except TimeoutError as exc:
@@ -145,6 +148,22 @@ class Wire:
         except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own
             raise httpx2.ConnectError(str(exc)) from exc
         return connection
+
+
+def trusting(certificate: str) -> ssl.SSLContext:
+    """Only who shows this certificate (PEM), or one that it signed, under the right name. TLS 1.2 and newer.
+
+    Raises ValueError for what is no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as exc:
+        raise ValueError("not a certificate in PEM") from exc
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 @functools.cache

@@ -185,13 +185,14 @@ def words_of(reader: Any, conversation_id: int) -> list[bytes]:
     return [bytes(row[0]) for row in reader.execute(sql, (conversation_id,))]
 
 
-def posts_of(reader: Any, conversation_id: int) -> list[tuple[str, bytes, int]]:
-    """(message id, body, time in ms) of what we posted there."""
+def posts_of(reader: Any, conversation_id: int, *, unsent: bool = False) -> list[tuple[str, bytes, int]]:
+    """(message id, body, time in ms) of what we posted there. unsent: and of what is about to be."""
     sql = (
         "SELECT external_id, body, coalesce(settled_at, created_at) FROM deliveries WHERE conversation_id = ? "
-        "AND state = 1 AND stream = 'hub' AND command IN ('SendToVisitor', 'SystemText') ORDER BY id"
+        "AND state IN (1, ?) AND stream = 'hub' AND command IN ('SendToVisitor', 'SystemText') ORDER BY id"
     )
-    return [(row[0], bytes(row[1]), row[2]) for row in reader.execute(sql, (conversation_id,)) if row[0]]
+    rows = reader.execute(sql, (conversation_id, 0 if unsent else 1))
+    return [(row[0], bytes(row[1]), row[2]) for row in rows if row[0]]
 
 
 def deleted_in(reader: Any, conversation_id: int) -> set[str]:
