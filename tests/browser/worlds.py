@@ -61,7 +61,7 @@ async def telegram_like(url: str, folder: Path) -> None:
             elif message and message.text == "menu":
                 buttons = [Button(PICTURE, "/picture"), Button("Finish")]
                 await bot.send(message.chat.id, "Pick one of these:", buttons)
-            elif message and message.text:
+            elif message and message.text.startswith("where is"):
                 await bot.send(message.chat.id, f"Order {message.text.split()[-1]} is on its way.")
 
 
