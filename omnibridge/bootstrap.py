@@ -192,7 +192,7 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
-        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, self._files)
         self._routes += self._bots.routes()
         self._in_background(self._bots.run_for_ever())
         self._routes += self._files.routes()

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.endpoint import BotApiEndpoint
+from omnibridge.botapi.files import FilePort, Files
 from omnibridge.botapi.methods import Methods
 from omnibridge.botapi.orders import Orders
 from omnibridge.botapi.polling import Polling
@@ -34,6 +35,7 @@ class BotApi:
         ids: IdSequence,
         clock: Clock,
         counters: Counters,
+        files: FilePort | None = None,
     ) -> None:
         ours = {name: each for name, each in connectors.items() if isinstance(each, BotApiConnector)}
         names = {name: each.settings.display_name or name for name, each in ours.items()}
@@ -42,7 +44,8 @@ class BotApi:
         )
         speaking = Speaking(database, lanes, ids, clock, workspaces)
         self._polling = Polling(database, self.queue)
-        self.methods = Methods(database, self.queue, self._polling, speaking, ours)
+        self._files = Files(database, files, dict(workspaces)) if files is not None else None
+        self.methods = Methods(database, self.queue, self._polling, speaking, ours, self._files)
         self._endpoint = BotApiEndpoint(database, self.methods, frozenset(ours), counters)
         self.orders = Orders(database, clock.now_ms, self.queue.ring)
         self._pushers = Pushers(ours, database, self.queue, self.methods, clock)
@@ -52,7 +55,10 @@ class BotApi:
 
     def routes(self) -> list[Route]:
         """None when no connection is of this kind."""
-        return self._endpoint.routes() if self._is_used else []
+        if not self._is_used:
+            return []
+        of_files = [Route("/file/bot{token}/{path}", self._files)] if self._files is not None else []
+        return [*self._endpoint.routes(), *of_files]
 
     def end_polls(self) -> None:
         """Before the node waits for its requests to end."""
