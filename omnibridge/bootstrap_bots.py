@@ -9,19 +9,26 @@ from typing import Any
 
 import structlog
 
+from omnibridge.analysis.transcript import so_far
 from omnibridge.bootstrap_decisions import only_by_decision
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
-from omnibridge.domain.directory import BotConnection, HoldingBot
+from omnibridge.domain.directory import BotConnection, Desk, HoldingBot
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
-from omnibridge.errors import DeliveryError
+from omnibridge.engine.sessions import Sessions
+from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.identity.vault import Vault
 from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.storage.database import Database
@@ -34,10 +41,14 @@ async def make_connector(
     clock: Clock,
     counters: Counters,
     typing: Callable[[str, str, bool], None],
+    contexts: dict[str, tuple[Any, ConnectorContext]],
+    database: Database,
     keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
-    """Ready for use. Close it. Raises ConfigError."""
+    """Ready for use. Close it. contexts: is told what it was initialized with. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
+    if not hasattr(connector, "on_message"):
+        raise ConfigError(f"[[connection]] {each.name}: connector {each.kind!r} only analyses: write [[analyser]]")
     log = structlog.get_logger(f"omnibridge.connection.{each.name}")
     context = ConnectorContext(
         name=each.name,
@@ -47,9 +58,12 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
+        connector=lambda name: contexts[name][0] if name in contexts else None,
+        notes=DurableNotes(database, clock, each.name),
         keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
+    contexts[each.name] = connector, context
     return connector
 
 
@@ -120,6 +134,8 @@ class BotUsers:
             fallbacks=each.fallbacks,
             handover_when_down=each.bot_down == "handover",
             decider=each.decider,
+            hands_to=each.hands_to,
+            desk=_desk(each) if isinstance(connector, HoldsSessions) else None,
             files=file_policy_of(self._settings, connector),
             uploads=each.upload_files,
             hears_edits=isinstance(connector, HearsEdits) and connector.wants_edits(),
@@ -162,6 +178,34 @@ def file_policy_of(settings: Settings, connector: Connector) -> FilePolicy | Non
 def _most_bytes(settings: Settings, connector: Connector) -> int:
     policy = file_policy_of(settings, connector)
     return policy.max_bytes if policy else 0
+
+
+def _desk(each: ConnectionSettings) -> Desk:
+    return Desk(int(each.offer_s * 1000), int(each.desk_deadline_s * 1000), each.on_declined, each.on_left)
+
+
+def sessions_of(
+    settings: Settings,
+    connectors: Mapping[str, Connector],
+    database: Database,
+    lanes: Lanes,
+    ids: IdSequence,
+    clock: Clock,
+    boot: str,
+    counters: Counters,
+    types: Callable[[str, str, bool], None],
+) -> Sessions:
+    """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
+    desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
+    keys = settings.agents.token_keys.reveal()
+    if desks and not keys:
+        names = ", ".join(desks)
+        raise ConfigError(
+            f"[agents] token_keys is missing: {names} keeps keys of its sessions, which are stored encrypted. "
+            "NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`"
+        )
+    seal = Vault(keys) if keys else None
+    return Sessions(desks, database, lanes, ids, clock, boot, counters, seal, partial(so_far, database.reader), types)
 
 
 def _remember(cursor: Any, *, name: str, value: str) -> None:

@@ -13,13 +13,15 @@ import msgspec
 
 from connectors.webhook_bot.abilities import Abilities
 from connectors.webhook_bot.client import WebhookClient
-from connectors.webhook_bot.convert import closed_body, closed_id, turn_body, turn_id
+from connectors.webhook_bot.convert import closed_body, closed_id, to_reply, turn_body, turn_id
+from connectors.webhook_bot.questions import question, to_suggestion
 from connectors.webhook_bot.settings import WebhookBotSettings
-from omnibridge.connector import ConnectorContext, Reply, Turn
+from omnibridge.connector import ConnectorContext, Reply, Suggestion, Turn
 
 
 class WebhookBotConnector(Abilities):
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth; HearsTyping and others by Abilities."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth, ReadsAnswers; HearsTyping and
+    others by Abilities."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = WebhookBotSettings
     _client: WebhookClient | None = None
@@ -42,6 +44,11 @@ class WebhookBotConnector(Abilities):
     async def resolve(self, turn: Turn) -> Reply:
         is_start = not (turn.text or turn.choice_value or turn.message_id)
         return await (self.on_start(turn) if is_start else self.on_message(turn))
+
+    async def suggest(self, text: str, session_id: str) -> Suggestion:
+        return to_suggestion(await self._bot.post(*question(session_id, text)))
+
+    read_answer = staticmethod(to_reply)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))

@@ -13,6 +13,9 @@ from omnibridge.botapi.multipart import FilePart, read_multipart
 
 MOST_BYTES = 1_000_000
 MOST_FIELDS = 200
+FILES = ("certificate",)
+"""Files that are taken as text."""
+
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
@@ -96,9 +99,11 @@ def _form(text: str) -> dict[str, Any]:
 
 
 def _multipart(content_type: str, body: bytes, *, takes_files: bool) -> dict[str, Any]:
-    """Its texts, and its files where the method takes any."""
-    found = read_multipart(content_type, body)
+    """Its texts, those of files whose content is text, and its files where the method takes any."""
+    found: dict[str, Any] = dict(read_multipart(content_type, body))
     for name, value in found.items():
-        if isinstance(value, FilePart) and not takes_files:
+        if isinstance(value, FilePart) and name in FILES:
+            found[name] = value.content.decode("utf-8", "replace")
+        elif isinstance(value, FilePart) and not takes_files:
             raise bad(f"files are not taken ({name})")
-    return dict(found)
+    return found

@@ -1,6 +1,25 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
-from omnibridge.connector.context import ClientFactory, ConnectorContext, KeepFile
+from omnibridge.connector.analysis import (
+    AnalysingConnector,
+    Analyzes,
+    Finding,
+    Findings,
+    HearsSettings,
+    Intent,
+    Label,
+    Note,
+    Observed,
+    ReadsTranscripts,
+    Reference,
+    Said,
+    SuggestedReply,
+    Suggestion,
+    Suggests,
+    Transcript,
+)
+from omnibridge.connector.content_json import STYLES, full_form, read_content
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, KeepFile, MemoryNotes, Notes
 from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
@@ -40,11 +59,15 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
+    "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
+    "AnalysingConnector",
+    "Analyzes",
     "Answer",
     "AnswerTooLarge",
     "Callback",
@@ -67,24 +90,43 @@ __all__ = [
     "ExternalAgent",
     "File",
     "FilePolicy",
+    "Finding",
+    "Findings",
     "Form",
     "FormField",
     "Handover",
     "HearsEdits",
+    "HearsSettings",
     "HearsTyping",
     "Image",
+    "Intent",
     "Interaction",
     "KeepFile",
+    "Label",
+    "LineStream",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
+    "Note",
+    "Notes",
+    "Observed",
     "Option",
+    "ReadsTranscripts",
     "ReceivesCallbacks",
+    "Reference",
     "Reply",
     "ResolvesTurns",
+    "Said",
     "Select",
+    "SuggestedReply",
+    "Suggestion",
+    "Suggests",
     "TakesFiles",
     "Text",
+    "Transcript",
     "Turn",
     "TurnFile",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]

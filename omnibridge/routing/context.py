@@ -103,7 +103,7 @@ def tell_once(
     return (_replace(conversation, told=(*conversation.told, name)) if said else conversation), said
 
 
-def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
+def send_turn(connection: str, turn: VisitorTurn, within_ms: int = 0) -> SendToParty:
     """The command that carries a turn."""
     return SendToParty(
         connection,
@@ -113,5 +113,6 @@ def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
         turn.welcome,
         turn.late,
         turn.interaction,
+        within_ms,
         turn.files,
     )
