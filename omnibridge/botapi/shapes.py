@@ -50,7 +50,7 @@ def message_of(turn: Turn, text: str, chat_id: int, message_id: int, at_ms: int)
         "chat": chat(chat_id, name),
         "date": at_ms // 1000,
         "text": text,
-        "omnibridge": {"facts": turn.facts, "late": turn.late},
+        "omnibridge": {"facts": turn.facts, "late": turn.late, "message_id": turn.message_id},
     }
     if command := _COMMAND.match(text):
         found["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
