@@ -33,6 +33,7 @@ from omnibridge.bootstrap_app import (
 )
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -117,10 +118,11 @@ class Service:
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._proofs: dict[str, Proof] = {}
+        self._files: Files | None = None
         self._contexts: Contexts = {}
         self._parties: dict[str, Party] | None = None
         self._reloader: Reloader | None = None
-        self._proofs: dict[str, Proof] = {}
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -158,6 +160,15 @@ class Service:
         assert self._reloader is not None, "start() comes before reload()"
         return await self._reloader.answer(os.environ)
 
+    def listens_at(self, url: str) -> None:
+        """Told once the socket is there: port 0 takes a free one."""
+        assert self._files is not None, "start() comes before listens_at()"
+        self._files.site = url
+
+    async def _keep_file(self, connection: str, content: bytes, name: str, media_type: str) -> str:
+        assert self._files is not None
+        return await self._files.keep(connection, content, name, media_type)
+
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
@@ -173,14 +184,15 @@ class Service:
         settings = self._settings
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
+        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
+        self._files = Files(settings, database, ids, self._clock, self.counters)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._contexts, database
+                each, self._clock, self.counters, self._types, self._contexts, database, self._keep_file
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
-        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
@@ -242,6 +254,7 @@ class Service:
             self.counters, settings.database.commit_timeout_s,
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
+        self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -347,7 +360,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world
+        assert self._world and self._typing and self._files
         pictures = self._world.avatars.may_be_shown
         hub_sender: Sender = HubSender(
             hubs,
@@ -358,9 +371,10 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
+            self._files.uploader(),
         )
-        assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
+        self._files.begin(hubs)
         self._parties = parties_of(settings, self._connectors)
         party_sender: Sender = PartySender(
             self._parties,
@@ -370,6 +384,7 @@ class Service:
             typing,
             self._sessions,
             ResponseObjects(database.reader, urls_of(settings, database)),
+            self._files.links.url,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]

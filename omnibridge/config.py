@@ -226,6 +226,12 @@ class ConnectionSettings(BaseModel):
     markup: Literal["markdown", "plain"] = Field(
         "markdown", description="what the bot writes: Rocket.Chat's markdown, or text of which each character is meant"
     )
+    upload_files: bool = Field(
+        False, description="upload the bot's pictures and files into the room; off: the visitor gets links"
+    )
+    file_hosts: tuple[str, ...] = Field(
+        (), description="HOST or HOST:PORT that its files may be fetched from, besides that of its url"
+    )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
     analyses: bool = Field(False, description="it also looks at what is said while others are in control")
     hands_to: str = Field("", description="desk (another connection) that is offered the conversation before that")
@@ -418,6 +424,18 @@ class TextsSettings(_Section):
         "One answer could not be delivered. Please ask again.", description="an answer was given up"
     )
     no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
+    file_too_big: str = Field(
+        "{name} is too big: at most {limit} can be read here.", description="a file that is too big for the bot"
+    )
+    file_type: str = Field(
+        "{name} cannot be read here: files of this type are not taken.", description="a file of another type"
+    )
+    file_count: str = Field(
+        "At most {limit} files can be read at a time; the others were not.", description="too many files at a time"
+    )
+    file_lost: str = Field(
+        "A file for you could not be delivered: {name}.", description="a bot's file that could not be shown at all"
+    )
     close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
     speaks_as: str = Field(
         "{name}: ", description="in front of an external agent's words where his own user cannot post them"
@@ -426,6 +444,28 @@ class TextsSettings(_Section):
         "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
     )
     desk_left: str = Field("", description="a desk's agent ended it")
+
+
+class FilesSettings(_Section):
+    """Files of visitors for bots, and of bots for visitors."""
+
+    public_url: OptionalUrl = Field(
+        "", description="address at which bots reach this service for visitors' files; empty = [server] host and port"
+    )
+    link_minutes: float = Field(60, gt=0, le=10_080, description="a link to a visitor's file works this long")
+    max_bytes: int = Field(
+        20 * 1024 * 1024, ge=0, description="largest file of a visitor that a bot gets; 0 = as the workspace allows"
+    )
+    types: tuple[str, ...] = Field(
+        (), description="media types (image/*) and extensions (.pdf) of visitors that bots get; empty = all"
+    )
+    upload_max_bytes: int = Field(
+        20 * 1024 * 1024, gt=0, description="largest file of a bot that is uploaded, where upload_files = true"
+    )
+    upload_types: tuple[str, ...] = Field(
+        (), description="media types and extensions of bots that are uploaded; empty = all"
+    )
+    upload_timeout_s: float = Field(60, gt=0, le=600, description="fetching and uploading one file take this long")
 
 
 class Settings(_Section):
@@ -443,6 +483,7 @@ class Settings(_Section):
     rules: RulesSettings = RulesSettings()
     interactions: InteractionSettings = InteractionSettings()
     texts: TextsSettings = TextsSettings()
+    files: FilesSettings = FilesSettings()
     agents: AgentsSettings = AgentsSettings()
     folder: Path = Field(Path("."), exclude=True, repr=False)
     sources: SkipValidation[Sources] = Field(default_factory=Sources, exclude=True, repr=False)
@@ -477,6 +518,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "rules": (RulesSettings, "[rules]"),
     "interactions": (InteractionSettings, "[interactions]"),
     "texts": (TextsSettings, "[texts]"),
+    "files": (FilesSettings, "[files]"),
     "agents": (AgentsSettings, "[agents]"),
 }
 """Tables of the file in the order of the sample: model and header."""

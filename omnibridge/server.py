@@ -56,6 +56,7 @@ class Node:
             await self.service.stop()
             raise
         self.url = f"http://{host}:{listening.getsockname()[1]}"
+        self.service.listens_at(self.url)
         self._serve(self.service.app(), listening)
         self._serve(local_socket.create_app(self.service.operator(), self.service.commands()), commands)
         _log.info("listening", url=self.url)

@@ -22,6 +22,7 @@ TOP = {
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_reload",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
@@ -63,6 +64,7 @@ ALLOWED = {
     "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
     "client": {"client"},
+    "files": {"domain", "rocketchat", "storage", "engine", "files"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

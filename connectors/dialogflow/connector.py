@@ -66,7 +66,7 @@ class DialogflowConnector:
             raise ConfigError(f"connection {context.name}: {exc}") from None
         await self.aclose()
         self._settings, self._context, self._client = settings, context, client
-        self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker)
+        self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker, context.notes)
         self._sessions = Sessions(settings.keep_contexts_s * 1000, context.notes)
         if settings.keep_alive_event:
             prefix = self._path(CHECK_SESSION).removesuffix(CHECK_SESSION)
@@ -147,7 +147,14 @@ class DialogflowConnector:
         settings = self._settings
         await self._detect(Asked(self._path(CHECK_SESSION), Event(CHECK_EVENT), settings.languages[0]))
         place = settings.agent if settings.edition == "cx" else settings.environment or "draft"
-        return f"Dialogflow {settings.edition.upper()}, project {self._project}, {settings.location}, {place}"
+        found = f"Dialogflow {settings.edition.upper()}, project {self._project}, {settings.location}, {place}"
+        if not self._is_marked:
+            return found
+        try:
+            is_readable = await self._markers.prove()
+        except DeliveryError as exc:
+            return f"{found}; contexts cannot be read ({exc}), so what became of a broken call is not found out"
+        return found if is_readable else f"{found}; contexts are not kept, so what became of a broken call is unknown"
 
     async def aclose(self) -> None:
         client, keeping = self._client, self._keeping

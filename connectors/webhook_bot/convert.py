@@ -57,8 +57,19 @@ def turn_body(event: Event, turn: Turn) -> bytes:
             "late": turn.late,
             "facts": turn.facts,
             **({"interaction": turn.response_object} if turn.response_object else {}),
+            **({"files": turn.files} if turn.files else {}),
         }
     )
+
+
+def change_notice(
+    event: Literal["edited", "deleted"], session_id: str, message_id: str, now_ms: int, text: str = ""
+) -> tuple[str, bytes]:
+    """(webhook-id, body). Another id for each attempt: the same change twice changes nothing."""
+    body = {"event": event, "session": session_id, "message_id": message_id}
+    if event == "edited":
+        body["text"] = text
+    return f"{event}_{_without_stops(session_id)}_{now_ms}", _encode(body)
 
 
 def closed_body(session_id: str, reason: str) -> bytes:

@@ -14,6 +14,7 @@ import json
 import time
 from typing import Any
 
+import httpx2
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -79,12 +80,15 @@ class Simulator:
         return JSONResponse(found) if found else Response(status_code=204)
 
     async def _turn(self, body: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
-        if body["event"] == "closed":
-            entry["outcome"] = "closed"
+        if body["event"] in ("closed", "edited", "deleted"):
+            entry["outcome"] = body["event"]
             return {}
+        entry["files"] = [await _fetched(each) for each in body.get("files", ())]
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
         entry.update(outcome="answered", finished_at=_now())
+        if entry["files"] and not body["text"]:
+            return {"text": "\n".join(f"Got {each['name']}, {each['bytes']} bytes." for each in entry["files"])}
         said = body.get("choice") or body["text"]
         if said in self.answers:
             return _filled_in(self.answers[said], body.get("interaction") or {})
@@ -101,6 +105,7 @@ class Simulator:
             "late": bool(body.get("late")),
             "facts": body.get("facts", {}),
             "interaction": body.get("interaction"),
+            "message_id": body.get("message_id", ""),
             "repeats": 0,
             "started_at": _now(),
             "outcome": "started",
@@ -167,6 +172,23 @@ def _filled_in(said: dict[str, Any], interaction: dict[str, Any]) -> dict[str, A
     used = (interaction.get("actions") or [{}])[0]
     text = json.dumps(said).replace("$message", str((interaction.get("original_message") or {}).get("_id", "")))
     return dict(json.loads(text.replace("$block", str(used.get("block_id", "")))))
+
+
+async def _fetched(file: dict[str, Any]) -> dict[str, Any]:
+    """As a bot does that looks at files: bytes counted and hashed, not kept."""
+    seen, n_bytes = hashlib.sha256(), 0
+    status, why = 0, ""
+    try:
+        async with httpx2.AsyncClient(trust_env=False) as client, client.stream("GET", file["url"]) as found:
+            status = found.status_code
+            async for piece in found.aiter_bytes():
+                seen.update(piece)
+                n_bytes += len(piece)
+            why = found.headers.get("content-disposition", "")
+    except httpx2.HTTPError as exc:
+        why = type(exc).__name__
+    kept = {name: file.get(name) for name in ("id", "name", "media_type", "size", "url")}
+    return {**kept, "status": status, "bytes": n_bytes, "sha256": seen.hexdigest(), "note": why}
 
 
 def _fail(failure: dict[str, Any]) -> Response:

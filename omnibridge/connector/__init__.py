@@ -19,7 +19,8 @@ from omnibridge.connector.analysis import (
     Transcript,
 )
 from omnibridge.connector.content_json import STYLES, full_form, read_content
-from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, KeepFile, MemoryNotes, Notes
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -49,6 +50,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -57,7 +59,7 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
     "LONGEST_NOTE",
@@ -87,17 +89,21 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
     "Finding",
     "Findings",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
     "HearsSettings",
     "HearsTyping",
     "Image",
     "Intent",
     "Interaction",
+    "KeepFile",
     "Label",
+    "LineStream",
     "Link",
     "MemoryNotes",
     "MessageUpdate",
@@ -115,9 +121,11 @@ __all__ = [
     "SuggestedReply",
     "Suggestion",
     "Suggests",
+    "TakesFiles",
     "Text",
     "Transcript",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
     "full_form",
     "read_content",

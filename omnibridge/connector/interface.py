@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from omnibridge.connector.context import ConnectorContext
+from omnibridge.connector.files import TurnFile
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 from omnibridge.domain.interactions import Interaction, MessageUpdate
@@ -44,6 +45,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     """He pressed or picked something instead of writing; text is its label and choice_value its value."""
     response_object: dict[str, Any] | None = None
     """Of what was pressed, or of an offered answer that was typed. Plain JSON; schema: omnibridge/interaction."""
+    files: tuple[TurnFile, ...] = ()
+    """Only for who implements `TakesFiles`; text may be empty then."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,8 +61,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
     `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
     not in callbacks.
-    intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
-    both are for metrics and the time line alone.
+    intent: the backend's own word for what it answers, where facts do not tell it. losses: kinds of what it sent and
+    parts cannot hold, few words. Both are for metrics and the time line alone.
     declined: the turn is over, but was not given to the backend, and why: for the trace.
     """
 

@@ -10,6 +10,7 @@ import msgspec
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.errors import DeliveryRejected
+from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.app_client import AppClient, message_blocks
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.leaves import text_of
@@ -31,7 +32,8 @@ def nothing_posted(conversation_id: int, conversation: Conversation, message_id:
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays.
 
-    only_choices: its words are the old ones, so they are not said anew where they cannot be changed.
+    only_choices: its words are the old ones, so they are not said anew where they cannot be changed. lost: kinds of
+    what could not be shown.
     """
 
     message_id: str
@@ -41,6 +43,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     blocks: tuple[dict[str, Any], ...] = ()
     keeps_text: bool = False
     only_choices: bool = False
+    lost: tuple[str, ...] = ()
 
 
 def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -> Change:
@@ -51,9 +54,10 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
         update.block_id,
         "\n".join(each.text for each in messages if each.text),
         tuple(one for each in messages for one in each.attachments),
-        tuple(one for each in messages for one in each.blocks),
+        uikit.joined(each.blocks for each in messages),
         keeps_text=getattr(update.content, "text", None) == "",
         only_choices=update.only_choices,
+        lost=tuple(dict.fromkeys(kind for each in messages for kind in each.lost)),
     )
 
 

@@ -85,10 +85,11 @@ class Facts:
                 return Fact(conversation.department, "hub room", "visitor") if conversation.department else None
             case "text" if isinstance(event, MessagePosted):
                 return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
+        if name.startswith(BOT):
+            told = conversation.bot_facts.get(name.removeprefix(BOT))
+            return Fact(told, "bot's last answer", "ours") if told is not None else None
         if name not in conversation.facts:
             return None
-        if name.startswith(BOT):
-            return Fact(conversation.facts[name], "bot's last answer", "ours")
         return Fact(conversation.facts[name], "start of the conversation", "visitor")
 
 
@@ -97,17 +98,9 @@ def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         name: value[:LONGEST_TOLD] if isinstance(value, str) else value
         for name, value in facts.items()
-        if _NAME.fullmatch(name) and _is_scalar(value)
+        if _NAME.fullmatch(name) and _is_scalar(value) and (isinstance(value, str) or abs(value) < 2**53)
     }
     return dict(list(found.items())[:MOST_TOLD])
-
-
-def with_told(facts: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a conversation after an answer: what the one before had told is not true any more."""
-    if not told and not any(name.startswith(BOT) for name in facts):
-        return facts
-    rest = {name: value for name, value in facts.items() if not name.startswith(BOT)}
-    return rest | {f"{BOT}{name}": value for name, value in told.items()}
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

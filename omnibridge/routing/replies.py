@@ -13,7 +13,6 @@ from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
-from omnibridge.routing.facts import with_told
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -37,7 +36,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         options=_options(_offers(event)),
         fallbacks=fallbacks,
         told_delay=False,
-        facts=with_told(conversation.facts, event.facts),
+        bot_facts=event.facts,
     )
     context = _with(context, after)
     if event.handover:
@@ -63,11 +62,11 @@ def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message
     words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         words = personas.prefixed(context, event.agent, words)
-    told = event.facts if isinstance(event, ev.PartyReplied) else {}
+    told = event.facts if isinstance(event, ev.PartyReplied) else conversation.bot_facts
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
-        facts=with_told(conversation.facts, told) if told else conversation.facts,
+        bot_facts=told,
         handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
     )
     return context.decide(

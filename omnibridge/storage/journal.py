@@ -138,6 +138,14 @@ def last_of_kind(reader: Any, conversation_id: int, kind: str, limit: int) -> li
     return [bytes(row[0]) for row in reader.execute(sql, (conversation_id, kind, limit))]
 
 
+def event_by_key(reader: Any, conversation_id: int, key: str) -> bytes | None:
+    """The event of this key, as JSON."""
+    row = reader.execute(
+        "SELECT data FROM events WHERE conversation_id = ? AND key = ?", (conversation_id, key)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def event_of(reader: Any, event_id: int) -> bytes | None:
     """An event, as JSON."""
     row = reader.execute("SELECT data FROM events WHERE id = ?", (event_id,)).fetchone()

@@ -103,6 +103,27 @@ async def test_without_the_app_a_typed_number_gives_the_same_object(make_world: 
     assert asked.text == "Here"
 
 
+async def test_a_typed_answer_to_what_was_purged_has_no_message(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await world.visitor()
+    await visitor.say("menu")
+    await world.answered()
+    database = world.node.service._database
+    assert database
+    await database.writer.submit(lambda cursor: cursor.execute("DELETE FROM deliveries"))
+    await visitor.say("1")
+    await world.answered(2)
+
+    found = (await world.bot.turns())[-1]["interaction"]
+    Draft202012Validator(SCHEMA).validate(found)
+    assert (found["original_message"], found["actions"][0]["text"]["text"]) == (None, "Show a picture")
+    url = f"{world.node.url}{found['response_url']}"
+    assert (await post(url, {"text": "x", "replace_original": True}))[0] == 422
+    assert (await post(url, {"text": "Later."}))[0] == 200
+    await world.quiet()
+    assert (await world.room(visitor.rid))["messages"][-1]["text"] == "Later."
+
+
 @pytest.mark.parametrize(
     ("answer", "updates"),
     [

@@ -117,7 +117,7 @@ async def test_refusals_are_raised_with_what_to_do(api: Api, bot: BotClient) -> 
     assert api.token not in str(caught.value)
 
 
-async def test_s3_58_s3_59_bot_with_a_log_in_sends_and_changes_at_the_hub(api: Api) -> None:
+async def test_s3_58_and_59_bot_with_a_log_in_sends_and_changes_at_the_hub(api: Api) -> None:
     """In the room that its bot user serves."""
     visitor = await api.world.visitor()
     await api.updates(1)

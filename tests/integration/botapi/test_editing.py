@@ -23,7 +23,7 @@ async def shown(visitor: Visitor, texts: list[str]) -> list[dict[str, Any]]:
             await asyncio.sleep(0.01)
 
 
-async def test_s3_43_s3_59_edit_names_the_message_that_the_visitor_sees(make_api: MakeApi) -> None:
+async def test_s3_43_and_59_edit_names_the_message_that_the_visitor_sees(make_api: MakeApi) -> None:
     api = await make_api()
     visitor = await api.world.visitor()
     chat_id = (await api.updates(1))[0]["message"]["chat"]["id"]

@@ -82,8 +82,10 @@ async def test_second_poller_ends_the_first(make_api: MakeApi) -> None:
         assert [each["message"]["text"] for each in (await second)["result"]] == ["hello"]
 
 
-async def test_s3_36_wrong_token_unknown_method_and_wrong_chat(make_api: MakeApi) -> None:
+async def test_s3_33_and_36_wrong_token_unknown_method_and_wrong_chat(make_api: MakeApi) -> None:
     api = await make_api()
+    posted = await api.raw("sendMessage", token="1234567890:" + "x" * 43, chat_id=1, text="x")
+    assert (posted["_status"], posted["description"]) == (401, "Unauthorized")
     other = await api.raw("getMe", token="1234567890:" + "x" * 43)
     none = await api.raw("sendDice", chat_id=1)
     nowhere = await api.raw("sendMessage", chat_id=77, text="x")

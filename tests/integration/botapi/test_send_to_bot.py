@@ -95,7 +95,7 @@ async def test_s3_53_action_and_value_become_a_whole_callback_query(make_api: Ma
     assert len(await visitor.history()) == before
 
 
-async def test_s3_35_s3_52_staff_prove_themselves_at_the_hub(make_api: MakeApi) -> None:
+async def test_s3_35_and_52_staff_prove_themselves_at_the_hub(make_api: MakeApi) -> None:
     api = await make_api()
     visitor, _, _ = await asked(api)
     world = api.world

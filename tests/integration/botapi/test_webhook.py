@@ -87,7 +87,9 @@ async def registered(make_api: MakeApi, called: Called, **options: Any) -> Api:
     return api
 
 
-async def test_s3_55_s3_56_updates_come_signed_and_the_answer_speaks_once(make_api: MakeApi, called: Called) -> None:
+async def test_s3_39_and_50_and_55_and_56_updates_come_signed_and_the_answer_speaks_once(
+    make_api: MakeApi, called: Called
+) -> None:
     api = await registered(make_api, called)
     called.answers["hello"] = {"method": "sendMessage", "chat_id": 1, "text": "Good day."}
     visitor = await api.world.visitor()
@@ -125,7 +127,9 @@ async def test_s3_56_answer_is_said_once_though_its_update_comes_again(make_api:
     assert len(await visitor.wait_for("bot", 1)) == 1
 
 
-async def test_s3_45_webhook_down_for_an_hour(make_api: MakeApi, called: Called, moved: type[MovedClock]) -> None:
+async def test_s3_41_and_45_webhook_down_for_an_hour(
+    make_api: MakeApi, called: Called, moved: type[MovedClock]
+) -> None:
     called.status = 503
     api = await registered(make_api, called)
     visitors = [await api.world.visitor(name) for name in ("Vera", "Otto")]
