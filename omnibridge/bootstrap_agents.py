@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from omnibridge.assignment.telling import PresenceTeller
 from omnibridge.clock import Clock
-from omnibridge.config import AgentsSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_agents import AgentsSettings
 from omnibridge.connector.signing import read_secrets
 from omnibridge.http import Client, create_client
 from omnibridge.identity.admin import Admin

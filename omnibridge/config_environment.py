@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omnibridge.config import SECTIONS, Secret, suggest
+from omnibridge.config import SECTIONS
 from omnibridge.config_lines import KeyPath, Sources
+from omnibridge.config_values import Secret, suggest
 
 PREFIX = "OMNIBRIDGE_"
 CONFIG_VARIABLE = "OMNIBRIDGE_CONFIG"

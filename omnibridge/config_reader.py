@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from omnibridge.config import SECTIONS, Secret, Settings, suggest
+from omnibridge.config import SECTIONS, Settings
 from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
 from omnibridge.config_lines import KeyPath, Sources, locate
+from omnibridge.config_values import Secret, suggest
 from omnibridge.errors import ConfigError
 
 LISTED = ("workspace", "connection", "decider", "analyser")

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omnibridge.config import SECTIONS, Secret
+from omnibridge.config import SECTIONS
+from omnibridge.config_values import Secret
 
 EXAMPLES = {
     ("workspace", "name"): '"main"',

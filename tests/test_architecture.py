@@ -42,7 +42,10 @@ TOP = {
 ON_TOP = {"doctor", "setup"}
 """Packages that may do as the modules on top: they look at every part and are used by none."""
 
-CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment", "_lines", "_sample")}
+CONFIG = {
+    f"omnibridge.config{part}"
+    for part in ("", "_agents", "_environment", "_lines", "_reader", "_sample", "_values", "_visitors")
+}
 """Settings: for the modules on top. The others are handed values."""
 
 ALLOWED = {
