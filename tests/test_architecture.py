@@ -23,6 +23,7 @@ TOP = {
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_files",
+    "omnibridge.bootstrap_gauges",
     "omnibridge.bootstrap_reload",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
