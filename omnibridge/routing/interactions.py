@@ -8,7 +8,8 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import Command, RemoveChoices
 from omnibridge.domain.conversation import Conversation, VisitorTurn
 from omnibridge.domain.interactions import Interaction
-from omnibridge.routing.context import Context, send_turn
+from omnibridge.routing import parties
+from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
@@ -32,11 +33,10 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     if conversation.control.connection != event.connection:
         # Nobody would answer the next press either: so the buttons go.
         return context.decide(f"{did}, but {conversation.control.party} is in control now", conversation, *removes)
-    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    after, sends = parties.give_turn(context, conversation, event.connection, turn)
     if not interaction.actor.is_visitor:
-        return context.decide(f"{did}: it is told", after, *removes, send_turn(event.connection, turn))
-    after = _replace(after, told=())
-    return context.decide(f"{did}: it is in control", after, *removes, send_turn(event.connection, turn))
+        return context.decide(f"{did}: it is told", after, *removes, sends)
+    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, sends)
 
 
 def _is_used(conversation: Conversation, interaction: Interaction) -> bool:
