@@ -40,6 +40,7 @@ class Draft:
     fields: dict[str, str] = field(default_factory=dict)
     event: Event | None = None
     intent: str = ""
+    facts: dict[str, str | int | float | bool] = field(default_factory=dict)
 
     def append(self, later: Draft) -> None:
         """What was said and wanted after this, in the same turn."""
@@ -161,6 +162,11 @@ def read_value(value: str) -> Event | Handover | bool | None:
 def known(name: str, names: frozenset[str]) -> str:
     """For a counter, whose names must be few: what is not known is `other`."""
     return name if name in names else "other"
+
+
+def is_content(kind: str) -> bool:
+    """Whether a kind of loss is one of what was said. An unknown payload is among the parts, where it is counted."""
+    return not kind.startswith("event-") and kind not in ("payload-unknown", "conversation-success")
 
 
 def string(value: Any) -> str:

@@ -6,16 +6,18 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from omnibridge.botapi import shapes
+import msgspec
+
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.content import plain_text, to_content
+from omnibridge.botapi.editing import Editing
 from omnibridge.botapi.errors import MethodError, bad
 from omnibridge.botapi.parameters import Parameters
-from omnibridge.botapi.polling import Polling, allowed_updates
+from omnibridge.botapi.polling import Polling
 from omnibridge.botapi.queue import UpdateQueue
 from omnibridge.botapi.speaking import Speaking
-from omnibridge.botapi.webhook_url import check_url
-from omnibridge.connector import Choices, Handover, Reply
+from omnibridge.botapi.webhooks import Webhooks
+from omnibridge.connector import Handover, Reply
 from omnibridge.storage import bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
@@ -25,7 +27,8 @@ LONGEST_REASON = 200
 IGNORED = ("reply_parameters", "reply_to_message_id", "entities", "message_thread_id", "protect_content")
 """Of sendMessage: what nobody here can be shown. Counted."""
 
-_secret = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_command = re.compile(r"[a-z0-9_]{1,32}")
+MOST_COMMANDS, LONGEST_DESCRIPTION = 100, 256
 
 
 class Methods:
@@ -37,18 +40,30 @@ class Methods:
         queue: UpdateQueue,
         polling: Polling,
         speaking: Speaking,
+        webhooks: Webhooks,
         connectors: Mapping[str, BotApiConnector],
     ) -> None:
         self._database, self._queue, self._speaking, self._connectors = database, queue, speaking, connectors
+        editing = Editing(speaking, connectors)
         self._methods: dict[str, Method] = {
             "getme": self._get_me,
             "getupdates": polling.get_updates,
-            "setwebhook": self._set_webhook,
-            "deletewebhook": self._delete_webhook,
-            "getwebhookinfo": self._get_webhook_info,
+            "setwebhook": webhooks.set,
+            "deletewebhook": webhooks.delete,
+            "getwebhookinfo": webhooks.info,
+            "setmycommands": self._set_my_commands,
+            "getmycommands": self._get_my_commands,
+            "deletemycommands": self._set_my_commands,
             "sendmessage": self._send_message,
-            "editmessagetext": self._edit_message_text,
-            "editmessagereplymarkup": self._edit_message_reply_markup,
+            "sendlocation": self._send_location,
+            "sendvenue": self._send_location,
+            "copymessage": self._refuse_copy,
+            "forwardmessage": self._refuse_copy,
+            "editmessagetext": editing.text,
+            "updatemessage": editing.text,
+            "editmessagecaption": editing.caption,
+            "editmessagereplymarkup": editing.markup,
+            "deletemessage": editing.delete,
             "answercallbackquery": self._answer_callback_query,
             "sendchataction": self._send_chat_action,
             "getchat": self._get_chat,
@@ -77,54 +92,25 @@ class Methods:
             "supports_inline_queries": False,
         }
 
-    # -- the webhook ------------------------------------------------------------------------------------
-
-    async def _set_webhook(self, bot: Bot, parameters: Parameters) -> bool:
-        url, secret = parameters.text("url").strip(), parameters.text("secret_token")
-        if not url:
-            return await self._delete_webhook(bot, parameters)
-        if "certificate" in parameters:
-            raise bad("certificates are not taken: the operator puts yours where SSL_CERT_FILE leads")
-        if secret and not _secret.fullmatch(secret):
-            raise bad("secret token contains unallowed characters, or more than 256")
-        most = parameters.integer("max_connections", 40)
-        if not 1 <= most <= 100:
-            raise bad("max_connections must be from 1 to 100")
-        kinds = allowed_updates(parameters)
-        await check_url(url, allow_private=self._connectors[bot.connection].settings.allow_private)
-
-        def unit(cursor: Any) -> None:
-            bots.set_webhook(cursor, bot.connection, url, secret, most)
-            if kinds is not None:
-                bots.allow(cursor, bot.connection, kinds)
-            if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
-
-        await self._database.writer.submit(unit)
-        self._queue.ring(bot.connection)
+    async def _set_my_commands(self, bot: Bot, parameters: Parameters) -> bool:
+        """Kept for getMyCommands; visitors have no menu to be shown them in. Without commands they are deleted."""
+        found = parameters.value("commands") or []
+        if not isinstance(found, list) or len(found) > MOST_COMMANDS:
+            raise bad(f"commands must be a list of at most {MOST_COMMANDS}")
+        kept = []
+        for each in found:
+            name, description = (each.get("command"), each.get("description")) if isinstance(each, dict) else ("", "")
+            if not isinstance(name, str) or not _command.fullmatch(name.removeprefix("/")):
+                raise bad("BOT_COMMAND_INVALID")
+            if not isinstance(description, str) or not 1 <= len(description) <= LONGEST_DESCRIPTION:
+                raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
+            kept.append({"command": name.removeprefix("/"), "description": description})
+        stored = msgspec.json.encode(kept).decode()
+        await self._database.writer.submit(lambda cursor: bots.set_commands(cursor, bot.connection, stored))
         return True
 
-    async def _delete_webhook(self, bot: Bot, parameters: Parameters) -> bool:
-        def unit(cursor: Any) -> None:
-            bots.set_webhook(cursor, bot.connection, "", "", 40)
-            if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
-
-        await self._database.writer.submit(unit)
-        self._queue.ring(bot.connection)
-        return True
-
-    async def _get_webhook_info(self, bot: Bot, parameters: Parameters) -> Any:
-        found: dict[str, Any] = {
-            "url": bot.webhook_url,
-            "has_custom_certificate": False,
-            "pending_update_count": bots.n_waiting(self._database.reader, bot.connection),
-        }
-        if bot.webhook_url:
-            found["max_connections"] = bot.max_connections
-        if bot.last_error_at is not None:
-            found |= {"last_error_date": bot.last_error_at // 1000, "last_error_message": bot.last_error}
-        return found
+    async def _get_my_commands(self, bot: Bot, parameters: Parameters) -> Any:
+        return msgspec.json.decode(bot.commands) if bot.commands else []
 
     # -- speaking ---------------------------------------------------------------------------------------
 
@@ -139,30 +125,26 @@ class Methods:
                 count(f"{each}_ignored", 1)
         return await self._speaking.say(bot, self._queue.user_of(bot), chat, Reply((content,)), text, markup, dedupe)
 
-    async def _edit_message_text(self, bot: Bot, parameters: Parameters) -> Any:
-        """What the visitor has seen stays: the new words are a new message in his chat, under the same number here."""
-        text = plain_text(parameters.text("text"), parameters.text("parse_mode"))
-        return await self._edit(bot, parameters, text)
+    async def _send_location(self, bot: Bot, parameters: Parameters) -> Any:
+        """sendLocation and sendVenue: as a link to a map, with the venue's title and address in front."""
+        found = []
+        for name, most in (("latitude", 90.0), ("longitude", 180.0)):
+            try:
+                number = float(parameters.text(name, required=True))
+            except ValueError:
+                raise bad(f"{name} must be a number") from None
+            if not abs(number) <= most:  # also what is no number
+                raise bad(f"{name} must be from -{most:g} to {most:g}")
+            found.append(f"{number:.6f}")
+        link = "https://www.openstreetmap.org/?mlat={0}&mlon={1}#map=16/{0}/{1}".format(*found)
+        words = [parameters.text(each).strip() for each in ("title", "address")]
+        chat, markup = self._speaking.chat(bot, parameters.integer("chat_id")), parameters.value("reply_markup")
+        text = plain_text("\n".join([*filter(None, words), link]), "")
+        content = to_content(text, markup, self._connectors[bot.connection].context.count)
+        return await self._speaking.say(bot, self._queue.user_of(bot), chat, Reply((content,)), text, markup)
 
-    async def _edit_message_reply_markup(self, bot: Bot, parameters: Parameters) -> Any:
-        return await self._edit(bot, parameters, None)
-
-    async def _edit(self, bot: Bot, parameters: Parameters, text: str | None) -> Any:
-        """text: None = as it was. Only taking buttons away shows the visitor nothing."""
-        chat = self._speaking.chat(bot, parameters.integer("chat_id"))
-        message = self._speaking.message(chat, parameters.integer("message_id"))
-        connector, markup = self._connectors[bot.connection], parameters.value("reply_markup")
-        content = to_content(message["text"] if text is None else text, markup, connector.context.count)
-        bare = {name: value for name, value in message.items() if name not in ("reply_markup", "omnibridge")}
-        changed = {**bare, **shapes.kept_markup(markup), "text": content.text}
-        if {**changed, "edit_date": 0} == {**message, "edit_date": 0}:
-            raise bad("message is not modified")
-        is_shown = text is not None or isinstance(content, Choices)
-        if is_shown and connector.settings.edits == "refuse":
-            connector.context.count("edit_refused", 1)
-            raise bad("message can't be edited")
-        connector.context.count("edit_posted" if is_shown else "buttons_not_removed", 1)
-        return await self._speaking.change(bot, chat, changed, Reply((content,)) if is_shown else None)
+    async def _refuse_copy(self, bot: Bot, parameters: Parameters) -> Any:
+        raise bad("messages can't be forwarded or copied here: send their text with sendMessage")
 
     async def _answer_callback_query(self, bot: Bot, parameters: Parameters) -> bool:
         """Ends the waiting sign on a button, which visitors here do not have. An alert is said, a notice counted."""

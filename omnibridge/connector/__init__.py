@@ -1,6 +1,26 @@
 """The public API for connectors: all that a connector imports of omnibridge."""
 
-from omnibridge.connector.context import ClientFactory, ConnectorContext
+from omnibridge.connector.analysis import (
+    AnalysingConnector,
+    Analyzes,
+    Finding,
+    Findings,
+    HearsSettings,
+    Intent,
+    Label,
+    Note,
+    Observed,
+    ReadsTranscripts,
+    Reference,
+    Said,
+    SuggestedReply,
+    Suggestion,
+    Suggests,
+    Transcript,
+)
+from omnibridge.connector.content_json import STYLES, full_form, read_content
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, KeepFile, MemoryNotes, Notes
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -30,6 +50,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -41,8 +62,12 @@ from omnibridge.errors import (
 from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
+    "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
+    "AnalysingConnector",
+    "Analyzes",
     "Answer",
     "AnswerTooLarge",
     "Callback",
@@ -64,21 +89,44 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
+    "Finding",
+    "Findings",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
+    "HearsSettings",
     "HearsTyping",
     "Image",
+    "Intent",
     "Interaction",
+    "KeepFile",
+    "Label",
     "LineStream",
     "Link",
+    "MemoryNotes",
     "MessageUpdate",
+    "Note",
+    "Notes",
+    "Observed",
     "Option",
+    "ReadsTranscripts",
     "ReceivesCallbacks",
+    "Reference",
     "Reply",
     "ResolvesTurns",
+    "Said",
     "Select",
+    "SuggestedReply",
+    "Suggestion",
+    "Suggests",
+    "TakesFiles",
     "Text",
+    "Transcript",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
 ]

@@ -8,6 +8,7 @@ import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 Voice = Literal["bot", "system"]
@@ -40,6 +41,8 @@ class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):
     voice: Voice = "bot"
     speaker: Speaker | None = None
     """Somebody of an external system for whom the connection speaks."""
+    thread_id: str = ""
+    """Of the message that begins the thread; empty = in the room itself."""
 
 
 class SendToParty(_Command, frozen=True, tag="SendToParty"):
@@ -54,6 +57,26 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     late: bool = False
     interaction: Interaction | None = None
     """What the visitor, or staff, did with something the party had shown: no message was written."""
+    within_ms: int = 0
+    """Given up after this long; 0 = a bot's time for a turn."""
+    files: tuple[FileRef, ...] = ()
+    """What came with the words, as far as the party takes it."""
+
+
+class EditTurn(_Command, frozen=True, tag="EditTurn"):
+    """The visitor changed a message that the party has, or will have by then: it goes behind the turn itself."""
+
+    connection: str
+    message_id: str
+    text: str
+    edited_at: int = 0
+
+
+class RetractTurn(_Command, frozen=True, tag="RetractTurn"):
+    """The visitor deleted one."""
+
+    connection: str
+    message_id: str
 
 
 class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
@@ -70,6 +93,18 @@ class RemoveChoices(_Command, frozen=True, tag="RemoveChoices"):
     connection: str
 
 
+class OpenSession(_Command, frozen=True, tag="OpenSession"):
+    """Offer the conversation to a desk, with what was said before. department: where the party before wanted it to go.
+
+    within_ms: the desk's system must have taken it by then.
+    """
+
+    connection: str
+    reason: str = ""
+    department: str = ""
+    within_ms: int = 0
+
+
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     """The last turns of a party, which were refused when it gave way, are its again: those under way, or not sent.
 
@@ -78,6 +113,23 @@ class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
 
     connection: str
     count: int
+
+
+class ObserveMessage(_Command, frozen=True, tag="ObserveMessage"):
+    """Let an analyser look at a message. It says nothing in the room, so it may look whoever is in control."""
+
+    connection: str
+    message_id: str
+    author: Literal["visitor", "agent", "bot"]
+    text: str = ""
+    ts: int = 0
+    change: Literal["posted", "edited", "deleted"] = "posted"
+
+
+class HandTranscript(_Command, frozen=True, tag="HandTranscript"):
+    """Give an analyser a conversation that is over."""
+
+    connection: str
 
 
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
@@ -178,7 +230,12 @@ Command = (
     | SendToParty
     | UpdateMessage
     | RemoveChoices
+    | OpenSession
     | ResumeTurns
+    | ObserveMessage
+    | HandTranscript
+    | EditTurn
+    | RetractTurn
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -206,8 +263,10 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | ResumeTurns() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession():
             return f"connection:{command.connection}"
+        case ObserveMessage() | HandTranscript():
+            return f"analysis:{command.connection}"
         case AskDecider() | CancelDecision():
             return f"decider:{command.decider}"
         case EnsureAgent() | ReleaseAgent():

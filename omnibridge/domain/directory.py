@@ -6,8 +6,27 @@ from typing import Literal
 
 import msgspec
 
+from omnibridge.domain.files import FilePolicy
+
 OnFailure = Literal["ladder", "queue", "bot"]
 """What follows when a decider names nobody who can serve."""
+
+
+Way = Literal["ladder", "queue", "bot", "close"]
+"""What follows when a desk does not take a conversation, or has ended it: people of the workspace by the ladder, or
+whoever takes it from the queue, or the bot that gave it, or the close."""
+
+
+class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How people of another system are asked to take conversations. Times in ms.
+
+    offer: for somebody of the desk to accept. turn: how long the visitor's words wait for a desk that is down.
+    """
+
+    offer_ms: int = 180_000
+    turn_ms: int = 86_400_000
+    on_declined: Way = "ladder"
+    on_left: Way = "close"
 
 
 class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,6 +44,16 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     handover_when_down: bool = True
     decider: str = ""
     """Who is asked when this bot gives way; empty = as the rules say."""
+    hands_to: str = ""
+    """The desk that is offered the conversation when this bot gives way, before anything else."""
+    desk: Desk | None = None
+    """It is no bot, but people behind it."""
+    files: FilePolicy | None = None
+    """What it takes of visitors' files; None = none at all."""
+    uploads: bool = False
+    """Its pictures and files are uploaded into the room; off: the visitor gets links."""
+    hears_edits: bool = False
+    """It wants to know when a visitor changes or deletes what he wrote."""
 
 
 class HoldingBot(msgspec.Struct, frozen=True):

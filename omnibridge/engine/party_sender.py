@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from omnibridge.clock import Clock
-from omnibridge.connector import Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.connector import Connector, HearsEdits, Reply, ResolvesTurns, Turn, TurnFile, WelcomesVisitors
+from omnibridge.connector.desks import Opening
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import PartyReplied
+from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import BOT, allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
 _close = msgspec.json.Decoder(cmd.CloseSession)
+_open = msgspec.json.Decoder(cmd.OpenSession)
+_edit = msgspec.json.Decoder(cmd.EditTurn)
+_retract = msgspec.json.Decoder(cmd.RetractTurn)
+
+LinkTo = Callable[[str, str, FileRef, int], str]
+"""(workspace, room, file, most bytes) -> an address where it can be fetched, without a log-in, for a while."""
 
 OnUncertain = Literal["resend", "ask", "bury"]
 
@@ -35,7 +44,8 @@ OnUncertain = Literal["resend", "ask", "bury"]
 @dataclass(frozen=True)
 class Party:
     """One connection as the sender sees it. max_in_flight: calls at a time, so that a slow backend cannot
-    use up what others need. on_uncertain: for a turn that may have arrived when the backend cannot tell."""
+    use up what others need. on_uncertain: for a turn that may have arrived when the backend cannot tell.
+    max_file_bytes: where the download of a visitor's file is cut off, 0 = nowhere."""
 
     connector: Connector
     facts: frozenset[str] = frozenset()
@@ -43,6 +53,15 @@ class Party:
     limit: TimeLimit = field(default_factory=lambda: TimeLimit(30.0))
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     breaker: Breaker = field(default_factory=Breaker)
+    max_file_bytes: int = 0
+
+
+class ResponseObjects(Protocol):
+    """Makes what a bot is told of a press, or of an offered answer that was typed."""
+
+    def of(
+        self, row: Delivery, workspace: str, conversation: Conversation, said: cmd.SendToParty
+    ) -> dict[str, Any] | None: ...
 
 
 class PartySender:
@@ -56,9 +75,12 @@ class PartySender:
         clock: Clock,
         faults: Faults,
         typing: PartyTyping | None = None,
+        sessions: Sessions | None = None,
+        objects: ResponseObjects | None = None,
+        link_to: LinkTo | None = None,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
-        self._typing = typing
+        self._typing, self._sessions, self._objects, self._link_to = typing, sessions, objects, link_to
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -81,8 +103,11 @@ class PartySender:
         except DeliveryRejected:
             party.breaker.succeeded()  # it answered: it is up
             raise
-        except DeliveryError:
-            party.breaker.failed(self._clock.now_ms())
+        except DeliveryError as exc:
+            if isinstance(exc, DeliveryRetryable) and exc.answered:
+                party.breaker.succeeded()
+            else:
+                party.breaker.failed(self._clock.now_ms())
             raise
         except asyncio.CancelledError:
             party.breaker.succeeded()
@@ -104,11 +129,19 @@ class PartySender:
     ) -> Sent:
         if row.command == "CloseSession":
             await self._end(party, session, _close.decode(row.body).reason)
+            if self._sessions is not None and row.connection in self._sessions.desks:
+                await self._sessions.end(row.conversation_id, row.connection)
             return Sent()
-        said = _turn.decode(row.body)
+        if row.command in ("EditTurn", "RetractTurn"):
+            await self._tell_change(party, session, row)
+            return Sent()
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
+        facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
         if conversation.department:
             facts["department"] = conversation.department
+        if row.command == "OpenSession":
+            return await self._open(party, row, conversation, session, allowed_facts(facts, party.facts), maybe_sent)
+        said = _turn.decode(row.body)
         turn = Turn(
             row.external_id or str(row.id),  # that of the first row, when an operator had it sent again
             session,
@@ -120,6 +153,8 @@ class PartySender:
             said.late,
             allowed_facts(facts, party.facts),
             said.interaction,
+            self._objects.of(row, workspace, conversation, said) if self._objects else None,
+            self._files(party, workspace, conversation.room, said.files),
         )
         if maybe_sent:
             reply = await self._resolve(party, turn)
@@ -135,6 +170,35 @@ class PartySender:
                 self._typing.turn_ended(row.id)
         return Sent(self._replied(row, reply, said))
 
+    async def _open(
+        self,
+        party: Party,
+        row: Delivery,
+        conversation: Conversation,
+        session: str,
+        facts: dict[str, Any],
+        maybe_sent: bool,
+    ) -> Sent:
+        if self._sessions is None or row.connection not in self._sessions.desks:
+            raise DeliveryRejected(f"connection {row.connection!r} holds no sessions", code="no-desk")
+        asked = _open.decode(row.body)
+        opening = Opening(
+            row.external_id or str(row.id),
+            session,
+            conversation.workspace,
+            conversation.room,
+            asked.reason,
+            asked.department,
+            facts,
+            maybe_opened=maybe_sent,
+        )
+        try:
+            async with party.limit():
+                await self._sessions.open(row.conversation_id, row.connection, opening)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="open-timeout") from exc
+        return Sent()
+
     async def _say(self, party: Party, turn: Turn, *, welcome: bool) -> Reply:
         connector = party.connector
         if welcome and not isinstance(connector, WelcomesVisitors):
@@ -148,6 +212,36 @@ class PartySender:
                 return await connector.on_message(turn)
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="turn-timeout") from exc
+
+    def _files(self, party: Party, workspace: str, room: str, files: tuple[FileRef, ...]) -> tuple[TurnFile, ...]:
+        link_to = self._link_to
+        if not files or link_to is None:
+            return ()
+        return tuple(
+            TurnFile(
+                each.id,
+                plain_name(each.name),
+                link_to(workspace, room, each, party.max_file_bytes),
+                each.media_type,
+                each.size,
+            )
+            for each in files
+        )
+
+    async def _tell_change(self, party: Party, session: str, row: Delivery) -> None:
+        """Repeated after an uncertain attempt: the same change twice changes nothing."""
+        connector = party.connector
+        if not isinstance(connector, HearsEdits):
+            return
+        try:
+            async with party.limit():
+                if row.command == "EditTurn":
+                    edit = _edit.decode(row.body)
+                    await connector.on_edit(session, edit.message_id, edit.text)
+                else:
+                    await connector.on_delete(session, _retract.decode(row.body).message_id)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="edit-timeout") from exc
 
     async def _end(self, party: Party, session: str, reason: str) -> None:
         try:
@@ -187,4 +281,8 @@ class PartySender:
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
             updates=reply.updates,
+            facts=told_facts(reply.facts),
+            intent=reply.intent,
+            losses=reply.losses,
+            declined=reply.declined,
         )

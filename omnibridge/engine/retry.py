@@ -10,7 +10,16 @@ from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 FIRST_PAUSE_MS = 250
 LONGEST_PAUSE_MS = 30_000
 
-DEADLINES_MS = {"SendToParty": 30_000, "SendToVisitor": 600_000, "CloseSession": 600_000, "EnsureAgent": 30_000}
+DEADLINES_MS = {
+    "SendToParty": 30_000,
+    "SendToVisitor": 600_000,
+    "CloseSession": 600_000,
+    "EnsureAgent": 30_000,
+    "RemoveChoices": 10_000,  # words wait behind it
+    "UpdateMessage": 20_000,
+    "ObserveMessage": 300_000,
+    "HandTranscript": 86_400_000,
+}
 """How long each kind is worth sending; others follow the reply's."""
 
 
@@ -27,13 +36,15 @@ class RetryDecision:
 def decide_retry(error: DeliveryError, attempts: int, now_ms: int, deadline_ms: int) -> RetryDecision:
     """attempts: made so far, this one included (>= 1). The pause doubles from 250 ms to 30 s.
 
-    A pause asked for by the other side is kept. What would come after the deadline is buried now.
+    A pause asked for by the other side is kept, and not made longer where that is not failing. What would come after
+    the deadline is buried now.
     """
     if isinstance(error, DeliveryRejected):
         return RetryDecision("bury", now_ms, error.code)
     pause = min(FIRST_PAUSE_MS << min(attempts - 1, 16), LONGEST_PAUSE_MS)
     if isinstance(error, DeliveryRetryable) and error.retry_after_s is not None:
-        pause = max(pause, int(error.retry_after_s * 1000))
+        asked_ms = int(error.retry_after_s * 1000)
+        pause = asked_ms if error.answered else max(pause, asked_ms)
     if now_ms + pause > deadline_ms:
         remaining = deadline_ms - now_ms
         if remaining <= 0:

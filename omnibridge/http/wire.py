@@ -36,7 +36,8 @@ class Wire:
     """The connections of one client, for one event loop.
 
     max_connections: more calls than these wait in line. max_answer_bytes: 0 = any length. judge: asked about each
-    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError.
+    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError. trust: whose
+    certificates; without, those that the system trusts.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Wire:
         max_answer_bytes: int = 0,
         connect_s: float = CONNECT_S,
         judge: Callable[[str, str], None] | None = None,
+        trust: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
+        self._trust = trust or _trusted
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
@@ -158,22 +161,14 @@ class Wire:
             self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
 
     async def _connect(self, origin: Origin, connection: _Protocol) -> _Protocol:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
-                found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
-                if self._judge:
-                    for each in found:
-                        self._judge(origin.name, str(each[4][0]))
-                plug = await aiohappyeyeballs.start_connection(
-                    found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop
-                )
-                plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                plug = await plug_to(origin, self._judge)
                 secure = origin.scheme == "https"
-                await loop.create_connection(
+                await asyncio.get_running_loop().create_connection(
                     lambda: connection,
                     sock=plug,
-                    ssl=_trusted() if secure else None,
+                    ssl=self._trust() if secure else None,
                     server_hostname=origin.name if secure else None,
                 )
         except TimeoutError as exc:
@@ -181,6 +176,34 @@ class Wire:
         except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own
             raise httpx2.ConnectError(str(exc)) from exc
         return connection
+
+
+def trusting(certificate: str) -> ssl.SSLContext:
+    """Only who shows this certificate (PEM), or one that it signed, under the right name. TLS 1.2 and newer.
+
+    Raises ValueError for what is no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as exc:
+        raise ValueError("not a certificate in PEM") from exc
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def plug_to(origin: Origin, judge: Callable[[str, str], None] | None) -> socket.socket:
+    """A connected socket. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
+    if judge:
+        for each in found:
+            judge(origin.name, str(each[4][0]))
+    plug = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop)
+    plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return plug
 
 
 @functools.cache

@@ -29,9 +29,15 @@ from omnibridge.domain.events import (
     RecoveredMessage,
     UserRef,
 )
+from omnibridge.rocketchat.clicks import Shown
 from omnibridge.rocketchat.reconcile import RoomHistory, is_by_visitor
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
 from omnibridge.rocketchat.webhook import WebhookMessage, WebhookReading
+
+
+def nothing_shown(message: str) -> Shown | None:
+    """Of a message that we did not post."""
+    return None
 
 
 class View(msgspec.Struct, frozen=True):
@@ -40,7 +46,7 @@ class View(msgspec.Struct, frozen=True):
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
     emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
     time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
-    changed who serves, and nobody told of it yet; reported is who served before.
+    changed who serves, and nobody told of it yet; reported is who served before. shown: what we posted under an id.
     """
 
     known: bool
@@ -55,6 +61,7 @@ class View(msgspec.Struct, frozen=True):
     queued: bool = False
     reported: UserRef | None = None
     unreported: bool = False
+    shown: Callable[[str], Shown | None] = nothing_shown
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -147,7 +154,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
             key = found_key(message.id) if is_answered else f"msg:{message.id}"
             events.append(DerivedEvent(key, _posted_as_read(message, author)))
             if author == "visitor":
-                found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file))
+                found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file, message.files))
         if message.edited_at_ms is not None:
             edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
             events.append(DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited))
@@ -195,7 +202,7 @@ def _author_as_read(message: HubMessage, room: RoomInfo, view: View) -> AuthorKi
 def _posted_as_read(message: HubMessage, author: AuthorKind) -> MessagePosted:
     return MessagePosted(
         message.id, author, message.author_id, message.text, message.ts_ms, late=True,
-        has_file=message.has_file, file_name=message.file_name, recovered=True,
+        has_file=message.has_file, file_name=message.file_name, recovered=True, files=message.files,
     )  # fmt: skip
 
 
@@ -262,7 +269,7 @@ def words(message: WebhookMessage | HubMessage, view: View) -> tuple[list[Derive
         return [], "echo of our own message"
     posted = MessagePosted(
         message.id, author, message.author_id, message.text, message.ts_ms,
-        has_file=message.has_file, file_name=message.file_name,
+        has_file=message.has_file, file_name=message.file_name, files=message.files,
     )  # fmt: skip
     if message.edited_at_ms is None:
         return [DerivedEvent(f"msg:{message.id}", posted)], ""

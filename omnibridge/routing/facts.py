@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,11 @@ PLAIN_FACTS = (
     "visitor_email",
     "text",
 )
-"""Names a rule may use besides `room.<field>` and `visitor.<field>`."""
+"""Names a rule may use besides `room.<field>`, `visitor.<field>` and `bot.<what its last answer told>`."""
+
+BOT = "bot."
+MOST_TOLD, LONGEST_TOLD = 20, 256
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def start_facts(event: ConversationStarted) -> dict[str, Any]:
@@ -80,13 +85,26 @@ class Facts:
                 return Fact(conversation.department, "hub room", "visitor") if conversation.department else None
             case "text" if isinstance(event, MessagePosted):
                 return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
+        if name.startswith(BOT):
+            told = conversation.bot_facts.get(name.removeprefix(BOT))
+            return Fact(told, "bot's last answer", "ours") if told is not None else None
         if name not in conversation.facts:
             return None
         return Fact(conversation.facts[name], "start of the conversation", "visitor")
 
 
+def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a bot's answer that are plain and not too many: they are journalled with each of its answers."""
+    found = {
+        name: value[:LONGEST_TOLD] if isinstance(value, str) else value
+        for name, value in facts.items()
+        if _NAME.fullmatch(name) and _is_scalar(value) and (isinstance(value, str) or abs(value) < 2**53)
+    }
+    return dict(list(found.items())[:MOST_TOLD])
+
+
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """The subset that a connection may be told. `room.*` and `visitor.*` allow a whole group."""
+    """The subset that a connection may be told. `room.*`, `visitor.*` and `bot.*` allow a whole group."""
     return {name: value for name, value in facts.items() if name in names or f"{name.split('.', 1)[0]}.*" in names}
 
 

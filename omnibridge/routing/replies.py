@@ -33,9 +33,10 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     after = _replace(
         conversation,
         waiting=_still_waiting(conversation, event.message_id),
-        options=_options(event.parts),
+        options=_options(_offers(event)),
         fallbacks=fallbacks,
         told_delay=False,
+        bot_facts=event.facts,
     )
     context = _with(context, after)
     if event.handover:
@@ -61,14 +62,17 @@ def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message
     words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         words = personas.prefixed(context, event.agent, words)
+    told = event.facts if isinstance(event, ev.PartyReplied) else conversation.bot_facts
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
+        bot_facts=told,
         handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
     )
     return context.decide(
         f"{event.connection} answered while people are looked for: kept until it is clear who takes over",
         after,
+        *_updates(event),
         *set_fields(event.fields),
     )
 
@@ -103,6 +107,8 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     )
     if _is_lost(context, event.connection, fallbacks):
         return _give_up(_with(context, after), event.connection, fallbacks, ())
+    if event.declined:
+        return context.decide(f"{event.connection} was not given the turn: {event.declined}", after)
     return context.decide(f"{event.connection} took the turn; it answers by itself", after)
 
 
@@ -118,7 +124,7 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
         after = _replace(conversation, speech=_replace(speech, expected=speech.expected[1:]))
         return context.decide(f"{event.connection} said that before its turn was given again", after)
     conversation, says = _says(context, event)
-    options = _options(event.parts)
+    options = _options(_offers(event))
     speech = Speech(
         said=(*speech.said, digest) if conversation.waiting else speech.said,
         offered=speech.offered or bool(options),
@@ -149,16 +155,21 @@ def _digest(event: ev.PartySpoke) -> str:
 
 def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Conversation, tuple[Command, ...]]:
     """What it changes of what it said, its words, and the fields it sets: people who take over find them."""
-    conversation = context.conversation
-    updates = tuple(UpdateMessage(each, event.connection) for each in event.updates)
+    conversation, updates = context.conversation, _updates(event)
     shown = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         is_last = event.handover or event.close
         after, spoken = personas.say(context, conversation, event.agent, shown, at_once=is_last)
         return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
-    says = (SendToVisitor(each, posts_as) for each in shown)
+    thread = event.thread_id if isinstance(event, ev.PartySpoke) else ""
+    says = (SendToVisitor(each, posts_as, thread_id=thread) for each in shown)
     return conversation, (*updates, *says, *set_fields(event.fields))
+
+
+def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
+    """What becomes of messages that it showed before."""
+    return tuple(UpdateMessage(each, event.connection) for each in event.updates)
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:
@@ -214,7 +225,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
-        if event.command == "SendToVisitor":
+        if event.command in ("SendToVisitor", "UpdateMessage"):
             after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
@@ -240,6 +251,11 @@ def resent(context: Context, event: ev.TurnResent) -> Decision:
 def _options(parts: tuple[Content, ...]) -> tuple[Option, ...]:
     """Of the part that offers something last: the numbers of the ones before are not meant any more."""
     return next(filter(None, (chosen_from(each) for each in reversed(parts))), ())
+
+
+def _offers(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Content, ...]:
+    """A message that was changed may offer something as well."""
+    return (*(each.content for each in event.updates if not each.only_choices), *event.parts)
 
 
 def _with(context: Context, conversation: Conversation) -> Context:

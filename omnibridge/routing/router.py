@@ -14,7 +14,6 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
-from omnibridge.domain.commands import AssignAgent, Command, SendToParty
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -29,14 +28,18 @@ from omnibridge.domain.directory import Directory
 from omnibridge.routing import (
     assignment,
     assignment_moves,
+    desks,
+    edits,
+    files,
     handover,
     interactions,
+    parties,
     persona_moves,
     personas,
     replies,
     strays,
 )
-from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts
 from omnibridge.routing.rules import RuleSet, Target
@@ -67,6 +70,8 @@ def route(
     decision = _TABLE[type(event)](context, event)
     if conversation.assignment.stage != "idle":
         decision = assignment_moves.tidy(conversation, decision, directory)
+    if conversation.desk is not None:
+        decision = desks.tidy(conversation.desk, decision)
     if conversation.persona is not None:
         decision = personas.tidy(context, conversation.persona, decision)
     return strays.look_again(context, decision) if directory.holders else decision
@@ -98,7 +103,7 @@ def give_to(
 ) -> Decision:
     """Put a target in control, from whoever has it now."""
     if target.kind == "bot":
-        return _give_to_bot(context, target.name, reason, rule, considered)
+        return parties.give_to_party(context, target.name, reason, rule, considered)
     conversation = context.conversation
     if target.kind == "queue" and not conversation.control.connection and conversation.served_by is None:
         after = pass_control(conversation, QUEUE)
@@ -113,23 +118,6 @@ def give_to(
         "agent": (Move("agent", name=target.name),),
     }[target.kind]
     return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered, decider="")
-
-
-def _give_to_bot(context: Context, name: str, reason: str, rule: str, considered: tuple[Considered, ...]) -> Decision:
-    conversation = context.conversation
-    bot = context.directory.connection(name)
-    if bot is None or bot.workspace != conversation.workspace:
-        after = pass_control(conversation, QUEUE)
-        why = f"{reason}, but connection {name!r} is not configured for this workspace: left in the queue"
-        return context.decide(why, after, rule=rule, considered=considered)
-    after = _replace(pass_control(conversation, bot_party(name)), session=name)
-    commands: list[Command] = []
-    if conversation.served_by is None or conversation.served_by.id != bot.user_id:
-        commands.append(AssignAgent(bot.user_id, bot.username, name))
-    if bot.welcomes and conversation.session != name:
-        commands.append(SendToParty(name, welcome=True))
-        after = _replace(after, waiting=(VisitorTurn(welcome=True),))
-    return context.decide(reason, after, *commands, rule=rule, considered=considered)
 
 
 def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
@@ -183,6 +171,8 @@ def _held(context: Context, conversation: Conversation, who: str) -> Decision:
 
 def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
     conversation = context.conversation
+    if event.timer == parties.OFFER:
+        return desks.offer_over(context, event)
     if event.timer != strays.HELD:
         return assignment.timer_fired(context, event)
     if not strays.is_left(context, conversation):
@@ -203,6 +193,10 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.party == QUEUE and conversation.handover.was_served:
+        again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
+        after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
+        return context.decide("people gave it back to the bot", after)
     if control.party == QUEUE and name == conversation.handover.from_connection:
         return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
     if control.party == QUEUE and conversation.handover.from_connection == "":
@@ -219,16 +213,25 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
         return context.decide(why, conversation)
     conversation = _replace(conversation, served_by=None)
     moving = conversation.handover.stage != "idle" or personas.is_moving(conversation)
+    moving = moving or _is_on_its_way(context, conversation, event.agent.id)
     moving = moving or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
+    if conversation.control.party == AGENTS:
+        after = _replace(after, handover=_replace(after.handover, was_served=True))
     return context.decide(
         f"{event.agent.username or event.agent.id} no longer serves: waits for people",
         after,
         *commands,
         refuse_spoken=True,
     )
+
+
+def _is_on_its_way(context: Context, conversation: Conversation, user_id: str) -> bool:
+    """A connection is in control and somebody else's user left: the room is being given to the connection's."""
+    party = context.directory.connection(conversation.control.connection)
+    return party is not None and user_id != party.user_id and not personas.serves(conversation, user_id)
 
 
 def _transferred(context: Context, event: ev.ConversationTransferred) -> Decision:
@@ -260,34 +263,37 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     else:
         considered = ()
     option = match_choice(event.text, conversation.options)
-    turn = VisitorTurn(event.message_id, event.text, option.value if option else "", late=event.late)
+    sorted_files = files.sort_out(context, connection or conversation.handover.from_connection, event)
+    value = option.value if option else ""
+    turn = VisitorTurn(event.message_id, event.text, value, late=event.late, files=sorted_files.taken)
     if conversation.handover.stage != "idle" and conversation.handover.from_connection:
         after = _replace(conversation, held=(*conversation.held, turn))
         return context.decide("kept until it is clear who takes over", after, considered=considered)
     if not connection:
         people = "people serve" if conversation.control.party == AGENTS else "waits for people"
         return context.decide(f"{people}: the hub shows it to them", conversation, considered=considered)
-    if not event.text.strip():
-        return _nothing_to_read(context, conversation, connection, has_file=event.has_file)
+    told = sorted_files.tell(conversation, connection)
+    if not event.text.strip() and not sorted_files.taken:
+        return files.nothing_to_read(context, conversation, connection, sorted_files, told)
     after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    if conversation.desk is not None and conversation.desk.stage == "offered":
+        after = _replace(after, held=(*conversation.held, turn))  # for who comes next, if nobody accepts
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
-    told = tell(after, context.rules.texts.no_files, connection) if event.has_file else ()
-    file = " and sent a file, of which he is told that it is not read" if told else ""
+    file = sorted_files.in_words(is_told=bool(told))
     return context.decide(
         f"{said}{late}{file}: {connection} is in control",
         after,
         *told,
-        send_turn(connection, turn),
+        send_turn(connection, turn, _turn_ms(context, connection)),
         considered=considered,
     )
 
 
-def _nothing_to_read(context: Context, conversation: Conversation, connection: str, *, has_file: bool) -> Decision:
-    told = tell(conversation, context.rules.texts.no_files, connection) if has_file else ()
-    if not told:
-        return context.decide("nothing that a bot could read", conversation)
-    return context.decide("a file for a bot that reads text: the visitor is told", conversation, *told)
+def _turn_ms(context: Context, connection: str) -> int:
+    """How long words wait for a desk; 0 = a bot's time."""
+    party = context.directory.connection(connection)
+    return party.desk.turn_ms if party and party.desk else 0
 
 
 def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
@@ -301,8 +307,11 @@ def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
     if not open_ones:
         return context.nothing(f"{_found(event.messages)}, answered since: nothing is sent")
     last, texts = open_ones[-1], [each.text for each in open_ones if each.text.strip()]
-    has_file = any(each.has_file for each in open_ones)
-    as_one = ev.MessagePosted(last.id, "visitor", "", "\n".join(texts), last.ts, late=True, has_file=has_file)
+    as_one = ev.MessagePosted(
+        last.id, "visitor", "", "\n".join(texts), last.ts, late=True,
+        has_file=any(each.has_file for each in open_ones),
+        files=tuple(file for each in open_ones for file in each.files),
+    )  # fmt: skip
     facts = context.facts.of(context.conversation, as_one)
     decision = _posted(_replace(context, event=as_one, facts=facts), as_one)
     n_answered = len(event.messages) - len(open_ones)
@@ -330,6 +339,10 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
+def _buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+    return desks.buried(context, event) or persona_moves.buried(context, event)
+
+
 def _shown(context: Context, event: ev.PersonaShown) -> Decision:
     how = "as his own user" if event.own else "by the relay account"
     return context.nothing(f"delivery {event.delivery_id} is shown as {event.name or event.external_id} "
@@ -347,20 +360,24 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentUnassigned: _unassigned,
     ev.ConversationTransferred: _transferred,
     ev.MessagePosted: _posted,
-    ev.MessageEdited: _recorded,
-    ev.MessageDeleted: _recorded,
+    ev.MessageEdited: edits.edited,
+    ev.MessageDeleted: edits.deleted,
     ev.InteractionReceived: interactions.received,
     ev.MessagesRecovered: _recovered,
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
     ev.PartySpoke: replies.spoke,
+    ev.PartyAccepted: desks.accepted,
+    ev.PartyDeclined: desks.declined,
+    ev.PartyLeft: desks.left,
+    ev.QueuePositionChanged: desks.moved_up,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: persona_moves.move_succeeded,
     ev.MoveFailed: persona_moves.move_failed,
     ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: persona_moves.buried,
+    ev.DeliveryBuried: _buried,
     ev.TurnResent: replies.resent,
     ev.AssignmentRequested: assignment.requested,
     ev.DecisionPending: assignment.pending,

@@ -18,7 +18,21 @@ from omnibridge.connector.testing import turn
 @pytest.mark.parametrize(
     ("text", "mode", "plain"),
     [
-        ("<b>Hi</b> <a href='https://a.example/'>there</a> &lt;3", "HTML", "Hi there (https://a.example/) <3"),
+        ("<b>Hi</b> <a href='https://a.example/'>there</a> &lt;3", "HTML", "*Hi* [there](https://a.example/) <3"),
+        ("<i>so</i><em>so</em> <s>no</s> <u>u</u> <tg-spoiler>x</tg-spoiler>", "HTML", "_so__so_ ~no~ u x"),
+        ("<b>bold <i>both</i></b>", "HTML", "*bold _both_*"),
+        ("<b> spaced </b>x<b></b>", "HTML", " *spaced* x"),
+        ("<code>a_*b*</code>", "HTML", "`a_*b*`"),
+        ('<pre><code class="language-py">x = *1*\ny</code></pre>', "HTML", "```\nx = *1*\ny\n```"),
+        ("2*3*4 _a_ snake_case # no", "HTML", "2\\*3\\*4 \\_a\\_ snake_case # no"),
+        ("[x](y) &lt;b&gt;", "HTML", "[x]\u200b(y) <\u200bb>"),
+        ("<a href='tg://user?id=1'>Ann</a>", "HTML", "Ann (tg://user?id=1)"),
+        ("<b>never closed", "HTML", "*never closed*"),
+        ("<b>two\nlines</b>", "HTML", "two\nlines"),
+        ("a<br>b", "HTML", "a\nb"),
+        ("\\*no\\* \\_no\\_ 5\\-3", "MarkdownV2", "\\*no\\* \\_no\\_ 5-3"),
+        ("__under__ ||spoiler|| _it_ ~no~", "MarkdownV2", "under spoiler _it_ ~no~"),
+        ("\\[x\\]\\(y\\)", "MarkdownV2", "[x]\u200b(y)"),
         ("<a href='https://a.example'>https://a.example</a>", "html", "https://a.example"),
         ("*bold* 1\\.5 \\(about\\)", "MarkdownV2", "*bold* 1.5 (about)"),
         ("*bold* 1\\.5", "Markdown", "*bold* 1\\.5"),
@@ -109,4 +123,4 @@ def test_the_newest_offer_of_a_choice_is_found() -> None:
     assert found is not None
     assert (found["message_id"], is_inline) == (2, True)
     assert shapes.find_offer(newest_first, "No")[1] is False
-    assert shapes.find_offer([], "gone") == (None, True)
+    assert shapes.find_offer([], "gone") == (None, False)
