@@ -108,12 +108,23 @@ class LiveAgent:
         self.base = normalised(endpoint)
         self._host = urlsplit(self.base).netloc
         self._version, self._timeout_s = str(api_version), timeout_s
-        self._calls = create_client(timeout_s=timeout_s, max_answer_bytes=MAX_ANSWER_BYTES)
-        self._polls = create_client(timeout_s=timeout_s, max_answer_bytes=MAX_ANSWER_BYTES, max_connections=most_polls)
+        self._create, self._most_polls = create_client, most_polls
+        self._clients: dict[tuple[str, bool], Client] = {}
+        self._files = create_client(timeout_s=timeout_s * 3, max_answer_bytes=MAX_ANSWER_BYTES, max_connections=4)
 
     async def aclose(self) -> None:
-        await self._calls.aclose()
-        await self._polls.aclose()
+        for each in (self._files, *self._clients.values()):
+            await each.aclose()
+
+    def _client(self, base: str, *, polls: bool = False) -> Client:
+        """One for each address that the org has had."""
+        found = self._clients.get((base, polls))
+        if found is None:
+            most = self._most_polls if polls else 64
+            found = self._clients[base, polls] = self._create(
+                base_url=base, timeout_s=self._timeout_s, max_answer_bytes=MAX_ANSWER_BYTES, max_connections=most
+            )
+        return found
 
     # -- before a session -------------------------------------------------------------------------------
 
@@ -144,7 +155,7 @@ class LiveAgent:
         return await self._resource(base, "Settings", query)
 
     async def _resource(self, base: str, name: str, query: Mapping[str, str]) -> dict[str, Any]:
-        answer = await self._call("GET", f"{base}Visitor/{name}?{urlencode(query)}", {})
+        answer = await self._call(base, "GET", f"/Visitor/{name}", {}, query)
         for each in _object(answer).get("messages") or ():
             message = each.get("message") or {}
             if each.get("type") == "SwitchServer":
@@ -168,10 +179,10 @@ class LiveAgent:
 
     async def begin(self, base: str) -> Session:
         """A session without a chat; post `init` next."""
-        answer = await self._call("GET", f"{base}System/SessionId", {"X-LIVEAGENT-AFFINITY": "null"})
+        answer = await self._call(base, "GET", "/System/SessionId", {"X-LIVEAGENT-AFFINITY": "null"})
         found = _object(answer)
         try:
-            poll_s = float(found.get("clientPollTimeout") or 40)  # a string or a number
+            poll_s = min(float(found.get("clientPollTimeout") or 40), 300.0)  # a string or a number
             return Session(base, str(found["id"]), str(found["key"]), str(found["affinityToken"]), poll_s)
         except (KeyError, TypeError, ValueError) as exc:
             raise DeliveryUncertain("Live Agent gave no session that can be read", code="bad-answer") from exc
@@ -209,24 +220,24 @@ class LiveAgent:
     async def read(self, session: Session, request: Request) -> Reply:
         """One of `poll.next_request`, whatever the status. Cancelled: its connection is closed before this returns."""
         headers = self._headers(session, request.affinity)
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        url = f"{session.base}{request.path}{query}"
-        if request.kind == "poll":
-            return await self._exchange(self._polls, "GET", url, headers, None, session.poll_s + POLL_MARGIN_S)
+        is_poll = request.kind == "poll"
+        limit_s = session.poll_s + POLL_MARGIN_S if is_poll else self._timeout_s
         content = msgspec.json.encode({"organizationId": self.org_id}) if request.kind == "resync" else None
-        return await self._exchange(self._calls, request.method, url, headers, content, self._timeout_s)
+        client = self._client(session.base, polls=is_poll)
+        path = f"/{request.path}"
+        return await self._exchange(client, request.method, path, headers, content, limit_s, request.query)
 
     async def post(self, session: Session, post: Post) -> int:
         """Under the session's sequence: the status."""
         headers = self._headers(session, session.affinity) | {"X-LIVEAGENT-SEQUENCE": str(session.sequence)}
-        url = f"{session.base}Chasitor/{post.noun}"
-        content = msgspec.json.encode(post.body)
-        return (await self._exchange(self._calls, "POST", url, headers, content, self._timeout_s)).status
+        client, content = self._client(session.base), msgspec.json.encode(post.body)
+        path = f"/Chasitor/{post.noun}"
+        return (await self._exchange(client, "POST", path, headers, content, self._timeout_s)).status
 
     async def delete(self, session: Session) -> None:
         """The session ends at once. Its key is in the path: never log it."""
-        url = f"{session.base}System/SessionId/{quote(session.key, safe='')}"
-        await self._call("DELETE", url, self._headers(session, session.affinity))
+        path = f"/System/SessionId/{quote(session.key, safe='')}"
+        await self._call(session.base, "DELETE", path, self._headers(session, session.affinity))
 
     async def upload(self, session: Session, wanted: FileWanted, filename: str, media_type: str, data: bytes) -> None:
         """A file that the agent asked for; what became of it is told by the poll."""
@@ -246,23 +257,36 @@ class LiveAgent:
         content_type, body = encode([Part("file", filename or "file", media_type, data)])
         headers = {"Content-Type": content_type, "Referer": wanted.referer, "User-Agent": "Mozilla/5.0 (omnibridge)"}
         url = f"{wanted.url}{'&' if parts.query else '?'}{query}"
-        answer = await self._exchange(self._calls, "POST", url, headers, body, self._timeout_s * 3)
-        if not 200 <= answer.status < 300:
-            raise from_status(answer.status)
+        try:
+            async with asyncio.timeout(self._timeout_s * 3):
+                answer = await self._files.request("POST", url, headers=headers, content=body)
+        except Exception as exc:
+            raise from_exception(exc) from exc
+        if not 200 <= answer.status_code < 300:
+            raise from_status(answer.status_code)
 
     # -- one call ---------------------------------------------------------------------------------------
 
     def _headers(self, session: Session, affinity: str) -> dict[str, str]:
         return {"X-LIVEAGENT-AFFINITY": affinity, "X-LIVEAGENT-SESSION-KEY": session.key}
 
-    async def _call(self, method: str, url: str, headers: dict[str, str]) -> Reply:
-        answer = await self._exchange(self._calls, method, url, headers, None, self._timeout_s)
+    async def _call(
+        self, base: str, method: str, path: str, headers: dict[str, str], query: Mapping[str, str] | None = None
+    ) -> Reply:
+        answer = await self._exchange(self._client(base), method, path, headers, None, self._timeout_s, query)
         if not 200 <= answer.status < 300:
             raise from_status(answer.status)
         return answer
 
     async def _exchange(
-        self, client: Client, method: str, url: str, headers: dict[str, str], content: bytes | None, limit_s: float
+        self,
+        client: Client,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: bytes | None,
+        limit_s: float,
+        query: Mapping[str, str] | None = None,
     ) -> Reply:
         given = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "omnibridge"}
         given |= {"X-LIVEAGENT-API-VERSION": self._version}
@@ -270,12 +294,10 @@ class LiveAgent:
             given["Content-Type"] = "application/json; charset=utf-8"
         try:
             async with asyncio.timeout(limit_s):
-                answer = await client.request(
-                    method, url, headers=given | headers, content=content, timeout=limit_s + 1
-                )
+                answer = await client.exchange(method, path, query=query, content=content, headers=given | headers)
         except Exception as exc:
             raise from_exception(exc) from exc
-        return Reply(answer.status_code, answer.content)
+        return Reply(answer.status, answer.body)
 
 
 def normalised(endpoint: str) -> str:
