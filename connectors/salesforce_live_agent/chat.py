@@ -15,6 +15,7 @@ from connectors.salesforce_live_agent.errors import ServerMoved, SessionGone
 from connectors.salesforce_live_agent.messages import Event
 from connectors.salesforce_live_agent.poll import (
     Post,
+    Request,
     Session,
     Step,
     answered,
@@ -25,7 +26,7 @@ from connectors.salesforce_live_agent.poll import (
     not_sent,
     posted,
 )
-from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
@@ -40,7 +41,10 @@ class NotKept(Exception):
 class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
-    It is also called before each post, with nothing: otherwise a crash while posting could lose the next one, because
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
+    reads, and none lasts longer.
+
+    keep is also called before each post, with nothing: otherwise a crash while posting could lose the next one, because
     the server drops a number that it took.
     """
 
@@ -50,7 +54,9 @@ class Chat:
         session: Session,
         keep: Keep,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        held: Callable[[], Awaitable[float]] | None = None,
     ) -> None:
+        self._held = held
         self._api, self._keep, self._sleep = api, keep, sleep
         self.session = session
         self._changing, self._order = asyncio.Lock(), asyncio.Lock()
@@ -61,13 +67,14 @@ class Chat:
     async def run(self) -> None:
         """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
         pause_s = FIRST_PAUSE_S
-        while True:
-            session = self.session
+        while next_request(self.session) is not None:
+            limit_s = await self._held() if self._held else None
+            session = self.session  # a post may have changed it meanwhile
             request = next_request(session)
             if request is None:
                 return
             moves = self._moves
-            self._reading = asyncio.create_task(self._api.read(session, request))
+            self._reading = asyncio.create_task(self._read(session, request, limit_s))
             try:
                 answer = await _result(self._reading)
             except DeliveryError:
@@ -84,6 +91,13 @@ class Chat:
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 pause_s = FIRST_PAUSE_S
+
+    async def _read(self, session: Session, request: Request, limit_s: float | None) -> Reply:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._api.read(session, request)
+        except TimeoutError as exc:
+            raise DeliveryUncertain("nobody may read this session any longer", code="not-held") from exc
 
     async def post(self, post: Post) -> None:
         """In the order of the calls; once for each id, however often. Raises DeliveryError.

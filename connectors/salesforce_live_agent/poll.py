@@ -74,6 +74,11 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"Session(id={self.id!r}, phase={self.phase!r}, ack={self.ack}, sequence={self.sequence})"
 
     @property
+    def told_key(self) -> str:
+        """Names what led to this state: the same when the same batch is told again."""
+        return f"{self.affinity}.{self.ack}{'.over' if self.phase == 'over' else ''}"
+
+    @property
     def is_ready(self) -> bool:
         """Posts may be sent."""
         return self.phase == "polling"

@@ -315,6 +315,28 @@ async def test_no_mixture_of_troubles_loses_doubles_or_polls_twice(seed: int) ->
     assert one.arrived == [*wanted, "last"]
 
 
+async def test_no_poll_lasts_longer_than_the_session_is_held() -> None:
+    """Nor does one begin before it is."""
+    async with holder(poll_s=30) as one:
+        asked, held = list[float](), asyncio.Event()
+
+        async def hold() -> float:
+            asked.append(asyncio.get_running_loop().time())
+            await held.wait()
+            return 0.1
+
+        one.chat = Chat(one.api, one.kept, one._keep, lambda s: asyncio.sleep(min(s, 0.01)), hold)
+        async with one.running():
+            await eventually(lambda: asked)
+            await asyncio.sleep(0.05)
+            polls = [each for each in one.service.api.calls if each["path"].endswith("/Messages")]
+            assert polls == []
+            held.set()
+            await eventually(lambda: len(asked) > 4)
+            one.service.desk.say(one.id, "hi")
+            await eventually(lambda: one.said == ["hi"])
+
+
 async def test_file_for_the_agent() -> None:
     async with holder() as one, one.running():
         token = one.service.desk.request_file(one.id)

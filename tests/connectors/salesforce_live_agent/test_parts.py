@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +106,15 @@ WHO = {"name": "Alex &amp; Co", "userId": "0053g000000usWa", "agentId": "0053g00
 )
 def test_message_is_what_happened(kind: str, message: Any, expected: m.Event) -> None:
     assert read_batch(batch((kind, message)))[1] == (expected,)
+
+
+def test_what_happened_and_the_state_can_be_kept_as_bytes() -> None:
+    found = read_batch(batch(("ChatEstablished", WHO), ("ChatMessage", WHO | {"text": "hi"}), ("ChatEnded", {})))[1]
+    state = begun(BEGUN, Post("1", "ChatMessage", {"text": "x"}))
+
+    assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[m.Event, ...]) == found
+    assert msgspec.json.decode(msgspec.json.encode(state), type=Session) == state
+    assert (BEGUN.told_key, answered(BEGUN, "poll", 403, b"").session.told_key) == ("a.4", "a.4.over")
 
 
 def test_batch_is_read_in_its_order_and_unknown_kinds_are_nothing() -> None:
