@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "http", "limits", "log")}
+LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "http", "limits", "log")}
 """Modules that every package may use."""
 
 TOP = {
@@ -59,7 +59,7 @@ ALLOWED = {
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""
 
-EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "asyncpg", "nats", "grpc"}
+EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "phonenumbers", "asyncpg", "nats", "grpc"}
 VENDORS = re.compile(r"rasa|dialogflow|salesforce", re.IGNORECASE)
 
 

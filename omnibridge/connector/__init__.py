@@ -13,6 +13,16 @@ from omnibridge.connector.interface import (
     Turn,
     WelcomesVisitors,
 )
+from omnibridge.connector.records import (
+    Kept,
+    Line,
+    SharedFile,
+    Snapshot,
+    SyncResult,
+    SyncsRecords,
+    SyncTrigger,
+)
+from omnibridge.connector.toml_lines import toml_lines
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import (
     Card,
@@ -70,6 +80,8 @@ __all__ = [
     "HearsTyping",
     "Image",
     "Interaction",
+    "Kept",
+    "Line",
     "Link",
     "MessageUpdate",
     "Option",
@@ -77,7 +89,13 @@ __all__ = [
     "Reply",
     "ResolvesTurns",
     "Select",
+    "SharedFile",
+    "Snapshot",
+    "SyncResult",
+    "SyncTrigger",
+    "SyncsRecords",
     "Text",
     "Turn",
     "WelcomesVisitors",
+    "toml_lines",
 ]
