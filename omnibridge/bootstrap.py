@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,9 @@ from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
-from omnibridge.bootstrap_app import app_routes_of
-from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of
+from omnibridge.bootstrap_analysis import Analysis
+from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
+from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -28,6 +30,7 @@ from omnibridge.botapi.service import BotApi
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings
 from omnibridge.connector import Connector
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import ReceivesCallbacks
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
@@ -39,6 +42,7 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import PartySender
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
+from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
 from omnibridge.http import Client
@@ -49,6 +53,7 @@ from omnibridge.identity.service import Identity
 from omnibridge.identity.world import World
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
+from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage import conversations, journal
@@ -83,6 +88,7 @@ class Service:
         self._lanes: Lanes | None = None
         self._streams: Streams | None = None
         self._sources: Sources | None = None
+        self._sessions: Sessions | None = None
         self._typing: TypingBothWays | None = None
         self._operator: Operator | None = None
         self._provisioners: dict[str, Provisioner] = {}
@@ -94,12 +100,17 @@ class Service:
         self._callbacks: CallbackEndpoint | None = None
         self._routes: list[Route] = []
         self._decider_clients: list[Client] = []
+        self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
+        self._analysis: Analysis | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
-        return create_app(self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes)
+        degraded = self._analysis.analysers.degraded if self._analysis else list
+        return create_app(
+            self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes, degraded
+        )
 
     def operator(self) -> Operator:
         """What the local socket carries out. Call after `start`."""
@@ -135,7 +146,11 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         for each in settings.connection:
-            self._connectors[each.name] = await make_connector(each, self._clock, self.counters, self._types)
+            self._connectors[each.name] = await make_connector(
+                each, self._clock, self.counters, self._types, database, self._connectors.get
+            )
+        analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
+        await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
@@ -148,15 +163,19 @@ class Service:
             ids,
             database.secret,
             boot,
-            policy_of(settings, self._rules, Directory(), database.reader),
+            policy_of(settings, self._rules, Directory(), database.reader, analysis.of_workspaces()),
             self.counters,
             callbacks,
+            {name: each for name, each in self._connectors.items() if isinstance(each, HoldsSessions)},
         )
         streams = self._streams = Streams(
             database, self._clock, ids, boot, self.counters, self._faults, int(settings.engine.notice_after_s * 1000)
         )
         windows = windows_of(settings)
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
+        self._sessions = sessions_of(
+            settings, self._connectors, database, lanes, ids, self._clock, boot, self.counters, self._types
+        )
         self._sources = Sources(
             settings, database, lanes, ids, self._clock, self.counters, windows, self._typing.visitors,
             self._in_background,
@@ -171,6 +190,8 @@ class Service:
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
         self._provisioners = hubs_of(settings)
+        apps = {each.name: app_client_of(each, self._clock) for each in settings.workspace}
+        self._apps = {name: each for name, each in apps.items() if each}
         self._begin_identity(database, boot)
         self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
@@ -180,6 +201,7 @@ class Service:
         )
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
+        self._routes += analysis.routes()
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -227,9 +249,13 @@ class Service:
             await self._sources.aclose()
         if self._typing:
             await self._typing.aclose()
+        if self._sessions:
+            await self._sessions.aclose()
         if self._streams and self._lanes:
             await self._streams.aclose()
             await self._lanes.aclose()
+        if self._analysis:
+            await self._analysis.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -240,6 +266,8 @@ class Service:
             await self._world.avatars.aclose()
         for each in self._decider_clients:
             await each.aclose()
+        for app in self._apps.values():
+            await app.aclose()
         if self._database:
             await self._database.aclose()
 
@@ -259,7 +287,7 @@ class Service:
 
     async def _begin_relaying(self, processor: Processor) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
-        assert self._database and self._lanes and self._streams and self._sources
+        assert self._database and self._lanes and self._streams and self._sources and self._analysis and self._sessions
         settings, database = self._settings, self._database
         users = BotUsers(settings, self._connectors, database, self._wait_for)
         hubs: dict[str, Hub] = {}
@@ -268,11 +296,13 @@ class Service:
         for workspace in settings.workspace:
             client = client_of(workspace)
             self._clients.append(client)
-            hubs[workspace.name], of_connections, holding = await users.hub(client, workspace)
+            hub, of_connections, holding = await users.hub(client, workspace)
+            hubs[workspace.name] = replace(hub, app=self._apps.get(workspace.name))
             bots += of_connections
             holders += holding
         directory = directory_of(settings, bots, holders)
-        processor.use(policy_of(settings, self._rules, directory, database.reader))
+        analysers = self._analysis.of_workspaces()
+        processor.use(policy_of(settings, self._rules, directory, database.reader, analysers))
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
@@ -285,11 +315,13 @@ class Service:
             pictures,
             settings.assignment.widget_listens_ms,
             self._clock,
+            posted_of(database),
+            partial(self.counters.add, "updates", 1),
         )
         assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing
+            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing, self._sessions
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
@@ -301,6 +333,7 @@ class Service:
                 Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
             ),
             "timer": TimerSender(),
+            "analysis": self._analysis.sender(hubs),
         }
 
         def sender_for(stream: str) -> Sender:
@@ -311,9 +344,12 @@ class Service:
         # What was journalled first: it may say that somebody took over or closed, and then old words must not go.
         lanes = self._lanes.open()
         await self._lanes.caught_up(CATCH_UP_S)
+        sessions = await self._sessions.resume()
         streams = self._streams.open(self._lanes, sender_for, grace_ms)
         self._why_not_ready = ""
-        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived)
+        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
+        if self._sessions.desks:
+            self._in_background(self._sessions.keep_held())
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
 

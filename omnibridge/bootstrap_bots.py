@@ -9,19 +9,26 @@ from typing import Any
 
 import structlog
 
+from omnibridge.analysis.transcript import so_far
 from omnibridge.bootstrap_decisions import only_by_decision
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
-from omnibridge.domain.directory import BotConnection, HoldingBot
+from omnibridge.domain.directory import BotConnection, Desk, HoldingBot
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
-from omnibridge.errors import DeliveryError
+from omnibridge.engine.sessions import Sessions
+from omnibridge.errors import ConfigError, DeliveryError
 from omnibridge.http import create_client
+from omnibridge.identity.vault import Vault
 from omnibridge.limits import TimeLimit
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.storage.database import Database
@@ -30,10 +37,17 @@ _log = structlog.get_logger("omnibridge.service")
 
 
 async def make_connector(
-    each: ConnectionSettings, clock: Clock, counters: Counters, typing: Callable[[str, str, bool], None]
+    each: ConnectionSettings,
+    clock: Clock,
+    counters: Counters,
+    typing: Callable[[str, str, bool], None],
+    database: Database,
+    others: Callable[[str], object | None] = lambda name: None,
 ) -> Connector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
+    if not hasattr(connector, "on_message"):
+        raise ConfigError(f"[[connection]] {each.name}: connector {each.kind!r} only analyses: write [[analyser]]")
     log = structlog.get_logger(f"omnibridge.connection.{each.name}")
     context = ConnectorContext(
         name=each.name,
@@ -43,6 +57,8 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
+        connector=others,
+        notes=DurableNotes(database, clock, each.name),
     )
     await connector.initialize(context)
     return connector
@@ -141,7 +157,37 @@ def _bot(each: ConnectionSettings, workspace: str, user_id: str, connector: Conn
         fallbacks=each.fallbacks,
         handover_when_down=each.bot_down == "handover",
         decider=each.decider,
+        hands_to=each.hands_to,
+        desk=_desk(each) if isinstance(connector, HoldsSessions) else None,
     )
+
+
+def _desk(each: ConnectionSettings) -> Desk:
+    return Desk(int(each.offer_s * 1000), int(each.desk_deadline_s * 1000), each.on_declined, each.on_left)
+
+
+def sessions_of(
+    settings: Settings,
+    connectors: Mapping[str, Connector],
+    database: Database,
+    lanes: Lanes,
+    ids: IdSequence,
+    clock: Clock,
+    boot: str,
+    counters: Counters,
+    types: Callable[[str, str, bool], None],
+) -> Sessions:
+    """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
+    desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
+    keys = settings.agents.token_keys.reveal()
+    if desks and not keys:
+        names = ", ".join(desks)
+        raise ConfigError(
+            f"[agents] token_keys is missing: {names} keeps keys of its sessions, which are stored encrypted. "
+            "NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`"
+        )
+    seal = Vault(keys) if keys else None
+    return Sessions(desks, database, lanes, ids, clock, boot, counters, seal, partial(so_far, database.reader), types)
 
 
 def _remember(cursor: Any, *, name: str, value: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
+from omnibridge.rocketchat.capabilities import Sides
 from omnibridge.routing.rules import RuleSet, Texts
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.storage import seats
@@ -63,7 +65,13 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     return problems
 
 
-def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: Any) -> Policy:
+def policy_of(
+    settings: Settings,
+    rules: RuleSet,
+    directory: Directory,
+    reader: Any,
+    analysers: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Policy:
     """What the processor decides with."""
     bot_users: dict[str, dict[str, str]] = {}
     for each in directory.connections:
@@ -75,7 +83,17 @@ def policy_of(settings: Settings, rules: RuleSet, directory: Directory, reader: 
         "SendToParty": int(engine.bot_turn_deadline_s * 1000),
         "SendToVisitor": int(engine.reply_deadline_s * 1000),
     }
-    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), only_by_decision(settings, reader))
+    alone = only_by_decision(settings, reader)
+    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings), analysers)
+
+
+def sides_of(settings: Settings) -> Sides:
+    """What each connection may show where."""
+    return Sides(
+        {each.name: each.app_id for each in settings.workspace if each.blocks},
+        {each.name: each.choices for each in settings.connection if each.choices != "auto"},
+        frozenset(each.name for each in settings.connection if each.markup == "plain"),
+    )
 
 
 def directory_of(settings: Settings, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:

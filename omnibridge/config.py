@@ -95,6 +95,9 @@ RequiredSecret = Annotated[Secret, Field(min_length=1)]
 SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
 OptionalUrl = Annotated[str, AfterValidator(lambda text: _url(text) if text else text)]
 OptionalSigningSecret = Annotated[Secret, AfterValidator(lambda one: _signing_secret(one) if one.reveal() else one)]
+COMPANION_APP = "c6a1b8f0-5d0e-4c57-9b1e-2f3a7d84e9b1"
+"""`id` in deploy/rocketchat-app/app.json."""
+
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
@@ -172,6 +175,12 @@ class WorkspaceSettings(_Section):
     app_secret: OptionalSigningSecret = Field(
         Secret(""), description="whsec_ and base64, as in the companion app's settings; empty = there is no app"
     )
+    blocks: bool = Field(
+        False, description="the companion app is installed: choices are buttons in the widget, not numbered text"
+    )
+    app_id: str = Field(
+        COMPANION_APP, min_length=1, description="id of the installed app that hears of presses; ours by default"
+    )
     provisioner_user_id: str = Field("", description="user id of the account that makes users for [agents]")
     provisioner_token: Secret = Field(Secret(""), description="its personal access token, made with bypassTwoFactor")
     holding_bot: str = Field("", description="user name that the External routing method is answered with")
@@ -207,10 +216,55 @@ class ConnectionSettings(BaseModel):
         "handover", description="when the backend cannot be reached: hand over to people, or only tell the visitor"
     )
 
+    choices: Literal["auto", "text", "blocks"] = Field(
+        "auto",
+        description="numbered text, or buttons; auto: buttons in the widget, if its workspace has blocks = true",
+    )
+    markup: Literal["markdown", "plain"] = Field(
+        "markdown", description="what the bot writes: Rocket.Chat's markdown, or text of which each character is meant"
+    )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
+    analyses: bool = Field(False, description="it also looks at what is said while others are in control")
+    hands_to: str = Field("", description="desk (another connection) that is offered the conversation before that")
+    offer_s: float = Field(180.0, ge=1, le=86_400, description="of a desk: somebody has to accept within this time")
+    on_declined: Literal["ladder", "queue", "bot", "close"] = Field(
+        "ladder",
+        description="of a desk: when nobody accepts; people by the ladder, the queue, the bot, or the end",
+    )
+    on_left: Literal["ladder", "queue", "bot", "close"] = Field(
+        "close", description="of a desk: what follows when its agent has ended the chat"
+    )
+    desk_deadline_s: float = Field(
+        86_400.0, ge=30, description="of a desk: words of the visitor wait for it this long while it is down"
+    )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Connectors' own keys may be secrets that only they know of: none is shown."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
+class AnalyserSettings(BaseModel):
+    """One connector that looks at conversations and says nothing. Further keys belong to it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in addresses and logs, and of what it found")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one that analyses")
+    workspace: str = Field("", description="which workspace it listens to; empty = all")
+    secret: OptionalSigningSecret = Field(
+        Secret(""), description="whsec_ and base64: what its system posts later is signed with, or is the bearer token"
+    )
+    timeout_s: float = Field(10, gt=0, le=120, description="for each message; a transcript too")
+    keep_h: float = Field(24, gt=0, description="findings are shown so long")
+    later_h: float = Field(1, gt=0, le=24, description="its system may post findings so long after the message")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
         return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
 
     @property
@@ -354,6 +408,10 @@ class TextsSettings(_Section):
     speaks_as: str = Field(
         "{name}: ", description="in front of an external agent's words where his own user cannot post them"
     )
+    queue_position: str = Field(
+        "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
+    )
+    desk_left: str = Field("", description="a desk's agent ended it")
 
 
 class Settings(_Section):
@@ -366,6 +424,7 @@ class Settings(_Section):
     workspace: tuple[WorkspaceSettings, ...] = ()
     connection: tuple[ConnectionSettings, ...] = ()
     decider: tuple[DeciderSettings, ...] = ()
+    analyser: tuple[AnalyserSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     texts: TextsSettings = TextsSettings()
@@ -398,6 +457,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "workspace": (WorkspaceSettings, "[[workspace]]"),
     "connection": (ConnectionSettings, "[[connection]]"),
     "decider": (DeciderSettings, "[[decider]]"),
+    "analyser": (AnalyserSettings, "[[analyser]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "texts": (TextsSettings, "[texts]"),

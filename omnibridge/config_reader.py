@@ -12,12 +12,15 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from omnibridge.config import SECTIONS, ConnectionSettings, Secret, Settings, suggest
+from omnibridge.config import SECTIONS, Secret, Settings, suggest
 from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
 from omnibridge.config_lines import KeyPath, Sources, locate
 from omnibridge.errors import ConfigError
 
-LISTED = ("workspace", "connection", "decider")
+LISTED = ("workspace", "connection", "decider", "analyser")
+OPEN = ("connection", "analyser")
+"""Tables that have further keys, which belong to their connector."""
+
 DEFAULT_FILE = "omnibridge.toml"
 
 
@@ -39,26 +42,29 @@ def check(
     """Every problem at once, also of connectors' own settings. connector_types: by kind, all that are installed."""
     reading = _Reading(path, environ)
     reading.settings()
-    for index, entry in enumerate(reading.entries("connection")):
-        options = {key: value for key, value in entry.items() if key not in ConnectionSettings.model_fields}
-        kind = entry.get("kind")
-        if isinstance(kind, str) and kind:
-            for at, what in _option_problems(kind, options, connector_types, sorted(connector_types)):
-                reading.report(("connection", index, *at), what)
+    for section in OPEN:
+        ours = list(SECTIONS[section][0].model_fields)
+        for index, entry in enumerate(reading.entries(section)):
+            options = {key: value for key, value in entry.items() if key not in ours}
+            kind = entry.get("kind")
+            if isinstance(kind, str) and kind:
+                for at, what in _option_problems(kind, options, connector_types, sorted(connector_types), ours):
+                    reading.report((section, index, *at), what)
     return reading.problems
 
 
 def check_options(settings: Settings, types: Mapping[str, type[msgspec.Struct]], kinds: list[str]) -> list[str]:
     """Problems of connectors' own settings. types: by kind, for those in use. kinds: all that are installed."""
     return [
-        f"{settings.sources.where(('connection', index, *at))}: {what}"
-        for index, each in enumerate(settings.connection)
-        for at, what in _option_problems(each.kind, each.options, types, kinds)
+        f"{settings.sources.where((section, index, *at))}: {what}"
+        for section in OPEN
+        for index, each in enumerate(getattr(settings, section))
+        for at, what in _option_problems(each.kind, each.options, types, kinds, list(type(each).model_fields))
     ]
 
 
 def _option_problems(
-    kind: str, options: dict[str, Any], types: Mapping[str, type[msgspec.Struct]], kinds: list[str]
+    kind: str, options: dict[str, Any], types: Mapping[str, type[msgspec.Struct]], kinds: list[str], ours: list[str]
 ) -> Iterator[tuple[KeyPath, str]]:
     """(key, what is wrong with it); each key by itself, because msgspec stops at the first."""
     if kind not in types:
@@ -71,7 +77,7 @@ def _option_problems(
     is_sound = True
     for key, value in options.items():
         if key not in fields:
-            yield (key,), f"unknown key{suggest(key, [*fields, *ConnectionSettings.model_fields])}"
+            yield (key,), f"unknown key{suggest(key, [*fields, *ours])}"
             is_sound = False
             continue
         try:
@@ -225,6 +231,12 @@ class _Reading:
             for index, entry in enumerate(self.entries(section)):
                 name = entry.get("name")
                 if isinstance(name, str):
+                    if section == "analyser" and any(
+                        each.get("name") == name and each.get("analyses") for each in self.entries("connection")
+                    ):
+                        self.report(
+                            (section, index, "name"), f'there is a [[connection]] called "{name}" that analyses'
+                        )
                     names[name] += 1
                     if names[name] > 1:
                         self.report((section, index, "name"), f'there is another [[{section}]] called "{name}"')
@@ -235,12 +247,26 @@ class _Reading:
                 self.report(("connection", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
             elif not wanted and len(known) > 1:
                 self.report(("connection", index, "workspace"), f"missing; there are {', '.join(known)}")
+            named = [each for each in self.entries("workspace") if wanted in ("", each.get("name"))]
+            if entry.get("choices") == "blocks" and len(named) == 1 and not named[0].get("blocks"):
+                what = "nobody hears of presses without the companion app: install it, and set the workspace's blocks"
+                self.report(("connection", index, "choices"), what)
+        for index, entry in enumerate(self.entries("analyser")):
+            wanted = entry.get("workspace", "")
+            if wanted and isinstance(wanted, str) and wanted not in known:
+                self.report(("analyser", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
         deciders = [each["name"] for each in self.entries("decider") if isinstance(each.get("name"), str)]
         for index, entry in enumerate(self.entries("connection")):
             wanted = entry.get("decider", "")
             if wanted and isinstance(wanted, str) and wanted not in deciders:
                 what = f'no [[decider]] "{wanted}"{suggest(wanted, deciders)}'
                 self.report(("connection", index, "decider"), what)
+        parties = [each["name"] for each in self.entries("connection") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("connection")):
+            wanted = entry.get("hands_to", "")
+            if wanted and isinstance(wanted, str) and (wanted not in parties or wanted == entry.get("name")):
+                what = f'no other [[connection]] "{wanted}"{suggest(wanted, parties)}'
+                self.report(("connection", index, "hands_to"), what)
 
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])
@@ -260,7 +286,7 @@ class _Reading:
 def _is_secret(section: str, key: str) -> bool:
     """Ours by type. Whatever a connection has beyond our keys may be a secret of its connector."""
     field = SECTIONS[section][0].model_fields.get(key)
-    return section == "connection" if field is None else field.annotation is Secret
+    return section in OPEN if field is None else field.annotation is Secret
 
 
 def _without_value(message: str) -> str:

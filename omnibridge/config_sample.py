@@ -22,11 +22,13 @@ EXAMPLES = {
     ("decider", "name"): '"crm"',
     ("decider", "url"): '"https://crm.example.com/routing"',
     ("decider", "secret"): '"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="',
+    ("analyser", "name"): '"suggestions"',
+    ("analyser", "kind"): '"suggest"',
     ("rules", "file"): '"rules.toml"',
 }
 """Values for what has no default. The kind named here is an example; any installed one will do."""
 
-NOT_NEEDED = frozenset({"decider"})
+NOT_NEEDED = frozenset({"decider", "analyser"})
 """Sections with required keys that a first configuration does without."""
 
 

@@ -58,11 +58,16 @@ class DeliveryError(OmnibridgeError):
 
 
 class DeliveryRetryable(DeliveryError):
-    """Not processed by the other side; sending again is safe. Acts: retry loop."""
+    """Not processed by the other side; sending again is safe. Acts: retry loop.
 
-    def __init__(self, message: str | None = None, *, code: str = "", retry_after_s: float | None = None) -> None:
+    answered: the other side did, so it is up: no reason to leave it alone.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, code: str = "", retry_after_s: float | None = None, answered: bool = False
+    ) -> None:
         super().__init__(message, code=code)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.answered = retry_after_s, answered
 
 
 class DeliveryUncertain(DeliveryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -10,10 +11,12 @@ import msgspec
 from omnibridge.connector import (
     Choices,
     ConnectorContext,
+    Custom,
     DeliveryRetryable,
     DeliveryUncertain,
     ExternalAgent,
     Handover,
+    Image,
     Option,
     Reply,
     Text,
@@ -37,6 +40,8 @@ class ScriptedBot:
         self.fail_next: list[dict[str, Any]] = []
         self.typed: list[tuple[str, bool]] = []
         self.contexts: list[ConnectorContext] = []
+        self.given: list[Turn] = []
+        self.says: Callable[[Turn], Reply | None] = lambda turn: None  # None = the dialogue below
 
     async def control(self, **wish: Any) -> None:
         self.delay_ms = wish.get("delay_ms", self.delay_ms)
@@ -64,9 +69,11 @@ class ScriptedConnector:
         message = turn.choice_value or turn.text
         entry = {"message": message, "delivery_id": turn.delivery_id, "outcome": "started"}
         bot.entries.append(entry)
+        bot.given.append(turn)
         if bot.delay_ms:
             await asyncio.sleep(bot.delay_ms / 1000)
-        bot.answers[turn.delivery_id] = answer(message)
+        said = bot.says(turn)
+        bot.answers[turn.delivery_id] = answer(message) if said is None else said
         entry["outcome"] = "answered"
         if failure:
             raise DeliveryUncertain("the answer was cut off", code="cut")
@@ -100,8 +107,13 @@ def answer(message: str) -> Reply:
         name, _, words = rest.partition(": ")
         name, _, picture = name.removesuffix(">").partition(" <")
         return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
+    if message.startswith("menu as "):
+        return Reply((MENU,), agent=ExternalAgent("desk", *message[8:].split(" ", 1)))
     if message == "menu":
         return Reply((MENU,))
+    if message == "rich":
+        parts = (Image("https://x.test/a.png", "A *cat*"), MENU, Custom({"seen": "by nobody"}))
+        return Reply(parts, intent="menu.rich", losses=("table",))
     if message in ("/sales", "talk to a human"):
         return Reply((Text("One moment, a colleague takes over."),), Handover("sales" if message == "/sales" else ""))
     if message.startswith("where is my order "):

@@ -18,6 +18,7 @@ LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "
 TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
+    "omnibridge.bootstrap_analysis",
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
@@ -51,9 +52,10 @@ ALLOWED = {
     "storage": {"storage"},
     "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "web"},
+    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "analysis", "web"},
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
+    "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }

@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+PREFACE = 24
+HEADERS, SETTINGS, GOAWAY = 1, 4, 7
+"""Of HTTP/2: bytes before the first frame, kinds of frames."""
+
 
 class Cable:
     """Listens on a port of its own and passes bytes to another one. port: stays the same over `unplug` and `plug`.
@@ -18,6 +22,7 @@ class Cable:
         self.port = 0
         self.is_dead = False
         self.connect_s = 0.0
+        self.goaways = 0
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -46,13 +51,32 @@ class Cable:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = [writer]
-        with contextlib.suppress(OSError, asyncio.CancelledError):  # that is what a cut is
+        with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):  # that is what a cut is
             await asyncio.sleep(self.connect_s)
+            if self.goaways:
+                self.goaways -= 1
+                await self._go_away(reader, writer)
+                return
             inner, outer = await asyncio.open_connection("127.0.0.1", await self._far_end())
             ends.append(outer)
             await asyncio.gather(self._pump(reader, outer), self._pump(inner, writer))
         for each in ends:
             each.transport.abort()
+
+    async def _go_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """As a server that shuts down: it takes the first call and says that it looked at none (RFC 9113, 6.8)."""
+        await reader.readexactly(PREFACE)
+        writer.write(bytes((0, 0, 0, SETTINGS, 0, 0, 0, 0, 0)))
+        while True:
+            head = await reader.readexactly(9)
+            await reader.readexactly(int.from_bytes(head[:3]))
+            if head[3] == SETTINGS and not head[4]:
+                writer.write(bytes((0, 0, 0, SETTINGS, 1, 0, 0, 0, 0)))
+            if head[3] == HEADERS:
+                writer.write(bytes((0, 0, 8, GOAWAY, 0, 0, 0, 0, 0)) + bytes(8))
+                await writer.drain()
+                writer.close()
+                return
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

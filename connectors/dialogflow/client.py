@@ -10,20 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from connectors.dialogflow.credentials import SCOPES, found_by_google, service_account
 from connectors.dialogflow.errors import from_exception
 from connectors.dialogflow.names import Target
 from connectors.dialogflow.settings import Edition
-from omnibridge.connector import DeliveryError, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
 CONNECT_S = 4.0
 """For a connection; the call's own time begins after it."""
 
 CREDENTIALS_S = 10.0
 """For finding credentials, where Google's libraries ask a metadata server."""
+
+READ_S = 3.0
+"""For reading a context: the turn's own deadline goes on meanwhile."""
 
 LEAVE_S = 60.0
 """For calls on a channel whose token was refused; their own deadlines are shorter."""
@@ -38,7 +41,10 @@ OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     # One that stood unused may be gone without our knowing, and a call on it would be uncertain.
     ("grpc.client_idle_timeout_ms", 60_000),
-    ("grpc.enable_retries", 0),
+    # gRPC itself repeats a call that it knows no server has seen: a stream that was refused, one above the last of a
+    # GOAWAY. No other: a policy would come from the service's DNS entry, which is not looked at.
+    ("grpc.enable_retries", 1),
+    ("grpc.service_config_disable_resolution", 1),
 )
 
 
@@ -78,15 +84,29 @@ class DialogflowClient:
 
         A refused token is renewed and the call made once more: such a call was not processed.
         """
+        return await self._renewing(lambda line: line.call(lambda: line.detect(request, timeout_s), timeout_s))
+
+    async def context(self, name: str) -> dict[str, Any] | None:
+        """Parameters of a context of ES; None when it is not there. Reading moves nothing. Raises DeliveryError."""
+        try:
+            return await self._renewing(lambda line: line.call(lambda: line.context(name), READ_S))
+        except DeliveryUncertain as exc:
+            raise DeliveryRetryable(str(exc), code=exc.code) from exc
+        except DeliveryRejected as exc:
+            if exc.code == "not-found":
+                return None
+            raise
+
+    async def _renewing(self, call: Callable[[_Line], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         line = await self._standing()
         try:
-            return await line.call(request, timeout_s)
+            return await call(line)
         except DeliveryError as exc:
             if exc.code != "unauthorized":
                 raise
         self._count("tokens_renewed", 1)
         self._leave(line)
-        return await (await self._standing()).call(request, timeout_s)
+        return await call(await self._standing())
 
     async def aclose(self) -> None:
         self._is_open = False
@@ -150,6 +170,7 @@ class _Line:
                 target.host, credentials=credentials, scopes=list(SCOPES), options=OPTIONS
             )
         self._client: Any = client(transport=transport(channel=self._channel))
+        self._contexts: Any = None
         self._states, self._token_of = grpc.ChannelConnectivity, token_of
         self._under_way, self._is_idle = 0, asyncio.Event()
         self._is_idle.set()
@@ -170,27 +191,44 @@ class _Line:
         except Exception as exc:
             raise from_exception(exc) from exc
 
-    async def call(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def detect(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        from google.protobuf.json_format import MessageToDict
+
+        answer = await self._client.detect_intent(
+            request=request, retry=None, timeout=timeout_s, metadata=self._metadata()
+        )
+        return _result(type(answer).pb(answer), MessageToDict)
+
+    async def context(self, name: str) -> dict[str, Any]:
+        """ES alone."""
+        from google.cloud.dialogflow_v2.services.contexts import ContextsAsyncClient
+        from google.cloud.dialogflow_v2.services.contexts.transports import ContextsGrpcAsyncIOTransport
+        from google.protobuf.json_format import MessageToDict
+
+        make: Any = ContextsAsyncClient
+        if self._contexts is None:
+            self._contexts = make(transport=ContextsGrpcAsyncIOTransport(channel=self._channel))
+        found = await self._contexts.get_context(
+            request={"name": name}, retry=None, timeout=READ_S, metadata=self._metadata()
+        )
+        return dict(MessageToDict(type(found).pb(found).parameters))
+
+    async def call(self, made: Callable[[], Awaitable[dict[str, Any]]], timeout_s: float) -> dict[str, Any]:
         """Raises DeliveryError."""
         self._under_way += 1
         self._is_idle.clear()
         try:
-            return await self._call(request, timeout_s)
+            return await self._call(made, timeout_s)
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._is_idle.set()
 
-    async def _call(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        from google.protobuf.json_format import MessageToDict
-
+    async def _call(self, made: Callable[[], Awaitable[dict[str, Any]]], timeout_s: float) -> dict[str, Any]:
         try:
             # gRPC's own deadline comes first and tells more; ours is for a client that would not keep it.
             async with asyncio.timeout(timeout_s + 1.0):
-                answer = await self._client.detect_intent(
-                    request=request, retry=None, timeout=timeout_s, metadata=self._metadata()
-                )
-            return _result(type(answer).pb(answer), MessageToDict)
+                return await made()
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -1,7 +1,8 @@
 """Dialogflow as a connector: glue between the client, the shapes and the service.
 
-DetectIntent is not idempotent and nothing tells afterwards what became of a call, so a turn that may have arrived is
-not given again: it is given up and people take over (`bot_down`), unless the connection says `on_uncertain = "resend"`.
+DetectIntent is not idempotent. What became of a turn that may have arrived is read back where that can be done (ES, see
+marker.py); if it was worked on, or nobody can tell, it is given up and people take over (`bot_down`), unless the
+connection says `on_uncertain = "resend"`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
 from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.facts import facts_of, sentiment_of
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
+from connectors.dialogflow.marker import Markers, is_marker, marker
 from connectors.dialogflow.names import CHECK_SESSION, flow_versions, parameter_name, session_path, target_of
 from connectors.dialogflow.payloads import plain as plain_value
 from connectors.dialogflow.request import Asked
@@ -28,10 +31,12 @@ from omnibridge.connector import (
     ConfigError,
     ConnectorContext,
     DeliveryError,
+    DeliveryRejected,
     DeliveryRetryable,
     DeliveryUncertain,
     Handover,
     Reply,
+    Suggestion,
     Text,
     Turn,
 )
@@ -40,7 +45,7 @@ CHECK_EVENT = "omnibridge_check"
 
 
 class DialogflowConnector:
-    """Implements Connector, WelcomesVisitors, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = DialogflowSettings
     _client: DialogflowClient | None = None
@@ -61,7 +66,12 @@ class DialogflowConnector:
             raise ConfigError(f"connection {context.name}: {exc}") from None
         await self.aclose()
         self._settings, self._context, self._client = settings, context, client
-        self._sessions = Sessions(settings.keep_contexts_s * 1000)
+        self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker)
+        self._sessions = Sessions(settings.keep_contexts_s * 1000, context.notes)
+        if settings.keep_alive_event:
+            prefix = self._path(CHECK_SESSION).removesuffix(CHECK_SESSION)
+            if self._sessions.take_up(prefix, context.clock.now_ms()):
+                self._keeping = asyncio.create_task(self._keep_alive())
 
     async def on_start(self, turn: Turn) -> Reply:
         """The configured event: Dialogflow says nothing by itself when a conversation begins."""
@@ -87,6 +97,33 @@ class DialogflowConnector:
         if sum(map(len, found)) < len(text) - len(found):
             self._context.count("long_texts_cut", 1)
         return await self._turn(turn, found)
+
+    async def resolve(self, turn: Turn) -> Reply | None:
+        """None = certainly not worked on. What was worked on has lost its answer."""
+        if not self._is_marked:
+            raise DeliveryRejected("it may have arrived before, and Dialogflow cannot tell", code="uncertain")
+        now_ms = self._context.clock.now_ms()
+        if not await self._markers.was_worked_on(self._path(turn.session_id), turn.delivery_id, now_ms):
+            self._context.count("turns_not_arrived", 1)
+            return None
+        self._context.count("answers_lost", 1)
+        if self._settings.lost_text:
+            return Reply((Text(self._settings.lost_text),), fallback=True)
+        raise DeliveryRejected("the agent worked on it, and its answer is lost", code="answer-lost")
+
+    async def suggest(self, text: str, session_id: str) -> Suggestion:
+        """Without facts, contexts or fields: nothing is known of this session, and nothing is kept of it."""
+        settings = self._settings
+        said = plain(text)[:LONGEST]
+        if not said:
+            return Suggestion()
+        asked = Asked(self._path(session_id), said, settings.languages[0], payload={"suggestion": True})
+        result = await self._detect(asked)
+        read = cx.read if settings.edition == "cx" else es.read
+        draft = read(settings, result, is_event=False)
+        sure = (result.get("match") or {}).get("confidence", result.get("intent_detection_confidence", 0.0))
+        reply = "\n".join(each.text for each in draft.parts if isinstance(each, Text))
+        return Suggestion("" if draft.fallback else draft.intent, sure or 0.0, "" if draft.fallback else reply)
 
     async def on_close(self, session_id: str, reason: str) -> None:
         """Closed for good, or somebody else serves: then it may come back, and what the agent knew is kept."""
@@ -179,7 +216,15 @@ class DialogflowConnector:
         close = any(each.close for each in drafts)
         if not said and silent and turn.text and not handover and not close:
             said, fallback = [Text(silent)], True
-        return Reply(tuple(said), handover, close, fallback, fields=self._sessions.changed(path, fields))
+        # Of a long text in pieces: the last one that was understood, and the worst mood.
+        facts = dict((understood or drafts)[-1].facts)
+        if moods := [each.facts["sentiment_score"] for each in drafts if "sentiment_score" in each.facts]:
+            facts["sentiment_score"] = min(moods)
+        new = self._sessions.changed(path, fields)
+        if self._sessions.not_noted:
+            self._context.count("contexts_not_noted", self._sessions.not_noted)
+            self._sessions.not_noted = 0
+        return Reply(tuple(said), handover, close, fallback, fields=new, facts=facts)
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()
@@ -195,14 +240,17 @@ class DialogflowConnector:
         contexts = self._sessions.forgotten(path, now_ms) if is_first and settings.edition == "es" else ()
         if contexts:
             self._context.count("contexts_given_back", len(contexts))
+        if self._is_marked:
+            contexts = (*contexts, marker(path, turn.delivery_id))
         result = await self._detect(Asked(path, what, language, facts, payload, contexts))
         is_event = isinstance(what, Event)
         if settings.edition == "cx":
             draft, kept = cx.read(settings, result, is_event=is_event), []
         else:
             draft, kept = es.read(settings, result, is_event=is_event), es.kept_contexts(settings, result)
-        self._sessions.used(path, now_ms, tuple(kept), language)
+        self._sessions.used(path, now_ms, tuple(each for each in kept if not is_marker(each)), language)
         draft.fields |= self._fields(result)
+        draft.facts = facts_of(result)
         if result["webhook_failures"]:
             self._context.count("agent_webhook_failed", 1)
             self._context.log("agent_webhook_failed", delivery=turn.delivery_id, codes=result["webhook_failures"])
@@ -216,11 +264,19 @@ class DialogflowConnector:
             for parameter, name in settings.fields.items()
             if isinstance(parameters.get(parameter), str | int | float) and parameters[parameter] != ""
         }
-        sentiment = result.get("sentiment_analysis_result") or {}
-        score = sentiment.get("query_text_sentiment", sentiment).get("score", 0.0) if sentiment else None
-        if settings.sentiment_field and score is not None:
-            found[settings.sentiment_field] = f"{score:.2f}"
+        if settings.sentiment_field and (sentiment := sentiment_of(result)):
+            found[settings.sentiment_field] = f"{sentiment['sentiment_score']:.2f}"
         return found
+
+    @property
+    def _is_marked(self) -> bool:
+        return self._settings.edition == "es" and self._settings.settle_s > 0
+
+    async def _try_marker(self, identity: str) -> str:
+        path = self._path(CHECK_SESSION)
+        language = self._settings.languages[0]
+        await self._detect(Asked(path, Event(CHECK_EVENT), language, contexts=(marker(path, identity),)))
+        return path
 
     async def _detect(self, asked: Asked) -> dict[str, Any]:
         settings, client = self._settings, self._client

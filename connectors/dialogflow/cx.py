@@ -41,7 +41,7 @@ def request(settings: DialogflowSettings, asked: Asked, versions: list[str]) -> 
         params["time_zone"] = settings.time_zone
     if settings.platform:
         params["channel"] = settings.platform
-    if settings.sentiment_field and not isinstance(asked.what, Event):
+    if settings.asks_sentiment and not isinstance(asked.what, Event):
         params["analyze_query_text_sentiment"] = True
     if versions:
         params["flow_versions"] = versions

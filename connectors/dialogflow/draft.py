@@ -40,6 +40,7 @@ class Draft:
     fields: dict[str, str] = field(default_factory=dict)
     event: Event | None = None
     intent: str = ""
+    facts: dict[str, str | int | float | bool] = field(default_factory=dict)
 
     def append(self, later: Draft) -> None:
         """What was said and wanted after this, in the same turn."""

@@ -2,7 +2,8 @@
 
 DetectIntent has no idempotency key: each call moves contexts and may run the agent's webhook, so a repeat is a second
 turn. Only what was certainly not processed is retried: not connected, over quota, refused for its token. UNAVAILABLE
-on a connection that stood may be either; gRPC's own words are that a retry is not safe then.
+on a connection that stood may be either; google.rpc.Code says that a retry is not always safe then, though Google's
+own clients make one (their default policy, 2.54.0). What gRPC knows no server has seen it repeats by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ NO_CREDENTIALS = "Getting metadata from plugin failed"
 
 QUOTA_PAUSE_S = 1.0
 """Google: back off from 1 s, doubling to 32 s; the outbox doubles by itself."""
+
+LONGEST_PAUSE_S = 60.0
+"""Of what the service asks for; a turn is over before."""
 
 REJECTED = {
     "INVALID_ARGUMENT": ("bad-request", "refused the request: check languages, location, platform and time_zone"),
@@ -46,7 +50,8 @@ def from_exception(exc: Exception) -> DeliveryError:
     status = getattr(exc, "grpc_status_code", None)
     name = type(exc).__name__
     if status is not None:
-        return from_status(str(getattr(status, "name", status)), str(getattr(exc, "message", "")))
+        pause_s = retry_delay_s(getattr(exc, "details", None))
+        return from_status(str(getattr(status, "name", status)), str(getattr(exc, "message", "")), pause_s)
     if name == "UsageError":  # gRPC's own, not Google's: the channel is closed
         return DeliveryRetryable("the connection is closed", code="closed")
     if type(exc).__module__.startswith("google.auth"):
@@ -58,8 +63,14 @@ def from_exception(exc: Exception) -> DeliveryError:
     raise exc
 
 
-def from_status(status: str, message: str = "") -> DeliveryError:
-    """status: gRPC's name. message: the service's or gRPC's words."""
+def retry_delay_s(details: Any) -> float:
+    """Of google.rpc.RetryInfo among an error's details: how long Google asks to be left alone. 0 = not told."""
+    delays = [each.retry_delay for each in details or () if type(each).__name__ == "RetryInfo"]
+    return min(max((each.seconds + each.nanos / 1e9 for each in delays), default=0.0), LONGEST_PAUSE_S)
+
+
+def from_status(status: str, message: str = "", pause_s: float = 0.0) -> DeliveryError:
+    """status: gRPC's name. message: the service's or gRPC's words. pause_s: that the service asked for."""
     if status == "UNAVAILABLE" and any(each in message for each in NOT_CONNECTED):
         return DeliveryRetryable("Dialogflow cannot be reached", code="not-sent")
     if NO_CREDENTIALS in message:
@@ -67,7 +78,7 @@ def from_status(status: str, message: str = "") -> DeliveryError:
     if status == "RESOURCE_EXHAUSTED":
         if "larger than max" in message:
             return DeliveryRejected("Dialogflow's answer is too large", code="answer-too-large")
-        return DeliveryRetryable("over Dialogflow's quota", code="quota", retry_after_s=QUOTA_PAUSE_S)
+        return DeliveryRetryable("over Dialogflow's quota", code="quota", retry_after_s=max(QUOTA_PAUSE_S, pause_s))
     if status in REJECTED:
         code, what_to_do = REJECTED[status]
         told = f" ({_cleaned(message)})" if status in TELLS and message else ""

@@ -33,7 +33,7 @@ def request(settings: DialogflowSettings, asked: Asked) -> dict[str, Any]:
         params["time_zone"] = settings.time_zone
     if settings.platform:
         params["platform"] = settings.platform
-    if settings.sentiment_field and not isinstance(asked.what, Event):
+    if settings.asks_sentiment and not isinstance(asked.what, Event):
         params["sentiment_analysis_request_config"] = {"analyze_query_text_sentiment": True}
     return {"session": asked.session, "query_input": query, "query_params": params}
 

@@ -13,6 +13,7 @@ MEMO = "memo"
 WEBHOOK_FAILED = 4
 """google.rpc.Code: it did not answer within its 5 s."""
 
+ES_CONTEXTS = "google.cloud.dialogflow.v2.Contexts"
 ES_SERVICE, CX_SERVICE = "google.cloud.dialogflow.v2.Sessions", "google.cloud.dialogflow.cx.v3.Sessions"
 
 
@@ -90,8 +91,8 @@ def cx_answer(request: Any, said: Said, parameters: dict[str, Any]) -> Any:
     return found
 
 
-def handlers(es_turn: Any, cx_turn: Any) -> tuple[Any, ...]:
-    """Both services as generic handlers: coroutines of (request, context)."""
+def handlers(es_turn: Any, cx_turn: Any, es_context: Any = None) -> tuple[Any, ...]:
+    """All services as generic handlers: coroutines of (request, context)."""
     import grpc
 
     found = []
@@ -102,4 +103,26 @@ def handlers(es_turn: Any, cx_turn: Any) -> tuple[Any, ...]:
             response_serializer=types.DetectIntentResponse.serialize,
         )
         found.append(grpc.method_handlers_generic_handler(service, {"DetectIntent": method}))
+    read = grpc.unary_unary_rpc_method_handler(
+        es_context,
+        request_deserializer=es.GetContextRequest.deserialize,
+        response_serializer=es.Context.serialize,
+    )
+    found.append(grpc.method_handlers_generic_handler(ES_CONTEXTS, {"GetContext": read}))
     return tuple(found)
+
+
+def es_context(name: str, parameters: dict[str, Any]) -> Any:
+    return es.Context({"name": name, "lifespan_count": 5, "parameters": parameters})
+
+
+def retry_info(seconds: float, message: str) -> tuple[tuple[str, bytes], ...]:
+    """Metadata that comes with RESOURCE_EXHAUSTED."""
+    from google.protobuf.any_pb2 import Any as AnyMessage
+    from google.protobuf.duration_pb2 import Duration
+    from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+    packed = AnyMessage()
+    packed.Pack(RetryInfo(retry_delay=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))))
+    return (("grpc-status-details-bin", Status(code=8, message=message, details=[packed]).SerializeToString()),)

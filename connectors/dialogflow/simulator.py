@@ -41,7 +41,9 @@ class Simulator:
         self.parameters: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.fail_next: list[dict[str, Any]] = []
         self.delay_ms = 0
-        self.public_key = ""
+        self.public_key = self.project = ""
+        self.reads = 0
+        self.is_unreadable = False
         self.work: set[asyncio.Task[Any]] = set()
         self._server: Any = None
         self._starting = asyncio.Lock()
@@ -81,7 +83,9 @@ class Simulator:
                 self._types: Any = await asyncio.to_thread(import_module, "connectors.dialogflow.simulated")
                 self._grpc: Any = import_module("grpc")
                 self._server = self._grpc.aio.server()
-                self._server.add_generic_rpc_handlers(self._types.handlers(self.detect_es, self.detect_cx))
+                self._server.add_generic_rpc_handlers(
+                    self._types.handlers(self.detect_es, self.detect_cx, self.read_context)
+                )
                 self._port = int(self._server.add_insecure_port("127.0.0.1:0"))
                 await self._server.start()
             return self._port
@@ -114,6 +118,9 @@ class Simulator:
         if self.public_key and not self._is_genuine(metadata.get("authorization", "")):
             entry["outcome"] = "failed"
             await context.abort(codes.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+        if self.project and not request.session.startswith(f"projects/{self.project}/"):
+            entry["outcome"] = "refused"
+            await context.abort(codes.PERMISSION_DENIED, f"IAM permission denied on {request.session}.")
         if wrong:
             entry["outcome"] = "refused"
             await context.abort(codes.INVALID_ARGUMENT, wrong)
@@ -121,26 +128,39 @@ class Simulator:
         code = str(failure.get("code") or _BY_HTTP.get(failure.get("status", 0), "UNAVAILABLE")) if failure else ""
         if failure and not failure.get("after_effect"):
             entry["outcome"] = "failed"
-            await self._fail(context, code)
+            await self._fail(context, code, failure)
         # As the real one: that the caller hangs up ends nothing.
         working = asyncio.create_task(turn(request, entry))
         self.work.add(working)
         working.add_done_callback(self.work.discard)
         found = await asyncio.shield(working)
         if failure:
-            await self._fail(context, code)
+            await self._fail(context, code, failure)
         return found
 
+    async def read_context(self, request: Any, context: Any) -> Any:
+        """One context of a session, as the Contexts service has it."""
+        self.reads += 1
+        session, _, name = request.name.partition("/contexts/")
+        metadata = {key: value for key, value in context.invocation_metadata()}
+        if self.public_key and not self._is_genuine(metadata.get("authorization", "")):
+            await context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "Request had invalid credentials.")
+        if name not in self.contexts[session]:
+            await context.abort(self._grpc.StatusCode.NOT_FOUND, "Context not found.")
+        return self._types.es_context(request.name, self.contexts[session][name])
+
     async def _turn_es(self, request: Any, entry: dict[str, Any]) -> Any:
-        active = self.contexts[request.session]
+        """When a query's contexts can be read is not documented: here at its end, which is the worst for a reader."""
+        active = {name: dict(parameters) for name, parameters in self.contexts[request.session].items()}
         for each in request.query_params.contexts:
-            name = each.name.rpartition("/")[2]
-            if name == self._types.MEMO:
-                active[name] = dict(each.parameters or {})
+            if each.lifespan_count > 1:
+                active[each.name.rpartition("/")[2]] = dict(each.parameters or {})
         memo = str(active.get(self._types.MEMO, {}).get("text", ""))
         said = await self._say(request, entry, memo, dict(request.query_input.event.parameters or {}))
         if said.memo:
             active[self._types.MEMO] = {"text": said.memo}
+        if not self.is_unreadable:
+            self.contexts[request.session] = active
         return self._types.es_answer(request, said, active)
 
     async def _turn_cx(self, request: Any, entry: dict[str, Any]) -> Any:
@@ -183,18 +203,22 @@ class Simulator:
     def _next_failure(self) -> dict[str, Any] | None:
         while self.fail_next:
             first = self.fail_next[0]
+            if first.get("after", 0) > 0:
+                first["after"] -= 1
+                return None
             if first.get("count", 1) > 0:
                 first["count"] = first.get("count", 1) - 1
                 return first
             self.fail_next.pop(0)
         return None
 
-    async def _fail(self, context: Any, code: str) -> None:
+    async def _fail(self, context: Any, code: str, failure: dict[str, Any]) -> None:
         if code == "cut":
             self.cable.cut()
         if code in ("cut", "hang"):
             await asyncio.Event().wait()
-        await context.abort(self._grpc.StatusCode[code], "simulated")
+        pause = self._types.retry_info(failure["retry_s"], "simulated") if "retry_s" in failure else ()
+        await context.abort(self._grpc.StatusCode[code], "simulated", pause)
 
     def _is_genuine(self, authorization: str) -> bool:
         """A token that the key signed, and that is not too old. Nothing is fetched."""
@@ -208,16 +232,21 @@ class Simulator:
         return True
 
     async def show_ledger(self, _: Request) -> Response:
-        return JSONResponse({"turns": self.ledger})
+        return JSONResponse({"turns": self.ledger, "reads": self.reads})
 
     async def control(self, request: Request) -> Response:
         """delay_ms, connect_ms, down (connections are refused), dead (nothing passes), cut (once, now), public_key
-        (tokens are looked at), forget (contexts, as after half an hour), clear_failures,
-        fail_next [{code, status, count, after_effect}]; code: gRPC's name, `hang`, or `cut`.
+        (tokens are looked at), project (others are denied), forget (contexts, as after half an hour), unreadable
+        (contexts are not kept), clear_failures, goaway (the next connection takes one call and says that it was not
+        looked at), fail_next [{code, status, count, after, after_effect, retry_s}]; code: gRPC's name, `hang`, or
+        `cut`; after: so many calls.
         """
         wish = await request.json()
         self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
         self.public_key = str(wish.get("public_key", self.public_key))
+        self.project = str(wish.get("project", self.project))
+        self.is_unreadable = bool(wish.get("unreadable", self.is_unreadable))
+        self.cable.goaways += int(wish.get("goaway", 0))
         if wish.get("clear_failures"):
             self.fail_next.clear()
         if wish.get("forget"):
@@ -236,7 +265,8 @@ class Simulator:
         for each in (self.ledger, self.contexts, self.parameters, self.fail_next):
             each.clear()
         self.delay_ms, self.public_key, self.cable.is_dead = 0, "", False
-        self.cable.connect_s = 0.0
+        self.project, self.is_unreadable, self.reads = "", False, 0
+        self.cable.connect_s, self.cable.goaways = 0.0, 0
         await self.cable.plug()
         return JSONResponse({"ok": True})
 

@@ -52,6 +52,11 @@ class RasaClient:
         answer = await self._call("GET", f"/conversations/{sender}/tracker", 10.0, query=query)
         return answer if isinstance(answer, dict) else {}
 
+    async def parse(self, text: str) -> dict[str, Any]:
+        """`POST /model/parse`: what a text means; no conversation hears of it. Needs `--enable-api`."""
+        answer = await self._call("POST", "/model/parse", self._timeout_s, content=_encode({"text": text}))
+        return answer if isinstance(answer, dict) else {}
+
     async def trigger(self, sender: str, intent: str) -> None:
         """Run an intent without a message. Needs `--enable-api`."""
         path = f"/conversations/{sender}/trigger_intent"

@@ -22,6 +22,7 @@ from omnibridge.connector import (
     DeliveryRetryable,
     DeliveryUncertain,
     Reply,
+    Suggestion,
     Text,
     Turn,
 )
@@ -30,7 +31,7 @@ SHORTEST_TOKEN = 8
 
 
 class RasaConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ChecksHealth, ReceivesCallbacks."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth, ReceivesCallbacks."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = RasaSettings
 
@@ -81,6 +82,17 @@ class RasaConnector:
         is_paused = bool(tracker.get("paused"))
         reply = to_reply(messages, self._texts()) if messages else self._stand_in(turn, is_paused=is_paused)
         return self._with_intent(reply, message)
+
+    async def suggest(self, text: str, session_id: str) -> Suggestion:
+        found = await self._rasa.parse(text)
+        intent = found.get("intent")
+        name, sure = (intent.get("name"), intent.get("confidence")) if isinstance(intent, dict) else ("", 0.0)
+        reply = ""
+        if self._settings.suggest_replies:
+            answer = to_reply(await self._rasa.turn({"sender": session_id, "message": text}), self._texts())
+            reply = "" if answer.fallback else "\n".join(each.text for each in answer.parts if isinstance(each, Text))
+        name = name if isinstance(name, str) and name != "nlu_fallback" else ""
+        return Suggestion(name, sure if isinstance(sure, float | int) else 0.0, reply)
 
     def callback_token(self) -> str:
         return self._settings.callback_token

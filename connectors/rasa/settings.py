@@ -27,6 +27,8 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ask_tracker_when_silent: tell a silent bot from a broken one; needs the HTTP API.
     silent_text: what the visitor reads when Rasa says nothing, which is also how it fails; counts as not
     understood. Empty = nothing. With ask_tracker_when_silent, a paused bot is left silent.
+    suggest_replies: when it is asked what it would say (`suggest`), give it the text in a session of its own; its
+    actions run then. Without, only its intent is asked for, of the HTTP API.
     """
 
     url: str
@@ -42,3 +44,4 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: Literal["rest", "callback"] = "rest"
     callback_token: str = ""
     mark_turns: bool = True
+    suggest_replies: bool = False

@@ -58,6 +58,7 @@ class Simulator:
                 Route("/conversations/{sender}/tracker", self.tracker),
                 Route("/conversations/{sender}/tracker/events", self.append, methods=["POST"]),
                 Route("/conversations/{sender}/trigger_intent", self.trigger, methods=["POST"]),
+                Route("/model/parse", self.parse, methods=["POST"]),
                 Route("/_sandbox/ledger", self.show_ledger),
                 Route("/_sandbox/control", self.control, methods=["POST"]),
                 Route("/_sandbox/reset", self.reset, methods=["POST"]),
@@ -66,6 +67,14 @@ class Simulator:
 
     async def rest(self, request: Request) -> Response:
         return await self._receive(request, None)
+
+    async def parse(self, request: Request) -> Response:
+        """`POST /model/parse`: the intent alone; nothing runs, and no tracker is written."""
+        if self.down:
+            return JSONResponse({"status": "failure", "reason": "Down"}, 503)
+        text = (await request.json())["text"]
+        intent, _ = answer(text)
+        return JSONResponse({"text": text, "intent": {"name": intent, "confidence": 0.9}, "entities": []})
 
     async def callback(self, request: Request) -> Response:
         """Metadata is dropped; each message is posted, in order, before `success` is answered. An answer that is

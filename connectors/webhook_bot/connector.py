@@ -13,12 +13,13 @@ import msgspec
 
 from connectors.webhook_bot.client import WebhookClient
 from connectors.webhook_bot.convert import closed_body, closed_id, to_reply, turn_body, turn_id, typing_notice
+from connectors.webhook_bot.questions import question, to_suggestion
 from connectors.webhook_bot.settings import WebhookBotSettings
-from omnibridge.connector import ConnectorContext, Reply, Turn
+from omnibridge.connector import ConnectorContext, Reply, Suggestion, Turn
 
 
 class WebhookBotConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, ChecksHealth."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, HearsTyping, Suggests, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = WebhookBotSettings
     _client: WebhookClient | None = None
@@ -41,6 +42,9 @@ class WebhookBotConnector:
     async def resolve(self, turn: Turn) -> Reply:
         is_start = not (turn.text or turn.choice_value or turn.message_id)
         return await (self.on_start(turn) if is_start else self.on_message(turn))
+
+    async def suggest(self, text: str, session_id: str) -> Suggestion:
+        return to_suggestion(await self._bot.post(*question(session_id, text)))
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._bot.post(closed_id(session_id, self._clock.now_ms()), closed_body(session_id, reason))

@@ -83,7 +83,8 @@ class Simulator:
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
         entry.update(outcome="answered", finished_at=_now())
-        return answer(body["choice"] or body["text"])
+        found = answer(body.get("choice") or body["text"])
+        return {**found, "intent": "order_status", "confidence": 0.75} if body["event"] == "suggest" else found
 
     def _enter(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         entry: dict[str, Any] = {

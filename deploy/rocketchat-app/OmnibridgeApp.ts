@@ -56,7 +56,7 @@ import { BridgeRequests } from './src/requests';
 import type { Group, Options } from './src/settings';
 import { readOptions, SETTINGS } from './src/settings';
 import type { Table } from './src/shapes';
-import { departmentOf, isLivechat, messageOf, roomOf, userOf, visitorOf } from './src/shapes';
+import { actorOf, departmentOf, isLivechat, messageOf, roomOf, userOf, visitorOf } from './src/shapes';
 
 const EVERY = '10 seconds';
 const OPTIONS_KEPT_MS = 5000;
@@ -198,7 +198,7 @@ export class OmnibridgeApp
         context: UIKitBlockInteractionContext, read: IRead, http: IHttp, persistence: IPersistence,
     ): Promise<IUIKitResponse> {
         const told = context.getInteractionData();
-        await this.tellInteraction(told, { user: userOf(told.user) }, read, http, persistence);
+        await this.tellInteraction(told, { user: actorOf(told.user) }, read, http, persistence);
         return context.getInteractionResponder().successResponse();
     }
 

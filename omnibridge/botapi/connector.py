@@ -30,7 +30,8 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow_private: its webhook may be http, and at a private address.
     absent_after_s: turns are not taken while an update waits for longer: the bot is down (`bot_down`); 0 = they are
     taken whatever happens.
-    edits: an edited message is posted again with its new words, or editMessageText is refused.
+    edits: an edited message changes before the visitor's eyes where the hub lets us (`show`), is always posted again
+    with its new words (`post`), or editMessageText is refused (`refuse`).
     signing_secret: `whsec_…`; deliveries are signed with it as Standard Webhooks say. Several, with blanks between.
     """
 
@@ -38,7 +39,7 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     display_name: str = ""
     allow_private: bool = False
     absent_after_s: float = 0
-    edits: Literal["post", "refuse"] = "post"
+    edits: Literal["show", "post", "refuse"] = "show"
     signing_secret: str = ""
 
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from omnibridge.botapi import shapes
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.content import plain_text, to_content
+from omnibridge.botapi.editing import Editing
 from omnibridge.botapi.errors import MethodError, bad
 from omnibridge.botapi.parameters import Parameters
 from omnibridge.botapi.polling import Polling, allowed_updates
 from omnibridge.botapi.queue import UpdateQueue
 from omnibridge.botapi.speaking import Speaking
 from omnibridge.botapi.webhook_url import check_url
-from omnibridge.connector import Choices, Handover, Reply
+from omnibridge.connector import Handover, Reply
 from omnibridge.storage import bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
@@ -40,6 +40,7 @@ class Methods:
         connectors: Mapping[str, BotApiConnector],
     ) -> None:
         self._database, self._queue, self._speaking, self._connectors = database, queue, speaking, connectors
+        editing = Editing(speaking, connectors)
         self._methods: dict[str, Method] = {
             "getme": self._get_me,
             "getupdates": polling.get_updates,
@@ -47,8 +48,11 @@ class Methods:
             "deletewebhook": self._delete_webhook,
             "getwebhookinfo": self._get_webhook_info,
             "sendmessage": self._send_message,
-            "editmessagetext": self._edit_message_text,
-            "editmessagereplymarkup": self._edit_message_reply_markup,
+            "editmessagetext": editing.text,
+            "updatemessage": editing.text,
+            "editmessagecaption": editing.caption,
+            "editmessagereplymarkup": editing.markup,
+            "deletemessage": editing.delete,
             "answercallbackquery": self._answer_callback_query,
             "sendchataction": self._send_chat_action,
             "getchat": self._get_chat,
@@ -138,31 +142,6 @@ class Methods:
             if each in parameters:
                 count(f"{each}_ignored", 1)
         return await self._speaking.say(bot, self._queue.user_of(bot), chat, Reply((content,)), text, markup, dedupe)
-
-    async def _edit_message_text(self, bot: Bot, parameters: Parameters) -> Any:
-        """What the visitor has seen stays: the new words are a new message in his chat, under the same number here."""
-        text = plain_text(parameters.text("text"), parameters.text("parse_mode"))
-        return await self._edit(bot, parameters, text)
-
-    async def _edit_message_reply_markup(self, bot: Bot, parameters: Parameters) -> Any:
-        return await self._edit(bot, parameters, None)
-
-    async def _edit(self, bot: Bot, parameters: Parameters, text: str | None) -> Any:
-        """text: None = as it was. Only taking buttons away shows the visitor nothing."""
-        chat = self._speaking.chat(bot, parameters.integer("chat_id"))
-        message = self._speaking.message(chat, parameters.integer("message_id"))
-        connector, markup = self._connectors[bot.connection], parameters.value("reply_markup")
-        content = to_content(message["text"] if text is None else text, markup, connector.context.count)
-        bare = {name: value for name, value in message.items() if name not in ("reply_markup", "omnibridge")}
-        changed = {**bare, **shapes.kept_markup(markup), "text": content.text}
-        if {**changed, "edit_date": 0} == {**message, "edit_date": 0}:
-            raise bad("message is not modified")
-        is_shown = text is not None or isinstance(content, Choices)
-        if is_shown and connector.settings.edits == "refuse":
-            connector.context.count("edit_refused", 1)
-            raise bad("message can't be edited")
-        connector.context.count("edit_posted" if is_shown else "buttons_not_removed", 1)
-        return await self._speaking.change(bot, chat, changed, Reply((content,)) if is_shown else None)
 
     async def _answer_callback_query(self, bot: Bot, parameters: Parameters) -> bool:
         """Ends the waiting sign on a button, which visitors here do not have. An alert is said, a notice counted."""

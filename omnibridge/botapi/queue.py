@@ -13,7 +13,8 @@ from omnibridge.botapi.content import to_content
 from omnibridge.clock import Clock
 from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
 from omnibridge.domain.choices import match_choice
-from omnibridge.storage import bots
+from omnibridge.engine.ids import conversation_of, delivery_of, is_message_id
+from omnibridge.storage import bot_posts, bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
@@ -59,9 +60,7 @@ class UpdateQueue:
                 return
             now = self._clock.now_ms()
             chat = bots.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
-            said_before = bots.latest_messages(cursor, chat.id, LOOK_BACK)
-            choice = turn.choice_value or _still_offered(said_before[:1], text)
-            offer, is_inline = shapes.find_offer(said_before, choice) if choice else (None, False)
+            choice, offer, is_inline = self._meant(cursor, connection, chat.id, turn, text)
             kind = "callback_query" if is_inline else "message"
             if not bot.wants(kind):
                 self._count(connection, "update_not_wanted")
@@ -70,12 +69,40 @@ class UpdateQueue:
             if is_inline:
                 body = shapes.callback_query_of(turn, choice, chat.id, number, offer)
             else:
-                said = choice or text
+                said = choice if offer else text
                 body = shapes.message_of(turn, said, chat.id, bots.next_message_id(cursor, chat.id), now)
             update = _encode({"update_id": number, kind: body})
             bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
 
         await self._write(connection, unit)
+
+    def _meant(
+        self, cursor: Any, connection: str, chat_id: int, turn: Turn, text: str
+    ) -> tuple[str, dict[str, Any] | None, bool]:
+        """(the choice, the message that offered it, whether it is a callback query). A label that is typed is a message
+        when nothing offers it any more; what was pressed is a query then, because nobody wrote anything."""
+        did = turn.interaction
+        if (
+            did is not None
+            and (pressed := self._pressed(cursor, connection, chat_id, turn, did.message_id)) is not None
+        ):
+            choice = shapes.data_of(did)
+            _, is_inline = shapes.find_offer([_encode(pressed)], choice)
+            return choice, pressed, is_inline or not pressed.get("omnibridge")
+        said_before = bots.latest_messages(cursor, chat_id, LOOK_BACK)
+        choice = shapes.data_of(did) if did else turn.choice_value or _still_offered(said_before[:1], text)
+        offer, is_inline = shapes.find_offer(said_before, choice) if choice else (None, False)
+        return choice, offer, is_inline or (did is not None and offer is None)
+
+    def _pressed(self, cursor: Any, connection: str, chat_id: int, turn: Turn, hub_id: str) -> dict[str, Any] | None:
+        """The bot's own message under the hub's id."""
+        conversation = conversation_of(self._database.secret, turn.session_id, connection)
+        if conversation is None or not is_message_id(self._database.secret, turn.workspace, turn.room, hub_id):
+            return None
+        observation = bot_posts.observation_of(cursor, conversation, delivery_of(hub_id))
+        number = bot_posts.number_of(cursor, chat_id, observation) if observation is not None else None
+        body = bots.message(cursor, chat_id, number) if number is not None else None
+        return None if body is None else dict(msgspec.json.decode(body))
 
     async def put_closed(self, connection: str, session: str) -> None:
         """The conversation is over for the bot: my_chat_member, once for each time that something was said in it."""

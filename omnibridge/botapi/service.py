@@ -37,6 +37,7 @@ class BotApi:
     ) -> None:
         ours = {name: each for name, each in connectors.items() if isinstance(each, BotApiConnector)}
         names = {name: each.settings.display_name or name for name, each in ours.items()}
+        self.ids = ids
         self.queue = UpdateQueue(
             database, clock, names, lambda connection, name: counters.add("connector", 1, connection, name)
         )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from omnibridge.connector import Turn
+from omnibridge.domain.interactions import Actor, Interaction
 
 _COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@\w+)?(?=\s|$)")
 LONGEST_NAME = 64
@@ -57,16 +59,45 @@ def message_of(turn: Turn, text: str, chat_id: int, message_id: int, at_ms: int)
 def callback_query_of(
     turn: Turn, choice: str, chat_id: int, update_id: int, message: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A choice. message: the bot's own that offered it, None = it is not known any more."""
+    """A choice. message: the bot's own that offered it, None = it is not known any more.
+
+    What Telegram has no place for is under `omnibridge`: who did what, as the response object has it.
+    """
     name = first_name(turn)
     gone = {"message_id": 0, "chat": chat(chat_id, name), "date": 0}
-    return {
+    found = {
         "id": f"{chat_id}-{update_id}",
         "from": visitor(chat_id, name),
         "message": message or gone,
         "chat_instance": turn.session_id,
         "data": choice,
     }
+    did = turn.interaction
+    if did is not None:
+        if not did.actor.is_visitor:
+            found["from"] = staff(did.actor)
+        found["omnibridge"] = {
+            "interaction_id": did.id,
+            "trigger_id": did.trigger_id,
+            "actions": [msgspec.to_builtins(each) for each in did.actions],
+            "user": msgspec.to_builtins(did.actor),
+            "facts": turn.facts,
+        }
+    return found
+
+
+def staff(actor: Actor) -> dict[str, Any]:
+    """A user of the workspace. His number is above all chats' and below 2^53: the same for the same user."""
+    number = int.from_bytes(blake2b(actor.id.encode(), digest_size=6).digest(), "big") | 1 << 49
+    found = {"id": number, "is_bot": False, "first_name": (actor.name or actor.username or "Agent")[:LONGEST_NAME]}
+    return {**found, "username": actor.username} if actor.username else found
+
+
+def data_of(interaction: Interaction) -> str:
+    """What a bot is told as `data`: the value, or of a form all values as JSON. Actions after the first are only in
+    `omnibridge`."""
+    first = interaction.actions[0]
+    return msgspec.json.encode(first.values).decode() if first.values else first.value or first.action_id
 
 
 def left(bot: dict[str, Any], chat_id: int, name: str, at_ms: int) -> dict[str, Any]:
@@ -105,7 +136,10 @@ def kept_markup(markup: Any) -> dict[str, Any]:
 
 
 def find_offer(messages: Iterable[bytes], choice: str) -> tuple[dict[str, Any] | None, bool]:
-    """(the newest message that offers this choice, whether by an inline keyboard). messages: newest first."""
+    """(the newest message that offers this choice, whether by an inline keyboard); (None, False) when none does.
+
+    messages: newest first.
+    """
     for body in messages:
         message: dict[str, Any] = msgspec.json.decode(body)
         inline = message.get("reply_markup", {}).get("inline_keyboard", [])
@@ -113,7 +147,7 @@ def find_offer(messages: Iterable[bytes], choice: str) -> tuple[dict[str, Any] |
             return message, True
         if any(each.get("text") == choice for each in buttons(message.get("omnibridge", {}).get("keyboard", []))):
             return message, False
-    return None, True
+    return None, False
 
 
 def buttons(rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,14 @@ from omnibridge.connector import Callback, Reply
 from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.ids import IdSequence, conversation_of
 from omnibridge.engine.lanes import Lanes
-from omnibridge.storage import bots, conversations
+from omnibridge.storage import bot_posts, bots, conversations, journal
 from omnibridge.storage.bots import Bot, Chat
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
+from omnibridge.storage.tables import PENDING
+
+DECIDED_LOOKS, LOOK_S = 150, 0.02
+"""What a bot says is decided right after it was journalled; so an edit of it waits for that, and no longer."""
 
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(Conversation)
@@ -59,6 +64,8 @@ class Speaking:
         """Durable when it returns: the message as Telegram answers it. dedupe: the same only once."""
         room = self.room(bot, chat)
         key = f"bot:{bot.connection}:{dedupe}" if dedupe else None
+        if key is not None and (said := self._said_under(key, chat)) is not None:
+            return said
         now, observation_id = self._clock.now_ms(), self._ids.next()
         made: list[dict[str, Any]] = []
 
@@ -69,8 +76,7 @@ class Speaking:
             made.append(message)
 
         await self._database.writer.submit(unit)
-        if key is None or not self._is_journalled(key):
-            await self._journal(bot, room, observation_id, Callback(chat.session, reply), key)
+        await self._journal(bot, room, observation_id, Callback(chat.session, reply), key)
         return made[-1]
 
     def message(self, chat: Chat, message_id: int) -> dict[str, Any]:
@@ -80,14 +86,39 @@ class Speaking:
             raise bad("message to edit not found")
         return dict(msgspec.json.decode(body))
 
-    async def change(self, bot: Bot, chat: Chat, changed: dict[str, Any], reply: Reply | None) -> dict[str, Any]:
-        """A message of the bot's is another from now on. reply: what the visitor is to see of that."""
-        room = self.room(bot, chat)
+    async def shown_as(self, bot: Bot, chat: Chat, message_id: int) -> str:
+        """The hub's id of a message that the bot said. Raises MethodError 400 when the hub has none, 429 when it is
+        not decided yet."""
+        said_by = bot_posts.said_as(self._database.reader, chat.id, message_id)
+        conversation = conversation_of(self._database.secret, chat.session, bot.connection)
+        if said_by is None or conversation is None:
+            raise bad("message to edit not found")
+        for _ in range(DECIDED_LOOKS):
+            if bot_posts.observation_state(self._database.reader, said_by) != PENDING:
+                break
+            await asyncio.sleep(LOOK_S)
+        else:
+            raise MethodError(429, "Too Many Requests: the message is not sent yet; retry after 1", 1)
+        found = bot_posts.hub_ids(self._database.reader, conversation, said_by)
+        if not found:
+            raise bad("message can't be edited: the visitor was not shown it, or too long ago")
+        if len(found) > 1:
+            raise bad(f"message can't be edited: the visitor was shown it in {len(found)} parts")
+        return found[0]
+
+    async def change(self, bot: Bot, chat: Chat, changed: dict[str, Any], reply: Reply) -> dict[str, Any]:
+        """A message of the bot's is another from now on. reply: what the visitor is to see of that, if anything."""
+        room, identity = self.room(bot, chat), self._ids.next()
         changed = {**changed, "edit_date": self._clock.now_ms() // 1000}
         body, message_id = _encode(changed), changed["message_id"]
-        await self._database.writer.submit(lambda cursor: bots.change_message(cursor, chat.id, message_id, body))
-        if reply is not None:
-            await self._journal(bot, room, self._ids.next(), Callback(chat.session, reply), None)
+
+        def unit(cursor: Any) -> None:
+            bots.change_message(cursor, chat.id, message_id, body)
+            bot_posts.edited_by(cursor, chat.id, message_id, identity)
+
+        await self._database.writer.submit(unit)
+        if reply != Reply():
+            await self._journal(bot, room, identity, Callback(chat.session, reply), None)
         return changed
 
     async def act(self, bot: Bot, chat: Chat, reply: Reply) -> None:
@@ -99,6 +130,9 @@ class Speaking:
         row = Observation(identity, workspace, room, "callback", bot.connection, now, _encode(said), key)
         await self._lanes.take_in(row)
 
-    def _is_journalled(self, key: str) -> bool:
-        found = self._database.reader.execute("SELECT 1 FROM observations WHERE dedupe = ?", (key,))
-        return found.fetchone() is not None
+    def _said_under(self, key: str, chat: Chat) -> dict[str, Any] | None:
+        found = journal.by_dedupe(self._database.reader, key)
+        if found is None:
+            return None
+        number = bot_posts.number_of(self._database.reader, chat.id, found[0])
+        return self.message(chat, number) if number is not None else {}

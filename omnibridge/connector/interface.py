@@ -53,6 +53,11 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: who says it, for a desk that speaks for people of its own: the visitor is shown that person's name and face.
     system is the connector's word for the desk, id the desk's own; one person for all parts.
     updates: other contents for messages that it showed before, carried out before the parts are said.
+    facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
+    `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
+    not in callbacks.
+    intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
+    both are for metrics and the time line alone.
     """
 
     parts: tuple[Content, ...] = ()
@@ -63,6 +68,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    facts: dict[str, str | int | float | bool] = {}
+    intent: str = ""
+    losses: tuple[str, ...] = ()
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from omnibridge.clock import FixedClock
+from omnibridge.connector.analysis import Analyzes, Findings, Observed, ReadsTranscripts, Suggests, Transcript
 from omnibridge.connector.context import ConnectorContext, decode_settings
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
-    Connector,
     ReceivesCallbacks,
     Reply,
     ResolvesTurns,
@@ -54,13 +54,29 @@ def turn(text: str = "hello", **fields: Any) -> Turn:
     return Turn(**{**given, **fields})
 
 
-async def check_contract(connector_type: type[Connector], settings: dict[str, Any]) -> None:
+def observed(text: str = "hello", **fields: Any) -> Observed:
+    """A message to give to an analyser."""
+    given: dict[str, Any] = {"workspace": "w", "room": "r", "session_id": "s1", "message_id": "m", "author": "visitor"}
+    return Observed(**{**given, "text": text, "control": "people", **fields})
+
+
+async def check_contract(connector_type: type[Any], settings: dict[str, Any]) -> None:
     """Raises AssertionError that names the rule. Opens no connection but to the address in `settings`."""
     _settings_are_strict(connector_type, settings)
-    connector = connector_type()
+    connector: Any = connector_type()
     decoded = decode_settings(connector_type.settings_type, settings)
     for _ in range(2):  # again, after a change of settings
         await connector.initialize(FakeContext().make(decoded))
+    analyses = isinstance(connector, Analyzes | ReadsTranscripts)
+    if analyses:
+        await _analyses(connector)
+    if isinstance(connector, Suggests):
+        await _fails_as_agreed("suggest", connector.suggest("hello", "s1"), may_be_silent=False)
+    if not hasattr(connector, "on_message"):
+        assert analyses, "it neither speaks nor analyses"
+        await connector.aclose()
+        await connector.aclose()
+        return
     await _fails_as_agreed("on_message", connector.on_message(turn()))
     if isinstance(connector, WelcomesVisitors):
         await _fails_as_agreed("on_start", connector.on_start(turn("")))
@@ -75,7 +91,24 @@ async def check_contract(connector_type: type[Connector], settings: dict[str, An
     await connector.aclose()
 
 
-def _settings_are_strict(connector_type: type[Connector], settings: dict[str, Any]) -> None:
+async def _analyses(connector: Any) -> None:
+    """Any message, also odd ones; what it finds are findings, or nothing, or an error of ours."""
+    if isinstance(connector, Analyzes):
+        assert isinstance(connector.version, str) and connector.version, "version: name it, findings are kept by it"
+        for each in (observed(), observed("edited", change="edited"), observed("", change="deleted")):
+            try:
+                found = await connector.on_observed(each)
+            except DeliveryError:
+                continue
+            assert found is None or isinstance(found, Findings), "on_observed: not findings"
+    if isinstance(connector, ReadsTranscripts):
+        try:
+            await connector.on_transcript(Transcript("1", "w", "r", "s1"))
+        except DeliveryError:
+            return
+
+
+def _settings_are_strict(connector_type: type[Any], settings: dict[str, Any]) -> None:
     try:
         decode_settings(connector_type.settings_type, {**settings, "no_such_setting": 1})
     except msgspec.ValidationError:

@@ -54,6 +54,8 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     late: bool = False
     interaction: Interaction | None = None
     """What the visitor, or staff, did with something the party had shown: no message was written."""
+    within_ms: int = 0
+    """Given up after this long; 0 = a bot's time for a turn."""
 
 
 class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
@@ -70,6 +72,18 @@ class RemoveChoices(_Command, frozen=True, tag="RemoveChoices"):
     connection: str
 
 
+class OpenSession(_Command, frozen=True, tag="OpenSession"):
+    """Offer the conversation to a desk, with what was said before. department: where the party before wanted it to go.
+
+    within_ms: the desk's system must have taken it by then.
+    """
+
+    connection: str
+    reason: str = ""
+    department: str = ""
+    within_ms: int = 0
+
+
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     """The last turns of a party, which were refused when it gave way, are its again: those under way, or not sent.
 
@@ -78,6 +92,23 @@ class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
 
     connection: str
     count: int
+
+
+class ObserveMessage(_Command, frozen=True, tag="ObserveMessage"):
+    """Let an analyser look at a message. It says nothing in the room, so it may look whoever is in control."""
+
+    connection: str
+    message_id: str
+    author: Literal["visitor", "agent", "bot"]
+    text: str = ""
+    ts: int = 0
+    change: Literal["posted", "edited", "deleted"] = "posted"
+
+
+class HandTranscript(_Command, frozen=True, tag="HandTranscript"):
+    """Give an analyser a conversation that is over."""
+
+    connection: str
 
 
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
@@ -178,7 +209,10 @@ Command = (
     | SendToParty
     | UpdateMessage
     | RemoveChoices
+    | OpenSession
     | ResumeTurns
+    | ObserveMessage
+    | HandTranscript
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -206,8 +240,10 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | ResumeTurns() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | CloseSession():
             return f"connection:{command.connection}"
+        case ObserveMessage() | HandTranscript():
+            return f"analysis:{command.connection}"
         case AskDecider() | CancelDecision():
             return f"decider:{command.decider}"
         case EnsureAgent() | ReleaseAgent():

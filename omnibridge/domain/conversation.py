@@ -72,7 +72,8 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: `idle`; `deciding` = an external system decides; `listing` = asked who could serve; `moving` = a move is
     with the hub.
     moves: moves tried in this handover. started_at: recent handovers, ms, for the loop guard. said: what the bot
-    answered meanwhile to turns that it had; the visitor gets it if the bot stays.
+    answered meanwhile to turns that it had; the visitor gets it if the bot stays. was_served: people had the
+    conversation after the last handover, and have it no more.
     """
 
     stage: Literal["idle", "deciding", "listing", "moving"] = "idle"
@@ -83,6 +84,7 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     moves: int = 0
     started_at: tuple[int, ...] = ()
     said: tuple[Content, ...] = ()
+    was_served: bool = False
 
 
 class Speech(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,8 +141,19 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
     held: tuple[Content, ...] = ()
 
 
+class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
+    position: in its queue, as the visitor was told."""
+
+    connection: str
+    stage: Literal["offered", "accepted"] = "offered"
+    giver: str = ""
+    position: int = 0
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of one conversation. `facts` are those of the start; trust is added when they are read.
+    """State of one conversation. `facts` are those of the start, and `bot.…` of the last answer; trust is added when
+    they are read.
 
     waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
@@ -178,3 +191,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     reported: UserRef | None = None
     persona: Persona | None = None
     stray: str = ""
+    desk: DeskState | None = None

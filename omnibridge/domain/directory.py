@@ -10,6 +10,23 @@ OnFailure = Literal["ladder", "queue", "bot"]
 """What follows when a decider names nobody who can serve."""
 
 
+Way = Literal["ladder", "queue", "bot", "close"]
+"""What follows when a desk does not take a conversation, or has ended it: people of the workspace by the ladder, or
+whoever takes it from the queue, or the bot that gave it, or the close."""
+
+
+class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How people of another system are asked to take conversations. Times in ms.
+
+    offer: for somebody of the desk to accept. turn: how long the visitor's words wait for a desk that is down.
+    """
+
+    offer_ms: int = 180_000
+    turn_ms: int = 86_400_000
+    on_declined: Way = "ladder"
+    on_left: Way = "close"
+
+
 class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     """A configured backend and the Rocket.Chat user that speaks for it in one workspace.
 
@@ -25,6 +42,10 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     handover_when_down: bool = True
     decider: str = ""
     """Who is asked when this bot gives way; empty = as the rules say."""
+    hands_to: str = ""
+    """The desk that is offered the conversation when this bot gives way, before anything else."""
+    desk: Desk | None = None
+    """It is no bot, but people behind it."""
 
 
 class HoldingBot(msgspec.Struct, frozen=True):

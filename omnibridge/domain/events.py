@@ -168,6 +168,12 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Of the visitor's message that it answers."""
     updates: tuple[MessageUpdate, ...] = ()
     """Of messages that it showed before."""
+    facts: dict[str, str | int | float | bool] = {}
+    """What it found out about the visitor's words."""
+    intent: str = ""
+    """The backend's own word for what it answers."""
+    losses: tuple[str, ...] = ()
+    """Kinds of what the backend sent and `parts` cannot hold."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -183,6 +189,38 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    intent: str = ""
+    losses: tuple[str, ...] = ()
+
+
+class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
+    """Somebody of a desk takes the conversation; agent: who, as far as the desk tells."""
+
+    connection: str
+    agent: ExternalAgent | None = None
+
+
+class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
+    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for people."""
+
+    connection: str
+    code: str
+    text: str = ""
+
+
+class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
+    """A desk ended the conversation on its side. reason: a word of the connector's."""
+
+    connection: str
+    reason: str = ""
+
+
+class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
+    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
+
+    connection: str
+    position: int = 0
+    wait_s: int = -1
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
@@ -338,6 +376,10 @@ Event = (
     | OfflineMessageLeft
     | PartyReplied
     | PartySpoke
+    | PartyAccepted
+    | PartyDeclined
+    | PartyLeft
+    | QueuePositionChanged
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

@@ -61,8 +61,12 @@ class Interaction(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MessageUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Another content for a message that was shown. block_id: only this block of it; empty = all of it."""
+    """Another content for a message that was shown. block_id: only this block of it; empty = all of it.
+
+    only_choices: nothing but what can be pressed goes, the words stay; where that cannot be, nothing happens.
+    """
 
     message_id: str
     content: Content
     block_id: str = ""
+    only_choices: bool = False

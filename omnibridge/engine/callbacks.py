@@ -59,5 +59,8 @@ class Callbacks:
             fallback=reply.fallback,
             fields=reply.fields,
             agent=speaker_of(reply.agent),
+            intent=reply.intent,
+            losses=reply.losses,
+            updates=reply.updates,
         )
         return Derivation((DerivedEvent("", event),))

@@ -13,11 +13,12 @@ from omnibridge.clock import Clock, SystemClock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
-from omnibridge.engine import speaking
+from omnibridge.engine import speaking, updating
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.interpreter import HISTORY
 from omnibridge.engine.streams import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
+from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.render import OutgoingMessage
@@ -31,6 +32,8 @@ _department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _close = msgspec.json.Decoder(cmd.CloseConversation)
 _stray = msgspec.json.Decoder(cmd.RequeueStray)
 _fields = msgspec.json.Decoder(cmd.SetRoomFields)
+_change = msgspec.json.Decoder(updating.Change)
+_remove = msgspec.json.Decoder(cmd.RemoveChoices)
 _encode = msgspec.json.Encoder().encode
 
 NOT_SERVING = ("error-not-allowed", "error-not-authorized", "unauthorized")
@@ -44,7 +47,7 @@ class Hub:
     """One workspace as the senders see it. posters: connection -> its bot user's credentials.
 
     bot_ids: connection -> user id. holders: user ids of those who only hold conversations.
-    only_by_decision: whether a user is left out when people are looked for.
+    only_by_decision: whether a user is left out when people are looked for. app: the companion app, where it is.
     """
 
     client: RocketChatClient
@@ -52,6 +55,11 @@ class Hub:
     bot_ids: Mapping[str, str]
     holders: frozenset[str] = frozenset()
     only_by_decision: Callable[[UserRef], bool] | None = None
+    app: AppClient | None = None
+
+    def is_ours(self, user: UserRef) -> bool:
+        """Whether he is a bot, a holder, or somebody that we made: no person is pushed out when a bot gets the room."""
+        return user.id in self.no_people or bool(self.only_by_decision and self.only_by_decision(user))
 
     @property
     def no_people(self) -> set[str]:
@@ -63,6 +71,7 @@ class HubSender:
     """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
     whether staff's browsers may fetch a picture of theirs from this address. listens_ms: a room that is younger is not
     given to a person yet, because the visitor's widget would not hear of it. clock: should agree with the hub's.
+    posted: blocks of a message as we posted it. count: told how a message was changed.
     """
 
     def __init__(
@@ -73,12 +82,17 @@ class HubSender:
         may_be_shown: Callable[[str], bool] = lambda url: False,
         listens_ms: int = 0,
         clock: Clock | None = None,
+        posted: updating.Posted = updating.nothing_posted,
+        count: Callable[[str], None] = lambda way: None,
     ) -> None:
+        self._posted, self._count = posted, count
         self._listens_ms, self._clock = listens_ms, clock or SystemClock()
         self._hubs, self._faults, self._credentials, self._may_be_shown = hubs, faults, credentials, may_be_shown
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
             "SendToVisitor": self._say,
             "SystemText": self._say,
+            "UpdateMessage": self._update,
+            "RemoveChoices": self._remove,
             "AssignAgent": self._assign,
             "TransferToDepartment": self._transfer,
             "ReturnToQueue": self._return_to_queue,
@@ -96,6 +110,8 @@ class HubSender:
         """Words are read back; a person who serves, or a department that is reached, tells of a move."""
         hub = self._hubs.get(conversation.workspace)
         if hub is None:
+            return None
+        if row.command == "UpdateMessage":  # the same change once more changes nothing
             return None
         if row.external_id is not None:
             message = _message.decode(row.body)
@@ -140,6 +156,7 @@ class HubSender:
                     message.text,
                     attachments=list(message.attachments) or None,
                     as_user=poster,
+                    blocks=list(message.blocks) or None,
                 )
             )
         except DeliveryUncertain:
@@ -150,6 +167,41 @@ class HubSender:
             if exc.code in NOT_SERVING and row.connection:
                 return await self._say_without_serving(hub, row, conversation, message, exc)
             raise
+        return Sent()
+
+    async def _update(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """By the app, which can change all of it; else its text, and where that is refused the words anew."""
+        change = _change.decode(row.body)
+        if conversation.closed:
+            raise DeliveryRejected("the conversation is closed", code=CONTROL_CHANGED)
+        room = conversation.room
+        if hub.app is not None:
+            posted = self._posted(row.conversation_id, conversation, change.message_id)
+            await self._in_flight(updating.by_app(hub.app, hub.client, room, change, posted))
+            self._count("app")
+            return Sent()
+        if not change.text:
+            return Sent()
+        try:
+            await self._in_flight(
+                hub.client.update_text(room, change.message_id, change.text, hub.posters.get(row.connection))
+            )
+        except DeliveryRejected:
+            anew = OutgoingMessage(change.text, change.attachments)
+            self._count("posted-anew")
+            return await self._say(hub, msgspec.structs.replace(row, body=_encode(anew)), conversation, True)
+        self._count("text")
+        return Sent()
+
+    async def _remove(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        """Without the app there are no buttons: choices are numbered words."""
+        if hub.app is not None:
+            wanted = _remove.decode(row.body)
+            try:
+                await self._in_flight(hub.app.remove_choices(conversation.room, wanted.message_id))
+            except DeliveryRejected as exc:
+                if exc.code != updating.GONE:
+                    raise
         return Sent()
 
     async def _say_for(
@@ -206,7 +258,11 @@ class HubSender:
             raise error
         assert row.external_id is not None
         await hub.client.send_message(
-            conversation.room, row.external_id, message.text, attachments=list(message.attachments) or None
+            conversation.room,
+            row.external_id,
+            message.text,
+            attachments=list(message.attachments) or None,
+            blocks=list(message.blocks) or None,
         )
         return Sent()
 
@@ -217,7 +273,7 @@ class HubSender:
         room = await hub.client.room(conversation.room)
         if room.served_by and room.served_by.id == wanted.user_id:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by and room.served_by.id not in hub.holders:
+        if move == "bot" and room.served_by and not hub.is_ours(room.served_by):
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
         if move == "agent" and await self._widget_listens(room):
             room = await hub.client.room(conversation.room)  # somebody else may have been quicker

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import structlog
 
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain.events import Event, UserRef
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
+from omnibridge.engine.desk_events import DESK, derive_desk
 from omnibridge.engine.ids import is_message_id
+from omnibridge.engine.shown import shown_as
 from omnibridge.engine.work import Policy, Work
 from omnibridge.rocketchat.app_events import AppReading, read_app
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
@@ -19,10 +24,12 @@ from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
+from omnibridge.rocketchat.uikit_actions import ActionRefused
 from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
 from omnibridge.storage import journal
 from omnibridge.storage.journal import Observation
 
+_log = structlog.get_logger("omnibridge.interpreter")
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _room_decoder = msgspec.json.Decoder(RoomInfo)
 _history_decoder = msgspec.json.Decoder(RoomHistory)
@@ -40,8 +47,16 @@ APP = "app"
 class Interpreter:
     """Stateless but for its ports. Raises what its readers raise: the processor quarantines such a row."""
 
-    def __init__(self, reader: Any, secret: bytes, counters: Counters, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        reader: Any,
+        secret: bytes,
+        counters: Counters,
+        callbacks: Callbacks,
+        desks: Mapping[str, HoldsSessions] | None = None,
+    ) -> None:
         self._reader, self._secret, self._counters, self._callbacks = reader, secret, counters, callbacks
+        self._desks = desks or {}
 
     def interpret(self, work: Work, row: Observation, policy: Policy) -> Derivation | str:
         """Its events; or why nothing follows, when it is a report that we only record."""
@@ -50,6 +65,8 @@ class Interpreter:
             return Derivation((DerivedEvent(row.dedupe or "", event),))
         if row.source == "callback":
             return self._callbacks.derive(row) or "not acted on"
+        if row.source == DESK:
+            return derive_desk(row, self._desks)
         if row.source in (PUSHED, DECIDED):
             return derive_decision(row, policy.systems.get(row.kind, row.kind))
         view = self._view(work, policy)
@@ -77,7 +94,12 @@ class Interpreter:
         if reading.note:
             self._counters.add("observations_skipped", 1, row.kind)
             return reading.note
-        return derive_app(reading, view)
+        try:
+            return derive_app(reading, view, row.received_at)
+        except ActionRefused as exc:
+            self._counters.add("interactions_refused", 1, exc.code)
+            _log.warning("interaction_refused", room=row.room, observation=row.id, reason=str(exc))
+            return str(exc)
 
     def _view(self, work: Work, policy: Policy) -> View:
         state, lane_id = work.lane.state, work.lane.id
@@ -92,6 +114,7 @@ class Interpreter:
             unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=policy.bot_users.get(state.workspace, {}),
+            shown=lambda message: shown_as(self._reader, self._secret, lane_id, state, message),
             is_ours=lambda message: is_message_id(self._secret, state.workspace, state.room, message),
             seen=lambda message: (
                 work.knows(f"msg:{message}") or journal.has_event(self._reader, lane_id, f"msg:{message}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from omnibridge.clock import Clock
 from omnibridge.connector import Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.connector.desks import Opening
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import PartyReplied
@@ -19,15 +20,17 @@ from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.hub_sender import SENT_PAUSE_S
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
 _close = msgspec.json.Decoder(cmd.CloseSession)
+_open = msgspec.json.Decoder(cmd.OpenSession)
 
 OnUncertain = Literal["resend", "ask", "bury"]
 
@@ -56,9 +59,10 @@ class PartySender:
         clock: Clock,
         faults: Faults,
         typing: PartyTyping | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
-        self._typing = typing
+        self._typing, self._sessions = typing, sessions
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -81,8 +85,11 @@ class PartySender:
         except DeliveryRejected:
             party.breaker.succeeded()  # it answered: it is up
             raise
-        except DeliveryError:
-            party.breaker.failed(self._clock.now_ms())
+        except DeliveryError as exc:
+            if isinstance(exc, DeliveryRetryable) and exc.answered:
+                party.breaker.succeeded()
+            else:
+                party.breaker.failed(self._clock.now_ms())
             raise
         except asyncio.CancelledError:
             party.breaker.succeeded()
@@ -104,11 +111,15 @@ class PartySender:
     ) -> Sent:
         if row.command == "CloseSession":
             await self._end(party, session, _close.decode(row.body).reason)
+            if self._sessions is not None and row.connection in self._sessions.desks:
+                await self._sessions.end(row.conversation_id, row.connection)
             return Sent()
-        said = _turn.decode(row.body)
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
         if conversation.department:
             facts["department"] = conversation.department
+        if row.command == "OpenSession":
+            return await self._open(party, row, conversation, session, allowed_facts(facts, party.facts), maybe_sent)
+        said = _turn.decode(row.body)
         turn = Turn(
             row.external_id or str(row.id),  # that of the first row, when an operator had it sent again
             session,
@@ -134,6 +145,35 @@ class PartySender:
             finally:
                 self._typing.turn_ended(row.id)
         return Sent(self._replied(row, reply, said))
+
+    async def _open(
+        self,
+        party: Party,
+        row: Delivery,
+        conversation: Conversation,
+        session: str,
+        facts: dict[str, Any],
+        maybe_sent: bool,
+    ) -> Sent:
+        if self._sessions is None or row.connection not in self._sessions.desks:
+            raise DeliveryRejected(f"connection {row.connection!r} holds no sessions", code="no-desk")
+        asked = _open.decode(row.body)
+        opening = Opening(
+            row.external_id or str(row.id),
+            session,
+            conversation.workspace,
+            conversation.room,
+            asked.reason,
+            asked.department,
+            facts,
+            maybe_opened=maybe_sent,
+        )
+        try:
+            async with party.limit():
+                await self._sessions.open(row.conversation_id, row.connection, opening)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="open-timeout") from exc
+        return Sent()
 
     async def _say(self, party: Party, turn: Turn, *, welcome: bool) -> Reply:
         connector = party.connector
@@ -187,4 +227,7 @@ class PartySender:
             agent=speaker_of(reply.agent),
             message_id=said.message_id,
             updates=reply.updates,
+            facts=told_facts(reply.facts),
+            intent=reply.intent,
+            losses=reply.losses,
         )

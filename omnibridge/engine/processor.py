@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from omnibridge.clock import Clock
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain import commands as cmd
-from omnibridge.domain.content import Content
+from omnibridge.domain.content import Custom
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentAssigned, MessagePosted, kind_of
+from omnibridge.domain.events import AgentAssigned, Event, MessagePosted, PartyReplied, PartySpoke, kind_of
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
+from omnibridge.engine.losses import Losses
+from omnibridge.engine.observing import WATCHED, changed_message, for_analysers
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
+from omnibridge.rocketchat.capabilities import PLAIN, PLAIN_SOURCES, WIDGET, Capabilities
 from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.routing.decision import Decision, encode_decision
 from omnibridge.routing.router import route
-from omnibridge.storage import conversations, journal, outbox
+from omnibridge.storage import conversations, findings, journal, outbox
 from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -36,7 +41,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray)
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
@@ -56,10 +61,11 @@ class Processor:
         policy: Policy,
         counters: Counters,
         callbacks: Callbacks,
+        desks: Mapping[str, HoldsSessions] | None = None,
     ) -> None:
-        self._interpreter = Interpreter(reader, secret, counters, callbacks)
+        self._interpreter = Interpreter(reader, secret, counters, callbacks, desks)
         self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
-        self._counters = counters
+        self._counters, self._losses = counters, Losses(counters)
         self.use(policy)
 
     def use(self, policy: Policy) -> None:
@@ -157,7 +163,32 @@ class Processor:
         )
         self._counters.add("events", 1, kind)
         self._counters.add("decisions")
-        self._apply(work, before, decision, event_id)
+        self._apply(work, before, decision, event_id, self._intent_of(event))
+        if self._policy.analysers and isinstance(event, WATCHED):
+            self._let_look(work, event, event_id)
+
+    def _intent_of(self, event: Event) -> str:
+        """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
+        if not isinstance(event, PartyReplied | PartySpoke):
+            return ""
+        self._losses.count(event.connection, event.losses, event.intent)
+        n_custom = sum(type(part) is Custom for part in event.parts)
+        self._losses.count(event.connection, ["custom"] * n_custom, event.intent)
+        return event.intent
+
+    def _let_look(self, work: Work, event: Event, event_id: int) -> None:
+        """Tell analysers of what was said; beside the conversation, so of no epoch."""
+        state = work.lane.state
+        analysers = self._policy.analysers.get(state.workspace, ())
+        if not analysers:
+            return
+        if message := changed_message(event):
+            place, now = (state.workspace, state.room, message), work.now_ms
+            work.writes.append(lambda cur: findings.change(cur, place, event_id, now))
+        for each in for_analysers(event, analysers):
+            self._enqueue(
+                work, event_id, cmd.stream_of(each), cmd.kind_of(each), each.connection, _encode(each), epoch=None
+            )
 
     def _lateness(self, event: MessagePosted, last_visitor_ts: int) -> MessagePosted:
         if event.recovered:
@@ -167,7 +198,7 @@ class Processor:
             return msgspec.structs.replace(event, late=True)
         return event
 
-    def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int) -> None:
+    def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int, intent: str) -> None:
         lane = work.lane
         epoch = decision.after.control.epoch
         if epoch != before.control.epoch:
@@ -178,15 +209,13 @@ class Processor:
         if decision.after is not before:
             lane.state, work.changed = decision.after, True
         for command in decision.commands:
-            self._send(work, event_id, command, epoch)
+            self._send(work, event_id, command, epoch, intent)
 
-    def _send(self, work: Work, event_id: int, command: cmd.Command, epoch: int) -> None:
+    def _send(self, work: Work, event_id: int, command: cmd.Command, epoch: int, intent: str) -> None:
         stream, kind = cmd.stream_of(command), cmd.kind_of(command)
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
-            for message in rendered(command.content):
-                if command.speaker is not None:
-                    message = msgspec.structs.replace(message, speaker=command.speaker)
+            for message in self._rendered(work.lane.state, command, intent):
                 body = _encode(message)
                 self._enqueue(
                     work,
@@ -198,6 +227,11 @@ class Processor:
                     epoch=None if said_by_us else epoch,
                     named=True,
                 )
+            return
+        if isinstance(command, cmd.UpdateMessage):
+            shown = cmd.SendToVisitor(command.update.content, command.connection)
+            body = _encode(change_of(command, self._rendered(work.lane.state, shown, intent)))
+            self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
             self._resume(work, stream, command.count, epoch)
@@ -215,6 +249,25 @@ class Processor:
             within_ms=getattr(command, "within_ms", 0),
             after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
         )
+
+    def _rendered(self, state: Conversation, command: cmd.SendToVisitor, intent: str) -> list[OutgoingMessage]:
+        """The messages that show a content in the room, in order; none when nobody could see it. What got lost is
+        told by the first of them."""
+        connection = command.connection or state.control.connection
+        messages, losses = render(command.content, self._capabilities(state, command, connection))
+        if losses:
+            self._losses.count(connection, losses, intent)
+            if messages:
+                messages[0] = msgspec.structs.replace(messages[0], lost=losses, intent=intent)
+        if command.speaker is not None:
+            messages = [msgspec.structs.replace(each, speaker=command.speaker) for each in messages]
+        return messages
+
+    def _capabilities(self, state: Conversation, command: cmd.SendToVisitor, connection: str) -> Capabilities:
+        source = state.facts.get("source", "")
+        if command.voice == "system":  # our own sentences are markdown, whatever the bot writes
+            return PLAIN if source in PLAIN_SOURCES else WIDGET
+        return self._policy.sides.of(state.workspace, connection, source)
 
     def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
         lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]
@@ -279,8 +332,3 @@ class Processor:
         return without_known_messages(
             row.body, lambda key: work.knows(key) or journal.has_event(self._reader, lane_id, key)
         )
-
-
-def rendered(content: Content) -> list[OutgoingMessage]:
-    """The messages that show a content in the room, in order; none when nobody could see it."""
-    return list(render(content))

@@ -15,7 +15,7 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
-from omnibridge.storage import retention
+from omnibridge.storage import findings, notes, retention
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.retention")
@@ -29,6 +29,12 @@ CHUNK_S = 0.002
 
 BOT_UPDATES_DAYS = 1.0
 """As long as the bot API promises to keep them for bots that poll."""
+
+EXPIRED_DAYS = 0.0001
+"""Findings have their own end; they go nine seconds after it."""
+
+CHANGES_DAYS = 2.0
+"""Longer than findings of an older text may be late."""
 
 SMALLEST, LARGEST = 8, 2_000
 REST_S = 0.001
@@ -74,7 +80,11 @@ class Retention:
             ("approvals", terms.audit_days, retention.purge_approvals),
             ("bot_updates", BOT_UPDATES_DAYS, retention.purge_bot_updates),
             ("bot_messages", terms.deliveries_days, retention.purge_bot_messages),
+            ("notes", terms.conversations_days, notes.purge),
             ("bot_chats", terms.conversations_days, retention.purge_bot_chats),
+            ("findings", EXPIRED_DAYS, findings.purge),
+            ("message_changes", CHANGES_DAYS, findings.purge_changes),
+            ("transcripts", terms.conversations_days, findings.purge_transcripts),
         )
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0

@@ -10,7 +10,16 @@ from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 FIRST_PAUSE_MS = 250
 LONGEST_PAUSE_MS = 30_000
 
-DEADLINES_MS = {"SendToParty": 30_000, "SendToVisitor": 600_000, "CloseSession": 600_000, "EnsureAgent": 30_000}
+DEADLINES_MS = {
+    "SendToParty": 30_000,
+    "SendToVisitor": 600_000,
+    "CloseSession": 600_000,
+    "EnsureAgent": 30_000,
+    "RemoveChoices": 10_000,  # words wait behind it
+    "UpdateMessage": 20_000,
+    "ObserveMessage": 300_000,
+    "HandTranscript": 86_400_000,
+}
 """How long each kind is worth sending; others follow the reply's."""
 
 

@@ -68,14 +68,15 @@ async def _as_himself(
     client: RocketChatClient, room: str, message_id: str, message: OutgoingMessage, account: Credentials, renew: Renew
 ) -> None:
     """A log-in that was revoked is renewed, once."""
-    attachments = list(message.attachments) or None
+    attachments, blocks = list(message.attachments) or None, list(message.blocks) or None
+    text = message.text
     try:
-        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=account)
+        await client.send_message(room, message_id, text, attachments=attachments, as_user=account, blocks=blocks)
     except DeliveryRejected as exc:
         fresh = await renew(account) if exc.code == NOT_LOGGED_IN else None
         if fresh is None:
             raise
-        await client.send_message(room, message_id, message.text, attachments=attachments, as_user=fresh)
+        await client.send_message(room, message_id, text, attachments=attachments, as_user=fresh, blocks=blocks)
 
 
 async def find(client: RocketChatClient, room: str, row: Delivery, message: OutgoingMessage) -> Sent | None:
@@ -113,14 +114,21 @@ async def _by_relay(
 ) -> None:
     """Alias and picture are for staff and need `message-impersonate`; without it the prefix says it to everybody."""
     text, attachments = _prefixed(message, speaker), list(message.attachments) or None
+    blocks = list(message.blocks) or None
     try:
         await client.send_message(
-            room, message_id, text, attachments=attachments, alias=speaker.name or None, avatar=picture
+            room,
+            message_id,
+            text,
+            attachments=attachments,
+            alias=speaker.name or None,
+            avatar=picture,
+            blocks=blocks,
         )
     except DeliveryRejected:
         if not (speaker.name or picture):
             raise
-        await client.send_message(room, message_id, text, attachments=attachments)
+        await client.send_message(room, message_id, text, attachments=attachments, blocks=blocks)
 
 
 def _prefixed(message: OutgoingMessage, speaker: Speaker) -> str:

@@ -13,6 +13,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
 from omnibridge.engine.retry import DEADLINES_MS
+from omnibridge.rocketchat.capabilities import Sides
 from omnibridge.routing.rules import RuleSet
 from omnibridge.storage import conversations
 from omnibridge.storage.outbox import Delivery
@@ -37,6 +38,10 @@ class Policy:
     """Decider -> the external system whose ids it names."""
     only_by_decision: Callable[[str, UserRef], bool] | None = None
     """(workspace, user): whether he shall serve only when an external system decided so; a look-up without I/O."""
+    sides: Sides = field(default_factory=Sides)
+    """What each connection may show where. No decision depends on it, so it is in no hash."""
+    analysers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By workspace: who is told of what is said there."""
 
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)

@@ -84,9 +84,16 @@ def _events(reader: Any, conversation_id: int, workspace: str, room: str) -> lis
 
 def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
     lines = []
-    words = event.get("text") if isinstance(event, dict) else None
-    if words:
-        lines.append(f"text: {words}")
+    event = event if isinstance(event, dict) else {}
+    if event.get("text"):
+        lines.append(f"text: {event['text']}")
+    if event.get("intent"):
+        lines.append(f"intent: {event['intent']}")
+    told = event.get("facts")
+    lines += [f"told bot.{name}: {value!r}" for name, value in told.items()] if isinstance(told, dict) else []
+    not_shown = [*event.get("losses", ()), *_custom(event.get("parts", ()))]
+    if not_shown:
+        lines.append(f"not shown as the bot meant it: {', '.join(not_shown)}")
     if stored.rule:
         lines.append(f"rule: {stored.rule}")
     for name, fact in stored.facts.items():
@@ -98,14 +105,33 @@ def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
     return tuple(lines)
 
 
+class _Shown(msgspec.Struct, frozen=True):
+    """Of a message of the hub, the one leaf that is told here."""
+
+    lost: tuple[str, ...] = ()
+
+
+def _lost_in(body: bytes) -> tuple[str, ...]:
+    try:
+        return msgspec.json.decode(body, type=_Shown).lost
+    except msgspec.DecodeError:  # written by another version: the delivery itself is worth its line
+        return ()
+
+
+def _custom(parts: Any) -> list[str]:
+    """One word for each part that is shown to nobody."""
+    return ["custom" for each in parts if isinstance(each, dict) and each.get("kind") == "custom"]
+
+
 def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> list[Item]:
     rows = reader.execute(
-        "SELECT id, created_at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch "
+        "SELECT id, created_at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch, "
+        "CASE command WHEN 'SendToVisitor' THEN body END "
         "FROM deliveries WHERE id BETWEEN ? AND ? AND conversation_id = ? ORDER BY id",
         (first, last, conversation_id),
     )
     items = []
-    for row_id, at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch in rows:
+    for row_id, at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch, body in rows:
         parts = [f"{command} to {stream}" + (f" as {connection}" if connection and stream == "hub" else "")]
         took = f" after {settled_at - at} ms" if settled_at else ""
         parts.append(f"{DELIVERY.get(state, state)}{took}" + (f" ({code})" if code else ""))
@@ -113,5 +139,7 @@ def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> lis
             parts.append(f"{attempts} attempts" + (f", {uncertain} of unknown outcome" if uncertain else ""))
         if epoch is not None:
             parts.append(f"epoch {epoch}")
-        items.append(Item(at, row_id, "delivery", ", ".join(parts), (f"delivery {row_id}",)))
+        lost = _lost_in(body) if body else ()
+        detail = (f"delivery {row_id}", *([f"not shown as the bot meant it: {', '.join(lost)}"] if lost else ()))
+        items.append(Item(at, row_id, "delivery", ", ".join(parts), detail))
     return items

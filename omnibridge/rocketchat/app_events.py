@@ -11,8 +11,12 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.events import UserRef
+from omnibridge.rocketchat.clicks import Click, read_click
 from omnibridge.rocketchat.leaves import list_of, ms_of, table_of, text_of, user_of
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo, read_message, read_room
+
+CLICK = "interaction"
+"""Type of the report that somebody used an element of a message."""
 
 ACTED_ON = frozenset(
     {
@@ -24,12 +28,12 @@ ACTED_ON = frozenset(
         "message.posted",
         "message.updated",
         "message.deleted",
+        CLICK,
     }
 )
 """Types that lead to events of ours; the others are recorded only."""
 
 RECORDED_ONLY = {
-    "interaction": "a click: no rule acts on it yet",
     "guest.saved": "data of a visitor were saved",
     "department.removed": "a department was removed",
     "department.disabled": "a department was disabled",
@@ -56,6 +60,7 @@ class AppReading(msgspec.Struct, frozen=True):
     agent: UserRef | None = None
     to_department: str = ""
     problem: str = ""
+    click: Click | None = None
 
     @property
     def note(self) -> str:
@@ -65,6 +70,7 @@ class AppReading(msgspec.Struct, frozen=True):
 
 class _Envelope(msgspec.Struct):
     type: Any = ""
+    id: Any = ""
     rid: Any = ""
     at: Any = None
     data: Any = None
@@ -95,6 +101,7 @@ def read_app(body: bytes) -> AppReading:
     state = _room(table_of(data.get("room")))
     message = _message(table_of(data.get("message"))) if kind.startswith("message.") else None
     agent = user_of(data.get("agent"))
+    click = read_click(text_of(found.id), data) if kind == CLICK else None
     problem = ""
     if not room or (state and state.id != room) or (message and message.room not in ("", room)):
         problem = "names no room, or two"
@@ -102,8 +109,12 @@ def read_app(body: bytes) -> AppReading:
         problem = "no _id in the message"
     elif kind.startswith("agent.") and agent is None:
         problem = "names no agent"
+    elif kind == CLICK and click is None:
+        problem = "does not say who used what"
+    elif click and text_of(click.message.get("rid")) not in ("", room):
+        problem = "names two rooms"
     to = table_of(data.get("to")) if text_of(data.get("scope")) == "department" else {}
-    return AppReading(kind, room, ms_of(found.at), state, message, agent, text_of(to.get("_id")), problem)
+    return AppReading(kind, room, ms_of(found.at), state, message, agent, text_of(to.get("_id")), problem, click)
 
 
 def _room(raw: dict[str, Any]) -> RoomInfo | None:

@@ -111,6 +111,7 @@ class RocketChatClient:
         as_user: Credentials | None = None,
         alias: str | None = None,
         avatar: str | None = None,
+        blocks: list[dict[str, Any]] | None = None,
     ) -> None:
         """`chat.sendMessage` with our id. alias, avatar (address of a picture): need `message-impersonate`; staff see
         them, visitors do not (5.2).
@@ -125,6 +126,8 @@ class RocketChatClient:
             message["alias"] = alias
         if avatar:
             message["avatar"] = avatar
+        if blocks:
+            message["blocks"] = blocks
         content = encode({"message": message})
         answer = await self._calls.exchange("POST", "/api/v1/chat.sendMessage", content=content, as_user=as_user)
         if not answer.is_success and says_duplicate(answer.body):
@@ -143,6 +146,20 @@ class RocketChatClient:
         if found.id != message_id:
             raise unreadable()
         return found
+
+    async def raw_message(self, message_id: str) -> dict[str, Any] | None:
+        """As the hub shows it, with its blocks; None when there is none."""
+        try:
+            body = await self._calls.get("chat.getMessage", {"msgId": message_id})
+        except DeliveryRejected as exc:
+            if exc.code in NOT_FOUND:
+                return None
+            raise
+        return table_of(body.get("message"))
+
+    async def update_text(self, room: str, message_id: str, text: str, as_user: Credentials | None = None) -> None:
+        """`chat.update`: text alone can be changed over REST, by its author or with `edit-message` (5.4)."""
+        await self._calls.post("chat.update", {"roomId": room, "msgId": message_id, "text": text}, as_user)
 
     async def confirm_message(self, room: str, message_id: str, author: str | None, text: str) -> bool:
         """Read back a send: True when it is there as we sent it, False when it is not there.

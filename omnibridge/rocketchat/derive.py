@@ -29,9 +29,15 @@ from omnibridge.domain.events import (
     RecoveredMessage,
     UserRef,
 )
+from omnibridge.rocketchat.clicks import Shown
 from omnibridge.rocketchat.reconcile import RoomHistory, is_by_visitor
 from omnibridge.rocketchat.rooms import HubMessage, RoomInfo
 from omnibridge.rocketchat.webhook import WebhookMessage, WebhookReading
+
+
+def nothing_shown(message: str) -> Shown | None:
+    """Of a message that we did not post."""
+    return None
 
 
 class View(msgspec.Struct, frozen=True):
@@ -40,7 +46,7 @@ class View(msgspec.Struct, frozen=True):
     is_ours: whether a message id was given by us (echo). seen: whether a message was an event before.
     emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
     time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
-    changed who serves, and nobody told of it yet; reported is who served before.
+    changed who serves, and nobody told of it yet; reported is who served before. shown: what we posted under an id.
     """
 
     known: bool
@@ -55,6 +61,7 @@ class View(msgspec.Struct, frozen=True):
     queued: bool = False
     reported: UserRef | None = None
     unreported: bool = False
+    shown: Callable[[str], Shown | None] = nothing_shown
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):

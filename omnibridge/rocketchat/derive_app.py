@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from omnibridge.domain.events import AgentUnassigned, ConversationClosed, Event, MessageDeleted
 from omnibridge.rocketchat.app_events import AppReading
+from omnibridge.rocketchat.clicks import Click, event_of
 from omnibridge.rocketchat.derive import (
     Derivation,
     DerivedEvent,
@@ -22,8 +23,10 @@ from omnibridge.rocketchat.derive import (
 from omnibridge.rocketchat.derive_live import EQUAL
 
 
-def derive_app(reading: AppReading, view: View) -> Derivation:
-    """Events of one envelope, in the order in which they happened."""
+def derive_app(reading: AppReading, view: View, received_at_ms: int = 0) -> Derivation:
+    """Events of one envelope, in the order in which they happened. Raises ActionRefused for what was never shown."""
+    if reading.click is not None:
+        return _clicked(reading, reading.click, view, received_at_ms)
     events: list[DerivedEvent] = []
     if not view.known:
         if reading.state is None:
@@ -42,6 +45,15 @@ def derive_app(reading: AppReading, view: View) -> Derivation:
         return Derivation((*events, *derived), note=note)
     change = Derivation(note="closed already") if view.closed else _service(reading, view)
     return Derivation((*events, *change.events), change.needs_room_read, change.note)
+
+
+def _clicked(reading: AppReading, click: Click, view: View, received_at_ms: int) -> Derivation:
+    if not view.known or view.closed:
+        return Derivation(note="a click in a conversation that is closed, or that we do not know")
+    event = event_of(click, reading.room, reading.at_ms, received_at_ms, view.bot_users, view.shown)
+    if event is None:
+        return Derivation(note="a click on a message that none of our connections had shown")
+    return Derivation((DerivedEvent(f"act:{click.id}", event),))
 
 
 def _words(reading: AppReading, view: View) -> tuple[list[DerivedEvent], str]:

@@ -103,8 +103,15 @@ def tell_once(
     return (_replace(conversation, told=(*conversation.told, name)) if said else conversation), said
 
 
-def send_turn(connection: str, turn: VisitorTurn) -> SendToParty:
+def send_turn(connection: str, turn: VisitorTurn, within_ms: int = 0) -> SendToParty:
     """The command that carries a turn."""
     return SendToParty(
-        connection, turn.message_id, turn.text, turn.choice_value, turn.welcome, turn.late, turn.interaction
+        connection,
+        turn.message_id,
+        turn.text,
+        turn.choice_value,
+        turn.welcome,
+        turn.late,
+        turn.interaction,
+        within_ms,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,11 @@ PLAIN_FACTS = (
     "visitor_email",
     "text",
 )
-"""Names a rule may use besides `room.<field>` and `visitor.<field>`."""
+"""Names a rule may use besides `room.<field>`, `visitor.<field>` and `bot.<what its last answer told>`."""
+
+BOT = "bot."
+MOST_TOLD, LONGEST_TOLD = 20, 256
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def start_facts(event: ConversationStarted) -> dict[str, Any]:
@@ -82,11 +87,31 @@ class Facts:
                 return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
         if name not in conversation.facts:
             return None
+        if name.startswith(BOT):
+            return Fact(conversation.facts[name], "bot's last answer", "ours")
         return Fact(conversation.facts[name], "start of the conversation", "visitor")
 
 
+def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a bot's answer that are plain and not too many: they are journalled with each of its answers."""
+    found = {
+        name: value[:LONGEST_TOLD] if isinstance(value, str) else value
+        for name, value in facts.items()
+        if _NAME.fullmatch(name) and _is_scalar(value)
+    }
+    return dict(list(found.items())[:MOST_TOLD])
+
+
+def with_told(facts: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a conversation after an answer: what the one before had told is not true any more."""
+    if not told and not any(name.startswith(BOT) for name in facts):
+        return facts
+    rest = {name: value for name, value in facts.items() if not name.startswith(BOT)}
+    return rest | {f"{BOT}{name}": value for name, value in told.items()}
+
+
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """The subset that a connection may be told. `room.*` and `visitor.*` allow a whole group."""
+    """The subset that a connection may be told. `room.*`, `visitor.*` and `bot.*` allow a whole group."""
     return {name: value for name, value in facts.items() if name in names or f"{name.split('.', 1)[0]}.*" in names}
 
 

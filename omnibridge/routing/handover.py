@@ -34,6 +34,7 @@ from omnibridge.domain.conversation import (
     Move,
     bot_party,
 )
+from omnibridge.routing import parties, personas
 from omnibridge.routing.context import (
     Context,
     TextName,
@@ -82,6 +83,13 @@ def begin(
         return context.decide(why, after, *before, *told)
     if say:
         conversation, told = tell_once(context.rules.texts, conversation, say, connection)
+    giver = context.directory.connection(connection)
+    desk = context.directory.connection(giver.hands_to) if giver and decider is None and not wanted else None
+    if desk is not None and desk.desk is not None:
+        why = f"{reason}: offered to {desk.name}"
+        context = _replace(context, conversation=conversation)
+        after, offered = parties.offer(context, desk, desk.desk, reason, department)
+        return context.decide(why, after, *before, *told, *offered, rule=rule, considered=considered)
     after = _replace(
         pass_control(conversation, QUEUE),
         held=kept_back(conversation),
@@ -173,7 +181,8 @@ def nobody(
     connection = state.from_connection
     bot = context.directory.connection(connection)
     after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
-    bot_serves = bool(bot and conversation.served_by and conversation.served_by.id == bot.user_id)
+    server = conversation.served_by
+    bot_serves = bool(bot and server and personas.is_ours(context, conversation, server.id))
     said: tuple[Command, ...] = ()
     if not silently:
         after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
@@ -188,7 +197,8 @@ def nobody(
     resumed = (ResumeTurns(connection, n_given),) if n_given else ()
     turns = [send_turn(connection, turn) for turn in conversation.held if not turn.given]
     why = f"{reason}: {told}, the bot stays" if told else f"{reason}: the bot stays"
-    return context.decide(why, after, *answers, *said, *resumed, *turns, considered=considered)
+    gets = parties.serve(conversation, bot)  # a desk's user may have the room
+    return context.decide(why, after, *gets, *answers, *said, *resumed, *turns, considered=considered)
 
 
 def _ladder(

@@ -22,7 +22,7 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
 from omnibridge.domain.directory import Decider, Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing import handover
+from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision
 
@@ -98,7 +98,8 @@ def to_queue(
 ) -> Decision:
     """It waits for people; a bot that serves leaves the room."""
     server, state = conversation.served_by, conversation.handover
-    if server and server.id in context.directory.serving_ids():
+    speaks = bool(server and personas.serves(context.conversation, server.id))
+    if server and (speaks or server.id in context.directory.serving_ids()):
         after = _replace(conversation, handover=_replace(state, stage="moving", rungs=(), moves=state.moves + 1))
         return context.decide(f"{reason}: back to the queue", after, *commands, ReturnToQueue(), considered=considered)
     after = _replace(conversation, held=(), handover=handover_over(state))

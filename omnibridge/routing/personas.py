@@ -64,6 +64,11 @@ def serves(conversation: Conversation, user_id: str) -> bool:
     return bool(persona and persona.user_id == user_id and persona.mode in OURS)
 
 
+def is_ours(context: Context, conversation: Conversation, user_id: str) -> bool:
+    """Whether who serves is a connection's user, or speaks for one."""
+    return user_id in {each.user_id for each in context.directory.connections} or serves(conversation, user_id)
+
+
 def is_moving(conversation: Conversation) -> bool:
     """Whether who served gives way to him."""
     return bool(conversation.persona and conversation.persona.stage == "moving")

@@ -7,12 +7,13 @@ import hashlib
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
+from omnibridge.domain.commands import CloseConversation, Command, RemoveChoices, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.facts import with_told
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -33,9 +34,10 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
     after = _replace(
         conversation,
         waiting=_still_waiting(conversation, event.message_id),
-        options=_options(event.parts),
+        options=_options(_offers(event)),
         fallbacks=fallbacks,
         told_delay=False,
+        facts=with_told(conversation.facts, event.facts),
     )
     context = _with(context, after)
     if event.handover:
@@ -61,14 +63,17 @@ def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message
     words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         words = personas.prefixed(context, event.agent, words)
+    told = event.facts if isinstance(event, ev.PartyReplied) else {}
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
+        facts=with_told(conversation.facts, told) if told else conversation.facts,
         handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
     )
     return context.decide(
         f"{event.connection} answered while people are looked for: kept until it is clear who takes over",
         after,
+        *_updates(event),
         *set_fields(event.fields),
     )
 
@@ -118,7 +123,7 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
         after = _replace(conversation, speech=_replace(speech, expected=speech.expected[1:]))
         return context.decide(f"{event.connection} said that before its turn was given again", after)
     conversation, says = _says(context, event)
-    options = _options(event.parts)
+    options = _options(_offers(event))
     speech = Speech(
         said=(*speech.said, digest) if conversation.waiting else speech.said,
         offered=speech.offered or bool(options),
@@ -149,8 +154,7 @@ def _digest(event: ev.PartySpoke) -> str:
 
 def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Conversation, tuple[Command, ...]]:
     """What it changes of what it said, its words, and the fields it sets: people who take over find them."""
-    conversation = context.conversation
-    updates = tuple(UpdateMessage(each, event.connection) for each in event.updates)
+    conversation, updates = context.conversation, _updates(event)
     shown = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         is_last = event.handover or event.close
@@ -159,6 +163,14 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
     posts_as = poster(conversation, event.connection)
     says = (SendToVisitor(each, posts_as) for each in shown)
     return conversation, (*updates, *says, *set_fields(event.fields))
+
+
+def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
+    """What becomes of messages that it showed before."""
+    by = event.connection
+    return tuple(
+        RemoveChoices(each.message_id, by) if each.only_choices else UpdateMessage(each, by) for each in event.updates
+    )
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:
@@ -214,7 +226,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
-        if event.command == "SendToVisitor":
+        if event.command in ("SendToVisitor", "UpdateMessage"):
             after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
@@ -240,6 +252,11 @@ def resent(context: Context, event: ev.TurnResent) -> Decision:
 def _options(parts: tuple[Content, ...]) -> tuple[Option, ...]:
     """Of the part that offers something last: the numbers of the ones before are not meant any more."""
     return next(filter(None, (chosen_from(each) for each in reversed(parts))), ())
+
+
+def _offers(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Content, ...]:
+    """A message that was changed may offer something as well."""
+    return (*(each.content for each in event.updates if not each.only_choices), *event.parts)
 
 
 def _with(context: Context, conversation: Conversation) -> Context:

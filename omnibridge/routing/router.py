@@ -14,7 +14,6 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
-from omnibridge.domain.commands import AssignAgent, Command, SendToParty
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -29,8 +28,10 @@ from omnibridge.domain.directory import Directory
 from omnibridge.routing import (
     assignment,
     assignment_moves,
+    desks,
     handover,
     interactions,
+    parties,
     persona_moves,
     personas,
     replies,
@@ -67,6 +68,8 @@ def route(
     decision = _TABLE[type(event)](context, event)
     if conversation.assignment.stage != "idle":
         decision = assignment_moves.tidy(conversation, decision, directory)
+    if conversation.desk is not None:
+        decision = desks.tidy(conversation.desk, decision)
     if conversation.persona is not None:
         decision = personas.tidy(context, conversation.persona, decision)
     return strays.look_again(context, decision) if directory.holders else decision
@@ -98,7 +101,7 @@ def give_to(
 ) -> Decision:
     """Put a target in control, from whoever has it now."""
     if target.kind == "bot":
-        return _give_to_bot(context, target.name, reason, rule, considered)
+        return parties.give_to_party(context, target.name, reason, rule, considered)
     conversation = context.conversation
     if target.kind == "queue" and not conversation.control.connection and conversation.served_by is None:
         after = pass_control(conversation, QUEUE)
@@ -113,23 +116,6 @@ def give_to(
         "agent": (Move("agent", name=target.name),),
     }[target.kind]
     return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered, decider="")
-
-
-def _give_to_bot(context: Context, name: str, reason: str, rule: str, considered: tuple[Considered, ...]) -> Decision:
-    conversation = context.conversation
-    bot = context.directory.connection(name)
-    if bot is None or bot.workspace != conversation.workspace:
-        after = pass_control(conversation, QUEUE)
-        why = f"{reason}, but connection {name!r} is not configured for this workspace: left in the queue"
-        return context.decide(why, after, rule=rule, considered=considered)
-    after = _replace(pass_control(conversation, bot_party(name)), session=name)
-    commands: list[Command] = []
-    if conversation.served_by is None or conversation.served_by.id != bot.user_id:
-        commands.append(AssignAgent(bot.user_id, bot.username, name))
-    if bot.welcomes and conversation.session != name:
-        commands.append(SendToParty(name, welcome=True))
-        after = _replace(after, waiting=(VisitorTurn(welcome=True),))
-    return context.decide(reason, after, *commands, rule=rule, considered=considered)
 
 
 def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
@@ -183,6 +169,8 @@ def _held(context: Context, conversation: Conversation, who: str) -> Decision:
 
 def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
     conversation = context.conversation
+    if event.timer == parties.OFFER:
+        return desks.offer_over(context, event)
     if event.timer != strays.HELD:
         return assignment.timer_fired(context, event)
     if not strays.is_left(context, conversation):
@@ -203,6 +191,10 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.party == QUEUE and conversation.handover.was_served:
+        again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
+        after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
+        return context.decide("people gave it back to the bot", after)
     if control.party == QUEUE and name == conversation.handover.from_connection:
         return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
     if control.party == QUEUE and conversation.handover.from_connection == "":
@@ -219,16 +211,25 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
         return context.decide(why, conversation)
     conversation = _replace(conversation, served_by=None)
     moving = conversation.handover.stage != "idle" or personas.is_moving(conversation)
+    moving = moving or _is_on_its_way(context, conversation, event.agent.id)
     moving = moving or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
     after, commands = end_session(pass_control(conversation, QUEUE), "nobody serves")
+    if conversation.control.party == AGENTS:
+        after = _replace(after, handover=_replace(after.handover, was_served=True))
     return context.decide(
         f"{event.agent.username or event.agent.id} no longer serves: waits for people",
         after,
         *commands,
         refuse_spoken=True,
     )
+
+
+def _is_on_its_way(context: Context, conversation: Conversation, user_id: str) -> bool:
+    """A connection is in control and somebody else's user left: the room is being given to the connection's."""
+    party = context.directory.connection(conversation.control.connection)
+    return party is not None and user_id != party.user_id and not personas.serves(conversation, user_id)
 
 
 def _transferred(context: Context, event: ev.ConversationTransferred) -> Decision:
@@ -270,6 +271,8 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     if not event.text.strip():
         return _nothing_to_read(context, conversation, connection, has_file=event.has_file)
     after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    if conversation.desk is not None and conversation.desk.stage == "offered":
+        after = _replace(after, held=(*conversation.held, turn))  # for who comes next, if nobody accepts
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
     told = tell(after, context.rules.texts.no_files, connection) if event.has_file else ()
@@ -278,9 +281,15 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
         f"{said}{late}{file}: {connection} is in control",
         after,
         *told,
-        send_turn(connection, turn),
+        send_turn(connection, turn, _turn_ms(context, connection)),
         considered=considered,
     )
+
+
+def _turn_ms(context: Context, connection: str) -> int:
+    """How long words wait for a desk; 0 = a bot's time."""
+    party = context.directory.connection(connection)
+    return party.desk.turn_ms if party and party.desk else 0
 
 
 def _nothing_to_read(context: Context, conversation: Conversation, connection: str, *, has_file: bool) -> Decision:
@@ -330,6 +339,10 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
+def _buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+    return desks.buried(context, event) or persona_moves.buried(context, event)
+
+
 def _shown(context: Context, event: ev.PersonaShown) -> Decision:
     how = "as his own user" if event.own else "by the relay account"
     return context.nothing(f"delivery {event.delivery_id} is shown as {event.name or event.external_id} "
@@ -355,12 +368,16 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
     ev.PartySpoke: replies.spoke,
+    ev.PartyAccepted: desks.accepted,
+    ev.PartyDeclined: desks.declined,
+    ev.PartyLeft: desks.left,
+    ev.QueuePositionChanged: desks.moved_up,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: persona_moves.move_succeeded,
     ev.MoveFailed: persona_moves.move_failed,
     ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: persona_moves.buried,
+    ev.DeliveryBuried: _buried,
     ev.TurnResent: replies.resent,
     ev.AssignmentRequested: assignment.requested,
     ev.DecisionPending: assignment.pending,

@@ -6,13 +6,14 @@ The seam for a richer language: the router only calls `RuleSet.first_match`.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from omnibridge.routing.decision import Considered
 
-Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not"]
+Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not", "at_least", "at_most"]
 On = Literal["start", "message"]
 TargetKind = Literal["bot", "department", "agent", "queue", "decider"]
 Rung = Literal["department", "agent", "queue"]
@@ -21,6 +22,17 @@ Rung = Literal["department", "agent", "queue"]
 def plain(value: object) -> object:
     """Texts without outer blanks and case; anything else as it is."""
     return value.strip().casefold() if isinstance(value, str) else value
+
+
+def _number(found: Any) -> float | None:
+    """Of a fact; fields of a form are texts. None = it is no number: no comparison holds then."""
+    if isinstance(found, bool) or not isinstance(found, int | float | str):
+        return None
+    try:
+        number = float(found)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class Readable(Protocol):
@@ -52,6 +64,10 @@ class Condition(msgspec.Struct, frozen=True):
                 return found is not None and str(plain(value)) in str(found)
             case "starts_with":
                 return found is not None and str(found).startswith(str(plain(value)))
+            case "at_least":
+                return (number := _number(found)) is not None and number >= value
+            case "at_most":
+                return (number := _number(found)) is not None and number <= value
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,6 +118,8 @@ class Texts(msgspec.Struct, frozen=True):
     no_files: str = "I cannot read files. Please describe it in words."
     close_comment: str = "Closed by the assistant."
     speaks_as: str = "{name}: "
+    queue_position: str = "You are number {position} in the queue."
+    desk_left: str = ""
 
 
 class RuleSet(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from omnibridge.errors import RuleInvalid
-from omnibridge.routing.facts import PLAIN_FACTS
+from omnibridge.routing.facts import BOT, PLAIN_FACTS
 from omnibridge.routing.rules import (
     Condition,
     HandoverPolicy,
@@ -86,15 +86,16 @@ class _Reader:
             self._problem(line, f'{label}: when must be a table such as {{ department = "sales" }}')
             when = {}
         conditions = [each for fact, wanted in when.items() for each in self._condition(fact, wanted, label, line)]
-        if on == "start" and any(each.fact == "text" for each in conditions):
-            self._problem(line, f'{label}: a condition on text needs on = "message"')
+        for each in conditions:
+            if on == "start" and (each.fact == "text" or each.fact.startswith(BOT)):
+                self._problem(line, f'{label}: a condition on {each.fact} needs on = "message"')
         target = self._target(raw.get("target"), label, line)
         if target is None or len(self.problems) > before:
             return None
         return Rule(label, cast(On, on), tuple(conditions), target)
 
     def _condition(self, fact: str, wanted: Any, label: str, line: int) -> list[Condition]:
-        if fact not in PLAIN_FACTS and not fact.startswith(("room.", "visitor.")):
+        if fact not in PLAIN_FACTS and not fact.startswith(("room.", "visitor.", BOT)):
             hint = difflib.get_close_matches(fact, PLAIN_FACTS, 1)
             self._problem(line, f"{label}: unknown fact {fact!r}" + (f"; did you mean {hint[0]!r}?" if hint else ""))
             return []
@@ -108,6 +109,10 @@ class _Reader:
                 self._problem(line, f"{label}: unknown operator {operator!r}; known: {', '.join(OPERATORS)}")
             elif operator == "any_of" and not isinstance(value, list):
                 self._problem(line, f"{label}: any_of takes a list")
+            elif operator in ("at_least", "at_most") and (
+                isinstance(value, bool) or not isinstance(value, int | float)
+            ):
+                self._problem(line, f"{label}: {operator} takes a number")
             else:
                 found.append(Condition(fact, cast(Operator, operator), value))
         return found

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.sandbox.http import Api, body_of, reply
-from omnibridge.sandbox.installed_app import APP_ID, message_of, user_of, visitor_of
+from omnibridge.sandbox.installed_app import APP_ID, actor_of, message_of, user_of, visitor_of
 from omnibridge.sandbox.state import HubError, Message, Room, User, Visitor, new_id
 
 WINDOW_S = 300
@@ -58,7 +58,7 @@ class AppsApi:
             return reply({"success": False, "error": "Unknown action"}, 400)
         given = wish.get("payload")
         payload: dict[str, Any] = given if isinstance(given, dict) else {}
-        side = {"user": user_of(who)} if isinstance(who, User) else {"visitor": visitor_of(who)}
+        side = {"user": actor_of(who)} if isinstance(who, User) else {"visitor": visitor_of(who)}
         self._app.tell(
             "interaction",
             room,
@@ -168,23 +168,38 @@ class AppsApi:
 
 
 def without_buttons(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Words and pictures stay, whatever can be clicked or filled in goes."""
-    left = [each for each in blocks if each.get("type") not in ("actions", "input")]
-    return [
-        {name: value for name, value in each.items() if name != "accessory" or not _USED.fullmatch(str(value["type"]))}
-        for each in left
-    ]
+    """Words and pictures stay, whatever can be clicked or filled in goes, but for what may be used again."""
+    return [_bare(each) for each in blocks if _keeps(each) or each.get("type") not in ("actions", "input")]
+
+
+def _keeps(block: dict[str, Any]) -> bool:
+    return str(block.get("blockId")).startswith("ob1.keep.")
+
+
+def _bare(block: dict[str, Any]) -> dict[str, Any]:
+    if _keeps(block):
+        return block
+    if isinstance(block.get("render"), list):
+        return {**block, "render": without_buttons(block["render"])}
+    accessory = block.get("accessory")
+    is_used = isinstance(accessory, dict) and _USED.fullmatch(str(accessory.get("type")))
+    return {name: value for name, value in block.items() if name != "accessory" or not is_used}
 
 
 def list_of(value: Any, name: str) -> list[dict[str, Any]]:
     """Raises HubError."""
     if not isinstance(value, list) or len(value) > 50 or not all(isinstance(each, dict) for each in value):
         raise HubError("invalid", f"{name} must be a list of at most 50 objects")
-    if name == "blocks":
-        return [_owned({**each, **{key: _owned(each[key]) for key in ("accessory", "element") if key in each}}) | (
-            {"elements": [_owned(one) for one in each["elements"]]} if isinstance(each.get("elements"), list) else {}
-        ) for each in value]  # fmt: skip
-    return value
+    return [_owned_block(each) for each in value] if name == "blocks" else value
+
+
+def _owned_block(block: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(block.get("render"), list):
+        return {**block, "render": [_owned_block(each) for each in block["render"]]}
+    mine: dict[str, Any] = {**block, "appId": APP_ID}
+    if isinstance(block.get("elements"), list):
+        mine["elements"] = [_owned(each) for each in block["elements"]]
+    return mine | {key: _owned(block[key]) for key in ("accessory", "element") if block.get(key)}
 
 
 def _owned(element: Any) -> Any:

@@ -142,6 +142,11 @@ def user_of(user: User) -> dict[str, Any]:
     return {"_id": user.id, "username": user.username, "name": user.name}
 
 
+def actor_of(user: User) -> dict[str, Any]:
+    """Who clicked."""
+    return {**user_of(user), "roles": sorted(user.roles)}
+
+
 def visitor_of(visitor: Visitor) -> dict[str, Any]:
     """Without the token."""
     found = {"_id": visitor.id, "username": visitor.username, "name": visitor.name}

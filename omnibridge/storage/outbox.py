@@ -143,6 +143,16 @@ def written_by(reader: Any, conversation_id: int, delivery_id: int, external_id:
     return None if row is None else (row[0], row[1])
 
 
+def posted(reader: Any, conversation_id: int, delivery_id: int) -> tuple[str, int, bytes] | None:
+    """(connection, event, body) of words in a conversation; None when the row is none of them, or purged."""
+    row = reader.execute(
+        "SELECT connection, event_id, body FROM deliveries WHERE id = ? AND conversation_id = ? "
+        "AND command IN ('SendToVisitor', 'SystemText')",
+        (delivery_id, conversation_id),
+    ).fetchone()
+    return None if row is None else (row[0], row[1], bytes(row[2]))
+
+
 def body_of(reader: Any, delivery_id: int) -> bytes | None:
     """What a row carries, whatever became of it."""
     row = reader.execute("SELECT body FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()

@@ -350,11 +350,15 @@ bots = Table(
     Column("paused", Integer, nullable=False, default=0),
     Column("last_update_id", BigInteger, nullable=False, default=0),
     Column("webhook_url", String, nullable=False, default=""),  # '' = the bot polls
-    Column("webhook_secret", String, nullable=False, default=""),  # sent along with each delivery, as Telegram does
+    Column("webhook_secret", String, nullable=False, default=""),  # sealed; sent along with each delivery
     Column("max_connections", Integer, nullable=False, default=40),
     Column("allowed_updates", String, nullable=False, default="[]"),  # JSON list; empty = all
     Column("last_error_at", BigInteger),
     Column("last_error", String, nullable=False, default=""),
+    Column("capabilities", String, nullable=False, server_default=""),  # JSON list; '' = all
+    Column("interaction_url", String, nullable=False, server_default=""),  # for callback queries; '' = the same
+    Column("webhook_certificate", String, nullable=False, server_default=""),  # PEM, the only one trusted; '' = usual
+    Column("commands", String, nullable=False, server_default=""),  # JSON list, as setMyCommands told
 )
 
 bot_chats = Table(
@@ -380,6 +384,7 @@ bot_messages = Table(
     Column("observation_id", BigInteger, nullable=False),  # of the callback that it was journalled as
     Column("at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # Message as JSON
+    Column("edited_by", BigInteger, nullable=False, server_default="0"),  # callback of its last edit; 0 = none
 )
 
 bot_updates = Table(

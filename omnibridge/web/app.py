@@ -22,11 +22,12 @@ def create_app(
     counters: Counters,
     why_not_ready: Callable[[], str],
     more: Sequence[Route] = (),
+    degraded: Callable[[], list[str]] = list,
 ) -> ASGIApp:
     """webhooks: gets its requests before Starlette's middleware, which would cost more than all that it does.
 
     more: routes of other parts. why_not_ready: empty when the service takes and relays messages, else the reason
-    for `/readyz`."""
+    for `/readyz`. degraded: what does not work beside the relay, in words; messages are relayed all the same."""
 
     async def live(_: Request) -> Response:
         return Response(b"ok\n", media_type="text/plain")
@@ -35,6 +36,8 @@ def create_app(
         reason = why_not_ready()
         if reason:
             return Response(problem(503, "Not ready", reason), 503, media_type="application/problem+json")
+        if wrong := degraded():
+            return Response("\n".join(["ok, degraded", *wrong, ""]), media_type="text/plain")
         return Response(b"ok\n", media_type="text/plain")
 
     async def metrics(_: Request) -> Response:

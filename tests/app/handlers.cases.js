@@ -48,7 +48,8 @@ const EVENTS = [
         (d) => assert.deepEqual([d.message.editedAt, d.message.editedBy._id], ['2026-01-31T12:00:00.500Z', 'aliceId'])],
     ['executePostMessageDeleted', message('gone'), 'message.deleted', (d) => assert.equal(d.message.msg, 'gone')],
     ['executeBlockActionHandler', byUser(), 'interaction',
-        (d) => assert.deepEqual([d.user._id, d.visitor, d.action_id, d.block_id, d.value, d.message.msg], ['aliceId', undefined, 'buy', 'b1', '7', 'Choose'])],
+        (d) => assert.deepEqual([d.user._id, d.user.roles, d.visitor, d.action_id, d.block_id, d.value, d.message.msg],
+            ['aliceId', ['livechat-agent'], undefined, 'buy', 'b1', '7', 'Choose'])],
     ['executeLivechatBlockActionHandler', byVisitor(), 'interaction',
         (d) => assert.deepEqual([d.visitor._id, d.user, d.trigger_id, d.container.id], ['v1', undefined, 't1', 'm1'])],
 ];

@@ -12,6 +12,8 @@ const BLOCKS = [
     { type: 'actions', elements: [{ type: 'button', actionId: 'b', text: { type: 'plain_text', text: 'B' } }] },
     { type: 'input', element: { type: 'plain_text_input', actionId: 'c' }, label: { type: 'plain_text', text: 'C' } },
 ];
+const STAFF = { engine: ['rocket.chat'] };
+const WORDS = { type: 'section', text: { type: 'mrkdwn', text: 'For staff' } };
 
 async function started(options) {
     const host = await new Host(options).start();
@@ -22,6 +24,18 @@ async function started(options) {
     host.messages.set('m2', message('of a channel', { id: 'm2', sender: BOB, room: room('c1', { type: 'c' }) }));
     return host;
 }
+
+test('what is for one side only is looked into, and what may be used again stays', async () => {
+    const host = await started();
+    const menu = { ...BLOCKS[2], blockId: 'ob1.keep.5' };
+    const blocks = [{ type: 'conditional', when: STAFF, render: [WORDS, BLOCKS[2]] }, menu, { ...BLOCKS[2], blockId: 'ob1.once.6' }];
+    assert.equal((await host.ask({ ...UPDATE, blocks })).status, 200);
+    const shown = host.finished[host.finished.length - 1].blocks;
+    assert.deepEqual(shown[0].render.map((each) => each.appId), [MANIFEST.id, MANIFEST.id]);
+    host.messages.get('m1').blocks = blocks;
+    assert.equal((await host.ask({ ...UPDATE, action: 'message.remove_buttons' })).status, 200);
+    assert.deepEqual(host.finished[host.finished.length - 1].blocks, [{ type: 'conditional', when: STAFF, render: [WORDS] }, menu]);
+});
 
 const UPDATE = { action: 'message.update', room: 'r1', message: 'm1' };
 

@@ -1,7 +1,7 @@
 'use strict';
 /** Rooms, people and messages as the engine hands them to an app. */
 
-const ALICE = { id: 'aliceId', username: 'alice', name: 'Alice', type: 'user', emails: [{ address: 'a@example.com' }] };
+const ALICE = { id: 'aliceId', username: 'alice', name: 'Alice', type: 'user', roles: ['livechat-agent'], emails: [{ address: 'a@example.com' }] };
 const BOB = { id: 'bobId', username: 'bob', name: 'Bob', type: 'user' };
 const VISITOR = {
     id: 'v1', token: 'visitor-token', username: 'guest-1', name: 'Ann Guest', department: 'd1',

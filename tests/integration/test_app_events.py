@@ -13,7 +13,7 @@ import pytest
 from omnibridge.connector.signing import read_secrets, signed_headers
 from tests.conftest import MakeWorld, World
 from tests.integration.rocketchat.test_realtime import until
-from tests.unit.rocketchat.envelopes import ALICE, envelope, message, room
+from tests.unit.rocketchat.envelopes import ALICE, BOB, envelope, message, room
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 OTHER = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC0zMjMyMzI="
@@ -70,7 +70,7 @@ async def test_without_a_secret_there_is_no_app(make_world: MakeWorld) -> None:
 
 async def test_an_event_is_journalled_once_by_its_id(make_world: MakeWorld) -> None:
     world = await make_world(workspace=WORKSPACE, webhook=False)
-    body = envelope("interaction", user=ALICE, action_id="a")
+    body = envelope("interaction", user=ALICE, action_id="a", message=message("m1", "Choose", u=BOB))
     assert [(await send(world, body))[0] for _ in range(3)] == [200] * 3
     await world.restart()
     assert (await send(world, body))[0] == 200
@@ -79,7 +79,7 @@ async def test_an_event_is_journalled_once_by_its_id(make_world: MakeWorld) -> N
     rows = world.rows("SELECT kind, room, body, state, note FROM observations WHERE source = 'app'")
     assert len(rows) == 1
     assert (rows[0][0], rows[0][1], bytes(rows[0][2])) == ("interaction", "r1", body)
-    assert rows[0][4] == "a click: no rule acts on it yet"
+    assert rows[0][4] == "a click in a conversation that is closed, or that we do not know"
 
 
 @pytest.mark.parametrize("kind", ["guest.saved", "department.disabled", "something.new", ""])

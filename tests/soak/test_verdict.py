@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.soak.races import CLOSE, TAKEOVER, judge_races
-from tests.soak.verdict import judge
+from tests.soak.verdict import GAVE_WAY, judge
 
 
 def hub(
@@ -67,6 +67,29 @@ def test_verdict_sees_what_is_wrong(ledgers: tuple[dict, dict], lost: int, doubl
     found = judge(*ledgers)
 
     assert (found["lost"], found["doubled"], found["out_of_order"]) == (lost, doubled, disorder)
+
+
+@pytest.mark.parametrize(
+    ("posts", "turns", "people", "lost", "doubled"),
+    [
+        ((A, GAVE_WAY), (A, B), 1, 0, 0),  # its answer was lost, a person has it
+        ((A, GAVE_WAY), (A,), 1, 0, 0),
+        ((A, GAVE_WAY), (A,), 0, 1, 0),  # nobody got it
+        ((A, GAVE_WAY), (A,), 2, 1, 0),
+        ((A,), (A,), 1, 1, 0),  # nothing broke
+        ((B, GAVE_WAY), (A, B), 1, 1, 0),  # what was answered comes after it
+        ((A, GAVE_WAY), (A, B, B), 1, 0, 1),  # worked on twice
+    ],
+)
+def test_what_people_were_given_is_not_lost(
+    posts: tuple[str, ...], turns: tuple[str, ...], people: int, lost: int, doubled: int
+) -> None:
+    ledger: Any = hub(A, B, posts=posts)
+    ledger["rooms"][0]["log"] = [{"what": "assigned", "who": "alice"}] * people
+    found = judge(ledger, bot(*turns), gives_up=True)
+
+    assert (found["lost"], found["doubled"]) == (lost, doubled)
+    assert judge(ledger, bot(*turns))["lost"] == 1  # of a bot that can tell, each is
 
 
 def race(kind: str, posts: tuple[tuple[str, int], ...], at: int, turns: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -6,6 +6,10 @@ Two messages may reach the bot in another order than they were written only if t
 later than the second by more than the reorder window: then nobody could have known. An attempt of the second
 that was cut off counts as well: the process may have died after it had journalled, before it answered.
 
+A bot that cannot tell what it answered gives way to people when a call of it broke (`gives_up`): in such a room what
+is unanswered is not lost, if it is the end of what the visitor said and a person got the room, once. It must not be
+worked on twice there either.
+
 Both times are the hub's. On a machine without a free core they tell little, an answer may be read half a second
 after it was given; so when the bridge received the two, by its journal, is the other measure.
 """
@@ -17,7 +21,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from omnibridge.routing.rules import Texts
+
 WINDOW_MS = 150
+GAVE_WAY = Texts().bot_down
 SLACK_MS = 25
 """A webhook is received a little before its 200 is; half of it on either side."""
 
@@ -25,7 +32,9 @@ SLACK_MS = 25
 NEVER: Mapping[str, int] = MappingProxyType({})
 
 
-def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] = NEVER) -> dict[str, Any]:
+def judge(
+    hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] = NEVER, *, gives_up: bool = False
+) -> dict[str, Any]:
     """Fields lost, doubled, out_of_order, late, messages, conversations; `details` names offenders."""
     asked = _asked(hub, received)
     turns = _turns(bot)
@@ -33,11 +42,12 @@ def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] 
     details: list[str] = []
     lost = doubled = 0
     given_up = 0
+    people_have = _given_to_people(hub, asked, posts) if gives_up else set()
     for tag in asked:
         n_turns, n_posts = len(turns.get(tag, [])), len(posts.get(tag, []))
         if asked[tag]["ok_at"] is None:
             given_up += 1  # the hub's retries ended before the bridge was up: never acknowledged
-        elif not n_turns or not n_posts:
+        elif (not n_turns or not n_posts) and tag not in people_have:
             lost += 1
             details.append(f"lost {tag}: {n_turns} turns, {n_posts} posts")
         if n_turns > 1 or n_posts > 1:
@@ -55,6 +65,7 @@ def judge(hub: dict[str, Any], bot: dict[str, Any], received: Mapping[str, int] 
         "late": sum(each["late"] for found in turns.values() for each in found),
         "messages": len(asked),
         "conversations": len(hub["rooms"]),
+        "given_to_people": len(people_have),
         "duplicates_sent": hub["duplicates_sent"],
         "reordered_sent": hub["reordered_sent"],
         "details": [*details, *disorder, *moves][:40],
@@ -76,6 +87,26 @@ def _asked(hub: dict[str, Any], received: Mapping[str, int]) -> dict[str, dict[s
         for each in room["messages"]
         if each["kind"] == "visitor" and each["text"].startswith("echo c")
     }
+
+
+def rooms_given_up(hub: dict[str, Any]) -> dict[str, int]:
+    """Room -> how often people got it, of those whose visitor was told that the bot cannot be reached."""
+    return {
+        room["rid"]: sum(each["what"] == "assigned" and each["who"] != "bot" for each in room["log"])
+        for room in hub["rooms"]
+        if any(each["kind"] == "bot" and each["text"] == GAVE_WAY for each in room["messages"])
+    }
+
+
+def _given_to_people(hub: dict[str, Any], asked: dict[str, Any], posts: dict[str, Any]) -> set[str]:
+    """Tags without an answer that a person has in front of him: after the last that was answered."""
+    rooms = {rid for rid, count in rooms_given_up(hub).items() if count == 1}
+    found: set[str] = set()
+    for rid in rooms:
+        tags = sorted((tag for tag in asked if asked[tag]["rid"] == rid), key=lambda tag: asked[tag]["seq"])
+        while tags and not posts.get(tags[-1]):
+            found.add(tags.pop())
+    return found
 
 
 def _acknowledged(hub: dict[str, Any], *, also_cut: bool = False) -> dict[str, int]:

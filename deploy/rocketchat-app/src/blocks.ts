@@ -6,8 +6,14 @@ import type { Table } from './shapes';
 
 const INTERACTIVE = /^(button|overflow|.*select|datepicker|.*_input|linear_scale|.*checkbox.*|radio.*|toggle.*|timepicker)$/;
 
+/** Begins the ids of blocks that stay when another one was used. */
+const KEEPS = 'ob1.keep.';
+
 export function withAppId(blocks: Array<Table>, appId: string): Array<Table> {
     return blocks.map((block) => {
+        if (Array.isArray(block.render)) {
+            return { ...block, render: withAppId(block.render as Array<Table>, appId) };
+        }
         const mine: Table = { ...block, appId };
         if (Array.isArray(block.elements)) {
             mine.elements = block.elements.map((each) => owned(each, appId));
@@ -23,17 +29,31 @@ export function withAppId(blocks: Array<Table>, appId: string): Array<Table> {
 
 /** What is left when it was used: words and pictures stay, whatever can be clicked or filled in goes. */
 export function withoutButtons(message: IMessage): { blocks: Array<Table>; attachments: Array<IMessageAttachment> } {
-    const blocks: Array<Table> = [];
-    for (const each of (message.blocks || []) as unknown as Array<Table>) {
+    const blocks = left((message.blocks || []) as unknown as Array<Table>);
+    const attachments = (message.attachments || []).map((each) => ({ ...each, actions: [] }));
+    return { blocks, attachments };
+}
+
+/** Blocks for one side only (`conditional`) are looked into. What may be used again has an id of ours that says so. */
+function left(blocks: Array<Table>): Array<Table> {
+    const found: Array<Table> = [];
+    for (const each of blocks) {
+        if (String(each.blockId).startsWith(KEEPS)) {
+            found.push(each);
+            continue;
+        }
+        if (Array.isArray(each.render)) {
+            found.push({ ...each, render: left(each.render as Array<Table>) });
+            continue;
+        }
         if (each.type === 'actions' || each.type === 'input') {
             continue;
         }
         const { accessory, ...rest } = each;
         const isUsed = accessory && INTERACTIVE.test(String((accessory as Table).type));
-        blocks.push(accessory && !isUsed ? each : rest);
+        found.push(accessory && !isUsed ? each : rest);
     }
-    const attachments = (message.attachments || []).map((each) => ({ ...each, actions: [] }));
-    return { blocks, attachments };
+    return found;
 }
 
 function owned(element: unknown, appId: string): unknown {

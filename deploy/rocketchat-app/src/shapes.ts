@@ -18,6 +18,11 @@ export function userOf(user: IUser | undefined): Table | undefined {
     return user && user.id ? { _id: user.id, username: user.username, name: user.name } : undefined;
 }
 
+/** Who clicked; the bridge tells bots his roles. */
+export function actorOf(user: IUser): Table {
+    return { ...userOf(user), roles: user.roles || [] };
+}
+
 /** fields: `livechatData`, what the visitor or a form told. */
 export function visitorOf(visitor: IVisitor | undefined): Table | undefined {
     if (!visitor) {

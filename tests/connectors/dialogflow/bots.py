@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from connectors.dialogflow.connector import DialogflowConnector
 from connectors.dialogflow.settings import DialogflowSettings
 from connectors.dialogflow.simulator import AGENT, create_simulator
 from omnibridge.clock import SystemClock
+from omnibridge.connector import MemoryNotes, Notes, Reply
 from omnibridge.connector.testing import FakeContext
 from omnibridge.sandbox.server import Socket
 from omnibridge.sandbox.visitor import SandboxClient
@@ -27,6 +29,11 @@ CX = {"edition": "cx", "agent": AGENT}
 def settings(**given: Any) -> DialogflowSettings:
     """As from the configuration file: lists, not tuples."""
     return msgspec.convert({"project": "p", **given}, DialogflowSettings)
+
+
+def but_facts(reply: Reply) -> Reply:
+    """What is said and wanted."""
+    return msgspec.structs.replace(reply, facts={})
 
 
 def plain(message: Any) -> dict[str, Any]:
@@ -57,6 +64,15 @@ def is_connected(connector: Any) -> bool:
     return bool(connector._client._line._channel.get_state() is grpc.ChannelConnectivity.READY)
 
 
+class LaterClock(SystemClock):
+    """That of the system, put forward when a test says so."""
+
+    later_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.later_ms
+
+
 @dataclass
 class Bot:
     """A connector whose agent is the simulator, over gRPC; counts and lines are those of `fake`."""
@@ -65,6 +81,7 @@ class Bot:
     fake: FakeContext
     sandbox: SandboxClient
     url: str
+    clock: LaterClock
 
     async def control(self, **wish: Any) -> None:
         await self.sandbox.call("POST", "/_sandbox/control", wish)
@@ -73,21 +90,36 @@ class Bot:
     def is_connected(self) -> bool:
         return is_connected(self.connector)
 
+    def at(self, later_s: float) -> None:
+        """Its clock goes on by so much."""
+        self.clock.later_ms += int(later_s * 1000) + 1
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not reached():
+                await asyncio.sleep(0.005)
+
+    async def reads(self) -> int:
+        """How often a context was read."""
+        return int((await self.sandbox.call("GET", "/_sandbox/ledger"))["reads"])
+
     async def turns(self) -> list[dict[str, Any]]:
         return list((await self.sandbox.call("GET", "/_sandbox/ledger"))["turns"])
 
 
 @asynccontextmanager
-async def bot(**given: Any) -> AsyncIterator[Bot]:
+async def bot(*, notes: Notes | None = None, **given: Any) -> AsyncIterator[Bot]:
     app = create_simulator()
     socket = Socket(app, "127.0.0.1", 0)
     await socket.start()
     sandbox = SandboxClient(socket.url)
     url = app.state.connection_settings.split('"')[1]
-    connector, fake = DialogflowConnector(), FakeContext()
+    connector, fake, clock = DialogflowConnector(), FakeContext(), LaterClock()
     try:
-        await connector.initialize(replace(fake.make(settings(url=url, **given)), clock=SystemClock()))
-        yield Bot(connector, fake, sandbox, url)
+        await connector.initialize(
+            replace(fake.make(settings(url=url, **given)), clock=clock, notes=notes or MemoryNotes())
+        )
+        yield Bot(connector, fake, sandbox, url, clock)
     finally:
         await connector.aclose()
         await sandbox.aclose()

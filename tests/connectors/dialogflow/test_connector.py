@@ -27,7 +27,7 @@ from omnibridge.connector import (
     Text,
 )
 from omnibridge.connector.testing import turn
-from tests.connectors.dialogflow.bots import CX, bot, settings
+from tests.connectors.dialogflow.bots import CX, bot, but_facts, settings
 
 EDITIONS = pytest.mark.parametrize("edition", [{}, CX], ids=["es", "cx"])
 
@@ -40,25 +40,27 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
         again = await agent.connector.on_message(turn("note A17", facts=facts, delivery_id="d2"))
         asked = (await agent.turns())[0]
 
-    assert reply == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"})
+    assert but_facts(reply) == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"})
+    told = {"intent": "note", "intent_confidence": 1.0, "sentiment_score": -0.5, "sentiment_magnitude": 0.5}
+    assert reply.facts == again.facts == told
     assert again.fields == {}  # the agent repeats its parameters; they are written when they change
     assert (asked["language"], asked["delivery_id"], asked["late"]) == ("de", "d1", True)
-    assert asked["contexts"] == ([] if edition else ["omnibridge"])
+    assert asked["contexts"] == ([] if edition else ["omnibridge_turn", "omnibridge"])
 
 
 @EDITIONS
 async def test_choices_events_and_what_sends_nothing(edition: dict[str, Any]) -> None:
     async with bot(welcome="Welcome", **edition) as agent:
         said = agent.connector.on_message
-        assert await agent.connector.on_start(turn("")) == Reply((Text(GREETING),))
+        assert but_facts(await agent.connector.on_start(turn(""))) == Reply((Text(GREETING),))
         menu = await said(turn("menu"))
         event = event_option("x", Event("order_status", {"order": "B2"})).value
         order = await said(turn("x", choice_value=event))
-        assert await said(turn("x", choice_value=HANDOVER + "sales")) == Reply(
+        assert but_facts(await said(turn("x", choice_value=HANDOVER + "sales"))) == Reply(
             handover=Handover("sales", "chosen by the visitor")
         )
-        assert await said(turn("x", choice_value=CLOSE)) == Reply(close=True)
-        assert await said(turn("  ")) == Reply()
+        assert but_facts(await said(turn("x", choice_value=CLOSE))) == Reply(close=True)
+        assert but_facts(await said(turn("  "))) == Reply()
         turns = await agent.turns()
 
     assert isinstance(menu.parts[0], Choices)
@@ -68,7 +70,7 @@ async def test_choices_events_and_what_sends_nothing(edition: dict[str, Any]) ->
         "Talk to a person",
         "Finish",
     ]
-    assert order == Reply((Text("Order B2 is on its way."),))
+    assert but_facts(order) == Reply((Text("Order B2 is on its way."),))
     assert [each["event"] or each["message"] for each in turns] == ["Welcome", "menu", "order_status"]
 
 
@@ -83,8 +85,8 @@ async def test_signals(edition: dict[str, Any]) -> None:
     assert sales.handover
     assert (sales.handover.department, sales.close) == ("sales", True)  # the core lets the handover win
     assert (bye.close, bye.handover) == (True, None)
-    assert unclear == Reply((Text(FALLBACK),), fallback=True)
-    assert silent == Reply((Text("Pardon?"),), fallback=True)
+    assert but_facts(unclear) == Reply((Text(FALLBACK),), fallback=True)
+    assert but_facts(silent) == Reply((Text("Pardon?"),), fallback=True)
 
 
 @EDITIONS
@@ -92,7 +94,7 @@ async def test_failure_of_the_agents_webhook_is_no_misunderstanding(edition: dic
     async with bot(**edition) as agent:
         reply = await agent.connector.on_message(turn("price"))
 
-    assert reply == Reply((Text("It was 7 yesterday."),))
+    assert but_facts(reply) == Reply((Text("It was 7 yesterday."),))
     assert agent.fake.counts["agent_webhook_failed"] == 1
     assert agent.fake.lines == [("agent_webhook_failed", {"delivery": "1", "codes": [4]})]
 
@@ -116,7 +118,7 @@ async def test_long_text_reaches_the_agent_in_pieces() -> None:
 
     assert len(turns) == 2
     assert " ".join(each["message"] for each in turns) == text
-    assert reply == Reply((Text("Order A10023 is on its way."),) * 2)
+    assert but_facts(reply) == Reply((Text("Order A10023 is on its way."),) * 2)
     assert agent.fake.counts["long_texts"] == 1
     assert agent.fake.counts["long_texts_cut"] == 0
 
@@ -127,7 +129,7 @@ async def test_piece_that_was_understood_speaks_for_all() -> None:
         nothing = await agent.connector.on_message(turn("blah. " * 80))
 
     assert (reply.parts, reply.fallback) == ((Text(FALLBACK),), True)  # `echo` is in the middle of a piece
-    assert nothing == Reply((Text(FALLBACK),), fallback=True)  # said once, not once for each piece
+    assert but_facts(nothing) == Reply((Text(FALLBACK),), fallback=True)  # said once, not once for each piece
 
 
 async def test_long_text_in_other_ways() -> None:
@@ -137,7 +139,7 @@ async def test_long_text_in_other_ways() -> None:
         assert [len(each["message"]) for each in await agent.turns()] == [255]
         assert agent.fake.counts["long_texts_cut"] == 1
     async with bot(long_text="tell", long_text_answer="Too long.") as agent:
-        assert await agent.connector.on_message(turn(text)) == Reply((Text("Too long."),))
+        assert but_facts(await agent.connector.on_message(turn(text))) == Reply((Text("Too long."),))
         assert await agent.turns() == []
     async with bot(**CX) as agent:
         await agent.connector.on_message(turn(text))
@@ -154,8 +156,9 @@ async def test_contexts_are_given_back_after_a_person_talked() -> None:
         later = await agent.connector.on_message(turn("recall"))
         other = await agent.connector.on_message(turn("recall", session_id="s2"))
 
-    assert told == Reply((Text("You said A7."),))
-    assert later == other == Reply((Text("I do not remember."),))  # it surely knows them itself, right after a turn
+    assert but_facts(told) == Reply((Text("You said A7."),))
+    # It surely knows them itself, right after a turn.
+    assert but_facts(later) == but_facts(other) == Reply((Text("I do not remember."),))
     assert agent.fake.counts["contexts_given_back"] == 1
 
 
@@ -164,12 +167,12 @@ async def test_contexts_are_not_kept_for_ever_nor_after_the_end() -> None:
         await agent.connector.on_message(turn("remember A7"))
         await agent.connector.on_close("s1", "handed over")
         await agent.control(forget=True)
-        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),))
+        assert but_facts(await agent.connector.on_message(turn("recall"))) == Reply((Text("I do not remember."),))
     async with bot(close_event="bye") as agent:
         await agent.connector.on_message(turn("remember A7"))
         await agent.connector.on_close("s1", "closed")
         await agent.control(forget=True)
-        assert await agent.connector.on_message(turn("recall")) == Reply((Text("I do not remember."),))
+        assert but_facts(await agent.connector.on_message(turn("recall"))) == Reply((Text("I do not remember."),))
         assert [each["event"] for each in await agent.turns()] == ["", "bye", ""]
 
 
@@ -240,7 +243,7 @@ async def test_failures_by_class_within_the_time(
     assert failed.value.code == code
     assert "secret" not in str(failed.value)
     assert took_s < 3.5
-    assert after == Reply((Text("after"),))
+    assert but_facts(after) == Reply((Text("after"),))
     assert sum(bool(each.get("side_effects")) for each in turns if "secret" in each["message"]) == worked_on
 
 
@@ -248,7 +251,7 @@ async def test_connection_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> 
     """A handshake over a long way is no failure; without an end it is one, and nothing was sent."""
     async with bot() as agent:
         await agent.control(connect_ms=1300)
-        assert await agent.connector.on_message(turn("echo far away")) == Reply((Text("far away"),))
+        assert but_facts(await agent.connector.on_message(turn("echo far away"))) == Reply((Text("far away"),))
     async with bot() as agent:
         await agent.control(connect_ms=60_000)
         monkeypatch.setattr(client, "CONNECT_S", 0.5)
@@ -266,7 +269,7 @@ async def test_event_that_the_agent_asks_for_is_part_of_the_turn(edition: dict[s
         both = await agent.connector.on_message(turn("forward"))
         turns = await agent.turns()
 
-    assert both == Reply((Text("Let me see."), Text("Order C3 is on its way.")))
+    assert but_facts(both) == Reply((Text("Let me see."), Text("Order C3 is on its way.")))
     assert [each["message"] or each["event"] for each in turns] == ["forward", "order_status"]
 
 
@@ -307,7 +310,7 @@ async def test_s2_01_refused_token_is_renewed_and_the_turn_given_once_more() -> 
         )
         turns = await agent.turns()
 
-    assert replies == [Reply((Text(str(n)),)) for n in range(5)]
+    assert [but_facts(each) for each in replies] == [Reply((Text(str(n)),)) for n in range(5)]
     assert agent.fake.counts["tokens_renewed"] == 3
     assert sorted(each["message"] for each in turns if each.get("side_effects")) == [f"echo {n}" for n in range(5)]
 
@@ -349,7 +352,7 @@ async def test_tokens_are_signed_with_the_key() -> None:
     key = {"type": "service_account", "client_email": "a@b.test", "private_key": pem.decode().replace("\n", "\\n")}
     async with bot(credentials=json.dumps(key)) as agent:
         await agent.control(public_key=public[0])
-        assert await agent.connector.on_message(turn("echo in")) == Reply((Text("in"),))
+        assert but_facts(await agent.connector.on_message(turn("echo in"))) == Reply((Text("in"),))
         await agent.control(public_key=public[1])
         with pytest.raises(DeliveryRejected, match="make a new key"):
             await agent.connector.on_message(turn("echo out"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from connectors.dialogflow.simulator import AGENT
-from omnibridge.sandbox.visitor import SandboxClient, Visitor
+from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.conftest import SimulatedBot
 from tests.soak.processes import Bridge, Sandbox
 
@@ -51,6 +51,47 @@ async def test_turn_under_way_when_the_bridge_is_killed_is_given_once(tmp_path: 
     assert "two" not in words
     assert worked_on == ["echo one", "echo two"]
     assert code == 0
+
+
+async def test_what_the_agent_knew_is_given_back_although_the_bridge_was_killed_meanwhile(tmp_path: Path) -> None:
+    """ES. It forgets while a person talks, and so does a process that dies."""
+    sandbox = Sandbox()
+    told = await sandbox.start()
+    bridge = Bridge(tmp_path, told, "dialogflow")
+    hub, agent = SandboxClient(told["url"]), SimulatedBot(told["dialogflow_url"])
+    relay = Staff(hub, told["service_account"])
+    try:
+        async with aiohttp.ClientSession() as session:
+            await bridge.start()
+            assert await bridge.ready(session) is not None
+            await hub.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/soak")
+            visitor = Visitor(hub, "Vera")
+            await visitor.open_room()
+            await visitor.say("remember A10023")
+            await visitor.wait_for("bot", 1)
+            await visitor.say("talk to a human")
+            await visitor.wait_event("assigned", "alice")
+            await hub.settled()
+            await bridge.kill()
+            await agent.control(forget=True)
+            await bridge.start()
+            assert await bridge.ready(session) is not None
+            bot = told["bot_account"]["user_id"]
+            forwarded = await relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": bot})
+            assert forwarded["success"], forwarded
+            await visitor.wait_event("assigned", "bot")
+            await visitor.say("recall")
+            heard = await visitor.wait_for("bot", 3)
+            while "You said" not in heard[-1]["text"]:  # that nobody is there is said too
+                heard = await visitor.wait_for("bot", len(heard) + 1)
+        await bridge.stop()
+    finally:
+        await bridge.kill()
+        await hub.aclose()
+        await agent.aclose()
+        await sandbox.stop()
+
+    assert heard[-1]["text"] == "You said A10023."
 
 
 async def _until_worked_on(agent: SimulatedBot, words: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from connectors.dialogflow.errors import REJECTED
 from connectors.dialogflow.settings import DialogflowSettings
 from omnibridge.config import ConnectionSettings
+from omnibridge.routing.rules_file import parse_rules
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "connectors" / "dialogflow"
 README = (FOLDER / "README.md").read_text("utf-8")
@@ -26,7 +27,8 @@ def test_settings_table_is_whole() -> None:
 
 
 def test_examples_are_settings() -> None:
-    es, cx = (textwrap.dedent(each) for each in re.findall(r" *```toml\n(.*?)```", README, re.DOTALL))
+    es, cx, rule = (textwrap.dedent(each) for each in re.findall(r" *```toml\n(.*?)```", README, re.DOTALL))
+    assert parse_rules(rule).rules
     given = tomllib.loads(es)["connection"][0]
     both = {**given, **tomllib.loads(cx)}
     for each in (given, both):

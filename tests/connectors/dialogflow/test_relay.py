@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from connectors.dialogflow.dialogue import FALLBACK, GREETING, ONE_MOMENT
+from omnibridge.operator.trace import time_line
 from tests.acceptance.test_relay import *  # noqa: F403 - the same tests with another bot
 from tests.conftest import MakeWorld, World
 from tests.connectors.dialogflow.bots import is_connected
@@ -29,7 +31,7 @@ async def processed(world: World) -> list[str]:
 
 
 async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWorld) -> None:
-    """Here it cannot be read back: it is not given again, and people take over with the words in front of them."""
+    """That it was worked on can be, but not its words: people take over with the visitor's in front of them."""
     world = await make_world()
     visitor = await world.visitor()
     await visitor.say("echo one")
@@ -41,7 +43,7 @@ async def test_turn_that_failed_after_its_effect_is_read_back(make_world: MakeWo
 
     assert await said(world, visitor.rid) == ["one", "The assistant cannot be reached right now."]
     assert await processed(world) == ["echo one", "echo two"]
-    assert world.rows("SELECT code FROM deliveries WHERE state = 3") == [("uncertain",)]
+    assert world.rows("SELECT code FROM deliveries WHERE state = 3") == [("answer-lost",)]
 
 
 async def test_s1_24_welcome_choices_and_buttons(make_world: MakeWorld) -> None:
@@ -111,26 +113,33 @@ async def test_agent_that_hands_over_again_and_again_makes_no_ping_pong(make_wor
     assert len(moves) <= 5
 
 
-FAULTS: list[tuple[str, dict[str, Any], bool]] = [
-    # name, switches, whether it is certain that nothing was processed, so that the turn is given again
-    ("over-quota", {"fail_next": [{"code": "RESOURCE_EXHAUSTED", "count": 2}]}, True),
-    ("expired-token", {"fail_next": [{"code": "UNAUTHENTICATED"}]}, True),
-    ("unavailable", {"fail_next": [{"code": "UNAVAILABLE"}]}, False),
-    ("unavailable-after-its-effect", {"fail_next": [{"code": "UNAVAILABLE", "after_effect": True}]}, False),
-    ("cut-mid-call", {"fail_next": [{"code": "cut", "after_effect": True}]}, False),
-    ("cut-between", {"cut": True}, True),
-    ("hanging", {"fail_next": [{"code": "hang", "after_effect": True}]}, False),
-    ("dead-line", {"dead": True}, False),
-    ("slow", {"delay_ms": 700}, True),
+FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    # name, switches, "" = it is known that nothing was processed, so that the turn is given again, else why it is not
+    ("over-quota", {"fail_next": [{"code": "RESOURCE_EXHAUSTED", "count": 2, "retry_s": 1.2}]}, ""),
+    ("expired-token", {"fail_next": [{"code": "UNAUTHENTICATED"}]}, ""),
+    ("unavailable", {"fail_next": [{"code": "UNAVAILABLE", "count": 2}]}, ""),
+    ("unavailable-after-its-effect", {"fail_next": [{"code": "UNAVAILABLE", "after_effect": True}]}, "answer-lost"),
+    ("cut-mid-call", {"fail_next": [{"code": "cut", "after_effect": True}]}, "answer-lost"),
+    ("cut-before", {"fail_next": [{"code": "cut"}]}, ""),
+    ("cut-between", {"cut": True}, ""),
+    ("hanging", {"fail_next": [{"code": "hang", "after_effect": True}]}, "answer-lost"),
+    ("dead-line", {"dead": True}, "no-answer"),
+    ("down", {"down": True}, "breaker-open"),
+    ("wrong-project", {"project": "other"}, "forbidden"),
+    ("slow", {"delay_ms": 700}, ""),
 ]
+LONGEST_WAIT_S = 9.0
+"""Of 4 s for a turn and its repeats, and a last call."""
 
 
-@pytest.mark.parametrize(("name", "switches", "is_answered"), FAULTS, ids=[each[0] for each in FAULTS])
+@pytest.mark.parametrize(("name", "switches", "code"), FAULTS, ids=[each[0] for each in FAULTS])
 async def test_fault_loses_and_doubles_nothing(
-    make_world: MakeWorld, name: str, switches: dict[str, Any], is_answered: bool
+    make_world: MakeWorld, name: str, switches: dict[str, Any], code: str, options: str = "settle_s = 0.3"
 ) -> None:
-    """Two questions, the first into the fault. Each is worked on once at most, and answered once or given to people."""
-    world = await make_world(connection="fallbacks = 2\nturn_timeout_s = 1.0")
+    """Two questions, the first into the fault. Each is worked on once at most, and answered once or given to people;
+    to them once, and they keep it."""
+    is_answered, engine = not code, "bot_turn_deadline_s = 4" if code in ("no-answer", "breaker-open") else ""
+    world = await make_world(engine=engine, connection=f"fallbacks = 2\nturn_timeout_s = 1.0\n{options}")
     visitor = await world.visitor()
     await visitor.say("echo before")
     await visitor.wait_for("bot", 1)
@@ -138,6 +147,7 @@ async def test_fault_loses_and_doubles_nothing(
     async with asyncio.timeout(5):  # between two calls, and noticed; a call on it would be uncertain
         while "cut" in switches and is_connected(world.node.service._connectors["helper"]):
             await asyncio.sleep(0.005)
+    began = time.monotonic()
     await visitor.say("echo one")
     if is_answered:
         await visitor.say("echo two")
@@ -145,6 +155,8 @@ async def test_fault_loses_and_doubles_nothing(
     else:
         await visitor.wait_event("assigned", "alice")
         await visitor.say("still there?")
+    took_s = time.monotonic() - began
+    await world.bot.control(down=False, dead=False, project="")
     await world.hub.settled()
     await world.quiet()
 
@@ -156,7 +168,10 @@ async def test_fault_loses_and_doubles_nothing(
     heard = [each["text"] for each in (await world.room(visitor.rid))["messages"] if each["kind"] == "visitor"]
     assert heard == ["echo before", "echo one", "echo two" if is_answered else "still there?"]
     buried = world.rows("SELECT code FROM deliveries WHERE state = 3")
-    assert buried == ([] if is_answered else [("uncertain",)])
+    assert buried == ([] if is_answered else [(code,)])
+    assert took_s < LONGEST_WAIT_S
+    served = [each["who"] for each in (await world.room(visitor.rid))["log"] if each["what"] == "assigned"]
+    assert served == (["bot"] if is_answered else ["bot", "alice"])
 
 
 async def test_turn_that_does_no_harm_twice_may_be_given_again(make_world: MakeWorld) -> None:
@@ -223,3 +238,32 @@ async def test_visitor_is_answered_in_his_language(make_world: MakeWorld) -> Non
         languages.append((await world.bot.turns())[-1]["language"])
 
     assert languages == ["de", "en"]
+
+
+async def test_rule_on_bad_sentiment_hands_over_and_the_trace_says_why(make_world: MakeWorld) -> None:
+    """The simulated agent finds everything half bad."""
+    rules = """
+        [[rule]]
+        name = "angry"
+        on = "message"
+        when = { "bot.sentiment_score" = { at_most = -0.4 } }
+        target = "queue"
+    """
+    world = await make_world(rules=rules, connection="sentiment = true")
+    visitor = await world.visitor()
+    await visitor.say("echo one")
+    await visitor.wait_for("bot", 1)
+    await world.quiet()
+    await visitor.say("this is useless")
+    await visitor.wait_event("assigned", "alice")
+    await world.hub.settled()
+    await world.quiet()
+    (conversation,) = world.rows("SELECT id, workspace, room FROM conversations WHERE room = ?", visitor.rid)
+    database = world.node.service._database
+    assert database
+    lines = [line for each in time_line(database.reader, *conversation) for line in each.detail]
+
+    assert await processed(world) == ["echo one"]
+    assert "told bot.sentiment_score: -0.5" in lines
+    assert "fact bot.sentiment_score: -0.5 (bot's last answer, trust: ours)" in lines
+    assert "rule: angry" in lines

@@ -114,41 +114,6 @@ async def test_bot_that_leaves_gives_way_to_people(make_api: MakeApi) -> None:
     assert kicked["my_chat_member"]["new_chat_member"]["status"] == "kicked"
 
 
-async def test_s3_43_edited_message_is_posted_again_under_its_number(make_api: MakeApi) -> None:
-    api = await make_api()
-    visitor = await api.world.visitor()
-    chat_id = (await api.updates(1))[0]["message"]["chat"]["id"]
-    keyboard = {"inline_keyboard": [[{"text": "More", "callback_data": "m"}]]}
-    sent = await api.call("sendMessage", chat_id=chat_id, text="Page 1", reply_markup=keyboard)
-    place = {"chat_id": chat_id, "message_id": sent["message_id"]}
-    edited = await api.call("editMessageText", **place, text="Page 2", reply_markup=keyboard)
-    same = await api.raw("editMessageText", **place, text="Page 2", reply_markup=keyboard)
-    gone = await api.raw("editMessageText", chat_id=chat_id, message_id=99, text="x")
-    await visitor.wait_for("bot", 2)
-    await visitor.say("more")
-    query = (await api.updates(2))[1]["callback_query"]
-    bare = await api.call("editMessageReplyMarkup", **place)
-    await api.world.quiet()
-
-    said = [each["text"].splitlines()[0] for each in await visitor.wait_for("bot", 2)]
-    assert said == ["Page 1", "Page 2"]
-    assert (edited["message_id"], edited["text"]) == (sent["message_id"], "Page 2")
-    assert query["message"] == edited
-    assert same["description"] == "Bad Request: message is not modified"
-    assert gone["description"] == "Bad Request: message to edit not found"
-    assert (bare["text"], "reply_markup" in bare) == ("Page 2", False)
-
-
-async def test_edits_may_be_refused(make_api: MakeApi) -> None:
-    api = await make_api('edits = "refuse"')
-    await api.world.visitor()
-    chat_id = (await api.updates(1))[0]["message"]["chat"]["id"]
-    sent = await api.call("sendMessage", chat_id=chat_id, text="Page 1")
-    found = await api.raw("editMessageText", chat_id=chat_id, message_id=sent["message_id"], text="Page 2")
-
-    assert (found["error_code"], found["description"]) == (400, "Bad Request: message can't be edited")
-
-
 async def test_bot_that_takes_nothing_gives_way_when_told_so(make_api: MakeApi) -> None:
     api = await make_api("absent_after_s = 0.2", engine="bot_turn_deadline_s = 1")
     visitor = await api.world.visitor()

@@ -15,6 +15,7 @@ from omnibridge.botapi.queue import UpdateQueue
 from omnibridge.clock import FixedClock
 from omnibridge.connector import DeliveryRejected
 from omnibridge.connector.testing import turn
+from omnibridge.domain.interactions import Action, Actor, Interaction
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import DAY_MS, Retention, Terms
 from omnibridge.storage import bots
@@ -84,7 +85,9 @@ async def test_update_of_a_kind_that_is_not_wanted_is_not_kept(database: Databas
     queue = await registered(database, "helper")
     await database.writer.submit(lambda cur: bots.allow(cur, "helper", '["callback_query"]'))
     await queue.put("helper", turn("a"), "a")
-    await queue.put("helper", turn("1", delivery_id="2", choice_value="yes"), "1")
+    await queue.put("helper", turn("1", delivery_id="2", choice_value="yes"), "1")  # nothing offers it: a message
+    did = Interaction("i", Actor("v", is_visitor=True), (Action("button", "a", value="yes"),))
+    await queue.put("helper", turn("Yes", delivery_id="3", choice_value="yes", interaction=did), "Yes")
 
     found = bots.waiting(database.reader, "helper", 10)
     assert [each.update_id for each in found] == [1]

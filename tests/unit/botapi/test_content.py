@@ -109,4 +109,4 @@ def test_the_newest_offer_of_a_choice_is_found() -> None:
     assert found is not None
     assert (found["message_id"], is_inline) == (2, True)
     assert shapes.find_offer(newest_first, "No")[1] is False
-    assert shapes.find_offer([], "gone") == (None, True)
+    assert shapes.find_offer([], "gone") == (None, False)

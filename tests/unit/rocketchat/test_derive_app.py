@@ -115,9 +115,9 @@ def test_authors_are_told_by_the_visitors_token_not_by_names() -> None:
     assert [each.author for each in found if isinstance(each, ev.MessagePosted)] == ["visitor", "agent", "bot"]
 
 
-@pytest.mark.parametrize("kind", ["interaction", "guest.saved", "department.removed", "outbox.dropped", "new.one"])
+@pytest.mark.parametrize("kind", ["guest.saved", "department.removed", "outbox.dropped", "new.one"])
 def test_recorded_only(kind: str) -> None:
-    reading = read_app(envelope(kind, rid="" if kind != "interaction" else "r1"))
+    reading = read_app(envelope(kind, rid=""))
 
     assert (reading.problem, bool(reading.note)) == ("", True)
 
@@ -133,6 +133,11 @@ def test_recorded_only(kind: str) -> None:
         envelope("message.posted", message=message(), room=room("r2")),
         envelope("agent.assigned"),
         envelope("agent.assigned", agent="alice"),
+        envelope("interaction"),
+        envelope("interaction", user=ALICE, message=message("ours")),
+        envelope("interaction", action_id="a", message=message("ours")),
+        envelope("interaction", action_id="a", user={"name": "nobody"}, message=message("ours")),
+        envelope("interaction", action_id="a", user=ALICE, message=message("ours", rid="r2")),
     ],
 )
 def test_what_cannot_be_read_is_told(raw: bytes) -> None:

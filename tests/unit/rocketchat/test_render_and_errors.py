@@ -39,7 +39,7 @@ def test_choice_by_number_or_label(text: str, value: str | None) -> None:
 
 
 def test_choices_are_numbered_text_and_links() -> None:
-    assert [each.text for each in render(Choices("Pick:", OPTIONS))] == [
+    assert [each.text for each in render(Choices("Pick:", OPTIONS)).messages] == [
         "Pick:\n1. Yes, please\n2. No\n3. no\n[Docs](https://d)"
     ]
 
@@ -49,7 +49,7 @@ def test_numbers_that_are_shown_are_the_numbers_that_are_understood() -> None:
     link, one, two, three = Option("Docs", url="https://d"), Option("One"), Option("Two"), Option("Three")
     carousel = Carousel((Card("A", options=(link, one)), Card("B", options=(two, link, three))))
     for part in (Choices("Pick:", (link, one, two, three)), Card("C", options=(one, link, two, three)), carousel):
-        shown = "\n".join(each.text for each in render(part)).splitlines()
+        shown = "\n".join(each.text for each in render(part).messages).splitlines()
         for number, option in enumerate(chosen_from(part), 1):
             assert f"{number}. {option.label}" in shown
             assert match_choice(str(number), chosen_from(part)) == option
@@ -58,12 +58,15 @@ def test_numbers_that_are_shown_are_the_numbers_that_are_understood() -> None:
 
 
 def test_what_the_widget_cannot_draw_is_text() -> None:
-    assert render(Image("https://i", "Cat"))[0].attachments == ({"title": "Cat", "image_url": "https://i"},)
-    assert render(File("https://f", "Price list"))[0].text == "[Price list](https://f)"
-    assert render(File("javascript:alert(1)", "x"))[0].text == "x"
-    assert [each.text for each in render(Card("T", "B", "https://i", OPTIONS[:1]))] == ["", "*T*\nB\n1. Yes, please"]
-    assert render(Custom({"a": 1})) == []
-    assert render(Text("  ")) == []
+    assert render(Image("https://i", "Cat")).messages[0].attachments == ({"title": "Cat", "image_url": "https://i"},)
+    assert render(File("https://f", "Price list")).messages[0].text == "[Price list](https://f)"
+    assert render(File("javascript:alert(1)", "x")).messages[0].text == "x"
+    assert [each.text for each in render(Card("T", "B", "https://i", OPTIONS[:1])).messages] == [
+        "",
+        "*T*\nB\n1. Yes, please",
+    ]
+    assert render(Custom({"a": 1})) == ([], ("custom",))
+    assert render(Text("  ")).messages == []
 
 
 @pytest.mark.parametrize(

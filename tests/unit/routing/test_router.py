@@ -281,3 +281,16 @@ def test_same_arguments_give_the_same_bytes() -> None:
 
     assert encoded[0] == encoded[1]
     assert msgspec.json.decode(encoded[0], type=Decision) == route(state, event, RuleSet(), DIRECTORY, NOW)
+
+
+def test_person_who_forwards_to_the_bot_gives_it_back_without_a_word_of_ours() -> None:
+    story = Story().with_bot()
+    story.on(said("a person please"), replied(handover=True))
+    story.on(ev.AgentsListed(1, (CandidateAgent("aliceId", "alice"),)), ev.MoveSucceeded(1, "agent", "aliceId"))
+    story.on(ev.AgentUnassigned(BOT), ev.AgentAssigned(ALICE), ev.AgentUnassigned(ALICE))
+    decision = story.on(ev.AgentAssigned(BOT, True, "helper"))
+
+    assert decision.after.control.connection == "helper"
+    assert decision.commands == ()
+    assert story.on(said("hello again", 2)).commands == (SendToParty("helper", "m2", "hello again"),)
+    assert kinds(story.on(said("a person again", 3), replied(handover=True))) == ["ListAgents"]

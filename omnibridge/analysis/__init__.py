@@ -1,0 +1,1 @@
+"""Connectors that look at conversations and say nothing in them."""

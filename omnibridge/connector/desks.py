@@ -1,0 +1,120 @@
+"""What a connector to a desk implements: people of another system, one session of theirs for each conversation.
+
+The engine opens the session, keeps what the connector wants kept of it, follows it again after a restart, and is the
+only one to do so: two that ask a desk for news of one session would each get half of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from omnibridge.connector.analysis import Said
+from omnibridge.connector.interface import Reply
+from omnibridge.domain.agents import ExternalAgent
+
+
+class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A conversation that is offered to a desk.
+
+    delivery_id: the same for every attempt, never reused: derive the desk's own ids from it, so that a repeat is
+    recognised. maybe_opened: an attempt before may have arrived. said: oldest first.
+    """
+
+    delivery_id: str
+    session_id: str
+    workspace: str
+    room: str
+    reason: str = ""
+    department: str = ""
+    facts: dict[str, Any] = {}
+    said: tuple[Said, ...] = ()
+    maybe_opened: bool = False
+
+
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    """Somebody of the desk is there; also whoever joins later, in his place or beside him."""
+
+    agent: ExternalAgent | None = None
+
+
+class Declined(msgspec.Struct, frozen=True, tag=True):
+    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for people."""
+
+    code: str
+    text: str = ""
+
+
+class Left(msgspec.Struct, frozen=True, tag=True):
+    """The desk ended the session."""
+
+    reason: str = ""
+
+
+class Queued(msgspec.Struct, frozen=True, tag=True):
+    """position: 1 = next. wait_s: -1 = not told."""
+
+    position: int
+    wait_s: int = -1
+
+
+class Spoke(msgspec.Struct, frozen=True, tag=True):
+    """Words of the desk; `reply.agent` says whose."""
+
+    reply: Reply
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke
+
+
+class Session(Protocol):
+    """A session as the engine hands it to its connector. state: as it was saved last, bytes of the connector's own."""
+
+    id: str
+    workspace: str
+    room: str
+    state: bytes
+
+    async def tell(self, key: str, body: bytes, state: bytes | None = None) -> None:
+        """Journal what the desk told, raw, together with the state that follows from it; durable on return, so that the
+        desk may be told that we have it. key: names it within this session; what has a key that was told before
+        changes nothing but the state. Raises what the database raises: then nothing of it is kept."""
+
+    async def save(self, state: bytes) -> None:
+        """Keep a state. Durable on return."""
+
+    async def held(self) -> float:
+        """Seconds for which nobody else may ask the desk for news of this session; waits until there are any. Ask
+        before each request for news, and let none last longer."""
+
+    def typing(self, is_typing: bool) -> None:
+        """Somebody of the desk types. Returns at once; lost where it cannot be shown."""
+
+
+@runtime_checkable
+class HoldsSessions(Protocol):
+    """A desk. Turns are given to it by `on_message` as to a bot, and answered `Reply(accepted=True)`; `on_close` ends
+    its session, which may have ended already."""
+
+    async def open(self, opening: Opening) -> bytes:
+        """Open a session; the state to keep of it, at least all that its later requests need. Raises as on_message."""
+        ...
+
+    def attach(self, session: Session) -> None:
+        """A session that is open, now or since before a restart: turns for it may come from now on."""
+        ...
+
+    async def follow(self, session: Session) -> None:
+        """Tell everything that the desk tells, in order, until the session is over. Cancelled at any point; called
+        again with the last state after a restart, or a pause after it raised."""
+        ...
+
+    def detach(self, session_id: str) -> None:
+        """The session is over, or another node's: forget it. Raises nothing."""
+        ...
+
+    def read_session(self, body: bytes) -> tuple[SessionEvent, ...]:
+        """What a told body means, in order. Pure. Raises ValueError for what it cannot read: kept, counted, and read
+        again after an upgrade."""
+        ...

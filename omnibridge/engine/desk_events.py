@@ -1,0 +1,52 @@
+"""What a desk told, as events of the conversation. The connector reads; what it names is checked as a decider's is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
+from omnibridge.engine.decisions import plain, speaker_of
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent
+from omnibridge.storage.journal import Observation
+
+DESK = "desk"
+"""Source of what desks told."""
+
+LONGEST_TEXT = 500
+
+
+def derive_desk(row: Observation, desks: Mapping[str, HoldsSessions]) -> Derivation:
+    """Raises ValueError for a body that the connector cannot read, and for a connection that is gone."""
+    connector = desks.get(row.kind)
+    if connector is None:
+        raise ValueError(f"connection {row.kind!r} holds no sessions any more")
+    told = connector.read_session(row.body)
+    return Derivation(
+        tuple(DerivedEvent(f"{row.dedupe}:{at}", event_of(row.kind, each)) for at, each in enumerate(told))
+    )
+
+
+def event_of(connection: str, told: SessionEvent) -> Event:
+    match told:
+        case Accepted(agent):
+            return PartyAccepted(connection, speaker_of(agent))
+        case Declined(code, text):
+            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
+        case Left(reason):
+            return PartyLeft(connection, plain(reason, LONGEST_TEXT))
+        case Queued(position, wait_s):
+            return QueuePositionChanged(connection, position, wait_s)
+        case Spoke(reply):
+            handover = reply.handover
+            return PartySpoke(
+                connection=connection,
+                parts=reply.parts,
+                handover=handover is not None,
+                handover_department=handover.department if handover else "",
+                handover_reason=handover.reason if handover else "",
+                close=reply.close,
+                fields=reply.fields,
+                agent=speaker_of(reply.agent),
+                updates=reply.updates,
+            )

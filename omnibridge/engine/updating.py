@@ -1,0 +1,85 @@
+"""Changing a message that was shown: all of it, or one block, the others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from omnibridge.domain import commands as cmd
+from omnibridge.domain.conversation import Conversation
+from omnibridge.errors import DeliveryRejected
+from omnibridge.rocketchat.app_client import AppClient, message_blocks
+from omnibridge.rocketchat.client import RocketChatClient
+from omnibridge.rocketchat.leaves import text_of
+from omnibridge.rocketchat.render import OutgoingMessage
+from omnibridge.rocketchat.uikit_actions import put_back, replaced
+
+GONE = "message-unknown"
+"""Code of a change of a message that is not there any more."""
+
+Posted = Callable[[int, Conversation, str], list[dict[str, Any]]]
+"""(conversation, its state, message id) -> the blocks as we posted them."""
+
+
+def nothing_posted(conversation_id: int, conversation: Conversation, message_id: str) -> list[dict[str, Any]]:
+    """Where nothing is known of what was posted."""
+    return []
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays."""
+
+    message_id: str
+    block_id: str = ""
+    text: str = ""
+    attachments: tuple[dict[str, Any], ...] = ()
+    blocks: tuple[dict[str, Any], ...] = ()
+    keeps_text: bool = False
+
+
+def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -> Change:
+    """messages: how the content is shown; in one message all of it."""
+    update = command.update
+    return Change(
+        update.message_id,
+        update.block_id,
+        "\n".join(each.text for each in messages if each.text),
+        tuple(one for each in messages for one in each.attachments),
+        tuple(one for each in messages for one in each.blocks),
+        keeps_text=getattr(update.content, "text", None) == "",
+    )
+
+
+async def by_app(
+    app: AppClient, client: RocketChatClient, room: str, change: Change, posted: list[dict[str, Any]]
+) -> None:
+    """posted: its blocks as we posted them: one that was used is put back in its place. Raises DeliveryError."""
+    blocks = list(change.blocks)
+    if not change.block_id:
+        text = None if change.keeps_text or not change.text else change.text
+        await app.update(room, change.message_id, text=text, blocks=blocks, attachments=list(change.attachments))
+        return
+    raw = await client.raw_message(change.message_id)
+    if raw is None or text_of(raw.get("rid")) != room:
+        raise DeliveryRejected("the message is not there any more", code=GONE)
+    now = message_blocks(raw)
+    if not now and not posted:  # it has no blocks: it is one thing
+        await app.update(room, change.message_id, text=change.text or None, blocks=blocks)
+        return
+    instead = _as_block(change)
+    found = replaced(now, change.block_id, instead)
+    if found is None:
+        found = put_back(now, posted, change.block_id, instead)
+    await app.update(room, change.message_id, blocks=found)
+
+
+def _as_block(change: Change) -> list[dict[str, Any]]:
+    """Words of a message are beside its blocks, those of a block are in it: for everybody, so not conditional ones."""
+    words = [] if change.keeps_text or not change.text else [_section(change.text)]
+    return [*words, *(each for each in change.blocks if each.get("type") != "conditional")]
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}

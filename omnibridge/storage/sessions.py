@@ -1,0 +1,79 @@
+"""Sessions that connectors hold with desks: what is kept of each, and who may follow it. Times in ms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, String, Table
+
+from omnibridge.storage.tables import metadata
+
+desk_sessions = Table(
+    "desk_sessions",
+    metadata,
+    Column("conversation_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("connection", String, primary_key=True),
+    Column("state", String, nullable=False),  # the connector's own, encrypted: it holds keys of the desk
+    Column("owner", String, nullable=False),  # the process that follows it
+    Column("held_until", BigInteger, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+)
+
+
+class SessionRow(msgspec.Struct, frozen=True):
+    """state: sealed. owner: the process that follows it, until `held_until`."""
+
+    conversation_id: int
+    connection: str
+    state: str
+    owner: str
+    held_until: int
+
+
+def load(reader: Any, conversation_id: int, connection: str) -> SessionRow | None:
+    row = reader.execute(
+        "SELECT conversation_id, connection, state, owner, held_until FROM desk_sessions "
+        "WHERE conversation_id = ? AND connection = ?",
+        (conversation_id, connection),
+    ).fetchone()
+    return SessionRow(*row) if row else None
+
+
+def all_open(reader: Any) -> list[SessionRow]:
+    """Oldest first."""
+    sql = "SELECT conversation_id, connection, state, owner, held_until FROM desk_sessions ORDER BY conversation_id"
+    return [SessionRow(*row) for row in reader.execute(sql)]
+
+
+def put(cursor: Any, row: SessionRow, at: int) -> None:
+    cursor.execute(
+        "INSERT OR REPLACE INTO desk_sessions (conversation_id, connection, state, owner, held_until, opened_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (row.conversation_id, row.connection, row.state, row.owner, row.held_until, at),
+    )
+
+
+def save_state(cursor: Any, conversation_id: int, connection: str, state: str) -> None:
+    """Of a session that is over, nothing is kept."""
+    cursor.execute(
+        "UPDATE desk_sessions SET state = ? WHERE conversation_id = ? AND connection = ?",
+        (state, conversation_id, connection),
+    )
+
+
+def take(cursor: Any, owner: str, until: int) -> None:
+    """All of them: only for a process that holds the database alone, so that no other can be following one."""
+    cursor.execute("UPDATE desk_sessions SET owner = ?, held_until = ?", (owner, until))
+
+
+def renew(cursor: Any, owner: str, until: int) -> None:
+    """Those that are this process's, in one statement."""
+    cursor.execute("UPDATE desk_sessions SET held_until = ? WHERE owner = ?", (until, owner))
+
+
+def end(cursor: Any, conversation_id: int, connection: str) -> None:
+    """It is over: its keys are not kept."""
+    cursor.execute(
+        "DELETE FROM desk_sessions WHERE conversation_id = ? AND connection = ?", (conversation_id, connection)
+    )

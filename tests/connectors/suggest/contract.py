@@ -1,0 +1,3 @@
+"""What `check_contract` needs."""
+
+NOBODY_LISTENS = {"connection": "nobody"}

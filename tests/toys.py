@@ -1,0 +1,79 @@
+"""Analysers for tests of the core: they find what they are told to, and remember what they were shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+import msgspec
+
+from omnibridge.connector import (
+    ConnectorContext,
+    Findings,
+    Intent,
+    Note,
+    Observed,
+    SuggestedReply,
+    Transcript,
+)
+
+
+class ToySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """fails: raises at each message. hangs_s: sleeps before it answers. later: posts its findings later."""
+
+    fails: bool = False
+    hangs_s: float = 0.0
+    later: bool = False
+    refuses_to_start: bool = False
+    api_key: str = ""
+
+
+class ToyAnalyser:
+    """Implements Analyzes, ReadsTranscripts and HearsSettings. `toys`: every instance of a test, by name."""
+
+    settings_type: ClassVar[type[msgspec.Struct]] = ToySettings
+    version = "toy-1"
+    toys: ClassVar[dict[str, list[ToyAnalyser]]] = {}
+    hold: ClassVar[asyncio.Event | None] = None
+    """While it is set and not rung, on_observed waits after it has read its message."""
+
+    async def initialize(self, context: ConnectorContext) -> None:
+        self.settings: ToySettings = context.settings
+        self.context = context
+        self.seen: list[Observed] = []
+        self.transcripts: list[Transcript] = []
+        self.initialized = getattr(self, "initialized", 0) + 1
+        self.closed = False
+        self.changes: list[tuple[Any, Any]] = []
+        self.toys.setdefault(context.name, []).append(self)
+        if self.settings.refuses_to_start:
+            raise RuntimeError("the toy is broken")
+
+    async def on_observed(self, message: Observed) -> Findings | None:
+        self.seen.append(message)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.settings.hangs_s:
+            await asyncio.sleep(self.settings.hangs_s)
+        if self.settings.fails:
+            raise RuntimeError("the toy is broken")
+        if self.settings.later:
+            return Findings(later=True)
+        if message.change == "deleted":
+            return None
+        return Findings((Intent(f"about {message.text}"[:60], 0.5), SuggestedReply("Of course."), Note("<b>hm</b>")))
+
+    async def on_transcript(self, transcript: Transcript) -> None:
+        self.transcripts.append(transcript)
+
+    async def settings_changed(self, old: Any, new: Any) -> None:
+        self.changes.append((old, new))
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def analyser(name: str = "toy", **settings: object) -> str:
+    """A table for the configuration."""
+    lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in settings.items()]
+    return "\n".join(["", "[[analyser]]", f'name = "{name}"', 'kind = "toy"', *lines, ""])

@@ -1,0 +1,181 @@
+"""A desk by example: offered, accepted, declined, ended on its side, and nothing that the visitor wrote is lost."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from omnibridge.domain import events as ev
+from omnibridge.domain.agents import ExternalAgent
+from omnibridge.domain.commands import (
+    AssignAgent,
+    CloseConversation,
+    CloseSession,
+    EnsureAgent,
+    OpenSession,
+    ReturnToQueue,
+    SendToParty,
+    SendToVisitor,
+    StartTimer,
+)
+from omnibridge.domain.content import Text
+from omnibridge.domain.directory import BotConnection, Desk, Directory
+from omnibridge.domain.events import UserRef
+from omnibridge.routing.rules import RuleSet, Target, Texts
+from tests.unit.routing.test_router import ALICE, BOT, Story, kinds, replied, said
+
+DESK_USER = UserRef("deskId", "desk")
+ANN = ExternalAgent("crm", "0051", "Ann Lee")
+DAY_MS = 86_400_000
+
+
+def directory(**terms: object) -> Directory:
+    return Directory(
+        (
+            BotConnection("helper", "main", "botId", "bot", hands_to="sales"),
+            BotConnection("sales", "main", "deskId", "desk", desk=Desk(60_000, **terms)),  # type: ignore[arg-type]
+        )
+    )
+
+
+def offered(rules: RuleSet | None = None, **terms: object) -> Story:
+    story = Story(rules, directory(**terms)).with_bot()
+    story.on(said("a person please"), replied("One moment", handover=True, handover_department="Sales"))
+    story.on(ev.MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
+    return story
+
+
+def test_bot_that_gives_way_offers_it_to_its_desk() -> None:
+    story = Story(directory=directory()).with_bot()
+    story.on(said("a person please"))
+    decision = story.on(replied("One moment", handover=True, handover_department="Sales"))
+
+    assert decision.commands == (
+        SendToVisitor(Text("One moment"), "helper"),
+        AssignAgent("deskId", "desk", "sales"),
+        OpenSession("sales", "helper asked for a person", "Sales", 60_000),
+        StartTimer("offer", "sales", 60_000),
+    )
+    assert decision.after.control.connection == "sales"
+
+
+def test_words_wait_for_the_desk_for_as_long_as_it_may_be_down() -> None:
+    assert offered().on(said("hello?", 2)).commands == (SendToParty("sales", "m2", "hello?", within_ms=DAY_MS),)
+
+
+def test_bot_is_told_that_it_is_over_and_who_joins_is_shown_before_his_first_word() -> None:
+    story = offered()
+    decision = story.on(ev.PartyAccepted("sales", ANN))
+
+    assert decision.commands == (
+        CloseSession("helper", "sales has taken over"),
+        EnsureAgent(ANN, "speaks for sales"),
+    )
+    assert story.on(ev.TimerFired("offer", "sales")).commands == ()
+    assert story.state.control.connection == "sales"
+
+
+def test_place_in_the_queue_is_told_once_for_each_change() -> None:
+    story = offered()
+    told = [kinds(story.on(ev.QueuePositionChanged("sales", at))) for at in (3, 3, 2, 0)]
+    story.on(ev.PartyAccepted("sales"))
+
+    assert told == [["SendToVisitor"], [], ["SendToVisitor"], []]
+    assert story.on(ev.QueuePositionChanged("sales", 1)).commands == ()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.PartyDeclined("sales", "no-agents"),
+        ev.TimerFired("offer", "sales"),
+        ev.DeliveryBuried(1, "OpenSession", "sales", "down"),
+        ev.PartyLeft("sales"),
+    ],
+    ids=["declined", "too late", "cannot be reached", "ended before anybody accepted"],
+)
+def test_without_a_taker_people_of_the_workspace_are_looked_for_and_else_the_bot_goes_on(event: ev.Event) -> None:
+    story = offered()
+    story.on(said("hello?", 2), ev.PartyReplied("sales", 2, 2, accepted=True, message_id="m2"))
+    decision = story.on(event)
+    assert kinds(decision) == ["ListAgents", "CloseSession"]
+    back = story.on(ev.AgentsListed(1))
+
+    assert back.after.control.connection == "helper"
+    assert AssignAgent("botId", "bot", "helper") in back.commands
+    assert SendToParty("helper", "m2", "hello?") in back.commands
+    assert "OpenSession" not in kinds(back)
+
+
+def test_declined_goes_back_to_the_bot_at_once_where_that_is_wanted() -> None:
+    decision = offered(on_declined="bot").on(ev.PartyDeclined("sales", "closed"))
+
+    assert decision.after.control.connection == "helper"
+    assert decision.after.desk is None
+    assert decision.commands[-1] == CloseSession("sales", decision.reason)
+    assert SendToVisitor(Text(Texts().nobody_online), "helper", "system") in decision.commands
+
+
+def test_agent_who_ends_it_leads_to_the_configured_step() -> None:
+    def ends(way: str) -> list[str]:
+        story = offered(RuleSet(texts=Texts(desk_left="Goodbye.")), on_left=way)
+        story.on(ev.PartyAccepted("sales"))
+        return kinds(story.on(ev.PartyLeft("sales", "agent")))
+
+    assert ends("close") == ["SendToVisitor", "CloseConversation", "CloseSession"]
+    assert ends("bot") == ["SendToVisitor", "AssignAgent", "CloseSession"]
+    assert ends("queue") == ["SendToVisitor", "ReturnToQueue", "CloseSession"]
+    assert ends("ladder") == ["SendToVisitor", "ListAgents", "CloseSession"]
+
+
+def test_person_who_takes_the_room_ends_the_session_of_the_desk() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"))
+    decision = story.on(ev.AgentAssigned(ALICE))
+
+    assert [each for each in decision.commands if isinstance(each, CloseSession)] == [
+        CloseSession("sales", "alice took over")
+    ]
+    assert story.on(ev.PartySpoke("sales", (Text("late"),))).commands == ()
+
+
+def test_close_ends_both_sessions_while_nobody_has_accepted() -> None:
+    decision = offered().on(ev.ConversationClosed(by="visitor"))
+
+    assert {each.connection for each in decision.commands if isinstance(each, CloseSession)} == {"helper", "sales"}
+
+
+def test_rule_gives_a_new_conversation_to_a_desk() -> None:
+    story = Story(RuleSet(default=Target("bot", "sales")), directory(on_left="bot"))
+    decision = story.on(ev.ConversationStarted())
+    assert kinds(decision) == ["AssignAgent", "OpenSession", "StartTimer"]
+    story.on(ev.PartyAccepted("sales"))
+
+    assert kinds(story.on(ev.PartyLeft("sales"))) == ["ListAgents", "CloseSession"]
+
+
+def test_desk_that_keeps_giving_it_back_is_not_offered_it_for_ever() -> None:
+    story = Story(directory=directory(on_declined="bot")).with_bot()
+    offers = 0
+    for n in range(10):
+        decision = story.on(said("a person please", n), replied(handover=True))
+        offers += "OpenSession" in kinds(decision)
+        story.on(ev.PartyDeclined("sales", "closed"))
+
+    assert offers == RuleSet().handover.max_handovers
+
+
+def test_words_that_cannot_reach_the_desk_are_told_once() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"), said("x", 2), said("y", 3))
+    lost = [ev.DeliveryBuried(n, "SendToParty", "sales", "gone", f"m{n}") for n in (2, 3)]
+
+    assert [kinds(story.on(each)) for each in lost] == [["SendToVisitor"], []]
+    assert story.state.waiting == ()
+    assert story.state.control.connection == "sales"
+
+
+def test_decisions_about_desks_are_plain_data() -> None:
+    state = offered().state
+    assert msgspec.json.decode(msgspec.json.encode(state), type=type(state)) == state
+    assert CloseConversation("x") != ReturnToQueue()
