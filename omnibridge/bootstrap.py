@@ -24,6 +24,7 @@ from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_records import RecordSystems
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -103,6 +104,7 @@ class Service:
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._records = RecordSystems(settings)
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -130,7 +132,7 @@ class Service:
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer, "bots": self._bots.orders.answer}
+        return {"agents": self._agents.answer, "bots": self._bots.orders.answer, "crm": self._records.answer}
 
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
@@ -202,6 +204,7 @@ class Service:
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
         self._routes += self._bots.routes()
         self._routes += analysis.routes()
+        await self._records.start(database, streams, ids, boot, self._clock, self.counters)
         self._in_background(self._bots.run_for_ever())
         self._gauges(database)
         self._in_background(self._relay(processor))
@@ -256,6 +259,7 @@ class Service:
             await self._lanes.aclose()
         if self._analysis:
             await self._analysis.aclose()
+        await self._records.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -333,6 +337,7 @@ class Service:
                 Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
             ),
             "timer": TimerSender(),
+            "crm": self._records.sender(),
             "analysis": self._analysis.sender(hubs),
         }
 

@@ -13,6 +13,7 @@ import typer
 from omnibridge import __version__, cli_operator
 from omnibridge.cli_agents import agents_app
 from omnibridge.cli_bots import bots_app
+from omnibridge.cli_crm import crm_app
 from omnibridge.cli_deliveries import deliveries_app
 from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
@@ -36,6 +37,7 @@ app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(agents_app, name="agents")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bots_app, name="bots")
+app.add_typer(crm_app, name="crm")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]

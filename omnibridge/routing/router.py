@@ -14,6 +14,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
+from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -39,7 +40,7 @@ from omnibridge.routing import (
 )
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
 from omnibridge.routing.decision import Considered, Decision, Fact
-from omnibridge.routing.facts import Facts, start_facts
+from omnibridge.routing.facts import Facts, start_facts, with_learned
 from omnibridge.routing.rules import RuleSet, Target
 
 _replace = msgspec.structs.replace
@@ -62,7 +63,7 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead))
+    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
@@ -349,6 +350,14 @@ def _shown(context: Context, event: ev.PersonaShown) -> Decision:
                            f"({event.system}:{event.external_id}), {how}")  # fmt: skip
 
 
+def _learned(context: Context, event: ev.FactsLearned) -> Decision:
+    conversation = context.conversation
+    facts = with_learned(conversation.facts, event.facts, context.now_ms)
+    fields = (SetRoomFields(event.fields, anyway=True),) if event.fields else ()
+    known = f"knows {len(event.facts)} facts of the visitor" if event.facts else "knows nothing of the visitor for sure"
+    return context.decide(f"{event.connection} {known}", _replace(conversation, facts=facts), *fields)
+
+
 def _recorded(context: Context, event: ev.Event) -> Decision:
     return context.nothing(f"{ev.kind_of(event)} is recorded; nothing follows from it")
 
@@ -385,5 +394,6 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentEnsured: persona_moves.ensured,
     ev.AgentNotEnsured: persona_moves.not_ensured,
     ev.PersonaShown: _shown,
+    ev.FactsLearned: _learned,
     ev.TimerFired: _timer_fired,
 }
