@@ -48,7 +48,7 @@ class Run:
         for record in dict.fromkeys(each.record for each in self._mapping.find):
             await self._find(record)
         for index, write in enumerate(self._mapping.write):
-            if is_due(write, self._snapshot.trigger):
+            if is_due(write, self._snapshot.trigger) and not self._is_ended(write.record):
                 await self._write(index)
         await self._say()
         await self._share()
@@ -116,6 +116,13 @@ class Run:
             return
         self._places[record] = made
         await self._keep(Kept(planned.what, made.object, made.id, made.ours, mark))
+
+    def _is_ended(self, record: str) -> bool:
+        """A handover that is sent again after the close must not open the case again."""
+        return self._snapshot.trigger != "close" and any(
+            each.record == record and set(each.when) == {"close"} and f"{record}#{index}" in self._kept
+            for index, each in enumerate(self._mapping.write)
+        )
 
     async def _carry_out(self, planned: Operation, data: dict[str, Any]) -> Place | None:
         if planned.how == "update":

@@ -17,10 +17,10 @@ SAMPLE = """\
 key_field = "Omnibridge_Key__c"
 on_several = "none"
 
-[[find]]                       # what the shop's own log-in wrote: nobody can claim another one's
+[[find]]                       # random, put there by the shop after its log-in: nobody can guess another one's
 object = "Contact"
-field = "Customer_No__c"
-value = "visitor.customer_no"
+field = "Chat_Key__c"
+value = "visitor.chat_key"
 verified = true
 
 [[find]]
@@ -64,6 +64,7 @@ Seen__c = { found = "link", record = "person" }
 record = "case"
 object = "Case"
 when = ["close"]
+if_missing = "skip"            # a chat that no person was in has no case
 [write.fields]
 Status = "Closed"
 Csat__c = { fact = "room.csat", as = "number" }

@@ -34,8 +34,8 @@ WRONG = [
     # what is replaced, by what, line that begins so afterwards, what is said
     ('key_field = "Omnibridge_Key__c"', 'key_field = "Id"', "key_field", "must be a custom field"),
     ('on_several = "none"', 'on_several = "some"', "on_several", "Invalid enum value"),
-    ('object = "Contact"\nfield = "Cu', 'objekt = "Contact"\nfield = "Cu', "[[find]]", "objekt"),
-    ('field = "Customer_No__c"', 'field = "Customer No"', "field", "is not an API name"),
+    ('object = "Contact"\nfield = "Ch', 'objekt = "Contact"\nfield = "Ch', "[[find]]", "objekt"),
+    ('field = "Chat_Key__c"', 'field = "Chat Key"', "field", "is not an API name"),
     ('field = ["Phone", "MobilePhone"]', "field = []", "field = [", "one to five fields"),
     ('value = "visitor_email"', 'value = "visitor_mail"', 'value = "visitor_email"', 'did you mean "visitor_email"?'),
     ('kind = "phone"', 'kind = "fax"', 'kind = "phone"', "Invalid enum value"),

@@ -63,8 +63,8 @@ async def test_unverified_email_only_labels(org: Desk) -> None:
 async def test_verified_key_wins_over_an_earlier_label(org: Desk) -> None:
     crm = await org.use(SAMPLE.replace('on_several = "label"', 'on_several = "newest"'))
     org.org.create("Contact", {"LastName": "Claimed", "Email": "vera@example.com"})
-    real = org.org.create("Contact", {"LastName": "Real", "Customer_No__c": "K-17", "VIP__c": True, "Level__c": "gold"})
-    one = Conversation(**{"visitor.customer_no": "k-17"})
+    real = org.org.create("Contact", {"LastName": "Real", "Chat_Key__c": "K-17", "VIP__c": True, "Level__c": "gold"})
+    one = Conversation(**{"visitor.chat_key": "k-17"})
     result = await crm.sync(one.snapshot("handover"))
 
     assert org.org.get("Contact", real)["LastName"] == "Vera Visitor"
@@ -75,9 +75,9 @@ async def test_verified_key_wins_over_an_earlier_label(org: Desk) -> None:
 
 async def test_key_that_comes_later_is_looked_for_again(org: Desk) -> None:
     crm, one = await org.use(), Conversation(visitor_email=None, **{"visitor.phone": None})
-    real = org.org.create("Contact", {"LastName": "Real", "Customer_No__c": "K-17"})
+    real = org.org.create("Contact", {"LastName": "Real", "Chat_Key__c": "K-17"})
     assert (await crm.sync(one.snapshot("start"))).facts == {}
-    one.facts["visitor.customer_no"] = "K-17"
+    one.facts["visitor.chat_key"] = "K-17"
 
     assert (await crm.sync(one.snapshot("start"))).facts["record_id"] == real
 
