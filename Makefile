@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check crm-closes simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app docs lock format clean
+.PHONY: setup demo test check crm-closes simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app golden docs lock format clean
 
 setup: $(STAMP)
 
@@ -101,6 +101,10 @@ test-app: setup
 	@$(BIN)/python -m tests.app
 
 # The settings table of README, between its two markers.
+# What each side shows of what each bot sends: read the difference before you commit it.
+golden: setup
+	@OMNIBRIDGE_GOLDEN=write $(BIN)/python -m pytest -q tests/golden/test_golden.py -k test_golden $(ARGS)
+
 docs: setup
 	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
 

@@ -6,12 +6,14 @@ Its parts are made in `bootstrap_agents`, `bootstrap_bots`, `bootstrap_decisions
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -21,10 +23,19 @@ from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
 from omnibridge.bootstrap_analysis import Analysis
-from omnibridge.bootstrap_app import app_client_of, app_routes_of, posted_of
+from omnibridge.bootstrap_app import (
+    app_client_of,
+    app_routes_of,
+    posted_of,
+    response_routes_of,
+    responses_of,
+    urls_of,
+)
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_records import RecordSystems
+from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -40,7 +51,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub_sender import Hub, HubSender
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.party_sender import PartySender
+from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.sessions import Sessions
@@ -51,17 +62,21 @@ from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
+from omnibridge.identity.vault import read_keys
 from omnibridge.identity.world import World
+from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
+from omnibridge.rocketchat.proof import Proof
 from omnibridge.rocketchat.provisioning import Provisioner
 from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
 from omnibridge.web.callers import Callers
+from omnibridge.web.interactions import InteractionEndpoint
 from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
@@ -105,6 +120,11 @@ class Service:
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
         self._records = RecordSystems(settings)
+        self._proofs: dict[str, Proof] = {}
+        self._files: Files | None = None
+        self._contexts: Contexts = {}
+        self._parties: dict[str, Party] | None = None
+        self._reloader: Reloader | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -132,12 +152,36 @@ class Service:
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer, "bots": self._bots.orders.answer, "crm": self._records.answer}
+        return {
+            "agents": self._agents.answer,
+            "bots": self._bots.orders.answer,
+            "config": self._reload,
+            "crm": self._records.answer,
+        }
+
+    async def _reload(self, _: bytes) -> bytes:
+        return msgspec.json.encode(await self.reload())
+
+    async def reload(self) -> Reloaded:
+        """Read the configuration again, and take over what can be. Call after `start`."""
+        assert self._reloader is not None, "start() comes before reload()"
+        return await self._reloader.answer(os.environ)
+
+    def listens_at(self, url: str) -> None:
+        """Told once the socket is there: port 0 takes a free one."""
+        assert self._files is not None, "start() comes before listens_at()"
+        self._files.site = url
+
+    async def _keep_file(self, connection: str, content: bytes, name: str, media_type: str) -> str:
+        assert self._files is not None
+        return await self._files.keep(connection, content, name, media_type)
 
     def end_polls(self) -> None:
         """Requests that wait for something to happen are answered now."""
         if self._bots is not None:
             self._bots.end_polls()
+        if self._analysis is not None:
+            self._analysis.board.close()
 
     async def start(self) -> None:
         """Open the database, take webhooks; relay as soon as every bot user is known.
@@ -147,18 +191,20 @@ class Service:
         settings = self._settings
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
+        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
+        self._files = Files(settings, database, ids, self._clock, self.counters)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, database, self._connectors.get
+                each, self._clock, self.counters, self._types, self._contexts, database, self._keep_file
             )
         analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
         await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
-        ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
-        callbacks = Callbacks(called, at, database.reader, database.secret)
+        responses = responses_of(self._connectors)
+        callbacks = Callbacks(called, at, database.reader, database.secret, responses)
         processor = Processor(
             database.reader,
             self._clock,
@@ -191,6 +237,8 @@ class Service:
         self._callbacks = CallbackEndpoint(
             secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
         )
+        token = self._callbacks.use
+        self._reloader = Reloader(settings, self._contexts, analysis, lambda: self._parties, token)
         self._provisioners = hubs_of(settings)
         apps = {each.name: app_client_of(each, self._clock) for each in settings.workspace}
         self._apps = {name: each for name, each in apps.items() if each}
@@ -201,11 +249,20 @@ class Service:
         self._routes += app_routes_of(
             settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
         )
-        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters)
+        self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
+        seals = read_keys(settings.agents.token_keys.reveal())
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes()
+        self._routes += analysis.routes(lanes, ids)
         await self._records.start(database, streams, ids, boot, self._clock, self.counters)
         self._in_background(self._bots.run_for_ever())
+        self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
+        told = InteractionEndpoint(
+            at, self._proofs, frozenset(settings.server.allowed_origins), database, lanes, ids, self._clock,
+            self.counters, settings.database.commit_timeout_s,
+        )  # fmt: skip
+        self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
+        self._routes += self._files.routes()
         self._gauges(database)
         self._in_background(self._relay(processor))
         kept = settings.retention
@@ -272,6 +329,8 @@ class Service:
             await each.aclose()
         for app in self._apps.values():
             await app.aclose()
+        for proof in self._proofs.values():
+            await proof.aclose()
         if self._database:
             await self._database.aclose()
 
@@ -310,7 +369,7 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world
+        assert self._world and self._typing and self._files
         pictures = self._world.avatars.may_be_shown
         hub_sender: Sender = HubSender(
             hubs,
@@ -321,11 +380,20 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
+            self._files.uploader(),
         )
-        assert self._typing
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
+        self._files.begin(hubs)
+        self._parties = parties_of(settings, self._connectors)
         party_sender: Sender = PartySender(
-            parties_of(settings, self._connectors), database.secret, self._clock, self._faults, typing, self._sessions
+            self._parties,
+            database.secret,
+            self._clock,
+            self._faults,
+            typing,
+            self._sessions,
+            ResponseObjects(database.reader, urls_of(settings, database)),
+            self._files.links.url,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omnibridge.analysis.analysers import HOUR_MS, Analyser, Analysers
 from omnibridge.analysis.board import Board
@@ -20,11 +21,16 @@ from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.limits import TimeLimit
 from omnibridge.storage.database import Database
 from omnibridge.web.analysis_results import ResultsEndpoint
+from omnibridge.web.assist_page import AssistPage
+from omnibridge.web.assist_tokens import AssistTokenEndpoint
+from omnibridge.web.callers import Callers
 
 _log = structlog.get_logger("omnibridge.service")
 
@@ -46,6 +52,8 @@ class Analysis:
         self._settings, self._connectors = settings, connectors
         self._database, self._clock, self._counters = database, clock, counters
         self._own: list[AnalysingConnector] = []
+        self.contexts: dict[str, tuple[AnalysingConnector, ConnectorContext]] = {}
+        """Of [[analyser]]: its connector, also one that did not work, and what it was initialized with."""
         self.analysers = Analysers({}, clock)
         self.board = Board()
 
@@ -76,13 +84,28 @@ class Analysis:
     def sender(self, hubs: Mapping[str, Hub]) -> AnalysisSender:
         return AnalysisSender(self.analysers, self.board, hubs, self._database, self._clock, self._counters)
 
-    def routes(self) -> list[Route]:
-        results = ResultsEndpoint(self.analysers, self.board, self._database, self._clock, self._counters)
-        return [Route("/analysis/{analyser}/results", results)]
+    def routes(self, lanes: Lanes, ids: IdSequence) -> list[Route]:
+        """Where analysers' systems post, and where agents look."""
+        database, clock, counters = self._database, self._clock, self._counters
+        results = ResultsEndpoint(self.analysers, self.board, database, clock, counters)
+        origins = {each.name: each.url for each in self._settings.workspace}
+        page = AssistPage(origins, self.board, database, lanes, clock, counters)
+        tokens = AssistTokenEndpoint(database, Callers(database, ids, clock), clock, counters)
+        self._counters.gauge("assist_streams", "Assist pages that are open", lambda: float(self.board.n_watchers))
+        return [
+            Route("/analysis/{analyser}/results", results),
+            Route("/api/v1/assist-tokens", tokens),
+            Route("/assist/{name}", page.file),
+            Route("/assist/{workspace}/{room}", page.page, methods=["GET", "POST"]),
+            Route("/assist/{workspace}/{room}/stream", _Raw(page.stream)),
+        ]
 
     async def aclose(self) -> None:
         for each in self._own:
-            await each.aclose()
+            try:
+                await each.aclose()
+            except Exception as exc:  # one that never worked may not know how
+                _log.warning("analyser_not_closed", reason=type(exc).__name__)
 
     async def _make(self, each: AnalyserSettings) -> Analyser:
         where = f"[[analyser]] {each.name}"
@@ -101,17 +124,23 @@ class Analysis:
         )
         home = frozenset({each.workspace} if each.workspace else ())
         analyser = self._analyser(each.name, connector, home, each.timeout_s)
-        analyser.keep_ms, analyser.later_ms = int(each.keep_h * HOUR_MS), int(each.later_h * HOUR_MS)
-        analyser.token = each.secret.reveal()
-        analyser.keys = read_secrets(analyser.token)
+        self.apply(analyser, each)
+        self._own.append(connector)
+        self.contexts[each.name] = connector, context
         try:
             await connector.initialize(context)
         except Exception as exc:
             analyser.connector, analyser.why = None, f"could not be initialized: {type(exc).__name__}"
-            _log.error("analyser_not_running", analyser=each.name, reason=str(exc)[:300])
-            return analyser
-        self._own.append(connector)
+            reason = str(exc) if isinstance(exc, ConfigError) else type(exc).__name__
+            _log.error("analyser_not_running", analyser=each.name, reason=reason)
         return analyser
+
+    def apply(self, analyser: Analyser, each: AnalyserSettings) -> None:
+        """What its table says beside its connector's settings."""
+        analyser.limit = TimeLimit(each.timeout_s)
+        analyser.keep_ms, analyser.later_ms = int(each.keep_h * HOUR_MS), int(each.later_h * HOUR_MS)
+        analyser.token = each.secret.reveal()
+        analyser.keys = read_secrets(analyser.token)
 
     def _analyser(self, name: str, connector: object, home: frozenset[str], timeout_s: float) -> Analyser:
         engine = self._settings.engine
@@ -123,6 +152,16 @@ class Analysis:
             asyncio.Semaphore(AT_A_TIME),
             Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
         )
+
+
+class _Raw:
+    """An ASGI application, which a bound method is not taken for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 def _check(connector: object, where: str, kind: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from omnibridge.analysis.transcript import so_far
 from omnibridge.bootstrap_decisions import only_by_decision
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
-from omnibridge.connector import Connector, ConnectorContext
+from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
 from omnibridge.domain.directory import BotConnection, Desk, HoldingBot
@@ -41,10 +41,11 @@ async def make_connector(
     clock: Clock,
     counters: Counters,
     typing: Callable[[str, str, bool], None],
+    contexts: dict[str, tuple[Any, ConnectorContext]],
     database: Database,
-    others: Callable[[str], object | None] = lambda name: None,
+    keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
-    """Ready for use. Close it. Raises ConfigError."""
+    """Ready for use. Close it. contexts: is told what it was initialized with. Raises ConfigError."""
     connector, options = plugins.create(each.kind, each.options, f"[[connection]] {each.name}")
     if not hasattr(connector, "on_message"):
         raise ConfigError(f"[[connection]] {each.name}: connector {each.kind!r} only analyses: write [[analyser]]")
@@ -57,10 +58,12 @@ async def make_connector(
         count=lambda name, n: counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
-        connector=others,
+        connector=lambda name: contexts[name][0] if name in contexts else None,
         notes=DurableNotes(database, clock, each.name),
+        keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
+    contexts[each.name] = connector, context
     return connector
 
 
@@ -75,6 +78,7 @@ def parties_of(settings: Settings, connectors: Mapping[str, Connector]) -> dict[
             TimeLimit(engine.bot_turn_deadline_s),
             asyncio.Semaphore(engine.max_in_flight),
             Breaker(engine.breaker_failures, int(engine.breaker_open_s * 1000)),
+            _most_bytes(settings, connectors[each.name]),
         )
         for each in settings.connection
     }
@@ -113,11 +117,29 @@ class BotUsers:
                 continue
             user_id = each.rocketchat_user_id or await self._user_id(client, workspace.name, each.rocketchat_user)
             posters[each.name] = Credentials(user_id, each.rocketchat_token.get_secret_value())
-            bots.append(_bot(each, workspace.name, user_id, self._connectors[each.name]))
+            bots.append(self._bot(each, workspace.name, user_id))
         bot_ids = {each.name: each.user_id for each in bots}
         holders = await self._holders(client, workspace, set(bot_ids.values()))
         left_out = partial(only_by_decision(self._settings, self._database.reader), workspace.name)
         return Hub(client, posters, bot_ids, frozenset(each.user_id for each in holders), left_out), bots, holders
+
+    def _bot(self, each: ConnectionSettings, workspace: str, user_id: str) -> BotConnection:
+        connector = self._connectors[each.name]
+        return BotConnection(
+            each.name,
+            workspace,
+            user_id,
+            each.rocketchat_user,
+            welcomes=isinstance(connector, WelcomesVisitors),
+            fallbacks=each.fallbacks,
+            handover_when_down=each.bot_down == "handover",
+            decider=each.decider,
+            hands_to=each.hands_to,
+            desk=_desk(each) if isinstance(connector, HoldsSessions) else None,
+            files=file_policy_of(self._settings, connector),
+            uploads=each.upload_files,
+            hears_edits=isinstance(connector, HearsEdits) and connector.wants_edits(),
+        )
 
     async def _holders(
         self, client: RocketChatClient, workspace: WorkspaceSettings, bots: Set[str]
@@ -147,19 +169,15 @@ class BotUsers:
             return user.id
 
 
-def _bot(each: ConnectionSettings, workspace: str, user_id: str, connector: Connector) -> BotConnection:
-    return BotConnection(
-        each.name,
-        workspace,
-        user_id,
-        each.rocketchat_user,
-        welcomes=isinstance(connector, WelcomesVisitors),
-        fallbacks=each.fallbacks,
-        handover_when_down=each.bot_down == "handover",
-        decider=each.decider,
-        hands_to=each.hands_to,
-        desk=_desk(each) if isinstance(connector, HoldsSessions) else None,
-    )
+def file_policy_of(settings: Settings, connector: Connector) -> FilePolicy | None:
+    """What a connection takes of visitors' files; None = nothing."""
+    own = connector.file_policy() if isinstance(connector, TakesFiles) else None
+    return None if own is None else own.and_also(FilePolicy(settings.files.types, settings.files.max_bytes))
+
+
+def _most_bytes(settings: Settings, connector: Connector) -> int:
+    policy = file_policy_of(settings, connector)
+    return policy.max_bytes if policy else 0
 
 
 def _desk(each: ConnectionSettings) -> Desk:

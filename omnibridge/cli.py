@@ -169,6 +169,57 @@ def config_sample() -> None:
     typer.echo(sample(), nl=False)
 
 
+@config_app.command("reload")
+def config_reload(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+    """Have the running server take over changed settings of connectors; exit 1 when something takes a restart."""
+    import msgspec
+
+    from omnibridge.config_reader import load
+    from omnibridge.operator.local_socket import exchange, socket_path
+    from omnibridge.storage.database import database_path
+
+    socket = socket_path(database_path(load(config, os.environ).database_url))
+    done = msgspec.json.decode(exchange(socket, "config", b"{}"))
+    if as_json:
+        typer.echo(msgspec.json.encode(done))
+    else:
+        for title, name in (("taken over", "changed"), ("takes a restart", "restart")):
+            for each in done[name]:
+                typer.echo(f"{title}: {each}")
+        if not any(done.values()):
+            typer.echo("nothing has changed")
+        for each in done["problems"]:
+            print(each, file=sys.stderr)
+    raise typer.Exit(2 if done["problems"] else 1 if done["restart"] else 0)
+
+
+@config_app.command("schema")
+def config_schema(
+    kinds: Annotated[list[str] | None, typer.Argument(help="which connectors; all that are installed")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the settings of connectors: type, default, and what is required or secret."""
+    import msgspec
+
+    from omnibridge.engine.plugins import installed_kinds
+    from omnibridge.engine.settings_schema import shapes
+
+    known = installed_kinds()
+    unknown = [each for each in kinds or [] if each not in known]
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: not installed; installed: {', '.join(known)}")
+    found = shapes(kinds or known)
+    if as_json:
+        typer.echo(msgspec.json.encode({"connectors": found}))
+        return
+    for each in found:
+        typer.echo(f"{each.kind}  ({', '.join(each.groups) or each.problem})")
+        for one in each.settings:
+            marks = [word for word, is_so in (("required", one.required), ("secret", one.secret)) if is_so]
+            default = "" if one.required or one.secret else f" = {msgspec.json.encode(one.default).decode()}"
+            typer.echo(f"  {one.name}{default}{'  (' + ', '.join(marks) + ')' if marks else ''}")
+
+
 @rules_app.command("check")
 def rules_check(file: Annotated[Path, typer.Argument(help="rules file")]) -> None:
     """Print everything that is wrong with a rules file; exit 0 when nothing is."""

@@ -32,7 +32,9 @@ tokens_app = typer.Typer(help="Tokens of external systems for /api/v1.", no_args
 def tokens_create(
     name: Annotated[str, typer.Argument(help="who uses it, as decisions and the audit name him")],
     system: Annotated[str, typer.Option("--system", help="external system whose agents it may name")],
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="assign, read, presence; several times")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="assign, read, presence, interact, assist; several times")
+    ] = None,
     workspace: Annotated[str, typer.Option("--workspace", help="may be left out when there is one")] = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,

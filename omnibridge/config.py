@@ -110,6 +110,9 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="pages that may call /api/v1/bots/BOT/interactions from a browser: `https://www.example.com`"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["json", "text"] = Field("json", description="json: one object per line; text: for people")
 
@@ -222,6 +225,12 @@ class ConnectionSettings(BaseModel):
     )
     markup: Literal["markdown", "plain"] = Field(
         "markdown", description="what the bot writes: Rocket.Chat's markdown, or text of which each character is meant"
+    )
+    upload_files: bool = Field(
+        False, description="upload the bot's pictures and files into the room; off: the visitor gets links"
+    )
+    file_hosts: tuple[str, ...] = Field(
+        (), description="HOST or HOST:PORT that its files may be fetched from, besides that of its url"
     )
     decider: str = Field("", description="decider that is asked first when this bot gives way; else [handover] decider")
     analyses: bool = Field(False, description="it also looks at what is said while others are in control")
@@ -420,6 +429,17 @@ class AgentsSettings(_Section):
         return self
 
 
+class InteractionSettings(_Section):
+    """What bots are told of clicks, and how they may answer later."""
+
+    public_url: OptionalUrl = Field(
+        "", description="address at which bots reach this service; empty = that of [assignment], else the path alone"
+    )
+    response_url_s: float = Field(
+        1800, gt=0, le=604_800, description="how long the response_url of a click works, seconds"
+    )
+
+
 class TextsSettings(_Section):
     """Sentences that visitors read; empty = say nothing."""
 
@@ -434,6 +454,18 @@ class TextsSettings(_Section):
         "One answer could not be delivered. Please ask again.", description="an answer was given up"
     )
     no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
+    file_too_big: str = Field(
+        "{name} is too big: at most {limit} can be read here.", description="a file that is too big for the bot"
+    )
+    file_type: str = Field(
+        "{name} cannot be read here: files of this type are not taken.", description="a file of another type"
+    )
+    file_count: str = Field(
+        "At most {limit} files can be read at a time; the others were not.", description="too many files at a time"
+    )
+    file_lost: str = Field(
+        "A file for you could not be delivered: {name}.", description="a bot's file that could not be shown at all"
+    )
     close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
     speaks_as: str = Field(
         "{name}: ", description="in front of an external agent's words where his own user cannot post them"
@@ -442,6 +474,28 @@ class TextsSettings(_Section):
         "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
     )
     desk_left: str = Field("", description="a desk's agent ended it")
+
+
+class FilesSettings(_Section):
+    """Files of visitors for bots, and of bots for visitors."""
+
+    public_url: OptionalUrl = Field(
+        "", description="address at which bots reach this service for visitors' files; empty = [server] host and port"
+    )
+    link_minutes: float = Field(60, gt=0, le=10_080, description="a link to a visitor's file works this long")
+    max_bytes: int = Field(
+        20 * 1024 * 1024, ge=0, description="largest file of a visitor that a bot gets; 0 = as the workspace allows"
+    )
+    types: tuple[str, ...] = Field(
+        (), description="media types (image/*) and extensions (.pdf) of visitors that bots get; empty = all"
+    )
+    upload_max_bytes: int = Field(
+        20 * 1024 * 1024, gt=0, description="largest file of a bot that is uploaded, where upload_files = true"
+    )
+    upload_types: tuple[str, ...] = Field(
+        (), description="media types and extensions of bots that are uploaded; empty = all"
+    )
+    upload_timeout_s: float = Field(60, gt=0, le=600, description="fetching and uploading one file take this long")
 
 
 class Settings(_Section):
@@ -458,7 +512,9 @@ class Settings(_Section):
     crm: tuple[CrmSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
+    interactions: InteractionSettings = InteractionSettings()
     texts: TextsSettings = TextsSettings()
+    files: FilesSettings = FilesSettings()
     agents: AgentsSettings = AgentsSettings()
     folder: Path = Field(Path("."), exclude=True, repr=False)
     sources: SkipValidation[Sources] = Field(default_factory=Sources, exclude=True, repr=False)
@@ -492,7 +548,9 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "crm": (CrmSettings, "[[crm]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
+    "interactions": (InteractionSettings, "[interactions]"),
     "texts": (TextsSettings, "[texts]"),
+    "files": (FilesSettings, "[files]"),
     "agents": (AgentsSettings, "[agents]"),
 }
 """Tables of the file in the order of the sample: model and header."""

@@ -56,6 +56,7 @@ class Node:
             await self.service.stop()
             raise
         self.url = f"http://{host}:{listening.getsockname()[1]}"
+        self.service.listens_at(self.url)
         self._serve(self.service.app(), listening)
         self._serve(local_socket.create_app(self.service.operator(), self.service.commands()), commands)
         _log.info("listening", url=self.url)
@@ -105,6 +106,14 @@ async def _serve(settings: Settings, faults: Faults) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
+    reloads: set[asyncio.Task[object]] = set()
+
+    def reload() -> None:
+        task: asyncio.Task[object] = asyncio.create_task(node.service.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await stop.wait()
     _log.info("stopping")
     await node.stop()

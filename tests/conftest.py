@@ -102,10 +102,19 @@ class World:
                     return
                 await asyncio.sleep(0.01)
 
-    async def upload(self, visitor: Visitor, name: str = "cat.png") -> None:
-        """The visitor sends a file."""
-        form = aiohttp.FormData()
-        form.add_field("file", b"not really a picture", filename=name)
+    async def upload(
+        self,
+        visitor: Visitor,
+        name: str = "cat.png",
+        content: bytes = b"not really a picture",
+        media_type: str = "application/octet-stream",
+        text: str = "",
+    ) -> None:
+        """The visitor sends a file. text: what he writes beside it."""
+        form = aiohttp.FormData(quote_fields=False)
+        form.add_field("file", content, filename=name, content_type=media_type)
+        if text:
+            form.add_field("description", text)
         async with aiohttp.ClientSession() as session:
             url = f"{self.hub.url}/api/v1/livechat/upload/{visitor.rid}"
             async with session.post(url, data=form, headers={"x-visitor-token": visitor.token}) as answer:

@@ -15,6 +15,7 @@ from omnibridge.connector import (
     DeliveryRetryable,
     DeliveryUncertain,
     ExternalAgent,
+    File,
     Handover,
     Image,
     Option,
@@ -109,6 +110,11 @@ def answer(message: str) -> Reply:
         return Reply((Text(words),), agent=ExternalAgent("desk", identity, name, picture))
     if message.startswith("menu as "):
         return Reply((MENU,), agent=ExternalAgent("desk", *message[8:].split(" ", 1)))
+    if message.startswith("file "):  # file ADDRESS NAME
+        url, _, name = message[5:].partition(" ")
+        return Reply((File(url, name),))
+    if message.startswith("picture "):
+        return Reply((Image(message[8:]),))
     if message == "menu":
         return Reply((MENU,))
     if message == "rich":

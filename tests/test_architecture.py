@@ -23,6 +23,8 @@ TOP = {
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_records",
+    "omnibridge.bootstrap_files",
+    "omnibridge.bootstrap_reload",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
@@ -54,11 +56,17 @@ ALLOWED = {
     "storage": {"storage"},
     "identity": {"domain", "rocketchat", "storage", "identity"},
     "engine": {"domain", "routing", "connector", "rocketchat", "storage", "engine"},
-    "web": {"domain", "routing", "rocketchat", "storage", "engine", "connector", "assignment", "analysis", "web"},
+    "interaction": {"domain", "connector", "rocketchat", "storage", "engine", "interaction"},
+    "web": {
+        *("domain", "routing", "rocketchat", "storage", "engine", "connector"),
+        *("assignment", "analysis", "interaction", "web"),
+    },
     "sandbox": {"sandbox"},
     "assignment": {"domain", "routing", "connector", "rocketchat", "storage", "engine", "assignment"},
     "analysis": {"domain", "connector", "rocketchat", "storage", "engine", "analysis"},
     "botapi": {"domain", "connector", "storage", "engine", "botapi"},
+    "client": {"client"},
+    "files": {"domain", "rocketchat", "storage", "engine", "files"},
     "operator": {"domain", "routing", "storage", "engine", "operator"},
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""

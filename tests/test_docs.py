@@ -88,24 +88,42 @@ def seed_section() -> str:
     return text.split("## Rows of the seed that were replaced\n")[1].split("\n## ")[0]
 
 
-def rows_with_a_test() -> set[int]:
+def rows_with_a_test(seed: int = 2) -> set[int]:
     """Of all tests: `test_s2_07_…` is for 7, `test_s2_20_and_23_…` for both; of a `to` only the ends count."""
     found: set[int] = set()
     for path in (ROOT / "tests").rglob("test_*.py"):
         names = re.findall(
-            r"^(?:async )?def test_s2_(\d\d)(?:_(?:to|and)_(\d\d))?_", path.read_text("utf-8"), re.MULTILINE
+            rf"^(?:async )?def test_s{seed}_(\d\d)(?:_(?:to|and)_(\d\d))?_", path.read_text("utf-8"), re.MULTILINE
         )
         for first, last in names:
             found |= {int(first), int(last or first)}
     return found
 
 
-def test_every_row_of_the_seed_has_a_test_or_a_reason() -> None:
-    replaced = {int(each) for each in re.findall(r"^\| S2-(\d\d) \| .+ \| .{20,} \|$", seed_section(), re.MULTILINE)}
-    tested = rows_with_a_test()
+@pytest.mark.parametrize(("seed", "rows"), [(1, range(1, 29)), (2, range(5, 34))])
+def test_every_row_of_the_seed_has_a_test_or_a_reason(seed: int, rows: range) -> None:
+    sentence = rf"^\| S{seed}-(\d\d) \| .+ \| .{{20,}} \|$"
+    replaced = {int(each) for each in re.findall(sentence, seed_section(), re.MULTILINE)}
+    tested = rows_with_a_test(seed)
 
-    assert set(range(5, 34)) - tested - replaced == set()
+    assert set(rows) - tested - replaced == set()
     assert replaced & tested == set()
+
+
+OF_THE_BOT_API = {*range(30, 46), *range(50, 60)} - {34}
+"""Rows of the seed's third part that are about bots; 34 is of interactions."""
+
+
+def test_every_row_about_bots_has_a_test_or_a_reason() -> None:
+    text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
+    replaced = {int(each) for each in re.findall(r"^\| S3-(\d\d) \| .+ \| .{20,} \|$", text, re.MULTILINE)}
+    tested: set[int] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for name in re.findall(r"^(?:async )?def (test_s3_\w+)", path.read_text("utf-8"), re.MULTILINE):
+            tested |= {int(each) for each in re.findall(r"(?:s3|and)_(\d\d)(?=_)", name)}
+
+    assert OF_THE_BOT_API - tested - replaced == set()
+    assert OF_THE_BOT_API & replaced & tested == set()
 
 
 def test_s2_16_names_of_the_seed_lead_to_events() -> None:

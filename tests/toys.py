@@ -37,24 +37,33 @@ class ToyAnalyser:
     hold: ClassVar[asyncio.Event | None] = None
     """While it is set and not rung, on_observed waits after it has read its message."""
 
-    async def initialize(self, context: ConnectorContext) -> None:
-        self.settings: ToySettings = context.settings
-        self.context = context
+    def __init__(self) -> None:
         self.seen: list[Observed] = []
         self.transcripts: list[Transcript] = []
-        self.initialized = getattr(self, "initialized", 0) + 1
-        self.closed = False
+        self.initialized, self.closed, self.under_way = 0, False, 0
         self.changes: list[tuple[Any, Any]] = []
-        self.toys.setdefault(context.name, []).append(self)
+
+    async def initialize(self, context: ConnectorContext) -> None:
+        assert not self.under_way, "initialized while it is asked"
+        self.settings: ToySettings = context.settings
+        self.context = context
+        self.initialized += 1
+        known = self.toys.setdefault(context.name, [])
+        if self not in known:
+            known.append(self)
         if self.settings.refuses_to_start:
             raise RuntimeError("the toy is broken")
 
     async def on_observed(self, message: Observed) -> Findings | None:
         self.seen.append(message)
-        if self.hold is not None:
-            await self.hold.wait()
-        if self.settings.hangs_s:
-            await asyncio.sleep(self.settings.hangs_s)
+        self.under_way += 1
+        try:
+            if self.hold is not None:
+                await self.hold.wait()
+            if self.settings.hangs_s:
+                await asyncio.sleep(self.settings.hangs_s)
+        finally:
+            self.under_way -= 1
         if self.settings.fails:
             raise RuntimeError("the toy is broken")
         if self.settings.later:

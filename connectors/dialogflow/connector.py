@@ -17,7 +17,7 @@ import connectors.dialogflow.cx as cx
 import connectors.dialogflow.es as es
 from connectors.dialogflow.client import DialogflowClient, load
 from connectors.dialogflow.credentials import project_of, read_key
-from connectors.dialogflow.draft import Draft, Event, read_value
+from connectors.dialogflow.draft import Draft, Event, is_content, read_value
 from connectors.dialogflow.facts import facts_of, sentiment_of
 from connectors.dialogflow.kept import Sessions
 from connectors.dialogflow.languages import language_of
@@ -66,7 +66,7 @@ class DialogflowConnector:
             raise ConfigError(f"connection {context.name}: {exc}") from None
         await self.aclose()
         self._settings, self._context, self._client = settings, context, client
-        self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker)
+        self._markers = Markers(int(settings.settle_s * 1000), client.context, self._try_marker, context.notes)
         self._sessions = Sessions(settings.keep_contexts_s * 1000, context.notes)
         if settings.keep_alive_event:
             prefix = self._path(CHECK_SESSION).removesuffix(CHECK_SESSION)
@@ -147,7 +147,14 @@ class DialogflowConnector:
         settings = self._settings
         await self._detect(Asked(self._path(CHECK_SESSION), Event(CHECK_EVENT), settings.languages[0]))
         place = settings.agent if settings.edition == "cx" else settings.environment or "draft"
-        return f"Dialogflow {settings.edition.upper()}, project {self._project}, {settings.location}, {place}"
+        found = f"Dialogflow {settings.edition.upper()}, project {self._project}, {settings.location}, {place}"
+        if not self._is_marked:
+            return found
+        try:
+            is_readable = await self._markers.prove()
+        except DeliveryError as exc:
+            return f"{found}; contexts cannot be read ({exc}), so what became of a broken call is not found out"
+        return found if is_readable else f"{found}; contexts are not kept, so what became of a broken call is unknown"
 
     async def aclose(self) -> None:
         client, keeping = self._client, self._keeping
@@ -224,7 +231,16 @@ class DialogflowConnector:
         if self._sessions.not_noted:
             self._context.count("contexts_not_noted", self._sessions.not_noted)
             self._sessions.not_noted = 0
-        return Reply(tuple(said), handover, close, fallback, fields=new, facts=facts)
+        return Reply(
+            tuple(said),
+            handover,
+            close,
+            fallback,
+            fields=new,
+            facts=facts,
+            intent=next((each.intent for each in understood or drafts if each.intent), ""),
+            losses=tuple(dict.fromkeys(kind for each in drafts for kind in each.lost if is_content(kind))),
+        )
 
     async def _ask(self, turn: Turn, path: str, what: str | Event, *, is_first: bool) -> Draft:
         settings, now_ms = self._settings, self._context.clock.now_ms()
@@ -234,6 +250,8 @@ class DialogflowConnector:
             payload["message_id"] = turn.message_id
         if turn.late:
             payload["late"] = True
+        if turn.response_object:
+            payload["interaction"] = turn.response_object
         if len(turn.text) > LONGEST:
             payload["text"] = turn.text
         facts = {parameter_name(name): value for name, value in turn.facts.items() if value is not None}

@@ -164,6 +164,11 @@ def known(name: str, names: frozenset[str]) -> str:
     return name if name in names else "other"
 
 
+def is_content(kind: str) -> bool:
+    """Whether a kind of loss is one of what was said. An unknown payload is among the parts, where it is counted."""
+    return not kind.startswith("event-") and kind not in ("payload-unknown", "conversation-success")
+
+
 def string(value: Any) -> str:
     """What is no string is none."""
     return value if isinstance(value, str) else ""

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from connectors.dialogflow.names import context_name
-from omnibridge.connector import DeliveryRejected, DeliveryRetryable
+from omnibridge.connector import DeliveryRejected, DeliveryRetryable, Notes
 
 MARKER = "omnibridge_turn"
 LIFESPAN = 5
@@ -41,40 +41,59 @@ def is_marker(context: dict[str, Any]) -> bool:
     return str(context.get("name", "")).endswith(f"/contexts/{MARKER}")
 
 
-class Markers:
-    """Reads them. settle_ms: after the first look, how long a turn may still come to light."""
+def _later(what: str, after_s: float) -> DeliveryRetryable:
+    return DeliveryRetryable(what, code="not-known-yet", retry_after_s=after_s, answered=True)
 
-    def __init__(self, settle_ms: int, read: Read, try_out: Callable[[str], Awaitable[str]]) -> None:
+
+class Markers:
+    """Reads them. settle_ms: after the first look, how long a turn may still come to light. notes: when that was, for
+    a process that dies now and then would begin to wait anew each time."""
+
+    def __init__(self, settle_ms: int, read: Read, try_out: Callable[[str], Awaitable[str]], notes: Notes) -> None:
         """try_out: sets a marker with this id in a session of its own, and returns that session's path."""
-        self._settle_ms, self._read, self._try_out = settle_ms, read, try_out
-        self._first_look: OrderedDict[str, int] = OrderedDict()
+        self._settle_ms, self._read, self._try_out, self._notes = settle_ms, read, try_out, notes
+        self._cleared: OrderedDict[str, None] = OrderedDict()
+        """Turns that may be given again: that their first look is forgotten is durable by now."""
         self.is_proven = False
 
     async def was_worked_on(self, session: str, delivery_id: str, now_ms: int) -> bool:
         """Raises DeliveryRetryable when it cannot be known yet, DeliveryRejected when it never can."""
-        since = self._first_look.setdefault(delivery_id, now_ms)
-        while len(self._first_look) > MOST:
-            self._first_look.popitem(last=False)
+        key = f"{session.rpartition('/')[2]}.look"
         found = await self._marked(session)
         if found == delivery_id:
-            self._first_look.pop(delivery_id, None)
+            self._notes.put(key, b"")
             return True
         self.is_proven = self.is_proven or found is not None
-        left_ms = since + self._settle_ms - now_ms
+        if delivery_id in self._cleared:
+            del self._cleared[delivery_id]
+            return False
+        since = self._first_look(key, delivery_id)
+        if since is None:
+            since = now_ms
+            self._notes.put(key, f"{now_ms} {delivery_id}".encode())
+        left_ms = min(since - now_ms, 0) + self._settle_ms
         if left_ms > 0:
-            raise DeliveryRetryable(
-                "it may still be worked on", code="not-known-yet", retry_after_s=left_ms / 1000, answered=True
-            )
-        if not self.is_proven:
-            await self._prove()
-        self._first_look.pop(delivery_id, None)
-        return False
-
-    async def _prove(self) -> None:
-        identity = secrets.token_hex(8)
-        if await self._marked(await self._try_out(identity)) != identity:
+            raise _later("it may still be worked on", left_ms / 1000)
+        if not await self.prove():
             raise DeliveryRejected("it cannot be read back here what the agent worked on", code="uncertain")
-        self.is_proven = True
+        # It is given again, and may break again: then what counts is a first look after that. So this one has to be
+        # forgotten before, and a note is durable no sooner than with what the engine writes after this attempt.
+        self._notes.put(key, b"")
+        self._cleared[delivery_id] = None
+        while len(self._cleared) > MOST:
+            self._cleared.popitem(last=False)
+        raise _later("it never arrived, and is about to be given again", 0.0)
+
+    def _first_look(self, key: str, delivery_id: str) -> int | None:
+        at, _, whose = (self._notes.get(key) or b"").decode().partition(" ")
+        return int(at) if whose == delivery_id and at.isdigit() else None
+
+    async def prove(self) -> bool:
+        """Whether markers can be read here, tried once. Raises DeliveryError."""
+        if not self.is_proven:
+            identity = secrets.token_hex(8)
+            self.is_proven = await self._marked(await self._try_out(identity)) == identity
+        return self.is_proven
 
     async def _marked(self, session: str) -> str | None:
         parameters = await self._read(context_name(session, MARKER))

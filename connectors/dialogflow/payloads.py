@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from connectors.dialogflow.draft import (
     CLOSE,
     HANDOVER,
@@ -20,7 +22,7 @@ from connectors.dialogflow.draft import (
     strings,
 )
 from connectors.dialogflow.messenger import rich_content
-from omnibridge.connector import Card, File, Option
+from omnibridge.connector import STYLES, Card, File, Option, read_content
 
 HANDOVER_WORDS = frozenset(
     {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "df_perform_handover", "live_agent_handoff"}
@@ -56,8 +58,16 @@ def read_payload(payload: dict[str, Any], draft: Draft) -> None:
     if "content" in payload or "content_type" in payload:
         _chatwoot(payload, draft)
         is_known = True
-    if not (_signal(payload, draft) or is_known):
+    if not (_signal(payload, draft) or is_known or _ours(payload, draft)):
         draft.custom(payload)
+
+
+def _ours(payload: dict[str, Any], draft: Draft) -> bool:
+    """Content as any bot of ours may send it: a list to open, a day to pick, a form, and whatever else there is."""
+    content = read_content(payload)
+    if content is not None:
+        draft.parts.append(content)
+    return content is not None
 
 
 def _signal(payload: dict[str, Any], draft: Draft) -> bool:
@@ -136,7 +146,10 @@ def _quick_replies(quick: dict[str, Any], draft: Draft) -> None:
             options.append(Option(label, CLOSE))
         else:
             options.append(Option(label, label, string(each.get("url")) or None))
-        if each.get("buttonStyle"):
+        style = string(each.get("buttonStyle"))
+        if style in STYLES:
+            options[-1] = msgspec.structs.replace(options[-1], style=STYLES[style])
+        elif each.get("buttonStyle"):
             draft.lost["button-style"] += 1
     draft.offer(options, string(quick.get("text")))
 

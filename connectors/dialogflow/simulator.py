@@ -193,6 +193,7 @@ class Simulator:
             "language": language,
             "delivery_id": payload.get("delivery_id"),
             "late": bool(payload.get("late")),
+            "interaction": str((payload.get("interaction") or {}).get("id", "")),
             "contexts": contexts,
             "started_at": _now(),
             "outcome": "started",

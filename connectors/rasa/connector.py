@@ -21,6 +21,7 @@ from omnibridge.connector import (
     DeliveryRejected,
     DeliveryRetryable,
     DeliveryUncertain,
+    FilePolicy,
     Reply,
     Suggestion,
     Text,
@@ -31,7 +32,7 @@ SHORTEST_TOKEN = 8
 
 
 class RasaConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth, ReceivesCallbacks."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, Suggests, ChecksHealth, ReceivesCallbacks, TakesFiles."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = RasaSettings
 
@@ -57,7 +58,7 @@ class RasaConnector:
         return await self._turn(turn, self._settings.welcome) if self._settings.welcome else Reply()
 
     async def on_message(self, turn: Turn) -> Reply:
-        message = to_message(turn.text, turn.choice_value)
+        message = to_message(turn.text, turn.choice_value) or (self._settings.file_message if turn.files else "")
         return await self._turn(turn, message) if message else Reply()
 
     async def on_close(self, session_id: str, reason: str) -> None:
@@ -93,6 +94,10 @@ class RasaConnector:
             reply = "" if answer.fallback else "\n".join(each.text for each in answer.parts if isinstance(each, Text))
         name = name if isinstance(name, str) and name != "nlu_fallback" else ""
         return Suggestion(name, sure if isinstance(sure, float | int) else 0.0, reply)
+
+    def file_policy(self) -> FilePolicy | None:
+        """Through the rest channel only: the callback channel drops metadata."""
+        return FilePolicy() if self._settings.file_message and not self._is_callback else None
 
     def callback_token(self) -> str:
         return self._settings.callback_token
@@ -132,6 +137,10 @@ class RasaConnector:
         metadata = {**turn.facts, "delivery_id": turn.delivery_id}
         if turn.late:
             metadata["late"] = True
+        if turn.response_object:
+            metadata["interaction"] = turn.response_object
+        if turn.files:
+            metadata["files"] = msgspec.to_builtins(turn.files)
         body: dict[str, Any] = {"sender": turn.session_id, "message": message, "metadata": metadata}
         if self._settings.input_channel:
             body["input_channel"] = self._settings.input_channel

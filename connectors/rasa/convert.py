@@ -11,7 +11,21 @@ from typing import Any
 
 import msgspec
 
-from omnibridge.connector import Callback, Card, Choices, Content, Custom, File, Handover, Image, Option, Reply, Text
+from omnibridge.connector import (
+    STYLES,
+    Callback,
+    Card,
+    Choices,
+    Content,
+    Custom,
+    File,
+    Handover,
+    Image,
+    Option,
+    Reply,
+    Text,
+    read_content,
+)
 
 HANDOVER_WORDS = frozenset(
     {"handover", "handoff", "hand_over", "human_handoff", "human_handover", "action_handoff", "df_perform_handover"}
@@ -39,19 +53,28 @@ def to_reply(messages: Iterable[Any], fallback_texts: Sequence[str] = ()) -> Rep
     """The array of the REST channel -> Reply, in the order of speaking."""
     parts: list[Content] = []
     signals = _Signals()
+    losses: dict[str, None] = {}
     for each in messages:
         if not isinstance(each, dict):
             continue
-        parts += _parts(each)
+        parts += _parts(each, losses)
         custom = each.get("custom")
         if isinstance(custom, dict) and not signals.read(custom):
-            parts += _custom(custom)
+            parts += _custom(custom, losses)
         elif custom is not None and not isinstance(custom, dict):
             parts.append(Custom({"value": custom}))
     known = {text.strip() for text in fallback_texts}
     texts = (part.text.strip() for part in parts if isinstance(part, Text | Choices))
     fallback = signals.fallback or any(text in known for text in texts)
-    return Reply(tuple(parts), signals.handover, signals.close, fallback, fields=signals.fields)
+    return Reply(
+        tuple(parts),
+        signals.handover,
+        signals.close,
+        fallback,
+        fields=signals.fields,
+        intent=signals.intent,
+        losses=tuple(losses),
+    )
 
 
 def events_to_messages(events: Iterable[Any]) -> list[dict[str, Any]]:
@@ -97,9 +120,11 @@ class _Signals:
         self.close = False
         self.fallback = False
         self.fields: dict[str, str] = {}
+        self.intent = ""
 
     def read(self, custom: dict[str, Any]) -> bool:
         """Whether the payload was one of ours to understand."""
+        self.intent = self.intent or _string(custom, "intent")
         word = self._word(custom)
         if word in HANDOVER_WORDS or "handoff_host" in custom:
             self.handover = self.handover or Handover(_department(custom), _string(custom, "reason"))
@@ -109,6 +134,8 @@ class _Signals:
             self.fallback = True
         elif word in FIELD_WORDS:
             self.fields |= _fields(custom)
+        elif word == "intent":
+            return True
         else:
             return False
         return True
@@ -123,10 +150,10 @@ class _Signals:
         return ""
 
 
-def _parts(message: dict[str, Any]) -> list[Content]:
+def _parts(message: dict[str, Any], losses: dict[str, None]) -> list[Content]:
     parts: list[Content] = []
     text = _string(message, "text")
-    options = _options(message.get("buttons") or message.get("quick_replies"))
+    options = _options(message.get("buttons") or message.get("quick_replies"), losses)
     if options:
         parts.append(Choices(text, options))
     elif text:
@@ -155,30 +182,32 @@ def _attachment(raw: Any) -> Content | None:
     return Image(url, title) if raw.get("type") == "image" else File(url, title)
 
 
-def _custom(custom: dict[str, Any]) -> list[Content]:
+def _custom(custom: dict[str, Any], losses: dict[str, None]) -> list[Content]:
+    """Rocket.Chat's quick replies, a card, or content as any bot of ours may send it."""
     quick = custom.get("quickReplies")
     if isinstance(quick, dict):
-        options = tuple(
-            Option(_string(each, "text"), _string(each, "text"), _string(each, "url") or None)
-            for each in quick.get("options") or []
-            if isinstance(each, dict) and _string(each, "text")
-        )
-        return [Choices(_string(quick, "text"), options)] if options else []
+        given = quick.get("options")
+        text, options = _string(quick, "text"), _options(given if isinstance(given, list) else [], losses)
+        return [Choices(text, options)] if options else [Text(text)] if text else []
     if custom.get("type") == "card" and _string(custom, "title"):
         image = _string(custom, "image_url") or _string(custom, "image") or None
         body = _string(custom, "body") or _string(custom, "subtitle")
-        return [Card(_string(custom, "title"), body, image, _options(custom.get("buttons")))]
-    return [Custom(custom)]
+        return [Card(_string(custom, "title"), body, image, _options(custom.get("buttons"), losses))]
+    return [read_content(custom) or Custom(custom)]
 
 
-def _options(raw: Any) -> tuple[Option, ...]:
-    if not isinstance(raw, list):
-        return ()
+def _options(raw: Any, losses: dict[str, None]) -> tuple[Option, ...]:
     found = []
-    for each in raw:
-        if isinstance(each, dict) and (label := _string(each, "title") or _string(each, "text")):
-            url = _string(each, "url") or None
-            found.append(Option(label, _string(each, "payload") or _string(each, "value") or label, url))
+    for each in raw if isinstance(raw, list) else ():
+        label = (_string(each, "title") or _string(each, "text")) if isinstance(each, dict) else ""
+        if not label:
+            losses["button-without-title"] = None
+            continue
+        url, value = _string(each, "url") or None, _string(each, "payload") or _string(each, "value") or label
+        style = _string(each, "style") or _string(each, "buttonStyle")
+        if style and style not in STYLES:
+            losses["button-style"] = None
+        found.append(Option(label, value, url, STYLES.get(style, "")))
     return tuple(found)
 
 

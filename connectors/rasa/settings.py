@@ -23,6 +23,8 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     are sent to the callback channel.
     mark_turns: callback channel only, which drops metadata: note each turn in the tracker first, so that one
     that was cut off can be looked up; needs the HTTP API.
+    file_message: message that stands for a turn with files and without words, such as `/file`; a turn with files has
+    them in its metadata. Empty = Rasa gets no files, and visitors are told so.
     goodbye_intent: triggered when the conversation ends; needs the HTTP API.
     ask_tracker_when_silent: tell a silent bot from a broken one; needs the HTTP API.
     silent_text: what the visitor reads when Rasa says nothing, which is also how it fails; counts as not
@@ -45,3 +47,4 @@ class RasaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_token: str = ""
     mark_turns: bool = True
     suggest_replies: bool = False
+    file_message: str = ""

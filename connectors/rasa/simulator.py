@@ -150,6 +150,7 @@ class Simulator:
             "delivery_id": metadata.get("delivery_id"),
             "room": metadata.get("room"),
             "late": bool(metadata.get("late")),
+            "interaction": metadata.get("interaction"),
             "started_at": _now(),
             "outcome": "started",
         }

@@ -11,6 +11,8 @@ from connectors.webhook_bot.signing import read_secrets, signed_headers
 from omnibridge.connector import ConfigError, ConnectorContext, DeliveryRetryable
 
 MAX_ANSWER_BYTES = 1 << 20
+"""Unless `max_answer_bytes` says otherwise."""
+
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "omnibridge"}
 
 
@@ -30,7 +32,7 @@ class WebhookClient:
             context.log("requests_not_signed", connection=context.name)
         self._settings, self._clock = settings, context.clock
         self._client = context.create_client(
-            timeout_s=settings.turn_timeout_s, headers=HEADERS, max_answer_bytes=MAX_ANSWER_BYTES
+            timeout_s=settings.turn_timeout_s, headers=HEADERS, max_answer_bytes=settings.max_answer_bytes
         )
         self._is_open = True
 

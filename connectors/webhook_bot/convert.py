@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.connector import Content, DeliveryRejected, DeliveryUncertain, Handover, Reply, Turn
+from omnibridge.connector import (
+    Content,
+    DeliveryRejected,
+    DeliveryUncertain,
+    Handover,
+    MessageUpdate,
+    Reply,
+    Turn,
+    full_form,
+)
 
 Event = Literal["welcome", "message", "closed"]
 
@@ -23,6 +32,8 @@ class Answer(msgspec.Struct, frozen=True):
     close: bool = False
     fallback: bool = False
     fields: dict[str, str] = {}
+    intent: str = ""
+    updates: tuple[MessageUpdate, ...] = ()
 
 
 def turn_id(turn: Turn) -> str:
@@ -45,8 +56,20 @@ def turn_body(event: Event, turn: Turn) -> bytes:
             "choice": turn.choice_value,
             "late": turn.late,
             "facts": turn.facts,
+            **({"interaction": turn.response_object} if turn.response_object else {}),
+            **({"files": turn.files} if turn.files else {}),
         }
     )
+
+
+def change_notice(
+    event: Literal["edited", "deleted"], session_id: str, message_id: str, now_ms: int, text: str = ""
+) -> tuple[str, bytes]:
+    """(webhook-id, body). Another id for each attempt: the same change twice changes nothing."""
+    body = {"event": event, "session": session_id, "message_id": message_id}
+    if event == "edited":
+        body["text"] = text
+    return f"{event}_{_without_stops(session_id)}_{now_ms}", _encode(body)
 
 
 def closed_body(session_id: str, reason: str) -> bytes:
@@ -78,7 +101,7 @@ def to_reply(body: bytes) -> Reply:
     if not isinstance(raw, dict):
         raise DeliveryRejected("the bot's answer is JSON, but no object", code="bad-answer")
     try:
-        answer = msgspec.convert({**raw, "messages": _messages(raw)}, Answer)
+        answer = msgspec.convert({**raw, "messages": _messages(raw), "updates": _updates(raw)}, Answer)
     except (msgspec.ValidationError, RecursionError) as exc:
         # Only the place: the rest of the sentence may repeat what the bot said.
         place = found.group(1).lstrip(".") if (found := _path.search(str(exc))) else ""
@@ -87,7 +110,15 @@ def to_reply(body: bytes) -> Reply:
             code="bad-answer",
         ) from None
     handover = Handover() if answer.handover is True else answer.handover or None
-    return Reply(answer.messages, handover, answer.close, answer.fallback, fields=answer.fields)
+    return Reply(
+        answer.messages,
+        handover,
+        answer.close,
+        answer.fallback,
+        fields=answer.fields,
+        updates=answer.updates,
+        intent=answer.intent,
+    )
 
 
 def _messages(raw: dict[str, Any]) -> Any:
@@ -97,30 +128,15 @@ def _messages(raw: dict[str, Any]) -> Any:
         return messages  # the decoder says what is wrong
     if raw.get("text"):
         messages = [{"text": raw["text"]}, *messages]
-    return [_full(each) for each in messages]
+    return [full_form(each) for each in messages]
 
 
-def _full(item: Any) -> Any:
-    """A message or card with what its short form leaves out: the kind of a text, an option's value."""
-    if not isinstance(item, dict):
-        return item
-    full = dict(item)
-    if "kind" not in full and "text" in full:
-        full["kind"] = "choices" if "options" in full else "text"
-    if isinstance(full.get("options"), list):
-        full["options"] = [_option(each) for each in full["options"]]
-    if isinstance(full.get("cards"), list):
-        full["cards"] = [_full({"kind": "card", **each}) if isinstance(each, dict) else each for each in full["cards"]]
-    return full
-
-
-def _option(option: Any) -> Any:
-    """A string is a label; what has no value is told by its label."""
-    if isinstance(option, str):
-        return {"label": option, "value": option}
-    if isinstance(option, dict) and not option.get("value"):
-        return {**option, "value": option.get("label")}
-    return option
+def _updates(raw: dict[str, Any]) -> Any:
+    """Their contents may be short, as messages are: `{"message_id", "content": {"text": …}, "block_id"?}`."""
+    updates = raw.get("updates", [])
+    if not isinstance(updates, list):
+        return updates
+    return [{**each, "content": full_form(each.get("content"))} if isinstance(each, dict) else each for each in updates]
 
 
 def _without_stops(name: str) -> str:

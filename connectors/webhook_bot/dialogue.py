@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -23,6 +24,12 @@ def answer(said: str) -> dict[str, Any]:
         return {"text": plain[5:]}
     if lowered.startswith("say ") and lowered[4:].strip().isdigit():
         return {"messages": [{"text": f"line {n}"} for n in range(1, min(int(lowered[4:]), 50) + 1)]}
+    if lowered.startswith("file "):
+        url, _, title = plain[5:].partition(" ")
+        return {"messages": [{"kind": "file", "url": url, "title": title}]}
+    if lowered.startswith("give "):
+        data = base64.b64encode(plain[5:].encode() * 1000).decode()
+        return {"messages": [{"kind": "file", "data": data, "name": "given.txt", "media_type": "text/plain"}]}
     if lowered.startswith("note "):
         return {"text": "Noted.", "fields": {"ticket": plain[5:]}}
     if lowered in ("/greet", "hello", "hi"):

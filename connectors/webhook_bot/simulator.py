@@ -10,9 +10,11 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import time
 from typing import Any
 
+import httpx2
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -35,6 +37,7 @@ class Simulator:
         self.delay_ms = 0
         self.down = False
         self.fail_next: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
 
     def app(self) -> Starlette:
         app = Starlette(
@@ -77,13 +80,19 @@ class Simulator:
         return JSONResponse(found) if found else Response(status_code=204)
 
     async def _turn(self, body: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
-        if body["event"] == "closed":
-            entry["outcome"] = "closed"
+        if body["event"] in ("closed", "edited", "deleted"):
+            entry["outcome"] = body["event"]
             return {}
+        entry["files"] = [await _fetched(each) for each in body.get("files", ())]
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
         entry.update(outcome="answered", finished_at=_now())
-        found = answer(body.get("choice") or body["text"])
+        if entry["files"] and not body["text"]:
+            return {"text": "\n".join(f"Got {each['name']}, {each['bytes']} bytes." for each in entry["files"])}
+        said = body.get("choice") or body["text"]
+        if said in self.answers:
+            return _filled_in(self.answers[said], body.get("interaction") or {})
+        found = answer(said)
         return {**found, "intent": "order_status", "confidence": 0.75} if body["event"] == "suggest" else found
 
     def _enter(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +104,8 @@ class Simulator:
             "message": body.get("choice") or body.get("text") or "",
             "late": bool(body.get("late")),
             "facts": body.get("facts", {}),
+            "interaction": body.get("interaction"),
+            "message_id": body.get("message_id", ""),
             "repeats": 0,
             "started_at": _now(),
             "outcome": "started",
@@ -118,17 +129,19 @@ class Simulator:
         return JSONResponse({"turns": self.ledger, "refused": self.refused})
 
     async def control(self, request: Request) -> Response:
-        """delay_ms, down, fail_next [{status, count, after_effect, html, body, headers}], clear_failures."""
+        """delay_ms, down, fail_next [{status, count, after_effect, html, body, headers}], clear_failures, answers:
+        what is said to a text or choice; `$message` and `$block` in it are those that were used."""
         wish = await request.json()
         if wish.get("clear_failures"):
             self.fail_next.clear()
         self.delay_ms = int(wish.get("delay_ms", self.delay_ms))
         self.down = bool(wish.get("down", self.down))
         self.fail_next += wish.get("fail_next", [])
+        self.answers |= wish.get("answers", {})
         return JSONResponse({"ok": True})
 
     async def reset(self, _: Request) -> Response:
-        for each in (self.ledger, self.refused, self.work, self.entries, self.fail_next):
+        for each in (self.ledger, self.refused, self.work, self.entries, self.fail_next, self.answers):
             each.clear()
         self.delay_ms, self.down = 0, False
         return JSONResponse({"ok": True})
@@ -153,6 +166,29 @@ def why_not_genuine(header: Any, raw: bytes, now_s: float) -> str:
     if not any(hmac.compare_digest(wanted, each.encode()) for each in signatures.split(" ")):
         return "no signature fits"
     return ""
+
+
+def _filled_in(said: dict[str, Any], interaction: dict[str, Any]) -> dict[str, Any]:
+    used = (interaction.get("actions") or [{}])[0]
+    text = json.dumps(said).replace("$message", str((interaction.get("original_message") or {}).get("_id", "")))
+    return dict(json.loads(text.replace("$block", str(used.get("block_id", "")))))
+
+
+async def _fetched(file: dict[str, Any]) -> dict[str, Any]:
+    """As a bot does that looks at files: bytes counted and hashed, not kept."""
+    seen, n_bytes = hashlib.sha256(), 0
+    status, why = 0, ""
+    try:
+        async with httpx2.AsyncClient(trust_env=False) as client, client.stream("GET", file["url"]) as found:
+            status = found.status_code
+            async for piece in found.aiter_bytes():
+                seen.update(piece)
+                n_bytes += len(piece)
+            why = found.headers.get("content-disposition", "")
+    except httpx2.HTTPError as exc:
+        why = type(exc).__name__
+    kept = {name: file.get(name) for name in ("id", "name", "media_type", "size", "url")}
+    return {**kept, "status": status, "bytes": n_bytes, "sha256": seen.hexdigest(), "note": why}
 
 
 def _fail(failure: dict[str, Any]) -> Response:

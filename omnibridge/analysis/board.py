@@ -17,6 +17,7 @@ class Board:
         self.most = most
         self._watchers: dict[Room, set[asyncio.Event]] = {}
         self.n_watchers = 0
+        self.is_closed = False
 
     @contextmanager
     def watch(self, room: Room) -> Iterator[asyncio.Event]:
@@ -36,6 +37,12 @@ class Board:
     @property
     def is_full(self) -> bool:
         return self.n_watchers >= self.most
+
+    def close(self) -> None:
+        """Everybody who watches is sent away."""
+        self.is_closed = True
+        for room in self._watchers:
+            self.ring(*room)
 
     def ring(self, workspace: str, room: str) -> None:
         """Something is new, and durable."""

@@ -6,7 +6,7 @@ crash changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -99,7 +99,7 @@ class AnalysisSender:
             "" if what.change == "deleted" else seal(self._database.secret, what_for),
             f"/analysis/{analyser.name}/results",
         )
-        found = await self._call(analyser, connector.on_observed(message), row)
+        found = await self._call(analyser, lambda: connector.on_observed(message), row)
         if found is not None and what.change != "deleted":
             await self._keep(analyser, place, row.event_id, bounded(found), what_for.until)
 
@@ -129,7 +129,7 @@ class AnalysisSender:
         except DeliveryError:
             analyser.breaker.succeeded()  # it was not asked
             raise
-        await self._call(analyser, connector.on_transcript(whole), row)
+        await self._call(analyser, lambda: connector.on_transcript(whole), row)
         mark = partial(_mark, values=(workspace, room, analyser.name, self._clock.now_ms()))
         await self._database.writer.submit(mark)
         self._counters.add("findings", 1, analyser.name, "transcript")
@@ -151,11 +151,11 @@ class AnalysisSender:
     def _session(self, row: Delivery) -> str:
         return session_id(self._database.secret, row.conversation_id, f"analysis/{row.connection}")
 
-    async def _call(self, analyser: Analyser, call: Awaitable[T], row: Delivery) -> T:
+    async def _call(self, analyser: Analyser, call: Callable[[], Awaitable[T]], row: Delivery) -> T:
         """With its limits; whatever it raises is its own affair."""
         try:
             async with analyser.slots, analyser.limit():
-                found = await call
+                found = await call()
         except Exception as exc:
             self._counters.add("analysis_failures", 1, analyser.name, type(exc).__name__)
             if isinstance(exc, DeliveryRejected):

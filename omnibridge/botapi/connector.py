@@ -93,8 +93,8 @@ class BotApiConnector:
         self._queue = None
 
     async def _put(self, turn: Turn, text: str) -> Reply:
-        await self._open_queue.put(self.context.name, turn, text, self.settings.absent_after_s)
-        return Reply(accepted=True)
+        why_not = await self._open_queue.put(self.context.name, turn, text, self.settings.absent_after_s)
+        return Reply(accepted=True, declined=why_not)
 
     @property
     def _open_queue(self) -> UpdateQueue:

@@ -14,15 +14,23 @@ from omnibridge.connector import Choices, Option, Text
 LONGEST_TEXT = 4096
 LONGEST_DATA_BYTES = 64
 MOST_BUTTONS = 100
-_ESCAPED = re.compile(r"\\([_*\[\]()~`>#+\-=|{}.!\\])")
+_ESCAPED = re.compile(r"\\([\[\]()>+\-=|{}.!\\])")
+"""Marks of MarkdownV2 that are none here: the others stay escaped, `*` and `_` among them."""
+
+_ITSELF = re.compile(r"\\(\])(?=\\?\()")
+_UNDERLINED = re.compile(r"(?<![\\_])__(?!_)([^\n]+?)(?<![\\_])__(?!_)")
+_SPOILER = re.compile(r"(?<!\\)\|\|([^\n]+?)(?<!\\)\|\|")
+NO_WIDTH = "\u200b"
+_LITERAL = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|(?m:^(?=#{1,6}[ \t]))")
+_MARKS = {"b": "*", "strong": "*", "i": "_", "em": "_", "s": "~", "strike": "~", "del": "~"}
 
 Count = Callable[[str, int], None]
 """`count("name", 1)`: what got lost."""
 
 
 def plain_text(text: str, parse_mode: str) -> str:
-    """HTML loses its tags and keeps its links' addresses. Of Markdown only the escapes go: the hub reads *bold*,
-    _italic_ and [links](…) itself. Raises MethodError 400."""
+    """A bot's text as our neutral markdown. Of HTML, bold, italic, struck, code and links are kept. Of MarkdownV2 the
+    escapes of what is no mark here go: `*bold*`, `_italic_` and `[links](…)` mean the same. Raises MethodError 400."""
     if not text.strip():
         raise bad("message text is empty")
     if len(text) > LONGEST_TEXT:
@@ -32,15 +40,20 @@ def plain_text(text: str, parse_mode: str) -> str:
         reader = _Html()
         reader.feed(text)
         reader.close()
-        found = "".join(reader.parts)
+        found = reader.text()
         if not found.strip():
             raise bad("message text is empty")
         return found
     if mode == "markdownv2":
-        return _ESCAPED.sub(r"\1", text)
+        return _ESCAPED.sub(r"\1", _ITSELF.sub(rf"\1{NO_WIDTH}", _spoken(text)))
     if mode not in ("", "markdown"):
         raise bad("unsupported parse_mode")
     return text
+
+
+def _spoken(text: str) -> str:
+    """Without the marks of what is not here: underlined words, spoilers."""
+    return _SPOILER.sub(r"\1", _UNDERLINED.sub(r"\1", text))
 
 
 def to_content(text: str, markup: Any, count: Count) -> Text | Choices:
@@ -86,24 +99,63 @@ def _inline(button: dict[str, Any], count: Count) -> Option | None:
 
 
 class _Html(HTMLParser):
-    """Text without tags; `<a href>` as `text (address)`."""
+    """HTML -> markdown. What is written is what is read: marks in it are escaped, but in code."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._links: list[tuple[str, int]] = []
+        self._parts: list[str] = [""]
+        self._open: list[tuple[str, str]] = []
+        self._n_code = 0
+
+    def text(self) -> str:
+        """Of what was never closed too."""
+        while self._open:
+            self._close()
+        return self._parts[0]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self._links.append((dict(attrs).get("href") or "", len(self.parts)))
-        elif tag == "br":
-            self.parts.append("\n")
+        if tag == "br":
+            self._parts[-1] += "\n"
+            return
+        self._n_code += tag in ("code", "pre")
+        self._open.append((tag, dict(attrs).get("href") or ""))
+        self._parts.append("")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._links:
-            url, start = self._links.pop()
-            if url and url != "".join(self.parts[start:]):
-                self.parts.append(f" ({url})")
+        if tag in [each for each, _ in self._open]:
+            while self._close() != tag:
+                pass  # what was opened inside of it and not closed ends with it
 
     def handle_data(self, data: str) -> None:
-        self.parts.append(data)
+        if self._n_code:
+            self._parts[-1] += data
+            return
+        words = _LITERAL.sub(lambda found: f"\\{found[0]}", data).replace("](", f"]{NO_WIDTH}(")
+        self._parts[-1] += re.sub(r"<(?=[A-Za-z/!])", f"<{NO_WIDTH}", words)
+
+    def _close(self) -> str:
+        tag, url = self._open.pop()
+        inner = self._parts.pop()
+        self._n_code -= tag in ("code", "pre")
+        self._parts[-1] += self._marked(tag, url, inner)
+        return tag
+
+    def _marked(self, tag: str, url: str, inner: str) -> str:
+        words = inner.strip()
+        if not words:
+            return inner
+        before, after = inner[: inner.index(words)], inner[inner.index(words) + len(words) :]
+        if tag == "a" and url.startswith(("http://", "https://")):
+            label = words.replace("[", "(").replace("]", ")")
+            linked = url if words == url else f"[{label}]({url.replace(')', '%29')})"
+            return f"{before}{linked}{after}"
+        if tag == "a" and url and url != words:  # an address that no browser is given
+            return f"{inner} ({url})"
+        if tag == "pre" or (tag == "code" and self._n_code == 0 and "\n" in words):
+            return f"```\n{words}\n```" if self._n_code == 0 else inner
+        if tag == "code" and self._n_code == 0:
+            return f"{before}`{words.replace('`', chr(39))}`{after}"
+        mark = _MARKS.get(tag, "")
+        if not mark or "\n" in words or self._n_code:
+            return inner
+        return f"{before}{mark}{words}{mark}{after}"

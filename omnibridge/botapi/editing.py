@@ -48,6 +48,8 @@ class Editing:
 
     async def _edit(self, bot: Bot, parameters: Parameters, text: str | None) -> Any:
         """text: None = as it was."""
+        if not bot.may("edits"):
+            raise bad("message can't be edited: the operator switched this bot's capability 'edits' off")
         if "inline_message_id" in parameters:
             raise bad("inline messages are not offered here; give chat_id and message_id")
         chat = self._speaking.chat(bot, parameters.integer("chat_id"))

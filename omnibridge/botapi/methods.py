@@ -6,15 +6,17 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.content import plain_text, to_content
 from omnibridge.botapi.editing import Editing
 from omnibridge.botapi.errors import MethodError, bad
 from omnibridge.botapi.parameters import Parameters
-from omnibridge.botapi.polling import Polling, allowed_updates
+from omnibridge.botapi.polling import Polling
 from omnibridge.botapi.queue import UpdateQueue
 from omnibridge.botapi.speaking import Speaking
-from omnibridge.botapi.webhook_url import check_url
+from omnibridge.botapi.webhooks import Webhooks
 from omnibridge.connector import Handover, Reply
 from omnibridge.storage import bots
 from omnibridge.storage.bots import Bot
@@ -25,7 +27,8 @@ LONGEST_REASON = 200
 IGNORED = ("reply_parameters", "reply_to_message_id", "entities", "message_thread_id", "protect_content")
 """Of sendMessage: what nobody here can be shown. Counted."""
 
-_secret = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_command = re.compile(r"[a-z0-9_]{1,32}")
+MOST_COMMANDS, LONGEST_DESCRIPTION = 100, 256
 
 
 class Methods:
@@ -37,6 +40,7 @@ class Methods:
         queue: UpdateQueue,
         polling: Polling,
         speaking: Speaking,
+        webhooks: Webhooks,
         connectors: Mapping[str, BotApiConnector],
     ) -> None:
         self._database, self._queue, self._speaking, self._connectors = database, queue, speaking, connectors
@@ -44,10 +48,17 @@ class Methods:
         self._methods: dict[str, Method] = {
             "getme": self._get_me,
             "getupdates": polling.get_updates,
-            "setwebhook": self._set_webhook,
-            "deletewebhook": self._delete_webhook,
-            "getwebhookinfo": self._get_webhook_info,
+            "setwebhook": webhooks.set,
+            "deletewebhook": webhooks.delete,
+            "getwebhookinfo": webhooks.info,
+            "setmycommands": self._set_my_commands,
+            "getmycommands": self._get_my_commands,
+            "deletemycommands": self._set_my_commands,
             "sendmessage": self._send_message,
+            "sendlocation": self._send_location,
+            "sendvenue": self._send_location,
+            "copymessage": self._refuse_copy,
+            "forwardmessage": self._refuse_copy,
             "editmessagetext": editing.text,
             "updatemessage": editing.text,
             "editmessagecaption": editing.caption,
@@ -81,54 +92,25 @@ class Methods:
             "supports_inline_queries": False,
         }
 
-    # -- the webhook ------------------------------------------------------------------------------------
-
-    async def _set_webhook(self, bot: Bot, parameters: Parameters) -> bool:
-        url, secret = parameters.text("url").strip(), parameters.text("secret_token")
-        if not url:
-            return await self._delete_webhook(bot, parameters)
-        if "certificate" in parameters:
-            raise bad("certificates are not taken: the operator puts yours where SSL_CERT_FILE leads")
-        if secret and not _secret.fullmatch(secret):
-            raise bad("secret token contains unallowed characters, or more than 256")
-        most = parameters.integer("max_connections", 40)
-        if not 1 <= most <= 100:
-            raise bad("max_connections must be from 1 to 100")
-        kinds = allowed_updates(parameters)
-        await check_url(url, allow_private=self._connectors[bot.connection].settings.allow_private)
-
-        def unit(cursor: Any) -> None:
-            bots.set_webhook(cursor, bot.connection, url, secret, most)
-            if kinds is not None:
-                bots.allow(cursor, bot.connection, kinds)
-            if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
-
-        await self._database.writer.submit(unit)
-        self._queue.ring(bot.connection)
+    async def _set_my_commands(self, bot: Bot, parameters: Parameters) -> bool:
+        """Kept for getMyCommands; visitors have no menu to be shown them in. Without commands they are deleted."""
+        found = parameters.value("commands") or []
+        if not isinstance(found, list) or len(found) > MOST_COMMANDS:
+            raise bad(f"commands must be a list of at most {MOST_COMMANDS}")
+        kept = []
+        for each in found:
+            name, description = (each.get("command"), each.get("description")) if isinstance(each, dict) else ("", "")
+            if not isinstance(name, str) or not _command.fullmatch(name.removeprefix("/")):
+                raise bad("BOT_COMMAND_INVALID")
+            if not isinstance(description, str) or not 1 <= len(description) <= LONGEST_DESCRIPTION:
+                raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
+            kept.append({"command": name.removeprefix("/"), "description": description})
+        stored = msgspec.json.encode(kept).decode()
+        await self._database.writer.submit(lambda cursor: bots.set_commands(cursor, bot.connection, stored))
         return True
 
-    async def _delete_webhook(self, bot: Bot, parameters: Parameters) -> bool:
-        def unit(cursor: Any) -> None:
-            bots.set_webhook(cursor, bot.connection, "", "", 40)
-            if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
-
-        await self._database.writer.submit(unit)
-        self._queue.ring(bot.connection)
-        return True
-
-    async def _get_webhook_info(self, bot: Bot, parameters: Parameters) -> Any:
-        found: dict[str, Any] = {
-            "url": bot.webhook_url,
-            "has_custom_certificate": False,
-            "pending_update_count": bots.n_waiting(self._database.reader, bot.connection),
-        }
-        if bot.webhook_url:
-            found["max_connections"] = bot.max_connections
-        if bot.last_error_at is not None:
-            found |= {"last_error_date": bot.last_error_at // 1000, "last_error_message": bot.last_error}
-        return found
+    async def _get_my_commands(self, bot: Bot, parameters: Parameters) -> Any:
+        return msgspec.json.decode(bot.commands) if bot.commands else []
 
     # -- speaking ---------------------------------------------------------------------------------------
 
@@ -142,6 +124,27 @@ class Methods:
             if each in parameters:
                 count(f"{each}_ignored", 1)
         return await self._speaking.say(bot, self._queue.user_of(bot), chat, Reply((content,)), text, markup, dedupe)
+
+    async def _send_location(self, bot: Bot, parameters: Parameters) -> Any:
+        """sendLocation and sendVenue: as a link to a map, with the venue's title and address in front."""
+        found = []
+        for name, most in (("latitude", 90.0), ("longitude", 180.0)):
+            try:
+                number = float(parameters.text(name, required=True))
+            except ValueError:
+                raise bad(f"{name} must be a number") from None
+            if not abs(number) <= most:  # also what is no number
+                raise bad(f"{name} must be from -{most:g} to {most:g}")
+            found.append(f"{number:.6f}")
+        link = "https://www.openstreetmap.org/?mlat={0}&mlon={1}#map=16/{0}/{1}".format(*found)
+        words = [parameters.text(each).strip() for each in ("title", "address")]
+        chat, markup = self._speaking.chat(bot, parameters.integer("chat_id")), parameters.value("reply_markup")
+        text = plain_text("\n".join([*filter(None, words), link]), "")
+        content = to_content(text, markup, self._connectors[bot.connection].context.count)
+        return await self._speaking.say(bot, self._queue.user_of(bot), chat, Reply((content,)), text, markup)
+
+    async def _refuse_copy(self, bot: Bot, parameters: Parameters) -> Any:
+        raise bad("messages can't be forwarded or copied here: send their text with sendMessage")
 
     async def _answer_callback_query(self, bot: Bot, parameters: Parameters) -> bool:
         """Ends the waiting sign on a button, which visitors here do not have. An alert is said, a notice counted."""

@@ -8,15 +8,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.storage import bots
+from omnibridge.storage import bots, database
 from omnibridge.storage.bots import Bot
-from omnibridge.storage.database import Database, connect, migrate, take_lock
+from omnibridge.storage.database import Database
 
 
 class BotOrder(msgspec.Struct, frozen=True):
-    """digest: of the new token, for create and rotate; the token itself never leaves the command that made it."""
+    """digest: of the new token, for create and rotate; the token itself never leaves the command that made it.
 
-    kind: Literal["create", "rotate", "revoke", "pause", "resume"]
+    set-webhook: the addresses and the certificate of `bot`, without a secret token. allow: its capabilities.
+    """
+
+    kind: Literal["create", "rotate", "revoke", "pause", "resume", "set-webhook", "allow", "retry"]
     bot: Bot
     digest: bytes = b""
 
@@ -31,6 +34,15 @@ def write_order(cursor: Any, order: BotOrder, at: int) -> bool:
             return bots.rotate(cursor, connection, order.digest)
         case "revoke":
             return bots.revoke(cursor, connection, at)
+        case "set-webhook":
+            bot = order.bot
+            return bots.set_webhook(
+                cursor, connection, bot.webhook_url, "", 40, bot.interaction_url, bot.webhook_certificate
+            )
+        case "allow":
+            return bots.set_capabilities(cursor, connection, order.bot.capabilities)
+        case "retry":
+            return bots.try_again(cursor, connection, at)
         case _:
             return bots.pause(cursor, connection, paused=order.kind == "pause")
 
@@ -52,13 +64,4 @@ class Orders:
 
 def without_server(path: Path, order: BotOrder, at: int) -> bool:
     """Raises ConfigError when another process has the database."""
-    lock = take_lock(path)
-    try:
-        migrate(path)
-        connection = connect(path)
-        try:
-            return write_order(connection.cursor(), order, at)
-        finally:
-            connection.close()
-    finally:
-        lock.close()
+    return database.without_server(path, lambda cursor: write_order(cursor, order, at))

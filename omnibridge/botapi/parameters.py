@@ -13,6 +13,9 @@ from omnibridge.botapi.errors import MethodError, bad
 
 MOST_BYTES = 1_000_000
 MOST_FIELDS = 200
+FILES = ("certificate",)
+"""Files that are taken as text."""
+
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
@@ -87,7 +90,7 @@ def _form(text: str) -> dict[str, Any]:
 
 
 def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """Its texts. A file is refused: nothing that is offered here takes one."""
+    """Its texts. A file is refused, but for those whose content is text."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = BytesParser().parsebytes(head + body)
     if not message.is_multipart():
@@ -95,7 +98,7 @@ def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in message.get_payload():
         name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
-        if part.get_filename() is not None:  # type: ignore[union-attr]
+        if part.get_filename() is not None and name not in FILES:  # type: ignore[union-attr]
             raise bad(f"files are not taken ({name})")
         content = part.get_payload(decode=True)  # type: ignore[union-attr]
         if isinstance(name, str) and isinstance(content, bytes) and len(found) < MOST_FIELDS:

@@ -24,10 +24,12 @@ from omnibridge.botapi.errors import MethodError
 from omnibridge.botapi.methods import Methods
 from omnibridge.botapi.parameters import Parameters
 from omnibridge.botapi.queue import UpdateQueue
+from omnibridge.botapi.sealing import Seal
 from omnibridge.botapi.webhook_url import public_only
 from omnibridge.clock import Clock
 from omnibridge.connector.signing import signed_headers
-from omnibridge.http import Wire, origin_of
+from omnibridge.errors import StorageError
+from omnibridge.http import Wire, origin_of, trusting
 from omnibridge.storage import bots
 from omnibridge.storage.bots import GIVEN_UP, TAKEN, Bot, Queued
 from omnibridge.storage.database import Database
@@ -68,12 +70,18 @@ class Pusher:
     """Of one bot, for as long as the node runs."""
 
     def __init__(
-        self, connector: BotApiConnector, database: Database, queue: UpdateQueue, methods: Methods, clock: Clock
+        self,
+        connector: BotApiConnector,
+        database: Database,
+        queue: UpdateQueue,
+        methods: Methods,
+        clock: Clock,
+        seal: Seal,
     ) -> None:
         self._connection, self._connector = connector.context.name, connector
         self._database, self._queue, self._methods, self._clock = database, queue, methods, clock
-        judge = None if connector.settings.allow_private else public_only
-        self._wire = Wire(MOST_CONNECTIONS, MOST_ANSWER_BYTES, judge=judge)
+        self._seal, self._certificate = seal, ""
+        self._wire = self._wire_trusting("")
         self._chats: dict[int, _Chat] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -153,23 +161,45 @@ class Pusher:
             _log.warning("bot_update_given_up", connection=self._connection, update_id=update_id, reason=failure)
             await self._settle(update_id, GIVEN_UP)
 
+    def _wire_trusting(self, certificate: str) -> Wire:
+        """certificate: PEM, '' = the usual authorities."""
+        judge = None if self._connector.settings.allow_private else public_only
+        if not certificate:
+            return Wire(MOST_CONNECTIONS, MOST_ANSWER_BYTES, judge=judge)
+        context = trusting(certificate)
+        return Wire(MOST_CONNECTIONS, MOST_ANSWER_BYTES, judge=judge, trust=lambda: context)
+
+    def _wire_for(self, bot: Bot) -> Wire:
+        """Connections that were made under another certificate are not used any more."""
+        if bot.webhook_certificate != self._certificate:
+            before, self._wire = self._wire, self._wire_trusting(bot.webhook_certificate)
+            self._certificate = bot.webhook_certificate
+            before.close()
+        return self._wire
+
     async def _settle(self, update_id: int, state: int) -> None:
         write = partial(_settle, connection=self._connection, update_id=update_id, state=state)
         await self._database.writer.submit(write)
 
     async def _post(self, bot: Bot, update: Queued) -> str:
         """'' when the bot has taken it, else why not, without its address."""
-        origin, _ = origin_of(bot.webhook_url)
-        parts = urlsplit(bot.webhook_url)
+        is_press = bytes(msgspec.json.decode(update.body, type=_Kind).callback_query) != b""
+        url = (bot.interaction_url if is_press else "") or bot.webhook_url
+        origin, _ = origin_of(url)
+        parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Content-Type": "application/json", "User-Agent": "omnibridge"}
-        if bot.webhook_secret:
-            headers["X-Telegram-Bot-Api-Secret-Token"] = bot.webhook_secret
+        try:
+            secret = self._seal.open(bot.webhook_secret)
+        except StorageError as exc:
+            return str(exc)
+        if secret:
+            headers["X-Telegram-Bot-Api-Secret-Token"] = secret
         identity = f"update_{bot.bot_id}_{update.update_id}"
         headers |= signed_headers(self._connector.keys, identity, self._clock.now_ms() // 1000, update.body)
         try:
             async with asyncio.timeout(LIMIT_S):
-                answer = await self._wire.exchange(origin, "POST", target, headers.items(), update.body)
+                answer = await self._wire_for(bot).exchange(origin, "POST", target, headers.items(), update.body)
         except TimeoutError:
             return "Read timeout expired"
         except httpx2.ConnectError:
@@ -204,6 +234,12 @@ class Pusher:
             )
 
 
+class _Kind(msgspec.Struct):
+    """Of an update, as far as it says where it goes."""
+
+    callback_query: msgspec.Raw = msgspec.Raw(b"")
+
+
 class Pushers:
     """Of all bots of a node."""
 
@@ -214,8 +250,9 @@ class Pushers:
         queue: UpdateQueue,
         methods: Methods,
         clock: Clock,
+        seal: Seal,
     ) -> None:
-        self._all = [Pusher(each, database, queue, methods, clock) for each in connectors.values()]
+        self._all = [Pusher(each, database, queue, methods, clock, seal) for each in connectors.values()]
 
     async def run_for_ever(self) -> None:
         """Until cancelled."""

@@ -42,8 +42,8 @@ class UpdateQueue:
         """As Telegram describes it."""
         return shapes.bot_user(bot.bot_id, bot.connection, self._names[bot.connection])
 
-    async def put(self, connection: str, turn: Turn, text: str, absent_after_s: float = 0) -> None:
-        """Durable when it returns; a turn that is given again changes nothing.
+    async def put(self, connection: str, turn: Turn, text: str, absent_after_s: float = 0) -> str:
+        """Durable when it returns; a turn that is given again changes nothing. Why it is not for this bot, else ''.
 
         Raises DeliveryRejected when nobody could ever take it, DeliveryRetryable when it could not be written, or the
         bot takes nothing.
@@ -54,6 +54,8 @@ class UpdateQueue:
             if not bots.is_queued(self._database.reader, connection, turn.delivery_id):
                 raise DeliveryRetryable("the bot has not taken its updates", code="bot-absent")
 
+        why_not = [""]
+
         def unit(cursor: Any) -> None:
             bot = bots.load(cursor, connection)
             if bot is None or bots.is_queued(cursor, connection, turn.delivery_id):
@@ -62,7 +64,8 @@ class UpdateQueue:
             chat = bots.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
             choice, offer, is_inline = self._meant(cursor, connection, chat.id, turn, text)
             kind = "callback_query" if is_inline else "message"
-            if not bot.wants(kind):
+            why_not[0] = shapes.why_not(bot, kind, text)
+            if why_not[0]:
                 self._count(connection, "update_not_wanted")
                 return
             number = bots.next_update_id(cursor, connection)
@@ -75,6 +78,7 @@ class UpdateQueue:
             bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
 
         await self._write(connection, unit)
+        return why_not[0]
 
     def _meant(
         self, cursor: Any, connection: str, chat_id: int, turn: Turn, text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cryptography.fernet import Fernet
 from starlette.routing import Route
 
 from omnibridge.botapi.connector import BotApiConnector
@@ -13,7 +14,9 @@ from omnibridge.botapi.orders import Orders
 from omnibridge.botapi.polling import Polling
 from omnibridge.botapi.push import Pushers
 from omnibridge.botapi.queue import UpdateQueue
+from omnibridge.botapi.sealing import Seal
 from omnibridge.botapi.speaking import Speaking
+from omnibridge.botapi.webhooks import Webhooks
 from omnibridge.clock import Clock
 from omnibridge.connector import Connector
 from omnibridge.engine.counters import Counters
@@ -23,7 +26,7 @@ from omnibridge.storage.database import Database
 
 
 class BotApi:
-    """connectors: all of the node. workspaces: connection -> its workspace."""
+    """connectors: all of the node. workspaces: connection -> its workspace. keys: for secrets at rest, by name."""
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class BotApi:
         ids: IdSequence,
         clock: Clock,
         counters: Counters,
+        keys: Mapping[str, Fernet] | None = None,
     ) -> None:
         ours = {name: each for name, each in connectors.items() if isinstance(each, BotApiConnector)}
         names = {name: each.settings.display_name or name for name, each in ours.items()}
@@ -43,10 +47,12 @@ class BotApi:
         )
         speaking = Speaking(database, lanes, ids, clock, workspaces)
         self._polling = Polling(database, self.queue)
-        self.methods = Methods(database, self.queue, self._polling, speaking, ours)
+        seal = Seal(keys or {}, database.secret)
+        self._webhooks = Webhooks(database, ours, seal, self.queue.ring)
+        self.methods = Methods(database, self.queue, self._polling, speaking, self._webhooks, ours)
         self._endpoint = BotApiEndpoint(database, self.methods, frozenset(ours), counters)
         self.orders = Orders(database, clock.now_ms, self.queue.ring)
-        self._pushers = Pushers(ours, database, self.queue, self.methods, clock)
+        self._pushers = Pushers(ours, database, self.queue, self.methods, clock, seal)
         self._is_used = bool(ours)
         for each in ours.values():
             each.use(self.queue)
@@ -61,4 +67,5 @@ class BotApi:
 
     async def run_for_ever(self) -> None:
         """Call webhooks, until cancelled."""
+        await self._webhooks.reseal()
         await self._pushers.run_for_ever()

@@ -15,6 +15,7 @@ import msgspec
 
 from omnibridge.connector import Turn
 from omnibridge.domain.interactions import Actor, Interaction
+from omnibridge.storage.bots import Bot, Capability
 
 _COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@\w+)?(?=\s|$)")
 LONGEST_NAME = 64
@@ -98,6 +99,16 @@ def data_of(interaction: Interaction) -> str:
     `omnibridge`."""
     first = interaction.actions[0]
     return msgspec.json.encode(first.values).decode() if first.values else first.value or first.action_id
+
+
+def why_not(bot: Bot, kind: str, text: str) -> str:
+    """Why an update is not for this bot; empty when it is."""
+    capability: Capability = "interactions"
+    if kind == "message":
+        capability = "commands" if _COMMAND.match(text) else "messages"
+    if not bot.may(capability):
+        return f"its capability {capability!r} is switched off"
+    return "" if bot.wants(kind) else f"its allowed_updates leave {kind} out"
 
 
 def left(bot: dict[str, Any], chat_id: int, name: str, at_ms: int) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from omnibridge.connector.analysis import (
     Suggests,
     Transcript,
 )
-from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, MemoryNotes, Notes
+from omnibridge.connector.content_json import STYLES, full_form, read_content
+from omnibridge.connector.context import LONGEST_NOTE, ClientFactory, ConnectorContext, KeepFile, MemoryNotes, Notes
+from omnibridge.connector.files import HearsEdits, TakesFiles, TurnFile
 from omnibridge.connector.interface import (
     Callback,
     ChecksHealth,
@@ -58,6 +60,7 @@ from omnibridge.domain.content import (
     Select,
     Text,
 )
+from omnibridge.domain.files import FilePolicy
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
 from omnibridge.errors import (
     ConfigError,
@@ -66,10 +69,11 @@ from omnibridge.errors import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from omnibridge.http import Answer, AnswerTooLarge, Client
+from omnibridge.http import Answer, AnswerTooLarge, Client, LineStream
 
 __all__ = [
     "LONGEST_NOTE",
+    "STYLES",
     "Action",
     "Actor",
     "AnalysingConnector",
@@ -95,19 +99,23 @@ __all__ = [
     "DeliveryUncertain",
     "ExternalAgent",
     "File",
+    "FilePolicy",
     "Finding",
     "Findings",
     "Form",
     "FormField",
     "Handover",
+    "HearsEdits",
     "HearsSettings",
     "HearsTyping",
     "Image",
     "Intent",
     "Interaction",
+    "KeepFile",
     "Kept",
     "Label",
     "Line",
+    "LineStream",
     "Link",
     "MemoryNotes",
     "MessageUpdate",
@@ -130,9 +138,13 @@ __all__ = [
     "SyncResult",
     "SyncTrigger",
     "SyncsRecords",
+    "TakesFiles",
     "Text",
     "Transcript",
     "Turn",
+    "TurnFile",
     "WelcomesVisitors",
+    "full_form",
+    "read_content",
     "toml_lines",
 ]

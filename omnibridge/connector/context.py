@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
 from omnibridge.clock import Clock
+from omnibridge.errors import DeliveryRejected
 from omnibridge.http import Client
 
 ClientFactory = Callable[..., Client]
@@ -59,6 +60,15 @@ class MemoryNotes:
         return list(reversed(self._notes.items()))[:most]
 
 
+KeepFile = Callable[[bytes, str, str], Awaitable[str]]
+"""(bytes, name, media type) -> what to put into `File.url`. Durable when it returns."""
+
+
+async def keeps_nothing(content: bytes, name: str, media_type: str) -> str:
+    """Where there is no service around the connector."""
+    raise DeliveryRejected("files are not kept here", code="no-files")
+
+
 @dataclass(frozen=True)
 class ConnectorContext:
     """name: of the connection. settings: an instance of the connector's `settings_type`, validated.
@@ -71,6 +81,8 @@ class ConnectorContext:
     connector: `connector("name")` is the instance of another connection, None when there is none of that name. Ask
     when you need it: it may be another one after a change of settings.
     notes: what is kept of sessions over restarts.
+    keep_file: for bytes that the backend gives instead of an address; kept for three days, so use it right before the
+    Reply. Shown where the connection has `upload_files`; elsewhere the visitor is told that a file was lost.
     """
 
     name: str
@@ -82,6 +94,7 @@ class ConnectorContext:
     typing: Callable[[str, bool], None] = lambda session_id, is_typing: None
     connector: Callable[[str], object | None] = lambda name: None
     notes: Notes = field(default_factory=MemoryNotes)
+    keep_file: KeepFile = keeps_nothing
 
 
 def decode_settings(settings_type: type[msgspec.Struct], raw: dict[str, Any]) -> msgspec.Struct:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from omnibridge.connector.context import ConnectorContext
+from omnibridge.connector.files import TurnFile
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 from omnibridge.domain.interactions import Interaction, MessageUpdate
@@ -42,6 +43,10 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, Any] = {}
     interaction: Interaction | None = None
     """He pressed or picked something instead of writing; text is its label and choice_value its value."""
+    response_object: dict[str, Any] | None = None
+    """Of what was pressed, or of an offered answer that was typed. Plain JSON; schema: omnibridge/interaction."""
+    files: tuple[TurnFile, ...] = ()
+    """Only for who implements `TakesFiles`; text may be empty then."""
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,8 +61,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
     `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
     not in callbacks.
-    intent: the backend's own word for what it answers. losses: kinds of what it sent and parts cannot hold, few words;
-    both are for metrics and the time line alone.
+    intent: the backend's own word for what it answers, where facts do not tell it. losses: kinds of what it sent and
+    parts cannot hold, few words. Both are for metrics and the time line alone.
+    declined: the turn is over, but was not given to the backend, and why: for the trace.
     """
 
     parts: tuple[Content, ...] = ()
@@ -71,6 +77,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, str | int | float | bool] = {}
     intent: str = ""
     losses: tuple[str, ...] = ()
+    declined: str = ""
 
 
 class Callback(msgspec.Struct, frozen=True):
@@ -148,6 +155,15 @@ class HearsTyping(Protocol):
 
         Never journalled, never repeated: what raises, or takes longer than 5 s, is counted and forgotten.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsAnswers(Protocol):
+    """Its bot's answers have a form of their own, also where they are posted to a response_url."""
+
+    def read_answer(self, body: bytes) -> Reply:
+        """Pure. body: a JSON object. Raises DeliveryRejected, or ValueError, that names the wrong place."""
         ...
 
 

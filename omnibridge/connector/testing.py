@@ -67,13 +67,11 @@ async def check_contract(connector_type: type[Any], settings: dict[str, Any]) ->
     decoded = decode_settings(connector_type.settings_type, settings)
     for _ in range(2):  # again, after a change of settings
         await connector.initialize(FakeContext().make(decoded))
-    analyses = isinstance(connector, Analyzes | ReadsTranscripts)
-    if analyses:
-        await _analyses(connector)
+    await _analyses(connector)
     if isinstance(connector, Suggests):
         await _fails_as_agreed("suggest", connector.suggest("hello", "s1"), may_be_silent=False)
     if not hasattr(connector, "on_message"):
-        assert analyses, "it neither speaks nor analyses"
+        assert _does_analyse(connector), "it neither speaks nor analyses"
         await connector.aclose()
         await connector.aclose()
         return
@@ -89,6 +87,10 @@ async def check_contract(connector_type: type[Any], settings: dict[str, Any]) ->
     await _fails_as_agreed("on_close", connector.on_close("s1", "closed"))
     await connector.aclose()
     await connector.aclose()
+
+
+def _does_analyse(connector: object) -> bool:
+    return isinstance(connector, Analyzes | ReadsTranscripts)
 
 
 async def _analyses(connector: Any) -> None:

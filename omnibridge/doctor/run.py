@@ -13,6 +13,7 @@ from omnibridge.config_reader import check, load
 from omnibridge.doctor import (
     accounts,
     bots,
+    companion_app,
     custom_field,
     external,
     hub_settings,
@@ -138,6 +139,7 @@ async def _checks(
             bots.strangers(view),
             *await external.checks(view),
             await realtime.check(view),
+            await companion_app.check(view, clock),
         ]
     findings = [each.about(workspace.name) for each in found if each]
     if view.version is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 Voice = Literal["bot", "system"]
@@ -40,6 +41,8 @@ class SendToVisitor(_Command, frozen=True, tag="SendToVisitor"):
     voice: Voice = "bot"
     speaker: Speaker | None = None
     """Somebody of an external system for whom the connection speaks."""
+    thread_id: str = ""
+    """Of the message that begins the thread; empty = in the room itself."""
 
 
 class SendToParty(_Command, frozen=True, tag="SendToParty"):
@@ -56,6 +59,24 @@ class SendToParty(_Command, frozen=True, tag="SendToParty"):
     """What the visitor, or staff, did with something the party had shown: no message was written."""
     within_ms: int = 0
     """Given up after this long; 0 = a bot's time for a turn."""
+    files: tuple[FileRef, ...] = ()
+    """What came with the words, as far as the party takes it."""
+
+
+class EditTurn(_Command, frozen=True, tag="EditTurn"):
+    """The visitor changed a message that the party has, or will have by then: it goes behind the turn itself."""
+
+    connection: str
+    message_id: str
+    text: str
+    edited_at: int = 0
+
+
+class RetractTurn(_Command, frozen=True, tag="RetractTurn"):
+    """The visitor deleted one."""
+
+    connection: str
+    message_id: str
 
 
 class UpdateMessage(_Command, frozen=True, tag="UpdateMessage"):
@@ -232,6 +253,8 @@ Command = (
     | ResumeTurns
     | ObserveMessage
     | HandTranscript
+    | EditTurn
+    | RetractTurn
     | CloseSession
     | ListAgents
     | AssignAgent
@@ -261,7 +284,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | OpenSession() | ResumeTurns() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession():
             return f"connection:{command.connection}"
         case ObserveMessage() | HandTranscript():
             return f"analysis:{command.connection}"

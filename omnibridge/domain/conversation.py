@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content, Option
 from omnibridge.domain.events import UserRef
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction
 
 AGENTS = "agents"
@@ -64,6 +65,7 @@ class VisitorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     late: bool = False
     given: bool = False
     interaction: Interaction | None = None
+    files: tuple[FileRef, ...] = ()
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -152,8 +154,8 @@ class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of one conversation. `facts` are those of the start, and `bot.…` of the last answer; trust is added when
-    they are read.
+    """State of one conversation. `facts` are those of the start, `bot_facts` those of the bot's last answer; trust is
+    added when they are read.
 
     waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
     handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
@@ -173,6 +175,10 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     served_by: UserRef | None = None
     department: str = ""
     facts: dict[str, Any] = {}
+    bot_facts: dict[str, Any] = {}
+    crm_facts: dict[str, Any] = {}
+    crm_at: int = 0
+    """When a system of records told them, ms; 0 = none did."""
     session: str = ""
     waiting: tuple[VisitorTurn, ...] = ()
     held: tuple[VisitorTurn, ...] = ()

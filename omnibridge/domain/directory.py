@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from omnibridge.domain.files import FilePolicy
+
 OnFailure = Literal["ladder", "queue", "bot"]
 """What follows when a decider names nobody who can serve."""
 
@@ -46,6 +48,12 @@ class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):
     """The desk that is offered the conversation when this bot gives way, before anything else."""
     desk: Desk | None = None
     """It is no bot, but people behind it."""
+    files: FilePolicy | None = None
+    """What it takes of visitors' files; None = none at all."""
+    uploads: bool = False
+    """Its pictures and files are uploaded into the room; off: the visitor gets links."""
+    hears_edits: bool = False
+    """It wants to know when a visitor changes or deletes what he wrote."""
 
 
 class HoldingBot(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Content
+from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction, MessageUpdate
 
 AuthorKind = Literal["visitor", "agent", "bot"]
@@ -89,6 +90,8 @@ class MessagePosted(_Event, frozen=True, tag="MessagePosted"):
     file_name: str = ""
     recovered: bool = False
     """No report of it came: found in the hub's history. `MessagesRecovered` says what follows."""
+    files: tuple[FileRef, ...] = ()
+    """Those that can be fetched. has_file without any: what came with it cannot be."""
 
 
 class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
@@ -99,9 +102,13 @@ class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
 
 
 class MessageDeleted(_Event, frozen=True, tag="MessageDeleted"):
-    """Taken back in the room. What was said stays said: nothing that is on its way is held back for it."""
+    """Taken back in the room. What was said stays said: nothing that is on its way is held back for it.
+
+    author: as we knew it from the message; empty = we never had it.
+    """
 
     message_id: str
+    author: AuthorKind | Literal[""] = ""
 
 
 class InteractionReceived(_Event, frozen=True, tag="InteractionReceived"):
@@ -119,6 +126,7 @@ class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     ts: int
     has_file: bool = False
+    files: tuple[FileRef, ...] = ()
 
 
 class MessagesRecovered(_Event, frozen=True, tag="MessagesRecovered"):
@@ -177,6 +185,8 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """The backend's own word for what it answers."""
     losses: tuple[str, ...] = ()
     """Kinds of what the backend sent and `parts` cannot hold."""
+    declined: str = ""
+    """Why the turn was not given to it, though it is over."""
 
 
 class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
@@ -192,6 +202,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     fields: dict[str, str] = {}
     agent: ExternalAgent | None = None
     updates: tuple[MessageUpdate, ...] = ()
+    thread_id: str = ""
+    """Of the message that begins the thread where it is said; empty = in the room."""
     intent: str = ""
     losses: tuple[str, ...] = ()
 

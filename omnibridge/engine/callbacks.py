@@ -13,17 +13,26 @@ from omnibridge.connector import ReceivesCallbacks
 from omnibridge.domain.events import PartySpoke
 from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.ids import conversation_of
+from omnibridge.engine.responses import Responses
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage import conversations
 from omnibridge.storage.journal import Observation
 
 
 class Callbacks:
-    """connectors: connection -> its connector, of those that can. workspaces: connection -> its workspace."""
+    """connectors: connection -> its connector, of those that can. workspaces: connection -> its workspace.
+
+    responses: reads what is posted to addresses of responses, of every connection."""
 
     def __init__(
-        self, connectors: Mapping[str, ReceivesCallbacks], workspaces: Mapping[str, str], reader: Any, secret: bytes
+        self,
+        connectors: Mapping[str, ReceivesCallbacks],
+        workspaces: Mapping[str, str],
+        reader: Any,
+        secret: bytes,
+        responses: Responses | None = None,
     ) -> None:
+        self.responses = responses or Responses({})
         self._connectors, self._workspaces, self._reader, self._secret = connectors, workspaces, reader, secret
 
     def place(self, connection: str, body: bytes) -> tuple[str, str]:

@@ -51,12 +51,15 @@ HELP = {
     "findings": "Findings of analysers, by analyser and what became of them",
     "analysis_failures": "Calls of analysers that failed, by analyser and error",
     "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
+    "interactions_sent": "Interactions that clients sent to bots, by bot",
+    "files": "Files of visitors and bots, by outcome",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""
 
 _LABELS = {
     "observations": ("source", "kind"),
+    "files": ("outcome",),
     "observations_skipped": ("kind",),
     "intake_refused": ("status",),
     "events": ("kind",),
@@ -89,6 +92,7 @@ _LABELS = {
     "findings": ("analyser", "outcome"),
     "analysis_failures": ("analyser", "error"),
     "sessions_interrupted": ("connection",),
+    "interactions_sent": ("bot",),
     "connector": ("connection", "name"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage.outbox import Delivery
 
 T = TypeVar("T")
+InFlight = Callable[[Awaitable[T]], Awaitable[T]]
+"""Awaits a call that cannot be repeated; the crash test dies in it."""
 _message = msgspec.json.Decoder(OutgoingMessage)
 _assign = msgspec.json.Decoder(cmd.AssignAgent)
 _department = msgspec.json.Decoder(cmd.TransferToDepartment)
@@ -67,6 +69,18 @@ class Hub:
         return {*self.bot_ids.values(), *self.holders}
 
 
+class Uploader(Protocol):
+    """Puts a bot's file into the room."""
+
+    async def find(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
+        """Whether an earlier attempt arrived. Raises DeliveryError."""
+
+    async def post(
+        self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage, in_flight: InFlight[str]
+    ) -> Sent | None:
+        """None: it cannot be uploaded, and certainly is not there: show what stands in for it. Raises DeliveryError."""
+
+
 class HubSender:
     """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
     whether staff's browsers may fetch a picture of theirs from this address. listens_ms: a room that is younger is not
@@ -84,8 +98,9 @@ class HubSender:
         clock: Clock | None = None,
         posted: updating.Posted = updating.nothing_posted,
         count: Callable[[str], None] = lambda way: None,
+        uploader: Uploader | None = None,
     ) -> None:
-        self._posted, self._count = posted, count
+        self._posted, self._count, self._uploader = posted, count, uploader
         self._listens_ms, self._clock = listens_ms, clock or SystemClock()
         self._hubs, self._faults, self._credentials, self._may_be_shown = hubs, faults, credentials, may_be_shown
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
@@ -115,6 +130,9 @@ class HubSender:
             return None
         if row.external_id is not None:
             message = _message.decode(row.body)
+            if message.file is not None and self._uploader is not None:
+                if await self._uploader.find(hub, row, conversation, message):
+                    return Sent(resolved=True)
             if message.speaker is not None:
                 return await speaking.find(hub.client, conversation.room, row, message)
             arrived = await self._confirm(hub, row, conversation, message)
@@ -144,6 +162,12 @@ class HubSender:
         assert row.external_id is not None
         if conversation.closed:
             raise DeliveryRejected("the conversation is closed", code=CONTROL_CHANGED)
+        if message.file is not None and self._uploader is not None:
+            outcome = await self._uploader.post(hub, row, conversation, message, self._in_flight)
+            if outcome is not None:
+                return outcome
+        if not message.text and not message.attachments:
+            raise DeliveryRejected("a file could not be uploaded, and there is no link to show", code="file-lost")
         if message.speaker is not None:
             return await self._say_for(hub, row, conversation, message, message.speaker, maybe_sent=maybe_sent)
         if maybe_sent and await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
@@ -156,6 +180,7 @@ class HubSender:
                     message.text,
                     attachments=list(message.attachments) or None,
                     as_user=poster,
+                    thread=message.tmid,
                     blocks=list(message.blocks) or None,
                 )
             )
@@ -187,6 +212,8 @@ class HubSender:
                 hub.client.update_text(room, change.message_id, change.text, hub.posters.get(row.connection))
             )
         except DeliveryRejected:
+            if change.only_choices:
+                return Sent()
             anew = OutgoingMessage(change.text, change.attachments)
             self._count("posted-anew")
             return await self._say(hub, msgspec.structs.replace(row, body=_encode(anew)), conversation, True)

@@ -15,6 +15,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
 from omnibridge.engine.desk_events import DESK, derive_desk
 from omnibridge.engine.ids import is_message_id
+from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
 from omnibridge.engine.work import Policy, Work
 from omnibridge.rocketchat.app_events import AppReading, read_app
@@ -63,6 +64,8 @@ class Interpreter:
         if row.source == "engine":
             event = row.read or _event_decoder.decode(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
+        if row.source == RESPONSE:
+            return self._callbacks.responses.derive(row)
         if row.source == "callback":
             return self._callbacks.derive(row) or "not acted on"
         if row.source == DESK:

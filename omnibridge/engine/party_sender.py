@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from omnibridge.clock import Clock
-from omnibridge.connector import Connector, Reply, ResolvesTurns, Turn, WelcomesVisitors
+from omnibridge.connector import Connector, HearsEdits, Reply, ResolvesTurns, Turn, TurnFile, WelcomesVisitors
 from omnibridge.connector.desks import Opening
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import PartyReplied
+from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults, die
@@ -25,12 +26,17 @@ from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import allowed_facts, told_facts
+from omnibridge.routing.facts import BOT, CRM, allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
 _close = msgspec.json.Decoder(cmd.CloseSession)
 _open = msgspec.json.Decoder(cmd.OpenSession)
+_edit = msgspec.json.Decoder(cmd.EditTurn)
+_retract = msgspec.json.Decoder(cmd.RetractTurn)
+
+LinkTo = Callable[[str, str, FileRef, int], str]
+"""(workspace, room, file, most bytes) -> an address where it can be fetched, without a log-in, for a while."""
 
 OnUncertain = Literal["resend", "ask", "bury"]
 
@@ -38,7 +44,8 @@ OnUncertain = Literal["resend", "ask", "bury"]
 @dataclass(frozen=True)
 class Party:
     """One connection as the sender sees it. max_in_flight: calls at a time, so that a slow backend cannot
-    use up what others need. on_uncertain: for a turn that may have arrived when the backend cannot tell."""
+    use up what others need. on_uncertain: for a turn that may have arrived when the backend cannot tell.
+    max_file_bytes: where the download of a visitor's file is cut off, 0 = nowhere."""
 
     connector: Connector
     facts: frozenset[str] = frozenset()
@@ -46,6 +53,15 @@ class Party:
     limit: TimeLimit = field(default_factory=lambda: TimeLimit(30.0))
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     breaker: Breaker = field(default_factory=Breaker)
+    max_file_bytes: int = 0
+
+
+class ResponseObjects(Protocol):
+    """Makes what a bot is told of a press, or of an offered answer that was typed."""
+
+    def of(
+        self, row: Delivery, workspace: str, conversation: Conversation, said: cmd.SendToParty
+    ) -> dict[str, Any] | None: ...
 
 
 class PartySender:
@@ -60,9 +76,11 @@ class PartySender:
         faults: Faults,
         typing: PartyTyping | None = None,
         sessions: Sessions | None = None,
+        objects: ResponseObjects | None = None,
+        link_to: LinkTo | None = None,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
-        self._typing, self._sessions = typing, sessions
+        self._typing, self._sessions, self._objects, self._link_to = typing, sessions, objects, link_to
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -114,7 +132,12 @@ class PartySender:
             if self._sessions is not None and row.connection in self._sessions.desks:
                 await self._sessions.end(row.conversation_id, row.connection)
             return Sent()
+        if row.command in ("EditTurn", "RetractTurn"):
+            await self._tell_change(party, session, row)
+            return Sent()
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
+        facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
+        facts |= {f"{CRM}{name}": value for name, value in conversation.crm_facts.items()}
         if conversation.department:
             facts["department"] = conversation.department
         if row.command == "OpenSession":
@@ -131,6 +154,8 @@ class PartySender:
             said.late,
             allowed_facts(facts, party.facts),
             said.interaction,
+            self._objects.of(row, workspace, conversation, said) if self._objects else None,
+            self._files(party, workspace, conversation.room, said.files),
         )
         if maybe_sent:
             reply = await self._resolve(party, turn)
@@ -189,6 +214,36 @@ class PartySender:
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="turn-timeout") from exc
 
+    def _files(self, party: Party, workspace: str, room: str, files: tuple[FileRef, ...]) -> tuple[TurnFile, ...]:
+        link_to = self._link_to
+        if not files or link_to is None:
+            return ()
+        return tuple(
+            TurnFile(
+                each.id,
+                plain_name(each.name),
+                link_to(workspace, room, each, party.max_file_bytes),
+                each.media_type,
+                each.size,
+            )
+            for each in files
+        )
+
+    async def _tell_change(self, party: Party, session: str, row: Delivery) -> None:
+        """Repeated after an uncertain attempt: the same change twice changes nothing."""
+        connector = party.connector
+        if not isinstance(connector, HearsEdits):
+            return
+        try:
+            async with party.limit():
+                if row.command == "EditTurn":
+                    edit = _edit.decode(row.body)
+                    await connector.on_edit(session, edit.message_id, edit.text)
+                else:
+                    await connector.on_delete(session, _retract.decode(row.body).message_id)
+        except TimeoutError as exc:
+            raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="edit-timeout") from exc
+
     async def _end(self, party: Party, session: str, reason: str) -> None:
         try:
             async with party.limit():
@@ -230,4 +285,5 @@ class PartySender:
             facts=told_facts(reply.facts),
             intent=reply.intent,
             losses=reply.losses,
+            declined=reply.declined,
         )

@@ -11,9 +11,18 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain import commands as cmd
-from omnibridge.domain.content import Custom
+from omnibridge.domain.content import Custom, File, Image
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentAssigned, Event, MessagePosted, PartyReplied, PartySpoke, kind_of
+from omnibridge.domain.events import (
+    AgentAssigned,
+    Event,
+    MessageDeleted,
+    MessagePosted,
+    PartyReplied,
+    PartySpoke,
+    kind_of,
+)
+from omnibridge.domain.files import KEPT, FileSource, plain_name
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.ids import IdSequence, message_id
@@ -37,6 +46,7 @@ from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
 
 _log = structlog.get_logger("omnibridge.processor")
 _state_decoder = msgspec.json.Decoder(Conversation)
+_posted_decoder = msgspec.json.Decoder(MessagePosted)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 LARGE = 2048
@@ -135,6 +145,8 @@ class Processor:
         lane, event = work.lane, derived.event
         if isinstance(event, MessagePosted):
             event = self._lateness(event, lane.state.last_visitor_ts)
+        elif isinstance(event, MessageDeleted):
+            event = self._whose(event, lane.id)
         elif isinstance(event, AgentAssigned) and self._policy.only_by_decision:
             if self._policy.only_by_decision(lane.state.workspace, event.agent):
                 event = msgspec.structs.replace(event, only_by_decision=True)
@@ -174,10 +186,13 @@ class Processor:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
         if not isinstance(event, PartyReplied | PartySpoke):
             return ""
-        self._losses.count(event.connection, event.losses, event.intent)
+        intent = event.intent
+        if not intent and isinstance(event, PartyReplied):
+            intent = str(event.facts.get("intent", ""))
+        self._losses.count(event.connection, event.losses, intent)
         n_custom = sum(type(part) is Custom for part in event.parts)
-        self._losses.count(event.connection, ["custom"] * n_custom, event.intent)
-        return event.intent
+        self._losses.count(event.connection, ["custom"] * n_custom, intent)
+        return intent
 
     def _let_look(self, work: Work, event: Event, event_id: int) -> None:
         """Tell analysers of what was said; beside the conversation, so of no epoch."""
@@ -201,6 +216,12 @@ class Processor:
             return msgspec.structs.replace(event, late=True)
         return event
 
+    def _whose(self, event: MessageDeleted, lane_id: int) -> MessageDeleted:
+        """No report of a deletion tells who had written it."""
+        known = journal.event_by_key(self._reader, lane_id, f"msg:{event.message_id}")
+        posted = _posted_decoder.decode(known) if known is not None else None
+        return msgspec.structs.replace(event, author=posted.author) if posted else event
+
     def _apply(self, work: Work, before: Conversation, decision: Decision, event_id: int, intent: str) -> None:
         lane = work.lane
         epoch = decision.after.control.epoch
@@ -218,7 +239,9 @@ class Processor:
         stream, kind = cmd.stream_of(command), cmd.kind_of(command)
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
-            for message in self._rendered(work.lane.state, command, intent):
+            for message in self._with_file(command, self._rendered(work.lane.state, command, intent)):
+                if command.thread_id:
+                    message = msgspec.structs.replace(message, tmid=command.thread_id)
                 body = _encode(message)
                 self._enqueue(
                     work,
@@ -265,6 +288,23 @@ class Processor:
         if command.speaker is not None:
             messages = [msgspec.structs.replace(each, speaker=command.speaker) for each in messages]
         return messages
+
+    def _with_file(self, command: cmd.SendToVisitor, messages: list[OutgoingMessage]) -> list[OutgoingMessage]:
+        """Of a bot whose files are uploaded: what it is, beside what is shown if it cannot be."""
+        content = command.content
+        if not isinstance(content, Image | File):
+            return messages
+        is_kept = content.url.startswith(KEPT)
+        lost = self._policy.rules.texts.file_lost.replace("{name}", plain_name(content.title))
+        shown = [OutgoingMessage(lost)] if is_kept and lost else [] if is_kept else messages
+        bot = self._policy.directory.connection(command.connection)
+        if bot is None or not bot.uploads or command.speaker is not None or len(shown) > 1:
+            return shown
+        if not shown and not is_kept:
+            return shown
+        kind = content.media_type if isinstance(content, File) else ""
+        first = shown[0] if shown else OutgoingMessage("")
+        return [msgspec.structs.replace(first, file=FileSource(content.url, content.title, kind))]
 
     def _capabilities(self, state: Conversation, command: cmd.SendToVisitor, connection: str) -> Capabilities:
         source = state.facts.get("source", "")

@@ -124,9 +124,7 @@ class RecordsSender:
         if conversation.closed or command.trigger == "close":
             return Sent()
         fields = {system.link_field: result.link} if system.link_field and result.link else {}
-        known = {name[4:]: each for name, each in conversation.facts.items() if name.startswith("crm.")}
-        known.pop("learned_at", None)
-        if command.trigger == "live" and known == result.facts and not fields:
+        if command.trigger == "live" and conversation.crm_facts == result.facts and not fields:
             return Sent()
         return Sent(FactsLearned(row.connection, dict(result.facts), fields))
 

@@ -15,7 +15,7 @@ import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
-from omnibridge.storage import findings, notes, retention
+from omnibridge.storage import findings, notes, retention, uploads
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.retention")
@@ -35,6 +35,8 @@ EXPIRED_DAYS = 0.0001
 
 CHANGES_DAYS = 2.0
 """Longer than findings of an older text may be late."""
+BLOBS_DAYS = 3.0
+"""An answer is worth posting for minutes; what an operator sends again later is told to be lost."""
 
 SMALLEST, LARGEST = 8, 2_000
 REST_S = 0.001
@@ -85,6 +87,8 @@ class Retention:
             ("findings", EXPIRED_DAYS, findings.purge),
             ("message_changes", CHANGES_DAYS, findings.purge_changes),
             ("transcripts", terms.conversations_days, findings.purge_transcripts),
+            ("uploads", terms.deliveries_days, uploads.purge_uploads),
+            ("blobs", BLOBS_DAYS, uploads.purge_blobs),
         )
         for kind, days, purge in purges:
             purged[kind] = await self._purge(purge, self._clock.now_ms() - int(days * DAY_MS)) if days else 0

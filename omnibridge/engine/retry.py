@@ -37,13 +37,15 @@ class RetryDecision:
 def decide_retry(error: DeliveryError, attempts: int, now_ms: int, deadline_ms: int) -> RetryDecision:
     """attempts: made so far, this one included (>= 1). The pause doubles from 250 ms to 30 s.
 
-    A pause asked for by the other side is kept. What would come after the deadline is buried now.
+    A pause asked for by the other side is kept, and not made longer where that is not failing. What would come after
+    the deadline is buried now.
     """
     if isinstance(error, DeliveryRejected):
         return RetryDecision("bury", now_ms, error.code)
     pause = min(FIRST_PAUSE_MS << min(attempts - 1, 16), LONGEST_PAUSE_MS)
     if isinstance(error, DeliveryRetryable) and error.retry_after_s is not None:
-        pause = max(pause, int(error.retry_after_s * 1000))
+        asked_ms = int(error.retry_after_s * 1000)
+        pause = asked_ms if error.answered else max(pause, asked_ms)
     if now_ms + pause > deadline_ms:
         remaining = deadline_ms - now_ms
         if remaining <= 0:

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.interactions import Interaction
 from omnibridge.engine.ids import delivery_of, is_message_id
+from omnibridge.rocketchat.app_client import message_blocks
 from omnibridge.rocketchat.clicks import Shown
 from omnibridge.storage import journal, outbox
 
@@ -16,6 +18,14 @@ class _Said(msgspec.Struct):
     connection: str = ""
 
 
+class _Clicked(msgspec.Struct):
+    interaction: Interaction
+
+
+CLICKS = 10
+"""Of a conversation that are looked at, newest first."""
+
+_clicked = msgspec.json.Decoder(_Clicked)
 _said = msgspec.json.Decoder(_Said)
 _body: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
@@ -34,6 +44,18 @@ def shown_as(
         event = journal.event_of(reader, event_id)
         connection = _said.decode(event).connection if event else ""
     return Shown(connection, message_of(conversation.room, message_id, body))
+
+
+def blocks_before(
+    reader: Any, secret: bytes, conversation_id: int, conversation: Conversation, message_id: str
+) -> list[dict[str, Any]]:
+    """A message's blocks before one of them was used and went: when it was last clicked, else as we posted it."""
+    for each in journal.last_of_kind(reader, conversation_id, "InteractionReceived", CLICKS):
+        interaction = _clicked.decode(each).interaction
+        if interaction.message_id == message_id:
+            return message_blocks(interaction.original)
+    found = shown_as(reader, secret, conversation_id, conversation, message_id)
+    return message_blocks(found.message) if found else []
 
 
 def message_of(room: str, message_id: str, body: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.errors import DeliveryRejected
+from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.app_client import AppClient, message_blocks
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.leaves import text_of
@@ -20,7 +21,7 @@ GONE = "message-unknown"
 """Code of a change of a message that is not there any more."""
 
 Posted = Callable[[int, Conversation, str], list[dict[str, Any]]]
-"""(conversation, its state, message id) -> the blocks as we posted them."""
+"""(conversation, its state, message id) -> its blocks before some of them were used and went."""
 
 
 def nothing_posted(conversation_id: int, conversation: Conversation, message_id: str) -> list[dict[str, Any]]:
@@ -29,7 +30,11 @@ def nothing_posted(conversation_id: int, conversation: Conversation, message_id:
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays."""
+    """What a message shall show. block_id: only there. keeps_text: none was given, so the old one stays.
+
+    only_choices: its words are the old ones, so they are not said anew where they cannot be changed. lost: kinds of
+    what could not be shown.
+    """
 
     message_id: str
     block_id: str = ""
@@ -37,6 +42,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: tuple[dict[str, Any], ...] = ()
     blocks: tuple[dict[str, Any], ...] = ()
     keeps_text: bool = False
+    only_choices: bool = False
+    lost: tuple[str, ...] = ()
 
 
 def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -> Change:
@@ -47,15 +54,17 @@ def change_of(command: cmd.UpdateMessage, messages: Sequence[OutgoingMessage]) -
         update.block_id,
         "\n".join(each.text for each in messages if each.text),
         tuple(one for each in messages for one in each.attachments),
-        tuple(one for each in messages for one in each.blocks),
+        uikit.joined(each.blocks for each in messages),
         keeps_text=getattr(update.content, "text", None) == "",
+        only_choices=update.only_choices,
+        lost=tuple(dict.fromkeys(kind for each in messages for kind in each.lost)),
     )
 
 
 async def by_app(
     app: AppClient, client: RocketChatClient, room: str, change: Change, posted: list[dict[str, Any]]
 ) -> None:
-    """posted: its blocks as we posted them: one that was used is put back in its place. Raises DeliveryError."""
+    """posted: its blocks before some went: one that was used is put back in its place. Raises DeliveryError."""
     blocks = list(change.blocks)
     if not change.block_id:
         text = None if change.keeps_text or not change.text else change.text

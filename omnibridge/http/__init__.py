@@ -3,6 +3,17 @@
 from omnibridge.http.client import Client, create_client
 from omnibridge.http.connection import Answer, AnswerTooLarge
 from omnibridge.http.request import Origin, origin_of
-from omnibridge.http.wire import Wire
+from omnibridge.http.stream import LineStream
+from omnibridge.http.wire import Wire, trusting
 
-__all__ = ["Answer", "AnswerTooLarge", "Client", "Origin", "Wire", "create_client", "origin_of"]
+__all__ = [
+    "Answer",
+    "AnswerTooLarge",
+    "Client",
+    "LineStream",
+    "Origin",
+    "Wire",
+    "create_client",
+    "origin_of",
+    "trusting",
+]

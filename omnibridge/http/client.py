@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ import httpx2
 
 from omnibridge.http.connection import Answer, Headers
 from omnibridge.http.request import Origin, origin_of
+from omnibridge.http.stream import LineStream
 from omnibridge.http.wire import CONNECT_S, Wire
 
 _MADE_HERE = (b"host", b"content-length", b"transfer-encoding", b"connection")
@@ -47,11 +49,35 @@ class Client(httpx2.AsyncClient):
         if self._wire is None:
             response = await self.request(method, path, params=query, content=content, headers=headers)
             return Answer(response.status_code, Headers(response.headers.raw), response.content)
+        origin, target = self._target(path, query)
+        return await self._wire.exchange(origin, method, target, headers.items() if headers else (), content)
+
+    def lines(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idle_s: float,
+        max_line_bytes: int = 1 << 20,
+    ) -> AbstractAsyncContextManager[LineStream]:
+        """`async with client.lines(…) as stream: async for line in stream`: an answer that is read while it comes.
+
+        path, headers: as in `exchange`. idle_s: longest silence from line to line. Raises httpx2.TransportError.
+        httpx2's own `stream` reads the answer whole here.
+        """
+        if self._wire is None:
+            raise RuntimeError("only a client made by create_client reads line by line")
+        origin, target = self._target(path, query)
+        given = headers.items() if headers else ()
+        return self._wire.stream(origin, method, target, given, idle_s=idle_s, max_line_bytes=max_line_bytes)
+
+    def _target(self, path: str, query: Mapping[str, str] | None) -> tuple[Origin, str]:
         if self._base is None:
             self._base = origin_of(str(self.base_url))
         origin, root = self._base
-        target = f"{root}{path}?{urlencode(query)}" if query else root + path
-        return await self._wire.exchange(origin, method, target, headers.items() if headers else (), content)
+        return origin, f"{root}{path}?{urlencode(query)}" if query else root + path
 
 
 def create_client(

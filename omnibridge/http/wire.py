@@ -11,13 +11,16 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import aiohappyeyeballs
 import httpx2
 
 from omnibridge.http.connection import Answer, Connection
 from omnibridge.http.request import Origin, request_bytes
+from omnibridge.http.stream import LineStream
 
 CONNECT_S = 5.0
 IDLE_S = 4.0
@@ -26,12 +29,15 @@ one that is just being closed is uncertain: nobody knows whether it was read."""
 NEXT_ADDRESS_S = 0.25
 """A host's next address is tried while the one before is still silent (RFC 8305)."""
 
+_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+
 
 class Wire:
     """The connections of one client, for one event loop.
 
     max_connections: more calls than these wait in line. max_answer_bytes: 0 = any length. judge: asked about each
-    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError.
+    address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError. trust: whose
+    certificates; without, those that the system trusts.
     """
 
     def __init__(
@@ -40,11 +46,14 @@ class Wire:
         max_answer_bytes: int = 0,
         connect_s: float = CONNECT_S,
         judge: Callable[[str, str], None] | None = None,
+        trust: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
+        self._trust = trust or _trusted
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self._streams: set[LineStream] = set()
         self._is_closed = False
 
     async def exchange(
@@ -67,11 +76,42 @@ class Wire:
                     # Closed by the other side while it lay idle. What only reads may be sent again, on a new one.
                     if method != "GET" or connection.has_answered_part:
                         raise
-            return await self._ask(await self._connect(origin), origin, request)
+            connection = await self._connect(origin, Connection(self._max_answer_bytes))
+            return await self._ask(connection, origin, request)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        origin: Origin,
+        method: str,
+        target: str,
+        headers: Iterable[tuple[str, str]],
+        content: bytes | None = None,
+        *,
+        idle_s: float,
+        max_line_bytes: int,
+    ) -> AsyncIterator[LineStream]:
+        """The head is there, whatever the status; its lines are read as they come. See `LineStream`.
+
+        On a connection of its own, which `max_connections` does not count: it may stay for hours.
+        """
+        request = request_bytes(origin, method, target, headers, content)
+        if self._is_closed:
+            raise httpx2.ConnectError("this client is closed")
+        stream = await self._connect(origin, LineStream(idle_s, max_line_bytes))
+        self._streams.add(stream)
+        try:
+            await stream.open(request)
+            yield stream
+        finally:
+            self._streams.discard(stream)
+            stream.close()
 
     def close(self) -> None:
-        """Calls that are under way fail by themselves or end; idle connections are closed now."""
+        """Calls that are under way fail by themselves or end; idle connections and streams are closed now."""
         self._is_closed = True
+        for stream in self._streams:
+            stream.close()
         if self._sweeper:
             self._sweeper.cancel()
         for connection in (each for idle in self._idle.values() for each in idle):
@@ -120,24 +160,15 @@ class Wire:
         if self._idle:
             self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
 
-    async def _connect(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        connection = Connection(self._max_answer_bytes)
+    async def _connect(self, origin: Origin, connection: _Protocol) -> _Protocol:
         try:
             async with asyncio.timeout(self._connect_s):
-                found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
-                if self._judge:
-                    for each in found:
-                        self._judge(origin.name, str(each[4][0]))
-                plug = await aiohappyeyeballs.start_connection(
-                    found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop
-                )
-                plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                plug = await plug_to(origin, self._judge)
                 secure = origin.scheme == "https"
-                await loop.create_connection(
+                await asyncio.get_running_loop().create_connection(
                     lambda: connection,
                     sock=plug,
-                    ssl=_trusted() if secure else None,
+                    ssl=self._trust() if secure else None,
                     server_hostname=origin.name if secure else None,
                 )
         except TimeoutError as exc:
@@ -145,6 +176,34 @@ class Wire:
         except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own
             raise httpx2.ConnectError(str(exc)) from exc
         return connection
+
+
+def trusting(certificate: str) -> ssl.SSLContext:
+    """Only who shows this certificate (PEM), or one that it signed, under the right name. TLS 1.2 and newer.
+
+    Raises ValueError for what is no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as exc:
+        raise ValueError("not a certificate in PEM") from exc
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def plug_to(origin: Origin, judge: Callable[[str, str], None] | None) -> socket.socket:
+    """A connected socket. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
+    if judge:
+        for each in found:
+            judge(origin.name, str(each[4][0]))
+    plug = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop)
+    plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return plug
 
 
 @functools.cache

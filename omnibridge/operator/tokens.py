@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.storage import api_tokens
+from omnibridge.storage import api_tokens, database
 from omnibridge.storage.api_tokens import ApiToken
-from omnibridge.storage.database import connect, migrate, take_lock
 
 
 class TokenOrder(msgspec.Struct, frozen=True):
@@ -30,13 +29,4 @@ def write_order(cursor: Any, order: TokenOrder, at: int) -> bool:
 
 def without_server(path: Path, order: TokenOrder, at: int) -> bool:
     """Raises ConfigError when another process has the database."""
-    lock = take_lock(path)
-    try:
-        migrate(path)
-        connection = connect(path)
-        try:
-            return write_order(connection.cursor(), order, at)
-        finally:
-            connection.close()
-    finally:
-        lock.close()
+    return database.without_server(path, lambda cursor: write_order(cursor, order, at))

@@ -89,8 +89,9 @@ def _why(stored: StoredDecision, event: Any) -> tuple[str, ...]:
     event = event if isinstance(event, dict) else {}
     if event.get("text"):
         lines.append(f"text: {event['text']}")
-    if event.get("intent"):
-        lines.append(f"intent: {event['intent']}")
+    facts = event.get("facts")
+    if intent := event.get("intent") or (facts.get("intent") if isinstance(facts, dict) else ""):
+        lines.append(f"intent: {intent}")
     told = event.get("facts")
     lines += [f"told bot.{name}: {value!r}" for name, value in told.items()] if isinstance(told, dict) else []
     not_shown = [*event.get("losses", ()), *_custom(event.get("parts", ()))]
@@ -137,7 +138,7 @@ def _records(reader: Any, conversation_id: int) -> list[Item]:
 def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> list[Item]:
     rows = reader.execute(
         "SELECT id, created_at, stream, command, connection, state, attempts, uncertain, code, settled_at, epoch, "
-        "CASE command WHEN 'SendToVisitor' THEN body END "
+        "CASE WHEN command IN ('SendToVisitor', 'UpdateMessage') THEN body END "
         "FROM deliveries WHERE id BETWEEN ? AND ? AND conversation_id = ? ORDER BY id",
         (first, last, conversation_id),
     )

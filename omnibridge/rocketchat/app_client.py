@@ -22,7 +22,6 @@ from omnibridge.rocketchat.leaves import list_of, table_of, text_of
 APP_ID = "c6a1b8f0-5d0e-4c57-9b1e-2f3a7d84e9b1"
 """Of deploy/rocketchat-app/app.json."""
 
-PATH = f"/api/apps/public/{APP_ID}/bridge"
 LONGEST_ANSWER = 1 << 16
 Sign = Callable[[str, int, bytes], Mapping[str, str]]
 """(webhook-id, seconds, bytes) -> the headers of one attempt."""
@@ -39,11 +38,19 @@ class AppStatus(msgspec.Struct, frozen=True):
 
 
 class AppClient:
-    """The app of one workspace. timeout_s: for each call."""
+    """The app of one workspace. app_id: as it is installed there. timeout_s: for each call."""
 
     def __init__(
-        self, base_url: str, sign: Sign, clock: Clock, *, timeout_s: float = 5.0, client: Client | None = None
+        self,
+        base_url: str,
+        sign: Sign,
+        clock: Clock,
+        *,
+        app_id: str = APP_ID,
+        timeout_s: float = 5.0,
+        client: Client | None = None,
     ) -> None:
+        self._app_id, self._path = app_id, f"/api/apps/public/{app_id}/bridge"
         self._client = client or create_client(base_url=base_url, max_connections=8, max_answer_bytes=LONGEST_ANSWER)
         self._sign, self._clock, self._timeout_s = sign, clock, timeout_s
 
@@ -76,14 +83,14 @@ class AppClient:
         return AppStatus(text_of(found.get("version")), _number(outbox.get("waiting")), _number(dropped))
 
     async def _ask(self, wish: dict[str, Any]) -> dict[str, Any]:
-        payload = _encode({"app": APP_ID, **wish}).decode()
+        payload = _encode({"app": self._app_id, **wish}).decode()
         request_id = f"ask_{secrets.token_hex(12)}"
         signed = self._sign(request_id, self._clock.now_ms() // 1000, payload.encode())
         headers = {"content-type": "application/json", "user-agent": "omnibridge", **signed}
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._client.exchange(
-                    "POST", PATH, content=_encode({"payload": payload}), headers=headers
+                    "POST", self._path, content=_encode({"payload": payload}), headers=headers
                 )
         except DeliveryError:
             raise

@@ -156,7 +156,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
             key = found_key(message.id) if is_answered else f"msg:{message.id}"
             events.append(DerivedEvent(key, _posted_as_read(message, author)))
             if author == "visitor":
-                found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file))
+                found.append(RecoveredMessage(message.id, message.text, message.ts_ms, message.has_file, message.files))
         if message.edited_at_ms is not None:
             edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
             events.append(DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited))
@@ -204,7 +204,7 @@ def _author_as_read(message: HubMessage, room: RoomInfo, view: View) -> AuthorKi
 def _posted_as_read(message: HubMessage, author: AuthorKind) -> MessagePosted:
     return MessagePosted(
         message.id, author, message.author_id, message.text, message.ts_ms, late=True,
-        has_file=message.has_file, file_name=message.file_name, recovered=True,
+        has_file=message.has_file, file_name=message.file_name, recovered=True, files=message.files,
     )  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def words(message: WebhookMessage | HubMessage, view: View) -> tuple[list[Derive
         return [], "echo of our own message"
     posted = MessagePosted(
         message.id, author, message.author_id, message.text, message.ts_ms,
-        has_file=message.has_file, file_name=message.file_name,
+        has_file=message.has_file, file_name=message.file_name, files=message.files,
     )  # fmt: skip
     if message.edited_at_ms is None:
         return [DerivedEvent(f"msg:{message.id}", posted)], ""

@@ -32,6 +32,7 @@ from omnibridge.domain.content import (
     Text,
     chosen_from,
 )
+from omnibridge.domain.files import FileSource
 from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.capabilities import WIDGET, Capabilities
 from omnibridge.rocketchat.markup import escape, to_plain
@@ -64,14 +65,16 @@ LOSSES = {
 
 class OutgoingMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of the hub. lost: kinds of what could not be shown, or not as it was meant. intent: the bot's own
-    word for what it answers."""
+    word for what it answers. file: uploaded instead, if it can be; the rest is what is shown if it cannot."""
 
     text: str
     attachments: tuple[dict[str, Any], ...] = ()
     speaker: Speaker | None = None
     blocks: tuple[dict[str, Any], ...] = ()
+    tmid: str = ""
     lost: tuple[str, ...] = ()
     intent: str = ""
+    file: FileSource | None = None
 
 
 class Rendered(NamedTuple):
@@ -218,7 +221,7 @@ class _Rendering:
         title, body = self._title(card.title), self._words(card.body)
         shown, words = self._as_elements(card.options)
         image = card.image_url if card.image_url and is_web(card.image_url) else None
-        if shown or (self._can.app_id and image and not card.options and (title or body)):
+        if shown or (self._can.app_id and image and not card.options and (title + body).strip()):
             self._lose("picture-address", bool(card.image_url) and image is None)
             pressed = msgspec.structs.replace(card, options=shown, image_url=image)
             instead = self._numbered(card.options, first)
@@ -283,4 +286,5 @@ def link(label: str, url: str) -> str:
     """Markdown link; of an address that is no http(s) only the label is shown."""
     if not is_web(url):
         return label
-    return url if label == url else f"[{label.replace(']', '')}]({url.replace(')', '%29')})"
+    shown = label.replace("[", "(").replace("]", ")")
+    return url if label == url else f"[{shown}]({url.replace(')', '%29')})"

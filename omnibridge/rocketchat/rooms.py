@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.events import UserRef
+from omnibridge.domain.files import FileRef
+from omnibridge.rocketchat.files import caption_of, files_of, has_file
 from omnibridge.rocketchat.leaves import ms_of, table_of, text_of, user_of
 
 
@@ -64,6 +66,7 @@ class HubMessage(msgspec.Struct, frozen=True):
     system_type: str = ""
     has_file: bool = False
     file_name: str = ""
+    files: tuple[FileRef, ...] = ()
 
 
 def read_room(raw: dict[str, Any]) -> RoomInfo:
@@ -96,13 +99,14 @@ def read_message(raw: dict[str, Any]) -> HubMessage:
     return HubMessage(
         id=text_of(raw.get("_id")),
         room=text_of(raw.get("rid")),
-        text=text_of(raw.get("msg")),
+        text=text_of(raw.get("msg")) or caption_of(raw),
         ts_ms=ms_of(raw.get("ts")),
         author_id=text_of(author.get("_id")),
         author_username=text_of(author.get("username")),
         from_visitor=bool(text_of(raw.get("token"))),
         edited_at_ms=ms_of(edited) if edited else None,
         system_type=text_of(raw.get("t")),
-        has_file=bool(table_of(raw.get("file")) or raw.get("files")),
+        has_file=has_file(raw),
         file_name=text_of(table_of(raw.get("file")).get("name")),
+        files=files_of(raw),
     )

@@ -11,6 +11,7 @@ An element that opens an address has no interaction: nobody is told.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -58,10 +59,11 @@ class Blocks:
         self._found.append({"type": "image", **self._named(keeps=True), "imageUrl": url, "altText": title})
 
     def buttons(self, options: tuple[Option, ...], *, keeps: bool) -> None:
-        """Some blocks of as many buttons as are visible."""
-        for first in range(0, len(options), MOST_VISIBLE):
-            some = options[first : first + MOST_VISIBLE]
-            self._actions((self._button(each) for each in some), keeps=keeps)
+        """Some blocks of as many buttons as are visible, in their order. What opens an address may always be used
+        again, so it is in blocks of its own."""
+        for opens, run in itertools.groupby(options, lambda each: each.url is not None and not keeps):
+            for some in _by(MOST_VISIBLE, tuple(run)):
+                self._actions((self._button(each) for each in some), keeps=keeps or opens)
 
     def select(self, content: Select) -> None:
         """A list to open, or the menu behind three dots. In a list no option opens an address: those are buttons."""
@@ -131,6 +133,25 @@ def blocks_of(
     return blocks.found()
 
 
+def joined(several: Iterable[tuple[dict[str, Any], ...]]) -> tuple[dict[str, Any], ...]:
+    """Blocks of several messages as those of one: numbered on, so that a press still names one element."""
+    n_blocks, n_elements = itertools.count(), itertools.count()
+
+    def anew(block: dict[str, Any]) -> dict[str, Any]:
+        if block["type"] == "conditional":
+            return {**block, "render": [anew(each) for each in block["render"]]}
+        named = {"blockId": f"{block['blockId'].rpartition('.')[0]}.{next(n_blocks)}"}
+        if "elements" not in block:
+            return {**block, **named}
+        elements = [
+            {**each, **named, "actionId": f"{each['actionId'].rpartition('.')[0]}.{next(n_elements)}"}
+            for each in block["elements"]
+        ]
+        return {**block, **named, "elements": elements}
+
+    return tuple(anew(each) for blocks in several for each in blocks)
+
+
 def layout(blocks: Iterable[dict[str, Any]], engine: str) -> Iterator[dict[str, Any]]:
     """The blocks that a client shows: `livechat` or `rocket.chat`; conditional ones are resolved."""
     for each in blocks:
@@ -138,6 +159,11 @@ def layout(blocks: Iterable[dict[str, Any]], engine: str) -> Iterator[dict[str, 
             yield each
         elif engine in each["when"]["engine"]:
             yield from layout(each["render"], engine)
+
+
+def _by(size: int, options: tuple[Option, ...]) -> Iterator[tuple[Option, ...]]:
+    for first in range(0, len(options), size):
+        yield options[first : first + size]
 
 
 def value_of(option: Option) -> str:

@@ -15,6 +15,9 @@ class Version(NamedTuple):
 RETURNS_OVER_REST = Version(7, 12)
 """`livechat/inquiries.returnAsInquiry`; before, the DDP method `livechat:returnAsInquiry`, gone in 8.0."""
 
+UPLOADS_IN_TWO_STEPS = Version(6, 10)
+"""`rooms.media` and `rooms.mediaConfirm`; before, and until 8.0, `rooms.upload`."""
+
 
 def read_version(body: dict[str, Any]) -> Version | None:
     """Of `/api/info`: `8.3`, `7.7.1` or `8.3.0-develop`, at `version` or `info.version`; None when it is not told."""

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from omnibridge.domain.events import UserRef
+from omnibridge.domain.files import FileRef
+from omnibridge.rocketchat.files import caption_of, files_of, has_file
 from omnibridge.rocketchat.leaves import list_of, ms_of, table_of, text_of, user_of
 
 T = TypeVar("T")
@@ -61,6 +63,7 @@ class WebhookMessage(msgspec.Struct, frozen=True):
     file_url: str = ""
     file_type: str = ""
     has_blocks: bool = False
+    files: tuple[FileRef, ...] = ()
 
 
 MOST_TAGS = 20
@@ -272,7 +275,7 @@ def _message(raw: dict[str, Any], visitor: Visitor) -> WebhookMessage:
     is_visitor = bool((username and username == visitor.username) or (author_id and author_id == visitor.id))
     file, upload = table_of(raw.get("file")), table_of(raw.get("fileUpload"))
     edited, blocks = raw.get("editedAt"), list_of(raw.get("blocks"))
-    text = text_of(raw.get("msg"))
+    text = text_of(raw.get("msg")) or caption_of(raw)
     return WebhookMessage(
         id=text_of(raw.get("_id")),
         text="" if blocks and _is_json_of(blocks, text) else text,
@@ -284,10 +287,11 @@ def _message(raw: dict[str, Any], visitor: Visitor) -> WebhookMessage:
         edited_at_ms=ms_of(edited) if edited else None,
         closing=raw.get("closingMessage") is True,
         file_name=text_of(file.get("name")),
-        has_file=bool(file or upload),
+        has_file=has_file(raw),
         file_url=text_of(upload.get("publicFilePath")),
         file_type=text_of(file.get("type")) or text_of(upload.get("type")),
         has_blocks=bool(blocks),
+        files=files_of(raw),
     )
 
 

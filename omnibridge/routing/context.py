@@ -114,4 +114,5 @@ def send_turn(connection: str, turn: VisitorTurn, within_ms: int = 0) -> SendToP
         turn.late,
         turn.interaction,
         within_ms,
+        turn.files,
     )

@@ -29,7 +29,6 @@ PLAIN_FACTS = (
 BOT = "bot."
 CRM = "crm."
 AGE = "crm.age_s"
-LEARNED_AT = "crm.learned_at"
 MOST_TOLD, LONGEST_TOLD = 20, 256
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -93,15 +92,24 @@ class Facts:
                 return Fact(conversation.department, "hub room", "visitor") if conversation.department else None
             case "text" if isinstance(event, MessagePosted):
                 return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
-        if name == AGE and LEARNED_AT in conversation.facts:
-            return Fact(max(0, self._now_ms - conversation.facts[LEARNED_AT]) // 1000, "system of records", "crm")
+        if name.startswith(CRM):
+            return self._learned(name)
+        if name.startswith(BOT):
+            told = conversation.bot_facts.get(name.removeprefix(BOT))
+            return Fact(told, "bot's last answer", "ours") if told is not None else None
         if name not in conversation.facts:
             return None
-        if name.startswith(CRM):
-            return Fact(conversation.facts[name], "system of records", "crm")
-        if name.startswith(BOT):
-            return Fact(conversation.facts[name], "bot's last answer", "ours")
         return Fact(conversation.facts[name], "start of the conversation", "visitor")
+
+    def _learned(self, name: str) -> Fact | None:
+        """Of a system of records; `crm.age_s` since when it is known."""
+        conversation = self._conversation
+        if not conversation.crm_at:
+            return None
+        if name == AGE:
+            return Fact(max(0, self._now_ms - conversation.crm_at) // 1000, "system of records", "crm")
+        known = conversation.crm_facts.get(name.removeprefix(CRM))
+        return Fact(known, "system of records", "crm") if known is not None else None
 
 
 def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,24 +117,9 @@ def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         name: value[:LONGEST_TOLD] if isinstance(value, str) else value
         for name, value in facts.items()
-        if _NAME.fullmatch(name) and _is_scalar(value)
+        if _NAME.fullmatch(name) and _is_scalar(value) and (isinstance(value, str) or abs(value) < 2**53)
     }
     return dict(list(found.items())[:MOST_TOLD])
-
-
-def with_told(facts: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a conversation after an answer: what the one before had told is not true any more."""
-    if not told and not any(name.startswith(BOT) for name in facts):
-        return facts
-    rest = {name: value for name, value in facts.items() if not name.startswith(BOT)}
-    return rest | {f"{BOT}{name}": value for name, value in told.items()}
-
-
-def with_learned(facts: dict[str, Any], learned: Mapping[str, Any], at: int) -> dict[str, Any]:
-    """Facts of a conversation after a system of records told what it knows, instead of what it had told before."""
-    rest = {name: value for name, value in facts.items() if not name.startswith(CRM)}
-    known = told_facts(learned)
-    return rest | {f"{CRM}{name}": value for name, value in known.items()} | ({LEARNED_AT: at} if known else {})
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -7,13 +7,12 @@ import hashlib
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, Command, RemoveChoices, SendToVisitor, UpdateMessage
+from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
-from omnibridge.routing.facts import with_told
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -37,7 +36,7 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         options=_options(_offers(event)),
         fallbacks=fallbacks,
         told_delay=False,
-        facts=with_told(conversation.facts, event.facts),
+        bot_facts=event.facts,
     )
     context = _with(context, after)
     if event.handover:
@@ -63,11 +62,11 @@ def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message
     words: tuple[Content, ...] = tuple(each for each in event.parts if not isinstance(each, Custom))
     if event.agent is not None:
         words = personas.prefixed(context, event.agent, words)
-    told = event.facts if isinstance(event, ev.PartyReplied) else {}
+    told = event.facts if isinstance(event, ev.PartyReplied) else conversation.bot_facts
     after = _replace(
         conversation,
         held=_without(conversation.held, message_id),
-        facts=with_told(conversation.facts, told) if told else conversation.facts,
+        bot_facts=told,
         handover=_replace(conversation.handover, said=(*conversation.handover.said, *words)),
     )
     return context.decide(
@@ -108,6 +107,8 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     )
     if _is_lost(context, event.connection, fallbacks):
         return _give_up(_with(context, after), event.connection, fallbacks, ())
+    if event.declined:
+        return context.decide(f"{event.connection} was not given the turn: {event.declined}", after)
     return context.decide(f"{event.connection} took the turn; it answers by itself", after)
 
 
@@ -161,16 +162,14 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
         after, spoken = personas.say(context, conversation, event.agent, shown, at_once=is_last)
         return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
-    says = (SendToVisitor(each, posts_as) for each in shown)
+    thread = event.thread_id if isinstance(event, ev.PartySpoke) else ""
+    says = (SendToVisitor(each, posts_as, thread_id=thread) for each in shown)
     return conversation, (*updates, *says, *set_fields(event.fields))
 
 
 def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
     """What becomes of messages that it showed before."""
-    by = event.connection
-    return tuple(
-        RemoveChoices(each.message_id, by) if each.only_choices else UpdateMessage(each, by) for each in event.updates
-    )
+    return tuple(UpdateMessage(each, event.connection) for each in event.updates)
 
 
 def _hand_over(context: Context, event: ev.PartyReplied | ev.PartySpoke, says: tuple[Command, ...]) -> Decision:

@@ -30,6 +30,8 @@ from omnibridge.routing import (
     assignment,
     assignment_moves,
     desks,
+    edits,
+    files,
     handover,
     interactions,
     parties,
@@ -38,9 +40,9 @@ from omnibridge.routing import (
     replies,
     strays,
 )
-from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn, tell
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn
 from omnibridge.routing.decision import Considered, Decision, Fact
-from omnibridge.routing.facts import Facts, start_facts, with_learned
+from omnibridge.routing.facts import Facts, start_facts, told_facts
 from omnibridge.routing.rules import RuleSet, Target
 
 _replace = msgspec.structs.replace
@@ -262,22 +264,24 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     else:
         considered = ()
     option = match_choice(event.text, conversation.options)
-    turn = VisitorTurn(event.message_id, event.text, option.value if option else "", late=event.late)
+    sorted_files = files.sort_out(context, connection or conversation.handover.from_connection, event)
+    value = option.value if option else ""
+    turn = VisitorTurn(event.message_id, event.text, value, late=event.late, files=sorted_files.taken)
     if conversation.handover.stage != "idle" and conversation.handover.from_connection:
         after = _replace(conversation, held=(*conversation.held, turn))
         return context.decide("kept until it is clear who takes over", after, considered=considered)
     if not connection:
         people = "people serve" if conversation.control.party == AGENTS else "waits for people"
         return context.decide(f"{people}: the hub shows it to them", conversation, considered=considered)
-    if not event.text.strip():
-        return _nothing_to_read(context, conversation, connection, has_file=event.has_file)
+    told = sorted_files.tell(conversation, connection)
+    if not event.text.strip() and not sorted_files.taken:
+        return files.nothing_to_read(context, conversation, connection, sorted_files, told)
     after = _replace(conversation, waiting=(*conversation.waiting, turn))
     if conversation.desk is not None and conversation.desk.stage == "offered":
         after = _replace(after, held=(*conversation.held, turn))  # for who comes next, if nobody accepts
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
-    told = tell(after, context.rules.texts.no_files, connection) if event.has_file else ()
-    file = " and sent a file, of which he is told that it is not read" if told else ""
+    file = sorted_files.in_words(is_told=bool(told))
     return context.decide(
         f"{said}{late}{file}: {connection} is in control",
         after,
@@ -293,13 +297,6 @@ def _turn_ms(context: Context, connection: str) -> int:
     return party.desk.turn_ms if party and party.desk else 0
 
 
-def _nothing_to_read(context: Context, conversation: Conversation, connection: str, *, has_file: bool) -> Decision:
-    told = tell(conversation, context.rules.texts.no_files, connection) if has_file else ()
-    if not told:
-        return context.decide("nothing that a bot could read", conversation)
-    return context.decide("a file for a bot that reads text: the visitor is told", conversation, *told)
-
-
 def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
     """What a gap swallowed goes on as one message: a bot that got it piece by piece would answer each piece.
 
@@ -311,8 +308,11 @@ def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
     if not open_ones:
         return context.nothing(f"{_found(event.messages)}, answered since: nothing is sent")
     last, texts = open_ones[-1], [each.text for each in open_ones if each.text.strip()]
-    has_file = any(each.has_file for each in open_ones)
-    as_one = ev.MessagePosted(last.id, "visitor", "", "\n".join(texts), last.ts, late=True, has_file=has_file)
+    as_one = ev.MessagePosted(
+        last.id, "visitor", "", "\n".join(texts), last.ts, late=True,
+        has_file=any(each.has_file for each in open_ones),
+        files=tuple(file for each in open_ones for file in each.files),
+    )  # fmt: skip
     facts = context.facts.of(context.conversation, as_one)
     decision = _posted(_replace(context, event=as_one, facts=facts), as_one)
     n_answered = len(event.messages) - len(open_ones)
@@ -352,10 +352,10 @@ def _shown(context: Context, event: ev.PersonaShown) -> Decision:
 
 def _learned(context: Context, event: ev.FactsLearned) -> Decision:
     conversation = context.conversation
-    facts = with_learned(conversation.facts, event.facts, context.now_ms)
+    after = _replace(conversation, crm_facts=told_facts(event.facts), crm_at=context.now_ms)
     fields = (SetRoomFields(event.fields, anyway=True),) if event.fields else ()
     known = f"knows {len(event.facts)} facts of the visitor" if event.facts else "knows nothing of the visitor for sure"
-    return context.decide(f"{event.connection} {known}", _replace(conversation, facts=facts), *fields)
+    return context.decide(f"{event.connection} {known}", after, *fields)
 
 
 def _recorded(context: Context, event: ev.Event) -> Decision:
@@ -369,8 +369,8 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentUnassigned: _unassigned,
     ev.ConversationTransferred: _transferred,
     ev.MessagePosted: _posted,
-    ev.MessageEdited: _recorded,
-    ev.MessageDeleted: _recorded,
+    ev.MessageEdited: edits.edited,
+    ev.MessageDeleted: edits.deleted,
     ev.InteractionReceived: interactions.received,
     ev.MessagesRecovered: _recovered,
     ev.ConversationClosed: _closed,

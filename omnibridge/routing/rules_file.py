@@ -15,6 +15,10 @@ target = "queue"
 
 [handover]
 ladder = ["department", "agent", "queue"]
+
+Conditions: a value, a list of values, or { equals | not | any_of | contains | starts_with | exists | at_least | at_most
+= … }; the last two compare numbers. Facts: PLAIN_FACTS, `room.FIELD`, `visitor.FIELD`, and with `on = "message"` what
+the bot's last answer told, `bot.NAME`.
 """
 
 from __future__ import annotations

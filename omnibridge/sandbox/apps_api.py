@@ -33,6 +33,7 @@ class AppsApi:
     def __init__(self, api: Api) -> None:
         self._api, self._hub, self._app = api, api.hub, api.hub.app
         api.switches["app_url"] = lambda value: setattr(self._app, "url", str(value))
+        api.switches["app_dropped"] = lambda value: setattr(self._app, "dropped", int(value))
         api.switches["app_secret"] = lambda value: setattr(self._app, "secret", str(value))
 
     def routes(self) -> list[Route]:
@@ -143,7 +144,8 @@ class AppsApi:
     async def _carry_out(self, asked: dict[str, Any]) -> dict[str, Any]:
         action = asked.get("action")
         if action == "ping":
-            return {"app": APP_ID, "version": "1.0.0", "outbox": {"waiting": 0, "dropped": {"count": 0}, "failures": 0}}
+            outbox = {"waiting": self._app.n_waiting, "dropped": {"count": self._app.dropped}, "failures": 0}
+            return {"app": APP_ID, "version": "1.0.0", "outbox": outbox}
         if action not in ("message.update", "message.remove_buttons"):
             raise HubError("invalid", "unknown action")
         message = self._hub.messages.get(str(asked.get("message")))

@@ -14,7 +14,7 @@ from omnibridge.sandbox.state import HubError
 
 _BOUNDARY = re.compile(r'boundary="?([^";]{1,200})')
 _NAME = re.compile(r'\bname="?([^";\r\n]{1,200})', re.IGNORECASE)
-_FILENAME = re.compile(r'\bfilename="?([^"\r\n]{0,200})', re.IGNORECASE)
+_FILENAME = re.compile(r'\bfilename="?([^"\r\n]{0,1000})', re.IGNORECASE)
 _KIND = re.compile(r"content-type:\s*([^\s;]+)", re.IGNORECASE)
 
 

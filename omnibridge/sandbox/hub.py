@@ -15,6 +15,7 @@ from typing import Any
 from omnibridge.sandbox import custom_fields, licences
 from omnibridge.sandbox.accounts import Accounts
 from omnibridge.sandbox.channels import Channels
+from omnibridge.sandbox.files import Files
 from omnibridge.sandbox.installed_app import InstalledApp
 from omnibridge.sandbox.listener import Listener
 from omnibridge.sandbox.payloads import event_body, offline_body
@@ -55,6 +56,7 @@ class SimulatedHub:
         self.switches = dict.fromkeys(SWITCHES.values(), True)
         self.custom_fields: dict[str, str] | None = None
         self.settings = dict(DEFAULTS)
+        self.files = Files(self.settings)
         self.seats: int | None = None
         self.has_used_up_contacts = False
         self.mails: list[dict[str, Any]] = []
@@ -85,6 +87,7 @@ class SimulatedHub:
         self._forget()
         self.accounts.audit.clear()
         self.mails.clear()
+        self.files.reset()
         self.channels.reset()
         for user in self.users.values():
             user.open_chats, user.status_livechat = 0, "available" if user.is_agent else ""

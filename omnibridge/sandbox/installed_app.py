@@ -33,13 +33,14 @@ _encode = msgspec.json.Encoder().encode
 class InstalledApp(Listener):
     """url: `bridge_url` of the app's settings. sent: envelopes that were taken. is_silent: a change of the app's own.
 
-    find: a conversation by its id. seen: ids of the bridge's requests.
+    find: a conversation by its id. seen: ids of the bridge's requests. dropped: envelopes that it says it gave up.
     """
 
     def __init__(self, find: Callable[[str], Room | None]) -> None:
         self._find = find
         self.url = self.secret = self.site = ""
         self.is_silent = False
+        self.dropped = 0
         self.sent: list[dict[str, Any]] = []
         self.seen: dict[str, int] = {}
         self._lanes: dict[str, deque[dict[str, Any]]] = {}
@@ -48,6 +49,10 @@ class InstalledApp(Listener):
     @property
     def is_on(self) -> bool:
         return bool(self.url and self.secret)
+
+    @property
+    def n_waiting(self) -> int:
+        return sum(len(each) for each in self._lanes.values())
 
     def sign(self, request_id: str, stamp: str, body: bytes) -> str:
         """Standard Webhooks."""

@@ -23,6 +23,8 @@ def ledger(hub: SimulatedHub, rid: str | None = None) -> dict[str, Any]:
         "rest_calls": dict(hub.rest_calls),
         "accounts": hub.accounts.audit,
         "mails": hub.mails,
+        "files": [each.entry() for each in hub.files.by_id.values() if rid in (None, each.rid)],
+        "downloads": list(hub.files.downloads),
     }
 
 

@@ -9,6 +9,9 @@ import msgspec
 from omnibridge.sandbox.shapes import defined, iso
 from omnibridge.sandbox.state import Message, Room, User, now_ms
 
+SITE = "http://hub.invalid"
+"""`Site_Url` as the hub writes it into addresses of files: not where anybody reaches it, as behind some proxies."""
+
 
 def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> dict[str, Any]:
     """All types but the offline message. Undefined values are left out."""
@@ -45,7 +48,9 @@ def event_body(kind: str, room: Room, messages: list[Message], **extra: Any) -> 
 
 def message_body(message: Message, room: Room) -> dict[str, Any]:
     """One entry of `messages`; `agentId` only when the author is not the visitor. No alias, token or `t`."""
-    file = next((each for each in message.attachments if isinstance(each, dict) and each.get("title_link")), None)
+    file = message.extras.get("file")
+    shown: dict[str, Any] = next(iter(message.extras.get("files") or []), {})
+    path = next((each.get("title_link") for each in message.attachments if isinstance(each, dict)), "")
     author, blocks = message.author, message.extras.get("blocks")
     is_visitor = author.username == room.visitor.username
     return defined(
@@ -61,8 +66,10 @@ def message_body(message: Message, room: Room) -> dict[str, Any]:
             "agentId": None if is_visitor else author.id,
             "closingMessage": True if message.system_type == "livechat-close" else None,
             # Attachments of messages without a file are not sent.
-            "file": {"_id": "file", "name": file.get("title", "file"), "type": "text/plain"} if file else None,
-            "fileUpload": {"publicFilePath": file["title_link"], "type": "text/plain", "size": 1} if file else None,
+            "file": file,
+            "fileUpload": {"publicFilePath": f"{SITE}{path}", "type": file["type"], "size": shown.get("size")}
+            if file
+            else None,
             "attachments": message.attachments if file else None,
             "_updatedAt": iso(message.edited_at or message.ts),
         }

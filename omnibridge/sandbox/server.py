@@ -26,6 +26,7 @@ from omnibridge.sandbox.avatars import AvatarsApi
 from omnibridge.sandbox.channels_api import ChannelsApi
 from omnibridge.sandbox.control_api import ControlApi
 from omnibridge.sandbox.departments_api import DepartmentsApi
+from omnibridge.sandbox.files_api import FilesApi
 from omnibridge.sandbox.find_users_api import FindUsersApi
 from omnibridge.sandbox.http import Api, reply
 from omnibridge.sandbox.hub import SimulatedHub
@@ -64,6 +65,7 @@ _KINDS = (
     QueueApi,
     WebhookApi,
     VisitorApi,
+    FilesApi,
     SettingsApi,
     AppsApi,
     ControlApi,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.sandbox.forms import upload_of
-from omnibridge.sandbox.http import Api, body_of, maybe, need, page, reply
+from omnibridge.sandbox.http import Api, body_of, maybe, need, page
 from omnibridge.sandbox.shapes import iso, message_json, room_json, visitor_json
-from omnibridge.sandbox.state import HubError, Message, Room, Visitor, new_id
+from omnibridge.sandbox.state import HubError, Message, Room, Visitor
 
 CLOSED_BY_VISITOR = "Closed by visitor"
 
@@ -35,7 +33,6 @@ class VisitorApi:
             ("POST", "livechat/room.close", self._close),
             ("POST", "livechat/custom.field", self._field),
             ("POST", "livechat/offline.message", self._offline),
-            ("POST", "livechat/upload/{rid}", self._upload),
         )
         return [self._api.route(method, path, handler, is_public=True) for method, path, handler in table]
 
@@ -147,20 +144,6 @@ class VisitorApi:
         wish = await body_of(request)
         await self._hub.leave_offline_message(*(need(wish, key, str) for key in ("name", "email", "message")))
         return {"message": "Success"}
-
-    async def _upload(self, request: Request) -> Response:
-        """The saved message itself is the answer; a wrong token or a closed room is 403."""
-        visitor = self._hub.visitors.get(request.headers.get("x-visitor-token", ""))
-        room = visitor.room if visitor else None
-        if room is None or room.id != request.path_params["rid"]:
-            raise HubError("unauthorized", status=403, coded=False)
-        found = await upload_of(request, "file")
-        if found is None or not found.name:
-            raise HubError("error-no-file-uploaded")
-        name = found.name
-        attachment = {"title": name, "title_link": f"/file-upload/{new_id()}/{name}", "type": "file"}
-        saved = await self._hub.say_as_visitor(room, "", "", "livechat/upload", attachments=[attachment])
-        return reply({**message_json(saved), "success": True})
 
     def _visitor(self, token: str) -> Visitor:
         if token not in self._hub.visitors:

@@ -12,8 +12,9 @@ import msgspec
 from omnibridge.storage.statements import Insert
 from omnibridge.storage.tables import api_audit, api_tokens
 
-Scope = Literal["assign", "read", "presence"]
-"""assign: push decisions about who serves. read: see where such a decision stands. presence: say who is available."""
+Scope = Literal["assign", "read", "presence", "interact", "assist"]
+"""assign: push decisions about who serves. read: see where such a decision stands. presence: say who is available.
+interact: tell bots what was pressed. assist: let agents see what analysers find."""
 
 SCOPES: tuple[str, ...] = get_args(Scope)
 PREFIX = "obt"

@@ -8,19 +8,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from omnibridge.storage.statements import Insert
 from omnibridge.storage.tables import bot_chats, bot_messages, bot_updates, bots
 
+Capability = Literal["messages", "commands", "interactions", "edits", "files"]
+"""What a bot may have: visitors' words, words that are commands (/start too), what they press; it may change what it
+said; send files."""
+
+CAPABILITIES: tuple[str, ...] = get_args(Capability)
 WAITING, TAKEN, GIVEN_UP = 0, 1, 2
 """bot_updates.state."""
 
 
 class Bot(msgspec.Struct, frozen=True):
-    """A row without the hash. revoked_at, last_error_at: ms, None = never. webhook_url: '' = it polls."""
+    """A row without the hash. revoked_at, last_error_at: ms, None = never. webhook_url: '' = it polls.
+
+    webhook_secret: sealed. allowed_updates, capabilities, commands: JSON lists. interaction_url: '' = webhook_url.
+    webhook_certificate: PEM, '' = the usual authorities.
+    """
 
     connection: str
     bot_id: int
@@ -35,11 +44,19 @@ class Bot(msgspec.Struct, frozen=True):
     allowed_updates: str = "[]"
     last_error_at: int | None = None
     last_error: str = ""
+    capabilities: str = ""
+    interaction_url: str = ""
+    webhook_certificate: str = ""
+    commands: str = ""
 
     def wants(self, kind: str) -> bool:
-        """Whether updates of this kind are for it."""
+        """Whether it asked for updates of this kind."""
         allowed = msgspec.json.decode(self.allowed_updates)
         return not allowed or kind in allowed
+
+    def may(self, capability: Capability) -> bool:
+        """Whether the operator lets it have this."""
+        return not self.capabilities or capability in msgspec.json.decode(self.capabilities)
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -86,9 +103,9 @@ def add(cursor: Any, bot: Bot, digest: bytes) -> bool:
     if _insert_bot(cursor, *msgspec.structs.astuple(bot), digest):
         return True
     cursor.execute(
-        "UPDATE bots SET bot_id = ?, hash = ?, created_at = ?, created_by = ?, revoked_at = NULL, paused = 0 "
-        "WHERE connection = ? AND revoked_at IS NOT NULL",
-        (bot.bot_id, digest, bot.created_at, bot.created_by, bot.connection),
+        "UPDATE bots SET bot_id = ?, hash = ?, created_at = ?, created_by = ?, capabilities = ?, revoked_at = NULL, "
+        "paused = 0 WHERE connection = ? AND revoked_at IS NOT NULL",
+        (bot.bot_id, digest, bot.created_at, bot.created_by, bot.capabilities, bot.connection),
     )
     return bool(cursor.rowcount)
 
@@ -102,7 +119,8 @@ def rotate(cursor: Any, connection: str, digest: bytes) -> bool:
 def revoke(cursor: Any, connection: str, at: int) -> bool:
     """Refuse its token, call its webhook no more. False when none is in force."""
     cursor.execute(
-        "UPDATE bots SET revoked_at = ?, webhook_url = '', webhook_secret = '' "
+        "UPDATE bots SET revoked_at = ?, webhook_url = '', webhook_secret = '', interaction_url = '', "
+        "webhook_certificate = '' "
         "WHERE connection = ? AND revoked_at IS NULL",
         (at, connection),
     )
@@ -143,13 +161,42 @@ def find(reader: Any, given: str) -> Bot | None:
     return Bot(*row[:-1])
 
 
-def set_webhook(cursor: Any, connection: str, url: str, secret: str, max_connections: int) -> None:
-    """'' = the bot polls again."""
+def set_webhook(
+    cursor: Any,
+    connection: str,
+    url: str,
+    secret: str,
+    max_connections: int,
+    interaction_url: str = "",
+    certificate: str = "",
+) -> bool:
+    """'' = the bot polls again. secret: sealed. False when no bot is in force."""
     cursor.execute(
-        "UPDATE bots SET webhook_url = ?, webhook_secret = ?, max_connections = ?, last_error_at = NULL, "
-        "last_error = '' WHERE connection = ?",
-        (url, secret, max_connections, connection),
+        "UPDATE bots SET webhook_url = ?, webhook_secret = ?, max_connections = ?, interaction_url = ?, "
+        "webhook_certificate = ?, last_error_at = NULL, last_error = '' WHERE connection = ? AND revoked_at IS NULL",
+        (url, secret, max_connections, interaction_url, certificate, connection),
     )
+    return bool(cursor.rowcount)
+
+
+def reseal(cursor: Any, connection: str, before: str, after: str) -> None:
+    """The same secret under another key, unless it was changed meanwhile."""
+    cursor.execute(
+        "UPDATE bots SET webhook_secret = ? WHERE connection = ? AND webhook_secret = ?", (after, connection, before)
+    )
+
+
+def set_capabilities(cursor: Any, connection: str, capabilities: str) -> bool:
+    """JSON list, '' = all. False when no bot is in force."""
+    cursor.execute(
+        "UPDATE bots SET capabilities = ? WHERE connection = ? AND revoked_at IS NULL", (capabilities, connection)
+    )
+    return bool(cursor.rowcount)
+
+
+def set_commands(cursor: Any, connection: str, commands: str) -> None:
+    """JSON list of what the bot says it understands."""
+    cursor.execute("UPDATE bots SET commands = ? WHERE connection = ?", (commands, connection))
 
 
 def allow(cursor: Any, connection: str, kinds: str) -> None:
@@ -279,6 +326,20 @@ def update(reader: Any, connection: str, update_id: int) -> Queued | None:
 def n_waiting(reader: Any, connection: str) -> int:
     row = reader.execute("SELECT count(*) FROM bot_updates WHERE connection = ? AND state = 0", (connection,))
     return int(row.fetchone()[0])
+
+
+def n_given_up(reader: Any, connection: str) -> int:
+    row = reader.execute("SELECT count(*) FROM bot_updates WHERE connection = ? AND state = 2", (connection,))
+    return int(row.fetchone()[0])
+
+
+def try_again(cursor: Any, connection: str, at: int) -> bool:
+    """What was given up waits again, in its old order. False when there is nothing."""
+    cursor.execute(
+        "UPDATE bot_updates SET state = 0, attempts = 0, created_at = ? WHERE connection = ? AND state = 2",
+        (at, connection),
+    )
+    return bool(cursor.rowcount)
 
 
 def confirm_before(cursor: Any, connection: str, update_id: int) -> None:

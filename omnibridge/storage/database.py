@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,6 +84,20 @@ def connect(path: Path, *, read_only: bool = False) -> Any:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA query_only=1")
     return connection
+
+
+def without_server(path: Path, unit: Callable[[Any], bool]) -> bool:
+    """Carry out a unit on a database that nobody serves. Raises ConfigError when another process has it."""
+    lock = take_lock(path)
+    try:
+        migrate(path)
+        connection = connect(path)
+        try:
+            return unit(connection.cursor())
+        finally:
+            connection.close()
+    finally:
+        lock.close()
 
 
 def take_lock(path: Path) -> IO[bytes]:

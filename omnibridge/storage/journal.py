@@ -126,6 +126,26 @@ def has_event(reader: Any, conversation_id: int, key: str) -> bool:
     return found is not None
 
 
+def events_before(reader: Any, conversation_id: int, event_id: int, limit: int) -> list[int]:
+    """Ids of a conversation's events in front of one, newest first."""
+    sql = "SELECT id FROM events WHERE conversation_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+    return [int(row[0]) for row in reader.execute(sql, (conversation_id, event_id, limit))]
+
+
+def last_of_kind(reader: Any, conversation_id: int, kind: str, limit: int) -> list[bytes]:
+    """A conversation's events of one kind as JSON, newest first."""
+    sql = "SELECT data FROM events WHERE conversation_id = ? AND kind = ? ORDER BY id DESC LIMIT ?"
+    return [bytes(row[0]) for row in reader.execute(sql, (conversation_id, kind, limit))]
+
+
+def event_by_key(reader: Any, conversation_id: int, key: str) -> bytes | None:
+    """The event of this key, as JSON."""
+    row = reader.execute(
+        "SELECT data FROM events WHERE conversation_id = ? AND key = ?", (conversation_id, key)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def event_of(reader: Any, event_id: int) -> bytes | None:
     """An event, as JSON."""
     row = reader.execute("SELECT data FROM events WHERE id = ?", (event_id,)).fetchone()

@@ -143,6 +143,28 @@ def written_by(reader: Any, conversation_id: int, delivery_id: int, external_id:
     return None if row is None else (row[0], row[1])
 
 
+class Posted(msgspec.Struct, frozen=True):
+    """Words of a conversation that are in the outbox, whatever became of them."""
+
+    external_id: str
+    event_id: int
+    body: bytes
+    created_at: int
+
+
+def said_after(reader: Any, event_id: int) -> list[Posted]:
+    """A party's words that an event led to, newest first.
+
+    Settled rows are in no index but by id: rows of one decision are numbered right behind its event.
+    """
+    sql = (
+        "SELECT external_id, event_id, body, created_at FROM (SELECT * FROM deliveries WHERE id > ? ORDER BY id "
+        "LIMIT 256) WHERE event_id = ? AND command = 'SendToVisitor' AND external_id IS NOT NULL ORDER BY id DESC"
+    )
+    found = reader.execute(sql, (event_id, event_id))
+    return [Posted(row[0], row[1], bytes(row[2]), row[3]) for row in found]
+
+
 def posted(reader: Any, conversation_id: int, delivery_id: int) -> tuple[str, int, bytes] | None:
     """(connection, event, body) of words in a conversation; None when the row is none of them, or purged."""
     row = reader.execute(

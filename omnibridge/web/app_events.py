@@ -115,11 +115,20 @@ class AppEndpoint:
 class AppViewEndpoint:
     """`{"room": ID}` -> `{"title", "blocks"}` for the bar beside a conversation; 404 for one that we do not know.
 
-    Blocks are UIKit's; words of others are plain text, so nobody can draw with them.
+    Blocks are UIKit's; words of others are plain text, so nobody can draw with them. findings: (workspace, room) ->
+    blocks of what analysers found.
     """
 
-    def __init__(self, authentication: AppAuthentication, database: Database, lanes: Lanes, counters: Counters) -> None:
+    def __init__(
+        self,
+        authentication: AppAuthentication,
+        database: Database,
+        lanes: Lanes,
+        counters: Counters,
+        findings: Callable[[str, str], list[dict[str, Any]]] = lambda workspace, room: [],
+    ) -> None:
         self._authentication, self._database, self._lanes, self._counters = authentication, database, lanes, counters
+        self._findings = findings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Once(send, self._counters)
@@ -140,7 +149,9 @@ class AppViewEndpoint:
         if stored is None or known is None:
             raise IntakeError(404, "Unknown conversation", "This service has not heard of that room yet.")
         reason, _ = journal.last_reason(self._database.reader, stored[0], TOLD)
-        return _encode({"title": "omnibridge", "blocks": blocks_of(known[1], reason)})
+        return _encode(
+            {"title": "omnibridge", "blocks": [*blocks_of(known[1], reason), *self._findings(workspace, room)]}
+        )
 
 
 def blocks_of(state: Conversation, reason: str) -> list[dict[str, Any]]:

@@ -38,6 +38,12 @@ class CallbackEndpoint:
         self._callbacks, self._lanes, self._ids, self._clock = callbacks, lanes, ids, clock
         self._counters, self._commit_timeout_s = counters, commit_timeout_s
 
+    def use(self, connection: str, token: str) -> None:
+        """Another secret from now on; '' = this connection is not called any more."""
+        self._tokens.pop(connection, None)
+        if token:
+            self._tokens[connection] = token.encode()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Once(send, self._counters)
         try:

@@ -153,7 +153,7 @@ async def test_kill_while_a_turn_becomes_an_update(tmp_path: Path, point: str) -
     assert [each["update_id"] for each in bot.taken] == [1, 2, 3]
 
 
-async def test_s3_36_s3_37_token_is_shown_once_rotated_revoked_and_never_written(tmp_path: Path) -> None:
+async def test_s3_36_and_37_token_is_shown_once_rotated_revoked_and_never_written(tmp_path: Path) -> None:
     sandbox = await start(SandboxOptions())
     bridge = Bridge(tmp_path, sandbox)
     try:
@@ -199,3 +199,35 @@ async def test_s3_36_s3_37_token_is_shown_once_rotated_revoked_and_never_written
         assert secret not in listed.out
     assert second.partition(":")[2].encode() not in kept  # the first is in it: as the address of a webhook
     assert json.loads(rotated.out)["connection"] == "helper"
+
+
+async def test_s3_30_and_51_operator_says_what_a_bot_may_and_where_it_is_called(tmp_path: Path) -> None:
+    """Without a server, and by one that runs."""
+    sandbox = await start(SandboxOptions())
+    bridge = Bridge(tmp_path, sandbox)
+    try:
+        made = await omnibridge(tmp_path, "bots", "create", "helper", "--capability", "messages", "--json")
+        unknown = await omnibridge(tmp_path, "bots", "allow", "helper", "flying")
+        (tmp_path / "no.pem").write_text("no certificate", "utf-8")
+        url = "https://127.0.0.1:9/hook"
+        wrong = await omnibridge(
+            tmp_path, "bots", "set-webhook", "helper", url, "--certificate", str(tmp_path / "no.pem")
+        )
+        await bridge.start()
+        done = await omnibridge(tmp_path, "bots", "set-webhook", "helper", url, "--interaction-url", f"{url}/press")
+        allowed = await omnibridge(tmp_path, "bots", "allow", "helper", "messages", "interactions", "--json")
+        retried = await omnibridge(tmp_path, "bots", "retry", "helper")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{bridge.url}/bot{made.json['token']}/getWebhookInfo") as answer:
+                info = (await answer.json())["result"]
+        listed = await omnibridge(tmp_path, "bots", "list", "--json")
+    finally:
+        await bridge.stop()
+        await sandbox.stop()
+
+    assert (unknown.code, wrong.code, done.code, allowed.json, retried.code) == (2, 2, 0, {"allowed": True}, 1)
+    assert "messages, commands, interactions, edits, files" in unknown.err
+    assert "PEM" in wrong.err
+    assert (info["url"], info["interaction_url"]) == (url, f"{url}/press")
+    bot = listed.json["bots"][0]
+    assert (bot["capabilities"], bot["given_up"]) == ('["interactions","messages"]', 0)

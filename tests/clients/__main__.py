@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -187,15 +188,17 @@ async def main() -> int:
             print(f"{client.name} {version}: {client.does or 'logged in, heard, answered'}", flush=True)
     await player.aclose()
     await sandbox.stop()
-    for mode in bot_api.MODES:
+    plays = list(itertools.product(bot_api.BOTS, bot_api.MODES))
+    for package, mode in plays:
+        name = f"{package} {bot_api.version(package)}: {mode}"
         try:
-            await bot_api.play(str(python), mode)
+            await bot_api.play(str(python), mode, package)
         except bot_api.Failed as exc:
             failed += 1
-            print(f"python-telegram-bot {bot_api.version()}: {mode}: FAILED: {exc}", flush=True)
+            print(f"{name}: FAILED: {exc}", flush=True)
         else:
-            print(f"python-telegram-bot {bot_api.version()}: {mode}: keyboard, choice, edit, answer", flush=True)
-    print(f"{len(CLIENTS) + len(bot_api.MODES) - failed} passed, {failed} failed")
+            print(f"{name}: keyboard, choice, edit, answer", flush=True)
+    print(f"{len(CLIENTS) + len(plays) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

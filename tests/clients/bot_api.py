@@ -15,6 +15,9 @@ from tests.command_line import omnibridge
 
 HERE = Path(__file__).parent
 MODES = ("polling", "webhook")
+BOTS = {"python-telegram-bot": "telegram_bot.py", "aiogram": "aiogram_bot.py"}
+"""Package -> its bot."""
+
 PATIENCE_S = 60
 
 
@@ -22,7 +25,7 @@ class Failed(Exception):
     """What was not as it should be."""
 
 
-async def play(python: str, mode: str) -> None:
+async def play(python: str, mode: str, package: str = "python-telegram-bot") -> None:
     """Raises Failed with what the bot and the bridge printed."""
     sandbox = await start(SandboxOptions(simulators=False))
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +36,7 @@ async def play(python: str, mode: str) -> None:
                 made = await omnibridge(bridge.folder, "bots", "create", "helper", "--json")
                 token = made.json["token"]
                 await bridge.start()
-                bot = await _bot(python, mode, bridge.url, token, Path(folder) / "bot.txt")
+                bot = await _bot([python, BOTS[package], mode, bridge.url, token], Path(folder) / "bot.txt")
                 await _converse(sandbox, bridge, token)
         except (TimeoutError, AssertionError) as exc:
             printed = (Path(folder) / "bot.txt").read_text("utf-8", "replace")
@@ -47,11 +50,10 @@ async def play(python: str, mode: str) -> None:
             await sandbox.stop()
 
 
-async def _bot(python: str, mode: str, url: str, token: str, log: Path) -> asyncio.subprocess.Process:
+async def _bot(command: list[str], log: Path) -> asyncio.subprocess.Process:
     with log.open("wb") as printed:
         bot = await asyncio.create_subprocess_exec(
-            python, "telegram_bot.py", mode, url, token, str(free_port()),
-            cwd=HERE, env={"PATH": os.environ["PATH"]}, stdout=printed, stderr=printed,
+            *command, str(free_port()), cwd=HERE, env={"PATH": os.environ["PATH"]}, stdout=printed, stderr=printed,
         )  # fmt: skip
     while "listening" not in log.read_text("utf-8", "replace"):
         assert bot.returncode is None, "the bot ended"
@@ -68,16 +70,17 @@ async def _converse(sandbox: RunningSandbox, bridge: Bridge, token: str) -> None
         asked = (await visitor.wait_for("bot", 1))[0]["text"]
         assert asked.startswith("Hello Vera") and "2. Mate" in asked, asked
         await visitor.say("mate")
-        await visitor.wait_for("bot", 2)
+        while (await visitor.wait_for("bot", 1))[0]["text"] != "chose m":  # its message, edited
+            await asyncio.sleep(0.05)
         await visitor.say("ping")
-        said = [each["text"] for each in await visitor.wait_for("bot", 3)]
-        assert said[1:] == ["chose m", "pong ping"], said
+        said = [each["text"] for each in await visitor.wait_for("bot", 2)]
+        assert said == ["chose m", "pong ping"], said
         assert token.partition(":")[2] not in bridge.log(), "the token is in the log"
     finally:
         await hub.aclose()
 
 
-def version() -> str:
+def version(package: str) -> str:
     """As pinned."""
     pins = (HERE / "requirements.txt").read_text("utf-8").splitlines()
-    return next(each.split("==")[1].split()[0] for each in pins if each.startswith("python-telegram-bot"))
+    return next(each.split("==")[1].split()[0] for each in pins if each.startswith(package))

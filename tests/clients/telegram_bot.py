@@ -13,7 +13,7 @@ from typing import Any
 
 from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.constants import ChatAction
-from telegram.error import TelegramError
+from telegram.error import BadRequest
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, MessageHandler, filters
 
 mode, bridge, token, *rest = sys.argv[1:]
@@ -34,6 +34,12 @@ async def chosen(update: Update, context: Any) -> None:
     assert query and query.message and query.message.message_id
     await query.answer()
     await query.edit_message_text(f"<b>chose</b> {query.data}", parse_mode="HTML")
+    try:
+        await query.edit_message_text(f"<b>chose</b> {query.data}", parse_mode="HTML")
+    except BadRequest as exc:
+        assert "is not modified" in exc.message  # what bots look for
+    else:
+        raise AssertionError("an edit that changes nothing was taken")
 
 
 async def said(update: Update, context: Any) -> None:
@@ -44,10 +50,8 @@ async def said(update: Update, context: Any) -> None:
 async def ready(app: Application) -> None:  # type: ignore[type-arg]
     me = await app.bot.get_me()
     assert me.is_bot and me.username == "helper_bot"
-    try:
-        await app.bot.set_my_commands([BotCommand("start", "begin")])
-    except TelegramError:
-        pass  # not offered; bots that do so at their start should go on
+    await app.bot.set_my_commands([BotCommand("start", "begin")])
+    assert [each.command for each in await app.bot.get_my_commands()] == ["start"]
     print("listening", flush=True)
 
 

@@ -31,7 +31,7 @@ FAULT_LIMIT_S = 60.0
 GIVES_UP = ("dialogflow",)
 """Kinds whose backend cannot tell what it had answered: people take over then."""
 
-GIVEN_UP = ("answer-lost", "uncertain")
+GIVEN_UP = ("answer-lost", "uncertain", "not-known-yet")
 """Codes of turns that were given up for that."""
 
 
@@ -105,11 +105,12 @@ class Soak:
             await client.aclose()
             await sandbox.stop()
         verdict = judge(hub, bot, self._received(bridge.database), gives_up=self._gives_up)
-        given_up = rooms_given_up(hub) if self._gives_up else {}
+        raced = {room["rid"] for room in hub["rooms"] if race_of(room)}  # the visitor may have left before people came
+        told = rooms_given_up(hub) if self._gives_up else {}
+        given_up = {rid: count for rid, count in told.items() if rid not in raced}
         verdict["doubled"] += sum(count > 1 for count in given_up.values())
         verdict["lost"] += sum(count < 1 for count in given_up.values())
-        excused = {room["rid"] for room in hub["rooms"] if race_of(room)} | set(given_up)
-        verdict |= self._outbox(bridge.database, excused)
+        verdict |= self._outbox(bridge.database, raced | set(given_up))
         verdict |= judge_races(hub, bot)
         verdict["doubled"] += verdict["race_doubled"]
         verdict["lost"] += verdict["buried"] + verdict["refused"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import itertools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,15 +11,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omnibridge.http import Answer, AnswerTooLarge, Origin, Wire, create_client, origin_of
 from omnibridge.http import wire as http_wire
 from omnibridge.http.connection import Connection
+from tests.certificates import server_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Way: a\r\nx-way: b\r\n\r\nok"
 Play = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -411,7 +407,7 @@ async def test_server_that_takes_the_connection_and_says_nothing_of_tls() -> Non
 
 
 async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context, trusted = own_certificate(tmp_path)
+    context, trusted = server_context(tmp_path, "127.0.0.1")
     play, servers = answering(OK)
     async with played(play, tls=context) as (server, wire):
         servers.append(server)
@@ -429,33 +425,6 @@ async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(httpx2.ConnectError):
             await wire.exchange(other, "GET", "/", (), None)
     http_wire._trusted.cache_clear()
-
-
-def own_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """For 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(private + pem)
-    (folder / "trusted.pem").write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both.pem")
-    return context, folder / "trusted.pem"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from connectors.salesforce_messaging.simulated.feeds import EventStream
-from connectors.salesforce_messaging.simulated.multipart import parse
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID, Conversation, Org, Sender
 from connectors.salesforce_messaging.simulated.tokens import Token
+from omnibridge.connector.form_data import parse
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 MAX_FILE_BYTES = 5 * 1024 * 1024

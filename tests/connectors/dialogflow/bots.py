@@ -33,7 +33,7 @@ def settings(**given: Any) -> DialogflowSettings:
 
 def but_facts(reply: Reply) -> Reply:
     """What is said and wanted."""
-    return msgspec.structs.replace(reply, facts={})
+    return msgspec.structs.replace(reply, facts={}, intent="")
 
 
 def plain(message: Any) -> dict[str, Any]:

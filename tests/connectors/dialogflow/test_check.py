@@ -26,6 +26,16 @@ async def test_sound_agent() -> None:
         found = await told(agent.url)
 
     assert (found.status, found.found.split(", in ")[0]) == ("ok", "Dialogflow ES, project p, global, draft")
+    assert "broken call" not in found.found
+
+
+async def test_agent_whose_contexts_cannot_be_read_is_sound_and_it_is_said() -> None:
+    async with bot() as agent:
+        await agent.control(unreadable=True)
+        found = await told(agent.url)
+
+    assert found.status == "ok"
+    assert "what became of a broken call is unknown" in found.found
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import crypt, jwt
 
 from connectors.dialogflow import client
 from connectors.dialogflow.dialogue import FALLBACK, GREETING
@@ -43,6 +45,7 @@ async def test_turn_with_everything_that_goes_along(edition: dict[str, Any]) -> 
     assert but_facts(reply) == Reply((Text("Noted."),), fields={"case": "A17", "mood": "-0.50"})
     told = {"intent": "note", "intent_confidence": 1.0, "sentiment_score": -0.5, "sentiment_magnitude": 0.5}
     assert reply.facts == again.facts == told
+    assert reply.intent == "note"
     assert again.fields == {}  # the agent repeats its parameters; they are written when they change
     assert (asked["language"], asked["delivery_id"], asked["late"]) == ("de", "d1", True)
     assert asked["contexts"] == ([] if edition else ["omnibridge_turn", "omnibridge"])
@@ -356,6 +359,18 @@ async def test_tokens_are_signed_with_the_key() -> None:
         await agent.control(public_key=public[1])
         with pytest.raises(DeliveryRejected, match="make a new key"):
             await agent.connector.on_message(turn("echo out"))
+    async with bot(credentials=json.dumps(key)) as agent:
+        await agent.control(public_key=public[0])
+        await agent.connector.on_message(turn("echo in"))
+        assert agent.connector._client and agent.connector._client._line
+        old = agent.connector._client._line._token_of
+        hour_ago = int(time.time()) - 3600
+        claims = {"iss": "a@b.test", "sub": "a@b.test", "iat": hour_ago - 3600, "exp": hour_ago}
+        signer: Any = jwt
+        old.token = signer.encode(crypt.RSASigner.from_string(pem), claims)  # its own clock says that it lives
+        old.expiry = datetime.datetime.max
+        assert but_facts(await agent.connector.on_message(turn("echo again"))) == Reply((Text("again"),))
+        assert agent.fake.counts["tokens_renewed"] == 1
     async with bot() as agent:
         await agent.control(public_key=public[0])
         with pytest.raises(DeliveryRejected) as told:

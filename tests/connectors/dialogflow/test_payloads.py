@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.dialogflow.draft import CLOSE, HANDOVER, Draft, Event, event_option, read_value
 from connectors.dialogflow.payloads import read_payload
-from omnibridge.connector import Card, Carousel, Choices, Custom, File, Handover, Image, Option, Text
+from omnibridge.connector import Card, Carousel, Choices, Custom, File, Handover, Image, Option, Select, Text
 
 URL = "https://x.test/"
 
@@ -27,7 +27,7 @@ CONTENT: dict[str, tuple[dict[str, Any], list[Any], dict[str, int]]] = {
                 "text": "Which?",
                 "options": [
                     {"text": "Site", "url": URL, "buttonStyle": "primary"},
-                    {"text": "Yes"},
+                    {"text": "Yes", "buttonStyle": "blue"},
                     {"text": "A person", "actionId": "df_perform_handover", "data": {"departmentName": "sales"}},
                     {"text": "Bye", "actionId": "df_close_chat"},
                 ],
@@ -40,11 +40,21 @@ CONTENT: dict[str, tuple[dict[str, Any], list[Any], dict[str, int]]] = {
                     Option("Yes", "Yes"),
                     Option("A person", HANDOVER + "sales"),
                     Option("Bye", CLOSE),
-                    Option("Site", "Site", URL),
+                    Option("Site", "Site", URL, "primary"),
                 ),
             )
         ],
         {"button-style": 1},
+    ),
+    "our own content": (
+        {"kind": "select", "text": "Team?", "options": ["Sales", {"label": "Help", "value": "h"}]},
+        [Select("Team?", (Option("Sales", "Sales"), Option("Help", "h")))],
+        {},
+    ),
+    "our own content, not well formed": (
+        {"kind": "select", "text": "Team?", "options": "Sales"},
+        [Custom({"kind": "select", "text": "Team?", "options": "Sales"})],
+        {"payload-unknown": 1},
     ),
     "its fork's cards": (
         {

@@ -82,8 +82,6 @@ async def test_what_the_agent_knew_is_given_back_although_the_bridge_was_killed_
             await visitor.wait_event("assigned", "bot")
             await visitor.say("recall")
             heard = await visitor.wait_for("bot", 3)
-            while "You said" not in heard[-1]["text"]:  # that nobody is there is said too
-                heard = await visitor.wait_for("bot", len(heard) + 1)
         await bridge.stop()
     finally:
         await bridge.kill()

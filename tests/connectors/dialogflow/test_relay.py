@@ -117,6 +117,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     # name, switches, "" = it is known that nothing was processed, so that the turn is given again, else why it is not
     ("over-quota", {"fail_next": [{"code": "RESOURCE_EXHAUSTED", "count": 2, "retry_s": 1.2}]}, ""),
     ("expired-token", {"fail_next": [{"code": "UNAUTHENTICATED"}]}, ""),
+    ("refused-token", {"fail_next": [{"code": "UNAUTHENTICATED", "count": 2}]}, "unauthorized"),
     ("unavailable", {"fail_next": [{"code": "UNAVAILABLE", "count": 2}]}, ""),
     ("unavailable-after-its-effect", {"fail_next": [{"code": "UNAVAILABLE", "after_effect": True}]}, "answer-lost"),
     ("cut-mid-call", {"fail_next": [{"code": "cut", "after_effect": True}]}, "answer-lost"),
@@ -174,6 +175,53 @@ async def test_fault_loses_and_doubles_nothing(
     assert served == (["bot"] if is_answered else ["bot", "alice"])
 
 
+async def test_agent_that_fails_again_and_again_makes_no_ping_pong(make_world: MakeWorld) -> None:
+    """Nobody is there to take over: the agent keeps the conversation, and is well again at some time."""
+    world = await make_world(connection="settle_s = 0.3")
+    await world.hub.control(available={"alice": False})
+    visitor = await world.visitor()
+    await visitor.say("echo before")
+    await visitor.wait_for("bot", 1)
+    await world.bot.control(fail_next=[{"code": "INTERNAL", "count": 3, "after_effect": True}])
+    for number in range(3):
+        await visitor.say(f"echo {number}")
+        await _until_buried(world, number + 1)
+        await world.hub.settled()
+        await world.quiet()
+    await visitor.say("echo well again")
+    await world.hub.settled()
+    await world.quiet()
+    words, room = await said(world, visitor.rid), await world.room(visitor.rid)
+
+    assert words[0] == "before"
+    assert words[-1] == "well again"
+    assert len(words) <= 2 + 2 * 3  # a word or two to each of his
+    assert await processed(world) == ["echo before", "echo 0", "echo 1", "echo 2", "echo well again"]
+    assert len([each for each in room["log"] if each["what"] in ("assigned", "queued")]) <= 5
+
+
+async def test_lost_answers_that_are_told_count_towards_the_limit_of_misunderstandings(make_world: MakeWorld) -> None:
+    world = await make_world(connection='fallbacks = 2\nlost_text = "Pardon?"')
+    visitor = await world.visitor()
+    await world.bot.control(fail_next=[{"code": "cut", "count": 2, "after_effect": True}])
+    await visitor.say("echo one")
+    await visitor.wait_for("bot", 1)
+    await visitor.say("echo two")
+    await visitor.wait_event("assigned", "alice")
+    await visitor.say("echo three")
+    await world.hub.settled()
+    await world.quiet()
+
+    assert await said(world, visitor.rid) == ["Pardon?", "Pardon?", "I am connecting you with a colleague."]
+    assert await processed(world) == ["echo one", "echo two"]
+
+
+async def _until_buried(world: World, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(world.rows("SELECT id FROM deliveries WHERE state = 3")) < count:
+            await asyncio.sleep(0.01)
+
+
 async def test_turn_that_does_no_harm_twice_may_be_given_again(make_world: MakeWorld) -> None:
     """`on_uncertain = "resend"`: the agent may work on it twice, the visitor reads one answer."""
     world = await make_world(connection='on_uncertain = "resend"')
@@ -204,9 +252,10 @@ async def test_agent_remembers_what_was_before_a_person_talked(make_world: MakeW
     bot = world.sandbox.description["bot_account"]["user_id"]
     forwarded = await world.relay.post("livechat/room.forward", {"roomId": visitor.rid, "userId": bot})
     assert forwarded["success"], forwarded
-    await visitor.wait_for("bot", 3)  # the core says that nobody is there, whoever gives it back to the bot
+    await world.hub.settled()
+    await world.quiet()
     await visitor.say("recall")
-    heard = await visitor.wait_for("bot", 4)
+    heard = await visitor.wait_for("bot", 3)
 
     assert heard[-1]["text"] == "You said A10023."
 

@@ -14,6 +14,7 @@ from omnibridge.connector import (
     DeliveryRejected,
     DeliveryRetryable,
     DeliveryUncertain,
+    MemoryNotes,
     Reply,
     ResolvesTurns,
     Text,
@@ -38,6 +39,9 @@ async def settled(agent: Bot, delivery_id: str) -> Reply | None:
         await agent.connector.resolve(asked)
     assert (early.value.code, early.value.retry_after_s) == ("not-known-yet", pytest.approx(0.2, abs=0.1))
     agent.at(early.value.retry_after_s or 0)
+    with pytest.raises(DeliveryRetryable) as cleared:
+        await agent.connector.resolve(asked)
+    assert (cleared.value.code, cleared.value.retry_after_s, cleared.value.answered) == ("not-known-yet", 0, True)
     return await agent.connector.resolve(asked)
 
 
@@ -49,7 +53,7 @@ async def test_turn_that_never_arrived_is_told_so_after_the_pause() -> None:
         assert isinstance(agent.connector, ResolvesTurns)
         assert await settled(agent, "d1") is None
         assert agent.fake.counts["turns_not_arrived"] == 1
-        assert await agent.reads() == 2
+        assert await agent.reads() == 3
         assert [each["message"] for each in await agent.turns() if each.get("side_effects")] == ["echo before"]
 
 
@@ -69,6 +73,54 @@ async def test_first_turn_of_a_conversation_is_believed_only_when_markers_can_be
 
     assert events == ["", "omnibridge_check", ""]  # tried out once
     assert told.value.code == "uncertain"
+
+
+PLACES = [
+    ({"environment": "live"}, "projects/simulated/agent/environments/live/users/-/sessions/s1"),
+    ({"location": "europe-west1"}, "projects/simulated/locations/europe-west1/agent/sessions/s1"),
+    (
+        {"location": "europe-west1", "environment": "live"},
+        "projects/simulated/locations/europe-west1/agent/environments/live/users/-/sessions/s1",
+    ),
+    (
+        {**CX, "location": "europe-west3", "environment": "live", "flow_versions": ["f1/3"]},
+        f"projects/simulated/locations/europe-west3/agents/{CX['agent']}/environments/live/sessions/s1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "path"), PLACES)
+async def test_agent_of_a_region_and_environment_is_asked_there_and_read_back_there(
+    given: dict[str, Any], path: str
+) -> None:
+    async with bot(project="simulated", **given) as agent:
+        assert but_facts(await agent.connector.on_message(turn("echo one"))) == Reply((Text("one"),))
+        assert (await agent.turns())[0]["session"] == path
+        if "edition" not in given:
+            await broken(agent, "echo two", "d2", **ANSWER_LOST)
+            with pytest.raises(DeliveryRejected, match="its answer is lost"):
+                await agent.connector.resolve(turn("echo two", delivery_id="d2"))
+
+
+async def test_pause_goes_on_over_a_restart_and_begins_anew_for_a_turn_that_was_given_again() -> None:
+    """A process that dies before it can give the turn again has waited; one that died in doing so must wait anew."""
+    notes, asked = MemoryNotes(), turn("echo one", delivery_id="d1")
+
+    async def told(agent: Bot) -> float | None:
+        with pytest.raises(DeliveryRetryable) as found:
+            await agent.connector.resolve(asked)
+        return found.value.retry_after_s
+
+    async with bot(notes=notes, settle_s=60) as agent:
+        await broken(agent, "echo one", "d1", **BROKEN)
+        assert await told(agent) == 60
+    async with bot(notes=notes, settle_s=60) as agent:
+        agent.at(50)
+        assert await told(agent) == pytest.approx(10, abs=5)
+        agent.at(20)
+        assert await told(agent) == 0
+    async with bot(notes=notes, settle_s=60) as agent:
+        assert await told(agent) == 60
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "cut", "INTERNAL"])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+
+from tests.certificates import self_signed
 
 RUN = """
     import asyncio, json, sys
@@ -55,26 +54,13 @@ RUN = """
 
 def test_token_of_the_key_goes_with_each_call_over_tls(tmp_path: Path) -> None:
     """In a process of its own: gRPC reads its roots once."""
-    key, account = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    certificate, key = self_signed("localhost", is_rsa=True, is_authority=True)
+    account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     private = account.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain).decode()
     info = {"type": "service_account", "project_id": "mine", "client_email": "a@b.test", "private_key": private}
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "certificate.pem").write_bytes(certificate)
     public = account.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "public.pem").write_bytes(public)
     (tmp_path / "account.json").write_text(json.dumps(info), "utf-8")

@@ -13,6 +13,7 @@ from omnibridge.connector import (
     Card,
     Choices,
     Custom,
+    DatePick,
     DeliveryRejected,
     DeliveryRetryable,
     DeliveryUncertain,
@@ -20,6 +21,7 @@ from omnibridge.connector import (
     Handover,
     Image,
     Option,
+    Select,
     Text,
 )
 
@@ -60,6 +62,14 @@ def test_what_rasa_is_told(text: str, choice: str, message: str) -> None:
             {"custom": {"quickReplies": {"text": "?", "options": [{"text": "A"}]}}},
             [Choices("?", (Option("A", "A"),))],
         ),
+        (
+            {"text": "?", "buttons": [{"title": "A", "payload": "/a", "style": "danger"}]},
+            [Choices("?", (Option("A", "/a", style="danger"),))],
+        ),
+        ({"custom": {"quickReplies": {"text": "?", "options": "none"}}}, [Text("?")]),
+        ({"custom": {"kind": "date", "text": "When?"}}, [DatePick("When?")]),
+        ({"custom": {"kind": "select", "text": "?", "options": ["A"]}}, [Select("?", (Option("A", "A"),))]),
+        ({"custom": {"kind": "select", "text": "?"}}, [Custom({"kind": "select", "text": "?"})]),
         ({"text": 7, "image": None, "buttons": [{}]}, []),
         ("no object", []),
     ],
@@ -104,6 +114,15 @@ def test_fields(custom: dict[str, Any], fields: dict[str, str]) -> None:
     reply = to_reply([{"custom": custom}])
 
     assert (reply.fields, reply.parts) == (fields, ())
+
+
+def test_intent_and_what_was_left_out() -> None:
+    named = {"custom": {"type": "intent", "intent": "order_status"}}
+    odd = {"text": "?", "buttons": [{"payload": "/a"}, {"title": "B", "style": "blue"}]}
+    reply = to_reply([named, odd])
+
+    assert reply.intent == "order_status" and reply.losses == ("button-without-title", "button-style")
+    assert reply.parts == (Choices("?", (Option("B", "B"),)),)
 
 
 def test_fallback_by_text() -> None:

@@ -113,7 +113,7 @@ async def test_bot_that_cannot_be_asked_is_named() -> None:
     ],
     ids=["webhook_bot", "rasa", "rasa_replies", "dialogflow"],
 )
-async def test_s1_23_suggestion_of_a_real_bot_is_for_people_only(
+async def test_s1_23_and_24_suggestion_of_a_real_bot_is_for_people_only(
     make_world: MakeWorld, kind: str, options: str, expected: list[dict[str, Any]]
 ) -> None:
     """Each bot's simulator: asked in a session of its own, while people talk; the visitor reads nothing of it."""

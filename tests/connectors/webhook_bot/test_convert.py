@@ -15,13 +15,17 @@ from omnibridge.connector import (
     Carousel,
     Choices,
     Custom,
+    DatePick,
     DeliveryRejected,
     File,
+    Form,
+    FormField,
     Handover,
     Image,
     Link,
     Option,
     Reply,
+    Select,
     Text,
 )
 from omnibridge.connector.testing import turn
@@ -71,6 +75,19 @@ def test_ids_hold_no_full_stop() -> None:
             Carousel((Card("T", "", None, (Option("A", "A"),)),)),
         ),
         ({"kind": "custom", "data": {"a": 1}}, Custom({"a": 1})),
+        (
+            {"text": "?", "options": [{"label": "A", "style": "danger"}], "keeps": True},
+            Choices("?", (Option("A", "A", style="danger"),), keeps=True),
+        ),
+        (
+            {"kind": "select", "text": "?", "options": ["A"], "placeholder": "P", "initial": "A", "is_menu": True},
+            Select("?", (Option("A", "A"),), "P", "A", is_menu=True),
+        ),
+        ({"kind": "date", "text": "?", "initial": "2026-02-01"}, DatePick("?", "2026-02-01")),
+        (
+            {"kind": "form", "text": "?", "fields": ["A", {"name": "b", "type": "select", "options": ["x"]}]},
+            Form("?", (FormField("A", "A"), FormField("b", "b", "select", (Option("x", "x"),)))),
+        ),
     ],
 )
 def test_what_the_bot_may_say(message: dict[str, Any], part: object) -> None:

@@ -26,8 +26,8 @@ async def test_s3_38_conversation_by_polling(make_api: MakeApi) -> None:
 
     sent = await api.call("sendMessage", chat_id=chat["id"], text="Hello <b>Vera</b> &amp; all", parse_mode="HTML")
     said = await visitor.wait_for("bot", 1)
-    assert said[0]["text"] == "Hello Vera & all"
-    assert (sent["chat"]["id"], sent["text"], sent["message_id"]) == (1, "Hello Vera & all", 3)
+    assert said[0]["text"] == "Hello *Vera* & all"
+    assert (sent["chat"]["id"], sent["text"], sent["message_id"]) == (1, "Hello *Vera* & all", 3)
     assert sent["from"] == {key: (await api.call("getMe"))[key] for key in ("id", "is_bot", "first_name", "username")}
 
 
@@ -82,8 +82,10 @@ async def test_second_poller_ends_the_first(make_api: MakeApi) -> None:
         assert [each["message"]["text"] for each in (await second)["result"]] == ["hello"]
 
 
-async def test_s3_36_wrong_token_unknown_method_and_wrong_chat(make_api: MakeApi) -> None:
+async def test_s3_33_and_36_wrong_token_unknown_method_and_wrong_chat(make_api: MakeApi) -> None:
     api = await make_api()
+    posted = await api.raw("sendMessage", token="1234567890:" + "x" * 43, chat_id=1, text="x")
+    assert (posted["_status"], posted["description"]) == (401, "Unauthorized")
     other = await api.raw("getMe", token="1234567890:" + "x" * 43)
     none = await api.raw("sendDice", chat_id=1)
     nowhere = await api.raw("sendMessage", chat_id=77, text="x")

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from omnibridge import bootstrap
 from omnibridge.clock import SystemClock
+from omnibridge.storage import bots
 from tests.integration.botapi.conftest import KEY, Api, MakeApi
 
 
@@ -25,6 +26,7 @@ class Called:
         self.seen: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
+        self.paths: list[str] = []
         self.tries = 0
         self.url = ""
 
@@ -35,6 +37,7 @@ class Called:
         if self.status != 200:
             return web.Response(status=self.status)
         self.seen.append(update)
+        self.paths.append(request.path)
         self.headers.append(dict(request.headers))
         self.bodies.append(body)
         answer = self.answers.get(update.get("message", {}).get("text", ""))
@@ -54,6 +57,7 @@ async def called() -> AsyncIterator[Called]:
     bot = Called()
     app = web.Application()
     app.router.add_post("/hook", bot.take)
+    app.router.add_post("/press", bot.take)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -83,7 +87,9 @@ async def registered(make_api: MakeApi, called: Called, **options: Any) -> Api:
     return api
 
 
-async def test_s3_55_s3_56_updates_come_signed_and_the_answer_speaks_once(make_api: MakeApi, called: Called) -> None:
+async def test_s3_39_and_50_and_55_and_56_updates_come_signed_and_the_answer_speaks_once(
+    make_api: MakeApi, called: Called
+) -> None:
     api = await registered(make_api, called)
     called.answers["hello"] = {"method": "sendMessage", "chat_id": 1, "text": "Good day."}
     visitor = await api.world.visitor()
@@ -121,7 +127,9 @@ async def test_s3_56_answer_is_said_once_though_its_update_comes_again(make_api:
     assert len(await visitor.wait_for("bot", 1)) == 1
 
 
-async def test_s3_45_webhook_down_for_an_hour(make_api: MakeApi, called: Called, moved: type[MovedClock]) -> None:
+async def test_s3_41_and_45_webhook_down_for_an_hour(
+    make_api: MakeApi, called: Called, moved: type[MovedClock]
+) -> None:
     called.status = 503
     api = await registered(make_api, called)
     visitors = [await api.world.visitor(name) for name in ("Vera", "Otto")]
@@ -147,7 +155,7 @@ async def test_s3_45_webhook_down_for_an_hour(make_api: MakeApi, called: Called,
     assert (await api.call("getWebhookInfo"))["pending_update_count"] == 0
 
 
-async def test_update_that_fails_for_a_day_is_given_up(
+async def test_s3_45_dead_letters_are_counted_and_tried_again(
     make_api: MakeApi, called: Called, moved: type[MovedClock]
 ) -> None:
     called.status = 500
@@ -156,11 +164,22 @@ async def test_update_that_fails_for_a_day_is_given_up(
     await called.until(lambda: called.tries >= 1)
     moved.ahead_ms += 25 * 3_600_000
     await called.until(lambda: api.world.rows("SELECT 1 FROM bot_updates WHERE state = 2"))
+    service = api.world.node.service
+    assert service._bots and service._database
+    reader = service._database.reader
 
     assert (await api.call("getWebhookInfo"))["pending_update_count"] == 0
+    assert (bots.n_given_up(reader, "helper"), called.seen) == (1, [])
+    called.status = 200
+    now = service._clock.now_ms()
+    await service._database.writer.submit(lambda cursor: bots.try_again(cursor, "helper", now))
+    service._bots.queue.ring("helper")
+    await called.until(lambda: called.seen)
+    assert called.texts() == ["/start"]
+    await called.until(lambda: bots.n_given_up(reader, "helper") == bots.n_waiting(reader, "helper") == 0)
 
 
-async def test_pause_holds_deliveries_back(make_api: MakeApi, called: Called) -> None:
+async def test_s3_45_pause_holds_deliveries_back(make_api: MakeApi, called: Called) -> None:
     api = await registered(make_api, called)
     service = api.world.node.service
     assert service._bots and service._database

@@ -15,8 +15,8 @@ from tests.unit.rocketchat.uikit_blocks import BLOCKS
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
-async def with_app(make_world: MakeWorld, **options: Any) -> World:
-    world = await make_world(workspace=f'app_secret = "{SECRET}"', **options)
+async def with_app(make_world: MakeWorld, workspace: str = "", **options: Any) -> World:
+    world = await make_world(workspace=f'app_secret = "{SECRET}"\n{workspace}', **options)
     await install(world)
     return world
 

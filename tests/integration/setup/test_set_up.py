@@ -16,7 +16,7 @@ FIELD = "externalAgentId"
 
 @pytest.mark.parametrize("hub_version", ["6.14", "7.7", "8.3"])
 @pytest.mark.parametrize("licence", ["community", "enterprise"])
-async def test_makes_what_is_needed_and_undoes_it(make_site: MakeSite, hub_version: str, licence: str) -> None:
+async def test_s3_57_makes_what_is_needed_and_undoes_it(make_site: MakeSite, hub_version: str, licence: str) -> None:
     provisioner = "ob-maker" if licence == "enterprise" else ""
     site = await make_site(hub_version=hub_version, licence=licence, provisioner=provisioner)
     before = await site.workspace()

@@ -103,6 +103,8 @@ def test_nothing_is_lost_or_doubled_by_the_window(messages: list[tuple[int, int]
         (DeliveryRejected(code="x"), 1, 0, ("bury", 0)),
         (DeliveryRetryable(code="x"), 1, 59_900, ("retry", 60_000)),
         (DeliveryRetryable(code="x"), 1, 60_000, ("bury", 60_000)),
+        (DeliveryRetryable("x", retry_after_s=0.0, answered=True), 9, 0, ("retry", 0)),
+        (DeliveryRetryable("x", retry_after_s=0.0), 9, 0, ("retry", 30_000)),
     ],
 )
 def test_retry_decision(error: DeliveryError, attempts: int, now: int, expected: tuple[str, int]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from omnibridge.domain.content import Card, Carousel, Choices, Content, DatePick, Form, FormField, Option, Select, Text
 from omnibridge.rocketchat.capabilities import Capabilities, Sides
 from omnibridge.rocketchat.render import OutgoingMessage, render
-from omnibridge.rocketchat.uikit import layout
+from omnibridge.rocketchat.uikit import joined, layout
 
 APP = "the-app"
 WITH_APP = Capabilities("widget", APP)
@@ -35,8 +35,8 @@ def test_s3_01_one_message_for_the_widget_the_web_client_and_sms() -> None:
     with_app, plain = shown(question), render(question, Capabilities("plain"))
 
     assert with_app.text == "Shall we?"  # the widget draws it above the blocks
-    assert [each["type"] for each in layout(with_app.blocks, "livechat")] == ["actions"]
-    section, _ = layout(with_app.blocks, "rocket.chat")  # the web client draws blocks in place of the text
+    assert [each["type"] for each in layout(with_app.blocks, "livechat")] == ["actions", "actions"]
+    section, *_ = layout(with_app.blocks, "rocket.chat")  # the web client draws blocks in place of the text
     assert section["text"] == {"type": "mrkdwn", "text": "Shall we?"}
     assert elements(with_app) == elements(with_app, "rocket.chat")
     assert [each.text for each in plain.messages] == ["Shall we?\n1. Yes\n2. No\nDocs (https://d)"]
@@ -77,6 +77,8 @@ def test_what_stays_after_a_press() -> None:
 
     assert ids(Choices("?", (YES,))) == [once]
     assert ids(Choices("?", (YES,), keeps=True)) == [keeps]
+    assert ids(Choices("?", (YES, DOCS))) == [["ob1.once.1", "ob1.keep.2"]], "a link is not used up"
+    assert ids(Choices("?", (YES, DOCS), keeps=True)) == [keeps]
     assert ids(Card("A", options=(YES,))) == [once]
     assert ids(carousel) == [keeps, keeps]
     assert ids(Select("?", (YES, NO), is_menu=True)) == [keeps]
@@ -120,12 +122,23 @@ def test_a_card_is_one_message() -> None:
     assert every_block(message)[1]["imageUrl"] == "https://i/1.png"
 
 
+def test_cards_that_are_shown_in_one_message_have_names_of_their_own() -> None:
+    """An update of a message has one to put them in."""
+    cards = (Card("A", image_url="https://i", options=(YES, DOCS)), Card("B", options=(NO,)))
+    several = [each.blocks for each in render(Carousel(cards), WITH_APP).messages]
+    message = OutgoingMessage("A B", blocks=joined(several))
+
+    assert [each["blockId"] for each in every_block(message)] == [f"ob1.keep.{n}" for n in range(5)]
+    assert [each["actionId"] for each in elements(message)] == ["button.0", "button.1", "button.2"]
+    assert joined(several[:1]) == several[0]
+
+
 def test_without_a_question_the_options_are_in_the_words() -> None:
     """For mails and transcripts, which draw no blocks."""
     message = shown(Choices("", (YES, DOCS)))
 
     assert message.text == "1. Yes\n[Docs](https://d)"
-    assert [each["type"] for each in message.blocks] == ["actions"]
+    assert [each["type"] for each in message.blocks] == ["actions", "actions"]
 
 
 def test_what_cannot_be_an_element_is_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -37,15 +38,25 @@ def test_rule_hands_over_at_the_message_after_a_bad_mood(score: Any, rule: str) 
 def test_facts_are_those_of_the_last_answer() -> None:
     story = Story(ANGRY).with_bot()
     story.on(said("you again"), replied("Yes?", facts={"sentiment_score": 1.0, "intent": "greet"}))
-    assert story.state.facts["bot.intent"] == "greet"
+    assert story.state.bot_facts["intent"] == "greet"
     story.on(said("a"), replied("b"))
 
-    assert not [each for each in story.state.facts if each.startswith("bot.")]
-    assert story.state.facts["visitor_name"] == "Vera"
+    assert story.state.bot_facts == {}
 
 
 def test_what_no_fact_can_be_is_left_out_and_texts_are_cut() -> None:
-    odd: Any = {"a b": 1, "list": [1], "none": None, "x\n": "y", "": 1, "intent": "z" * 999, "yes": True}
+    odd: Any = {
+        "a b": 1,
+        "list": [1],
+        "none": None,
+        "x\n": "y",
+        "": 1,
+        "nan": math.nan,
+        "huge": 2**60,
+        "much": math.inf,
+        "intent": "z" * 999,
+        "yes": True,
+    }
 
     assert told_facts(odd) == {"intent": "z" * 256, "yes": True}
     assert len(told_facts({f"f{n}": n for n in range(99)})) == 20

@@ -66,3 +66,18 @@ def test_answer_changes_what_was_shown_before_it_says_more() -> None:
     decision = story.on(ev.PartyReplied("helper", 1, 1, (Text("Fine"),), message_id="i1", updates=(update,)))
 
     assert decision.commands == (UpdateMessage(update, "helper"), SendToVisitor(Text("Fine"), "helper"))
+
+
+def test_a_bot_that_gives_way_may_still_change_what_it_showed() -> None:
+    story = Story().with_bot()
+    story.on(said("a person please"), ev.PartyReplied("helper", 1, 1, handover=True))
+    update = MessageUpdate("m1", Text("You chose sales"))
+
+    assert kinds(story.on(ev.PartySpoke("helper", updates=(update,)))) == ["UpdateMessage"]
+
+
+def test_s3_18_what_is_said_in_a_thread_stays_there() -> None:
+    story = Story().with_bot()
+    decision = story.on(ev.PartySpoke("helper", (Text("Here"),), thread_id="t0"))
+
+    assert decision.commands == (SendToVisitor(Text("Here"), "helper", thread_id="t0"),)

@@ -1,0 +1,236 @@
+"""The event stream: its lines as frames, what was told before as nothing, and one connection after the other.
+
+A stream carries all conversations of one user. It is resumed with the last event's id; as nobody promises how far
+that reaches, the entries of each conversation are read too after every reconnect, before anything newer is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+import httpx2
+import msgspec
+
+from connectors.salesforce_messaging.client import OrgClient
+from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, read_event
+from connectors.salesforce_messaging.errors import from_exception, from_status
+from connectors.salesforce_messaging.tokens import Access
+from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryUncertain
+
+MAX_FRAME_BYTES = 4 << 20
+REMEMBERED = 64
+"""Entries by which repeats are told from what is new."""
+OVERLAP_MS = 60_000
+"""Entries are read from so long before the newest: an event may have been lost before one that was not."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S, FACTOR = 1.0, 30.0, 1.5
+"""Of the official sample, which gives up after ten tries; here the owner does."""
+PAGE = 50
+
+
+class Frame(NamedTuple):
+    name: str
+    id: str
+    data: bytes
+
+
+class Frames:
+    """Lines in, frames out (the HTML standard's event streams)."""
+
+    def __init__(self) -> None:
+        self._name, self._id, self._data, self._size = "", "", list[bytes](), 0
+
+    def feed(self, line: bytes) -> Frame | None:
+        if not line:
+            found = Frame(self._name or "message", self._id, b"\n".join(self._data)) if self._data else None
+            self._name, self._data, self._size = "", [], 0
+            return found
+        key, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if key == b"data":
+            self._size += len(value)
+            if self._size > MAX_FRAME_BYTES:
+                raise AnswerTooLarge("an event is too long")
+            self._data.append(value)
+        elif key == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif key == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        return None
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one conversation is known. at: milliseconds of its newest entry, 0 = none yet.
+
+    seen: marks and times of the last entries. floor: time of the newest one that is no longer among them; what is not
+    newer than that was told.
+    """
+
+    at: int = 0
+    floor: int = 0
+    seen: tuple[tuple[str, int], ...] = ()
+
+    def knows(self, entry: Entry) -> bool:
+        mark = entry.mark
+        return 0 < entry.at <= self.floor or any(each == mark for each, _ in self.seen)
+
+    def after(self, entry: Entry) -> Place:
+        seen = (*self.seen, (entry.mark, entry.at))
+        gone = [at for _, at in seen[:-REMEMBERED]]
+        return Place(max(self.at, entry.at), max([self.floor, *gone]), seen[-REMEMBERED:])
+
+    @property
+    def since(self) -> int:
+        """Where to begin to read entries again."""
+        return max(self.floor, self.at - OVERLAP_MS)
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a user's events are known: to be kept together with what they led to. last_event_id: for the next
+    stream."""
+
+    last_event_id: str
+    places: dict[str, Place] = {}
+
+    def place(self, conversation: str) -> Place:
+        return self.places.get(conversation) or Place()
+
+    def after(self, conversation: str, entry: Entry, event_id: str = "") -> Position:
+        places = self.places
+        if not entry.is_transient:
+            places = {**places, conversation: self.place(conversation).after(entry)}
+        return Position(event_id or self.last_event_id, places)
+
+    def passed(self, event_id: str) -> Position:
+        return Position(event_id or self.last_event_id, self.places)
+
+
+Take = Callable[[Position, tuple[Event, ...]], Awaitable[None]]
+
+
+class NotTaken(Exception):
+    """`take` failed; its error is the cause. Nothing after it was read."""
+
+
+class Events:
+    """Listens for one user until it is cancelled, or may not any more.
+
+    take: is given what happened, in order, each thing once, and the position after it; nothing else is read while it
+    works. conversations: those whose entries are read after a reconnect. count: of things for the metrics.
+    opened: set while a stream is open; open it before the first message is sent (reference 2.8).
+    """
+
+    def __init__(
+        self,
+        org: OrgClient,
+        access: Access,
+        position: Position | None,
+        conversations: Callable[[], Iterable[str]],
+        take: Take,
+        count: Callable[[str, int], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._org, self._conversations, self._take, self._count = org, conversations, take, count
+        self.access = access
+        self.position = position or Position(access.last_event_id)
+        self._is_resumed = position is not None
+        self._sleep, self._pause_s = sleep, FIRST_PAUSE_S
+        self.opened = asyncio.Event()
+
+    async def run(self) -> None:
+        """Raises TokenDead (begin again with another token, and this position), or DeliveryRejected: it never works.
+
+        NotTaken: what `take` raised.
+        """
+        while True:
+            try:
+                await self._listen()
+            except DeliveryRejected:
+                raise
+            except DeliveryError as exc:
+                if exc.code == "token":
+                    raise
+                self._count("stream_broken", 1)
+            finally:
+                self.opened.clear()
+            await self._sleep(self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+            self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
+
+    async def _listen(self) -> None:
+        """One connection. Returns when it ends in good order, raises DeliveryError when it breaks."""
+        try:
+            async with self._org.stream(self.access, self.position.last_event_id) as stream:
+                if stream.status != 200:
+                    raise from_status(stream.status, stream.headers.get("retry-after", ""), self._org.now_s())
+                if not stream.headers.get("content-type", "").startswith("text/event-stream"):
+                    raise DeliveryUncertain("what answers is no event stream", code="no-stream")
+                if self._is_resumed:
+                    await self._catch_up()
+                self._is_resumed = True
+                self.opened.set()
+                frames = Frames()
+                async for line in stream:
+                    frame = frames.feed(line)
+                    if frame is not None:
+                        self._pause_s = FIRST_PAUSE_S
+                        await self._took(frame)
+        except httpx2.HTTPError as exc:
+            raise from_exception(exc) from exc
+
+    async def _took(self, frame: Frame) -> None:
+        try:
+            envelope = read_event(frame.name, frame.data)
+        except ValueError:
+            self._count("events_unreadable", 1)
+            unreadable = Unreadable(conversation="", id=frame.id, kind=frame.name)
+            await self._given(self.position.passed(frame.id), (unreadable,))
+            return
+        if envelope is None:
+            if frame.name != "ping":
+                self._count("events_ignored", 1)
+            self.position = self.position.passed(frame.id)
+            return
+        await self._give(envelope.conversation_id, envelope.conversation_entry, frame.id)
+
+    async def _catch_up(self) -> None:
+        """The entries of each conversation since shortly before the newest that is known."""
+        for conversation in tuple(self._conversations()):
+            begin = self.position.place(conversation).since
+            while True:
+                entries = await self._entries(conversation, begin)
+                for each in entries:
+                    if not self.position.place(conversation).knows(each):
+                        self._count("events_caught_up", 1)
+                        await self._give(conversation, each, "")
+                if len(entries) < PAGE:
+                    break
+                begin = max(begin + 1, entries[-1].at)  # that millisecond again: the page may have cut it
+
+    async def _entries(self, conversation: str, since_ms: int) -> list[Entry]:
+        try:
+            return await self._org.entries(self.access, conversation, since_ms, PAGE)
+        except DeliveryRejected as exc:
+            if exc.code != "not-found":  # it was not made yet
+                raise
+            return []
+
+    async def _give(self, conversation: str, entry: Entry, event_id: str) -> None:
+        if self.position.place(conversation).knows(entry):
+            self.position = self.position.passed(event_id)
+            self._count("events_repeated", 1)
+            return
+        after = self.position.after(conversation, entry, event_id)
+        found = events_of(conversation, entry)
+        if found:
+            await self._given(after, found)
+        self.position = after
+
+    async def _given(self, after: Position, found: tuple[Event, ...]) -> None:
+        """The position moves only when it was taken."""
+        try:
+            await self._take(after, found)
+        except Exception as exc:
+            raise NotTaken("what happened could not be kept") from exc
+        self.position = after

@@ -1,0 +1,71 @@
+"""Settings in, what carries files out: links for bots and their endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from starlette.routing import Route
+
+from omnibridge.bootstrap_bots import relay_of
+from omnibridge.clock import Clock
+from omnibridge.config import Settings
+from omnibridge.domain.files import KEPT, FilePolicy, plain_name
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.ids import IdSequence
+from omnibridge.errors import DeliveryRejected, DeliveryRetryable, StorageError
+from omnibridge.files.download import FileDownloads, FileFetcher, FileHub
+from omnibridge.files.fetching import Source
+from omnibridge.files.links import FileLinks
+from omnibridge.files.uploading import FileUploader, Way
+from omnibridge.rocketchat.uploads import FileCalls
+from omnibridge.storage import uploads
+from omnibridge.storage.database import Database
+
+
+class Files:
+    """site: where this service listens, known once it does; what the settings say goes before it."""
+
+    def __init__(
+        self, settings: Settings, database: Database, ids: IdSequence, clock: Clock, counters: Counters
+    ) -> None:
+        self._database, self._ids = database, ids
+        self._settings, self._hubs = settings, dict[str, FileHub]()
+        self._counters = counters
+        self.site = f"http://{settings.server.host}:{settings.server.port}"
+        valid_s = int(settings.files.link_minutes * 60)
+        self.links = FileLinks(database.secret, clock, lambda: settings.files.public_url or self.site, valid_s)
+        self.fetcher = FileFetcher(lambda: self._hubs)
+
+    def routes(self) -> list[Route]:
+        downloads = FileDownloads(self.links, self.fetcher, partial(self._counters.add, "files", 1))
+        return [Route("/files/{token}", downloads)]
+
+    async def keep(self, connection: str, content: bytes, name: str, media_type: str) -> str:
+        """Raises DeliveryRejected for what could never be uploaded, DeliveryRetryable when it cannot be written."""
+        most = self._settings.files.upload_max_bytes
+        if len(content) > most:
+            raise DeliveryRejected(f"a file is longer than [files] upload_max_bytes ({most})", code="file-too-large")
+        number, blob = self._ids.next(), uploads.Blob(plain_name(name), media_type[:100], content)
+        try:
+            await self._database.writer.submit(lambda cursor: uploads.keep(cursor, number, connection, blob))
+        except StorageError as exc:
+            raise DeliveryRetryable("a file could not be written", code="storage") from exc
+        return f"{KEPT}{number}"
+
+    def uploader(self) -> FileUploader:
+        settings, limit_s = self._settings, self._settings.files.upload_timeout_s
+        policy = FilePolicy(settings.files.upload_types, settings.files.upload_max_bytes)
+        sources = {
+            each.name: Source.of(str(each.options.get("url", "")), each.file_hosts, policy, limit_s)
+            for each in settings.connection
+            if each.upload_files
+        }
+        ways = {each.name: Way(FileCalls(each.url, limit_s), relay_of(each)) for each in settings.workspace}
+        return FileUploader(self._database, sources, ways, partial(self._counters.add, "files", 1))
+
+    def begin(self, hubs: Mapping[str, Hub]) -> None:
+        """The workspaces are known."""
+        for each in self._settings.workspace:
+            self._hubs[each.name] = FileHub.of(each.url, relay_of(each), hubs[each.name].client)
