@@ -405,7 +405,7 @@ class Service:
                 Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
             ),
             "timer": TimerSender(),
-            "crm": self._records.sender(),
+            "crm": self._records.sender(self._files.fetcher),
             "analysis": self._analysis.sender(hubs),
         }
 

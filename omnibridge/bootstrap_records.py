@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import httpx2
 import msgspec
 import structlog
 
@@ -13,6 +14,7 @@ from omnibridge.clock import Clock
 from omnibridge.config import CrmSettings, Settings
 from omnibridge.connector import ConnectorContext, SyncsRecords
 from omnibridge.domain.commands import EraseRecords, SyncRecords, kind_of, stream_of
+from omnibridge.domain.files import FileRef
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
@@ -20,14 +22,17 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.records_sender import Records, RecordsSender, visitor_key
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Streams
-from omnibridge.errors import DeliveryError
-from omnibridge.http import create_client
+from omnibridge.errors import DeliveryError, DeliveryRetryable
+from omnibridge.files.download import FileFetcher, NoFile
+from omnibridge.files.links import Link
+from omnibridge.http import AnswerTooLarge, create_client
 from omnibridge.limits import TimeLimit
 from omnibridge.storage import conversations, crm, outbox
 from omnibridge.storage.database import Database
 from omnibridge.storage.outbox import Delivery
 
 _log = structlog.get_logger("omnibridge.records")
+FILE_S = 60.0
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -64,7 +69,7 @@ class RecordSystems:
         for each in self._settings.crm:
             self._connectors[each.name] = await make_records(each, clock, counters)
 
-    def sender(self) -> RecordsSender:
+    def sender(self, fetcher: FileFetcher) -> RecordsSender:
         """Call after `start`."""
         systems = {
             each.name: Records(
@@ -78,7 +83,7 @@ class RecordSystems:
             )
             for each in self._settings.crm
         }
-        return RecordsSender(systems, self._database, self._clock)
+        return RecordsSender(systems, self._database, self._clock, partial(_read_file, fetcher))
 
     async def answer(self, body: bytes) -> bytes:
         """A CrmOrder in, a CrmReply out: the rows are in the outbox when this returns."""
@@ -134,6 +139,23 @@ class RecordSystems:
             deadline_at=now + within,
             created_at=now,
         )
+
+
+async def _read_file(fetcher: FileFetcher, workspace: str, room: str, file: FileRef, most: int) -> bytes | None:
+    """None = gone, or longer. Raises DeliveryRetryable."""
+    link, problem = Link(workspace, room, file.id, file.name, file.media_type, most, 0), ""
+    try:
+        async with asyncio.timeout(FILE_S), fetcher.open(link) as found:
+            return await found.whole(most)
+    except AnswerTooLarge:
+        return None
+    except NoFile as exc:
+        if exc.status in (404, 413):
+            return None
+        problem = exc.reason
+    except (httpx2.TransportError, TimeoutError) as exc:
+        problem = type(exc).__name__
+    raise DeliveryRetryable(f"a file cannot be read from Rocket.Chat ({problem})", code="file-not-read")
 
 
 def _enqueue(cursor: Any, *, rows: list[Delivery]) -> None:

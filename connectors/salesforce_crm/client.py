@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Fields = dict[str, Any]
 
+UPLOADS = 2
+"""Files in memory at a time: each is there three times, as bytes, as base64 and as JSON."""
+
 AUTO_ASSIGN = {"Sforce-Call-Options": "client=omnibridge"}
 
 
@@ -43,6 +46,7 @@ class Client:
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="crm")
         self._mine = _Mine()
         self.calls = 0
+        self.uploads = asyncio.Semaphore(UPLOADS)
 
     @property
     def address(self) -> str:

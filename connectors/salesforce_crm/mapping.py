@@ -86,7 +86,7 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     record: str
     when: Literal["close", "live"] = "close"
-    max_bytes: int = 25_000_000
+    max_bytes: int = 10_000_000
     fields: dict[str, Any] = {}
 
 

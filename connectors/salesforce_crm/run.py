@@ -243,9 +243,16 @@ class Run:
     async def _share_one(
         self, what: str, file: SharedFile, place: Place, max_bytes: int, fields: dict[str, Any]
     ) -> None:
-        content = await self._snapshot.read_file(file)
-        if len(content) > max_bytes:
-            self.skipped.append(Skipped(-1, what, "the file is longer than max_bytes"))
+        async with self._client.uploads:
+            await self._share_now(what, file, place, max_bytes, fields)
+
+    async def _share_now(
+        self, what: str, file: SharedFile, place: Place, max_bytes: int, fields: dict[str, Any]
+    ) -> None:
+        content = await self._snapshot.read_file(file, max_bytes)
+        if content is None:
+            self.skipped.append(Skipped(-1, what, "the file is gone, or longer than max_bytes"))
+            await self._keep(Kept(what, "", ""))
             return
         data = await self._resolved(values_of(self._mapping, fields, self._snapshot.facts))
         name = file.name.replace("/", "_").replace("\\", "_")[:200] or "file"

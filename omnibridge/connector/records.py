@@ -51,8 +51,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int = 0
 
 
-async def _no_file(file: SharedFile) -> bytes:
-    raise LookupError(file.id)
+async def _no_file(file: SharedFile, most: int) -> bytes | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Snapshot:
 
     key, visitor_key: names of conversation and visitor for external ids; the same for ever, and not to be guessed.
     Letters and digits, 32. lines: `lines(from_id, limit)`, oldest first; what is not certainly said is not among them.
+    read_file: `read_file(file, most)`, its bytes; None = it is gone, or longer. Raises DeliveryRetryable.
     keep: remembers durably; call it after each thing that was written, so that a crash repeats no more than one.
     """
 
@@ -74,7 +75,7 @@ class Snapshot:
     keep: Callable[[Kept], Awaitable[None]]
     lines: Callable[[int, int], list[Line]]
     files: tuple[SharedFile, ...] = ()
-    read_file: Callable[[SharedFile], Awaitable[bytes]] = field(default=_no_file)
+    read_file: Callable[[SharedFile, int], Awaitable[bytes | None]] = field(default=_no_file)
 
 
 class SyncResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -36,7 +36,12 @@ def settings_types(kinds: set[str]) -> dict[str, type[msgspec.Struct]]:
     """Kind -> the struct that describes its settings, for those that are installed; and of every system of records,
     under `omnibridge.crms:KIND`."""
     found = {kind: load_connector(kind).settings_type for kind in kinds if kind in installed_kinds()}
-    return found | {f"{RECORDS}:{kind}": load_records(kind).settings_type for kind in records_kinds()}
+    return found | records_types()
+
+
+def records_types() -> dict[str, type[msgspec.Struct]]:
+    """The same of every system of records, under `omnibridge.crms:KIND`."""
+    return {f"{RECORDS}:{kind}": load_records(kind).settings_type for kind in records_kinds()}
 
 
 def records_kinds() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -17,14 +17,15 @@ from typing import Any
 import msgspec
 
 from omnibridge.clock import Clock
-from omnibridge.connector import Kept, Line, Snapshot, SyncsRecords
+from omnibridge.connector import Kept, Line, SharedFile, Snapshot, SyncsRecords
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import ConversationClosed, FactsLearned
+from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.recording import end_facts
 from omnibridge.engine.streams import Sent
-from omnibridge.engine.transcripts import StillSaying, lines_of
+from omnibridge.engine.transcripts import StillSaying, files_of, lines_of
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
 from omnibridge.routing.facts import allowed_facts
@@ -34,6 +35,7 @@ from omnibridge.storage.outbox import Delivery
 
 _sync = msgspec.json.Decoder(cmd.SyncRecords)
 _closed = msgspec.json.Decoder(ConversationClosed)
+ReadFile = Callable[[str, str, FileRef, int], Awaitable[bytes | None]]
 REMEMBERED = 10_000
 """Conversations of which is known when they were last synced live."""
 
@@ -52,10 +54,10 @@ class Records:
 
 
 class RecordsSender:
-    """systems: by name."""
+    """systems: by name. read_file: `read_file(workspace, room, file, most)`, as a snapshot offers it."""
 
-    def __init__(self, systems: Mapping[str, Records], database: Database, clock: Clock) -> None:
-        self._systems, self._database, self._clock = systems, database, clock
+    def __init__(self, systems: Mapping[str, Records], database: Database, clock: Clock, read_file: ReadFile) -> None:
+        self._systems, self._database, self._clock, self._read_file = systems, database, clock, read_file
         self._synced: OrderedDict[tuple[int, str], int] = OrderedDict()
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
@@ -144,6 +146,11 @@ class RecordsSender:
         def lines(from_id: int, limit: int) -> list[Line]:
             return lines_of(database.reader, conversation_id, from_id, limit, to_the_end=trigger == "close")
 
+        refs = {each.id: each for each in files_of(database.reader, conversation_id)}
+
+        async def read_file(file: SharedFile, most: int) -> bytes | None:
+            return await self._read_file(workspace, conversation.room, refs[file.id], most)
+
         return Snapshot(
             key=conversation_key(database.secret, workspace, conversation.room),
             visitor_key=visitor,
@@ -154,6 +161,8 @@ class RecordsSender:
             kept={each.what: each for each in kept_of(database.reader, conversation_id, name)},
             keep=keep,
             lines=lines,
+            files=tuple(SharedFile(each.id, plain_name(each.name), each.media_type) for each in refs.values()),
+            read_file=read_file,
         )
 
     def _facts(

@@ -15,6 +15,7 @@ from omnibridge.domain.events import (
     MessageEdited,
     MessagePosted,
 )
+from omnibridge.domain.files import FileRef
 from omnibridge.errors import DeliveryRetryable
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage import said
@@ -50,6 +51,13 @@ def lines_of(reader: Any, conversation_id: int, from_id: int, limit: int, *, to_
         if len(found) == limit and not to_the_end:
             break
     return found
+
+
+def files_of(reader: Any, conversation_id: int) -> list[FileRef]:
+    """Files that people sent, oldest first; those that can be fetched."""
+    events = (_event.decode(data) for data in said.all_of(reader, conversation_id, "MessagePosted"))
+    found = [file for event in events if isinstance(event, MessagePosted) for file in event.files]
+    return list({each.id: each for each in found}.values())
 
 
 def _names(reader: Any, conversation_id: int) -> dict[str, str]:

@@ -129,8 +129,8 @@ class Conversation:
         if not self.forgets:
             self.kept[kept.what] = kept
 
-    async def read(self, file: SharedFile) -> bytes:
-        return self.files[file.id]
+    async def read(self, file: SharedFile, most: int) -> bytes | None:
+        return self.files[file.id] if len(self.files[file.id]) <= most else None
 
     def snapshot(self, trigger: SyncTrigger) -> Snapshot:
         return Snapshot(

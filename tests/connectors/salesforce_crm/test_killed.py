@@ -15,7 +15,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.connectors.salesforce_crm.orgs import SAMPLE
 from tests.soak.processes import Bridge, Sandbox
 
-CHATS, KILLS = 14, 3
+CHATS, KILLS = 12, 2
 
 
 def n_done(database: Path) -> int:

@@ -32,6 +32,15 @@ class Beside:
     async def records(self, name: str) -> list[dict[str, Any]]:
         return list((await self.org.call("GET", "/_sandbox/ledger"))["records"].get(name, []))
 
+    async def words(self, lines: int) -> str:
+        """The whole transcript, once it has so many lines: one may be reported after the close."""
+        async with asyncio.timeout(10):
+            while True:
+                words = "\n".join(each["Description"] for each in await self.records("Task"))
+                if words.count("\n") == lines - 1:
+                    return words
+                await asyncio.sleep(0.05)
+
     async def ledger(self) -> dict[str, Any]:
         return dict(await self.org.call("GET", "/_sandbox/ledger"))
 
@@ -79,8 +88,8 @@ async def test_s2_04_conversation_is_kept_from_start_to_close(beside: Any) -> No
     await at.world.hub.settled()
     await visitor.close()
     await at.synced(3)
-    (contact,), (case,), tasks = [await at.records(each) for each in ("Contact", "Case", "Task")]
-    words = "\n".join(each["Description"] for each in tasks)
+    words = await at.words(6)
+    (contact,), (case,) = [await at.records(each) for each in ("Contact", "Case")]
 
     assert contact["Email"] == "vera@example.com" and case["ContactId"] == contact["Id"]
     assert case["Status"] == "Closed" and case["Subject"].startswith("Chat with Vera")
@@ -136,6 +145,37 @@ async def test_unverified_email_changes_neither_routing_nor_the_record(beside: A
 
     assert await at.records("Contact") == before
     assert at.world.rows("SELECT count(*) FROM events WHERE reason LIKE '%very important%'") == [(0,)]
+
+
+FILES = """
+[[write]]
+record = "case"
+object = "Case"
+when = ["close"]
+[write.fields]
+Subject = "Chat"
+[files]
+record = "case"
+max_bytes = 1000
+"""
+
+
+async def test_files_of_the_visitor_go_to_the_case(beside: Any) -> None:
+    at = await beside(FILES)
+    visitor = await at.world.visitor()
+    await at.world.upload(visitor, "cat.png")
+    await at.world.upload(visitor, "long.png", b"x" * 1001)
+    await visitor.say("echo hello")
+    await visitor.wait_for("bot", 1)
+    await visitor.close()
+    await at.world.hub.settled()
+    await at.world.quiet()
+    ledger = await at.ledger()
+    (file,), (case,) = ledger["records"]["ContentVersion"], ledger["records"]["Case"]
+
+    assert (file["Title"], file["FirstPublishLocationId"]) == ("cat.png", case["Id"])
+    assert ledger["texts"] == {file["Id"]: "not really a picture"}
+    assert at.world.rows("SELECT count(*) FROM crm_records WHERE what LIKE 'file-%'") == [(2,)]
 
 
 async def test_csat_and_tags_of_the_close_are_kept(beside: Any) -> None:
@@ -257,6 +297,21 @@ async def test_test_command_tells_what_is_left_or_wrong(beside: Any) -> None:
 
     assert good["ok"] and "calls are left today" in good["text"]
     assert bad.code == 1 and "login-invalid_grant" in bad.out
+
+
+async def test_other_mapping_takes_a_restart_and_a_wrong_one_is_refused_by_reload(beside: Any) -> None:
+    at = await beside()
+    path = at.world.folder / "crm.toml"
+    text = path.read_text("utf-8")
+    await at.world.quiet()
+    same = await at.world.node.service.reload()
+    assert (same.restart, same.problems) == ([], [])
+    path.write_text(text.replace('Origin = "Chat"', 'Origin = "Web"'), "utf-8")
+    assert (await at.world.node.service.reload()).restart == ["[[crm]] sales mapping"]
+    path.write_text(text.replace("[link]", "[links]"), "utf-8")
+
+    (problem,) = (await at.world.node.service.reload()).problems
+    assert "[[crm]] sales" in problem and "links" in problem
 
 
 async def test_wrong_mapping_is_refused_by_config_check_with_its_line(beside: Any) -> None:
