@@ -240,6 +240,17 @@ def test_rasa_connector_starts_without_its_extra() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_salesforce_crm_is_checked_without_its_extra() -> None:
+    """A configuration is checked against every connector that is installed, whether its extra is there or not."""
+    if find_spec("connectors.salesforce_crm") is None:
+        pytest.skip("the connector is not here")
+    look = "[m for m in sys.modules if m.split('.')[0] in ('requests', 'simple_salesforce', 'phonenumbers', 'jwt')]"
+    code = f"import sys, connectors.salesforce_crm, connectors.salesforce_crm.simulator; print({look})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_checks_can_fail(tmp_path: Path) -> None:
     """The tests above on a tree that breaks their rules."""
     for name, text in {

@@ -10,13 +10,14 @@ import base64
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from requests import Session
 
 from connectors.salesforce_crm.settings import LOOPBACK, SalesforceCrmSettings
 from connectors.salesforce_crm.trouble import Trouble, from_exception
+
+if TYPE_CHECKING:
+    from requests import Session
 
 REFUSED_PAUSE_S = 60.0
 JWT_LIVES_S = 180

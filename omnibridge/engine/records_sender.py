@@ -144,7 +144,7 @@ class RecordsSender:
             await database.writer.submit_bulk(lambda cursor: crm.put(cursor, conversation_id, name, visitor, record))
 
         def lines(from_id: int, limit: int) -> list[Line]:
-            return lines_of(database.reader, conversation_id, from_id, limit, to_the_end=trigger == "close")
+            return lines_of(database.reader, conversation_id, from_id, limit)
 
         refs = {each.id: each for each in files_of(database.reader, conversation_id)}
 
