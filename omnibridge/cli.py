@@ -201,10 +201,10 @@ def config_schema(
     """Print the settings of connectors: type, default, and what is required or secret."""
     import msgspec
 
-    from omnibridge.engine.plugins import installed_kinds
+    from omnibridge.engine.plugins import installed_kinds, records_kinds
     from omnibridge.engine.settings_schema import shapes
 
-    known = installed_kinds()
+    known = [*installed_kinds(), *records_kinds()]
     unknown = [each for each in kinds or [] if each not in known]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: not installed; installed: {', '.join(known)}")

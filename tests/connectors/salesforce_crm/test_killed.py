@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sqlite3
 from collections import Counter
@@ -15,7 +16,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.connectors.salesforce_crm.orgs import SAMPLE
 from tests.soak.processes import Bridge, Sandbox
 
-CHATS, KILLS = 12, 2
+CHATS, KILLS = int(os.environ.get("CRM_CHATS", "12")), int(os.environ.get("CRM_KILLS", "2"))
 
 
 def n_done(database: Path) -> int:
@@ -25,7 +26,7 @@ def n_done(database: Path) -> int:
         return sum("close" in row[0] for row in reader.execute(sql))
 
 
-async def until(what: Any, wanted: Any, timeout_s: float = 20.0) -> None:
+async def until(what: Any, wanted: Any, timeout_s: float = 20.0 + CHATS / 4) -> None:
     async with asyncio.timeout(timeout_s):
         while what() != wanted:
             await asyncio.sleep(0.05)
