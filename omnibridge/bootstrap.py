@@ -251,7 +251,7 @@ class Service:
         )
         self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
         seals = read_keys(settings.agents.token_keys.reveal())
-        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals)
+        self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals, self._files)
         self._routes += self._bots.routes()
         self._routes += analysis.routes(lanes, ids)
         await self._records.start(database, streams, ids, boot, self._clock, self.counters)

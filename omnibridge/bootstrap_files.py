@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from omnibridge.bootstrap_bots import relay_of
 from omnibridge.clock import Clock
@@ -17,7 +18,7 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, StorageError
 from omnibridge.files.download import FileDownloads, FileFetcher, FileHub
 from omnibridge.files.fetching import Source
-from omnibridge.files.links import FileLinks
+from omnibridge.files.links import FileLinks, Link
 from omnibridge.files.uploading import FileUploader, Way
 from omnibridge.rocketchat.uploads import FileCalls
 from omnibridge.storage import uploads
@@ -37,10 +38,17 @@ class Files:
         valid_s = int(settings.files.link_minutes * 60)
         self.links = FileLinks(database.secret, clock, lambda: settings.files.public_url or self.site, valid_s)
         self.fetcher = FileFetcher(lambda: self._hubs)
+        self.downloads: ASGIApp = FileDownloads(self.links, self.fetcher, partial(counters.add, "files", 1))
 
     def routes(self) -> list[Route]:
-        downloads = FileDownloads(self.links, self.fetcher, partial(self._counters.add, "files", 1))
-        return [Route("/files/{token}", downloads)]
+        return [Route("/files/{token}", self.downloads)]
+
+    def read_link(self, token: str) -> Link | None:
+        return self.links.read(token)
+
+    def uploads_of(self, connection: str) -> bool:
+        """Whether bytes of its bot can be shown."""
+        return any(each.name == connection and each.upload_files for each in self._settings.connection)
 
     async def keep(self, connection: str, content: bytes, name: str, media_type: str) -> str:
         """Raises DeliveryRejected for what could never be uploaded, DeliveryRetryable when it cannot be written."""

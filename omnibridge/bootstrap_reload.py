@@ -68,19 +68,24 @@ class Reloader:
         self._lock = asyncio.Lock()
 
     async def answer(self, environ: Mapping[str, str]) -> Reloaded:
-        """Read, check, and take over what can be taken over."""
+        """Read, check, and take over what can be taken over. Logged too: who sent a signal sees nothing else."""
         async with self._lock:
-            try:
-                new = _checked(Path(self._settings.sources.file), environ)
-            except (ConfigError, RuleInvalid) as exc:
-                return Reloaded(problems=exc.problems)
-            if self._parties() is None:
-                return Reloaded(problems=["nothing is relayed yet: try again when /readyz says ok"])
-            done = Reloaded(restart=_fixed(self._settings, new))
-            for section in TAKEN_OVER:
-                await self._take_over(section, new, done)
-            _log.info("settings_read", changed=done.changed, restart=done.restart, problems=len(done.problems))
-            return done
+            done = await self._reloaded(environ)
+        log = _log.warning if done.problems else _log.info
+        log("settings_read", changed=done.changed, restart=done.restart, problems=done.problems)
+        return done
+
+    async def _reloaded(self, environ: Mapping[str, str]) -> Reloaded:
+        try:
+            new = _checked(Path(self._settings.sources.file), environ)
+        except (ConfigError, RuleInvalid) as exc:
+            return Reloaded(problems=exc.problems)
+        if self._parties() is None:
+            return Reloaded(problems=["nothing is relayed yet: try again when /readyz says ok"])
+        done = Reloaded(restart=_fixed(self._settings, new))
+        for section in TAKEN_OVER:
+            await self._take_over(section, new, done)
+        return done
 
     async def _take_over(self, section: str, new: Settings, done: Reloaded) -> None:
         """Of all tables of a kind; what was taken over is what the next reload compares with."""

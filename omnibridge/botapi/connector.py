@@ -11,6 +11,7 @@ from omnibridge.connector import (
     ConfigError,
     ConnectorContext,
     DeliveryRetryable,
+    FilePolicy,
     Reply,
     Turn,
 )
@@ -32,6 +33,8 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taken whatever happens.
     edits: an edited message changes before the visitor's eyes where the hub lets us (`show`), is always posted again
     with its new words (`post`), or editMessageText is refused (`refuse`).
+    files: it gets visitors' files, as document or photo; else they are told that files are not read.
+    hears_edits: it gets edited_message when a visitor changes what he wrote.
     signing_secret: `whsec_…`; deliveries are signed with it as Standard Webhooks say. Several, with blanks between.
     """
 
@@ -41,10 +44,12 @@ class BotApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absent_after_s: float = 0
     edits: Literal["show", "post", "refuse"] = "show"
     signing_secret: str = ""
+    files: bool = False
+    hears_edits: bool = False
 
 
 class BotApiConnector:
-    """Implements Connector, WelcomesVisitors, ResolvesTurns, ReceivesCallbacks."""
+    """Implements Connector, WelcomesVisitors, ResolvesTurns, ReceivesCallbacks, TakesFiles, HearsEdits."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = BotApiSettings
     _queue: UpdateQueue | None = None
@@ -78,6 +83,20 @@ class BotApiConnector:
 
     async def on_close(self, session_id: str, reason: str) -> None:
         await self._open_queue.put_closed(self.context.name, session_id)
+
+    def file_policy(self) -> FilePolicy | None:
+        """One with each message, as Telegram has it."""
+        return FilePolicy(max_count=1) if self.settings.files else None
+
+    def wants_edits(self) -> bool:
+        return self.settings.hears_edits
+
+    async def on_edit(self, session_id: str, message_id: str, text: str) -> None:
+        await self._open_queue.put_edited(self.context.name, session_id, message_id, text)
+
+    async def on_delete(self, session_id: str, message_id: str) -> None:
+        """Telegram tells of none."""
+        self.context.count("deletion_not_told", 1)
 
     def callback_token(self) -> str:
         """Nobody calls its callback address: bots have their own."""

@@ -17,11 +17,13 @@ from starlette.types import Receive, Scope, Send
 from omnibridge.botapi.errors import MethodError
 from omnibridge.botapi.methods import Methods
 from omnibridge.botapi.parameters import MOST_BYTES, read
+from omnibridge.botapi.sending_files import LARGEST
 from omnibridge.engine.counters import Counters
 from omnibridge.storage import bots
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.botapi")
+WITH_FILES = ("senddocument", "sendphoto")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,12 +67,13 @@ class BotApiEndpoint:
         bot = bots.find(self._database.reader, token)
         if bot is None or bot.connection not in self._known:
             raise MethodError(401, "Unauthorized")
-        body = await _body(receive)
-        query = scope["query_string"].decode("latin-1")
-        return await self._methods.call(bot, method, read(query, headers.get("content-type", ""), body))
+        takes_files = method.casefold() in WITH_FILES and self._methods.is_known(method)
+        body = await _body(receive, LARGEST + MOST_BYTES if takes_files else MOST_BYTES)
+        query, kind = scope["query_string"].decode("latin-1"), headers.get("content-type", "")
+        return await self._methods.call(bot, method, read(query, kind, body, takes_files=takes_files))
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, most: int) -> bytes:
     """Raises MethodError 413, 400 when it was cut off."""
     chunks, size = [], 0
     while True:
@@ -79,7 +82,7 @@ async def _body(receive: Receive) -> bytes:
             raise MethodError(400, "Bad Request: the body was cut off")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MOST_BYTES:
+        if size > most:
             raise MethodError(413, "Request Entity Too Large")
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -12,9 +12,11 @@ from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.content import plain_text, to_content
 from omnibridge.botapi.editing import Editing
 from omnibridge.botapi.errors import MethodError, bad
+from omnibridge.botapi.files import Files
 from omnibridge.botapi.parameters import Parameters
 from omnibridge.botapi.polling import Polling
 from omnibridge.botapi.queue import UpdateQueue
+from omnibridge.botapi.sending_files import SendingFiles
 from omnibridge.botapi.speaking import Speaking
 from omnibridge.botapi.webhooks import Webhooks
 from omnibridge.connector import Handover, Reply
@@ -42,6 +44,7 @@ class Methods:
         speaking: Speaking,
         webhooks: Webhooks,
         connectors: Mapping[str, BotApiConnector],
+        files: Files | None = None,
     ) -> None:
         self._database, self._queue, self._speaking, self._connectors = database, queue, speaking, connectors
         editing = Editing(speaking, connectors)
@@ -70,6 +73,11 @@ class Methods:
             "leavechat": self._leave_chat,
             "endchat": self._end_chat,
         }
+        if files is not None:
+            sending = SendingFiles(files.port, queue, speaking, connectors)
+            self._methods["getfile"] = files.get_file
+            self._methods["senddocument"] = sending.send_document
+            self._methods["sendphoto"] = sending.send_photo
 
     async def call(self, bot: Bot, name: str, parameters: Parameters, dedupe: str = "") -> Any:
         """Its result. dedupe: of a call that may come twice. Raises MethodError."""

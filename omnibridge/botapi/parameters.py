@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from email.parser import BytesParser
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from omnibridge.botapi.errors import MethodError, bad
+from omnibridge.botapi.multipart import FilePart, read_multipart
 
 MOST_BYTES = 1_000_000
 MOST_FIELDS = 200
@@ -30,7 +30,7 @@ class Parameters:
 
     def text(self, name: str, *, required: bool = False) -> str:
         value = self._values.get(name, "")
-        if isinstance(value, bool | list | dict):
+        if isinstance(value, bool | list | dict | FilePart):
             raise bad(f"{name} must be a text")
         if required and value == "":
             raise bad(f"{name} is empty" if name in self else f"parameter {name} is missing")
@@ -50,6 +50,15 @@ class Parameters:
         value = self._values.get(name, False)
         return value if isinstance(value, bool) else str(value).strip().casefold() in ("true", "1", "yes")
 
+    def file(self, name: str) -> FilePart | str:
+        """The bytes, under its own name or another that it points to, or an address. Raises MethodError."""
+        value = self._values.get(name, "")
+        if isinstance(value, str) and value.startswith("attach://"):
+            value = self._values.get(value.removeprefix("attach://"), "")
+        if isinstance(value, FilePart):
+            return value
+        return self.text(name, required=True).strip()
+
     def value(self, name: str) -> Any:
         """JSON: as it is, or in a text. None when there is none."""
         value = self._values.get(name)
@@ -63,7 +72,7 @@ class Parameters:
             raise bad(f"can't parse {name} as JSON") from None
 
 
-def read(query: str, content_type: str, body: bytes) -> Parameters:
+def read(query: str, content_type: str, body: bytes, *, takes_files: bool = False) -> Parameters:
     """What the body says goes before the query. Raises MethodError."""
     values: dict[str, Any] = _form(query)
     kind = content_type.partition(";")[0].strip().casefold()
@@ -76,7 +85,7 @@ def read(query: str, content_type: str, body: bytes) -> Parameters:
             raise bad("the body must be a JSON object")
         values.update(found)
     elif kind == "multipart/form-data":
-        values.update(_multipart(content_type, body))
+        values.update(_multipart(content_type, body, takes_files=takes_files))
     elif body:
         values.update(_form(body.decode("utf-8", "replace")))
     return Parameters(values)
@@ -89,18 +98,12 @@ def _form(text: str) -> dict[str, Any]:
         raise MethodError(413, "Request Entity Too Large: too many parameters") from None
 
 
-def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """Its texts. A file is refused, but for those whose content is text."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = BytesParser().parsebytes(head + body)
-    if not message.is_multipart():
-        raise bad("can't parse the multipart form")
-    found: dict[str, Any] = {}
-    for part in message.get_payload():
-        name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
-        if part.get_filename() is not None and name not in FILES:  # type: ignore[union-attr]
+def _multipart(content_type: str, body: bytes, *, takes_files: bool) -> dict[str, Any]:
+    """Its texts, those of files whose content is text, and its files where the method takes any."""
+    found: dict[str, Any] = dict(read_multipart(content_type, body))
+    for name, value in found.items():
+        if isinstance(value, FilePart) and name in FILES:
+            found[name] = value.content.decode("utf-8", "replace")
+        elif isinstance(value, FilePart) and not takes_files:
             raise bad(f"files are not taken ({name})")
-        content = part.get_payload(decode=True)  # type: ignore[union-attr]
-        if isinstance(name, str) and isinstance(content, bytes) and len(found) < MOST_FIELDS:
-            found[name] = content.decode("utf-8", "replace")
     return found

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from omnibridge.botapi import shapes
+from omnibridge.botapi.changes import edited_unit
 from omnibridge.botapi.content import to_content
+from omnibridge.botapi.files import with_file
 from omnibridge.clock import Clock
 from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
 from omnibridge.domain.choices import match_choice
@@ -74,6 +76,7 @@ class UpdateQueue:
             else:
                 said = choice if offer else text
                 body = shapes.message_of(turn, said, chat.id, bots.next_message_id(cursor, chat.id), now)
+                body = with_file(body, turn)
             update = _encode({"update_id": number, kind: body})
             bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
 
@@ -127,6 +130,16 @@ class UpdateQueue:
             bots.put(cursor, connection, number, chat.id, key, now, update)
 
         await self._write(connection, unit)
+
+    async def put_edited(self, connection: str, session: str, message_id: str, text: str) -> None:
+        """edited_message, once for each change; of a message that is not known any more nothing, which is counted."""
+        if self.bot(connection) is None:
+            return
+
+        def count(name: str) -> None:
+            self._count(connection, name)
+
+        await self._write(connection, edited_unit(connection, session, message_id, text, self._clock, count))
 
     def ring(self, connection: str) -> None:
         """Something has changed for whoever waits for updates of this bot."""

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.botapi.endpoint import BotApiEndpoint
+from omnibridge.botapi.files import FilePort, Files
 from omnibridge.botapi.methods import Methods
 from omnibridge.botapi.orders import Orders
 from omnibridge.botapi.polling import Polling
@@ -38,6 +39,7 @@ class BotApi:
         clock: Clock,
         counters: Counters,
         keys: Mapping[str, Fernet] | None = None,
+        files: FilePort | None = None,
     ) -> None:
         ours = {name: each for name, each in connectors.items() if isinstance(each, BotApiConnector)}
         names = {name: each.settings.display_name or name for name, each in ours.items()}
@@ -49,7 +51,8 @@ class BotApi:
         self._polling = Polling(database, self.queue)
         seal = Seal(keys or {}, database.secret)
         self._webhooks = Webhooks(database, ours, seal, self.queue.ring)
-        self.methods = Methods(database, self.queue, self._polling, speaking, self._webhooks, ours)
+        self._files = Files(database, files, dict(workspaces)) if files is not None else None
+        self.methods = Methods(database, self.queue, self._polling, speaking, self._webhooks, ours, self._files)
         self._endpoint = BotApiEndpoint(database, self.methods, frozenset(ours), counters)
         self.orders = Orders(database, clock.now_ms, self.queue.ring)
         self._pushers = Pushers(ours, database, self.queue, self.methods, clock, seal)
@@ -59,7 +62,10 @@ class BotApi:
 
     def routes(self) -> list[Route]:
         """None when no connection is of this kind."""
-        return self._endpoint.routes() if self._is_used else []
+        if not self._is_used:
+            return []
+        of_files = [Route("/file/bot{token}/{path}", self._files)] if self._files is not None else []
+        return [*self._endpoint.routes(), *of_files]
 
     def end_polls(self) -> None:
         """Before the node waits for its requests to end."""

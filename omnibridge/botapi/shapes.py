@@ -50,7 +50,7 @@ def message_of(turn: Turn, text: str, chat_id: int, message_id: int, at_ms: int)
         "chat": chat(chat_id, name),
         "date": at_ms // 1000,
         "text": text,
-        "omnibridge": {"facts": turn.facts, "late": turn.late},
+        "omnibridge": {"facts": turn.facts, "late": turn.late, "message_id": turn.message_id},
     }
     if command := _COMMAND.match(text):
         found["entities"] = [{"type": "bot_command", "offset": 0, "length": command.end()}]
@@ -62,11 +62,11 @@ def callback_query_of(
 ) -> dict[str, Any]:
     """A choice. message: the bot's own that offered it, None = it is not known any more.
 
-    What Telegram has no place for is under `omnibridge`: who did what, as the response object has it.
+    What Telegram has no place for is under `omnibridge`: who did what, and the response object as other bots get it.
     """
     name = first_name(turn)
     gone = {"message_id": 0, "chat": chat(chat_id, name), "date": 0}
-    found = {
+    found: dict[str, Any] = {
         "id": f"{chat_id}-{update_id}",
         "from": visitor(chat_id, name),
         "message": message or gone,
@@ -84,6 +84,8 @@ def callback_query_of(
             "user": msgspec.to_builtins(did.actor),
             "facts": turn.facts,
         }
+    if turn.response_object is not None:
+        found.setdefault("omnibridge", {})["response_object"] = turn.response_object
     return found
 
 

@@ -54,7 +54,7 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Button(msgspec.Struct, frozen=True):
-    """data: what the bot gets; url: opens a page instead."""
+    """data: what the bot gets, empty = the text; url: opens a page instead."""
 
     text: str
     data: str = ""
@@ -64,7 +64,11 @@ class Button(msgspec.Struct, frozen=True):
 def keyboard(buttons: tuple[Button, ...] | list[Button]) -> dict[str, Any]:
     """An inline keyboard with one button in each row."""
     rows = [
-        [{"text": each.text, "url": each.url} if each.url else {"text": each.text, "callback_data": each.data}]
+        [
+            {"text": each.text, "url": each.url}
+            if each.url
+            else {"text": each.text, "callback_data": each.data or each.text}
+        ]
         for each in buttons
     ]
     return {"inline_keyboard": rows}

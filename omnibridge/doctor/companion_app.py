@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omnibridge.bootstrap_app import app_client_of
 from omnibridge.clock import Clock
-from omnibridge.doctor.finding import HUB, NETWORK, Finding, ok, problem, warning
+from omnibridge.doctor.finding import HUB, NETWORK, OURS, Finding, ok, problem, warning
 from omnibridge.doctor.view import HubView
 from omnibridge.errors import DeliveryError, DeliveryRejected
 
@@ -27,7 +27,9 @@ async def check(view: HubView, clock: Clock) -> Finding | None:
     """None where no app is configured."""
     app = app_client_of(view.settings, clock)
     if app is None:
-        return None
+        told = "choices are shown as buttons (blocks = true), but nobody tells us of presses: app_secret is not set"
+        do = "set app_secret as in the app's settings, or take blocks = true out"
+        return problem(CHECK, OURS, told, do) if view.settings.blocks else None
     try:
         found = await app.ping()
     except DeliveryRejected as exc:

@@ -67,9 +67,10 @@ def _secrets(settings: Settings) -> Iterable[str]:
         yield workspace.auth_token.get_secret_value()
         yield workspace.webhook_token.get_secret_value()
         yield from workspace.app_secret.get_secret_value().split()
-    for connection in settings.connection:
-        yield connection.rocketchat_token.get_secret_value()
-        for name, value in connection.options.items():
+    yield from (each.rocketchat_token.get_secret_value() for each in settings.connection)
+    yield from (each.secret.get_secret_value() for each in settings.analyser if each.secret.get_secret_value())
+    for options in [each.options for each in settings.connection] + [each.options for each in settings.analyser]:
+        for name, value in options.items():
             is_secret = any(part in name.casefold() for part in SECRET_NAMES)
             if is_secret and isinstance(value, str):
                 yield value

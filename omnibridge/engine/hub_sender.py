@@ -208,9 +208,7 @@ class HubSender:
         if not change.text:
             return Sent()
         try:
-            await self._in_flight(
-                hub.client.update_text(room, change.message_id, change.text, hub.posters.get(row.connection))
-            )
+            await self._in_flight(updating.by_rest(hub.client, room, change, hub.posters.get(row.connection)))
         except DeliveryRejected:
             if change.only_choices:
                 return Sent()

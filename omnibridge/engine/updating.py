@@ -12,7 +12,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.errors import DeliveryRejected
 from omnibridge.rocketchat import uikit
 from omnibridge.rocketchat.app_client import AppClient, message_blocks
-from omnibridge.rocketchat.client import RocketChatClient
+from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.leaves import text_of
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.rocketchat.uikit_actions import put_back, replaced
@@ -82,6 +82,16 @@ async def by_app(
     if found is None:
         found = put_back(now, posted, change.block_id, instead)
     await app.update(room, change.message_id, blocks=found)
+
+
+async def by_rest(client: RocketChatClient, room: str, change: Change, poster: Credentials | None) -> None:
+    """Its text alone, by who posted it: the bot's user, or the relay account for it. Raises DeliveryError."""
+    try:
+        await client.update_text(room, change.message_id, change.text, poster)
+    except DeliveryRejected:
+        if poster is None:
+            raise
+        await client.update_text(room, change.message_id, change.text)
 
 
 def _as_block(change: Change) -> list[dict[str, Any]]:

@@ -20,11 +20,16 @@ _AS_IT_IS = re.compile(
 _LINK = re.compile(r"!?\[([^\[\]\n]*)\]\(((?:https?://|mailto:|tel:)[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)")
 _NAMED = re.compile(r"<((?:https?://|mailto:)[^\s|<>]+)\|([^<>\n]+)>")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
-_SPANS = tuple(
-    re.compile(rf"(?<![\w{re.escape(mark[0])}]){re.escape(mark)}(?=[^\s{re.escape(mark[0])}])([^\n]*?[^\s\\])"
-               rf"{re.escape(mark)}(?![\w{re.escape(mark[0])}])")
-    for mark in ("**", "__", "~~", "*", "_", "~")
-)  # fmt: skip
+
+
+def _span(mark: str) -> re.Pattern[str]:
+    """Words between two marks, without another such mark: so that a long text is gone through once."""
+    char = re.escape(mark[0])
+    opens, closes = rf"(?<![\w{char}]){re.escape(mark)}(?=[^\s{char}])", rf"{re.escape(mark)}(?![\w{char}])"
+    return re.compile(rf"{opens}([^\n{char}]*[^\s\\{char}]){closes}")
+
+
+_SPANS = tuple(map(_span, ("**", "__", "~~", "*", "_", "~")))
 _ADDRESS = re.compile(r"(?:https?://|mailto:)\S+")
 _MARK = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|(?m:^(?=#{1,6}[ \t]))")
 _BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~\n])")

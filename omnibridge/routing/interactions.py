@@ -6,9 +6,10 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import Command, RemoveChoices
-from omnibridge.domain.conversation import VisitorTurn
+from omnibridge.domain.conversation import Conversation, VisitorTurn
 from omnibridge.domain.interactions import Interaction
-from omnibridge.routing.context import Context, send_turn
+from omnibridge.routing import parties
+from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
@@ -19,6 +20,8 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     conversation, interaction = context.conversation, event.interaction
     first = interaction.actions[0]
     did = f"{_who(interaction)} used {first.label or first.value or first.action_id!r} of {event.connection}"
+    if _is_used(conversation, interaction):
+        return context.nothing(f"{did}, once more: what can be used once was used already")
     removes: tuple[Command, ...] = ()
     if interaction.message_id and not all(each.keeps for each in interaction.actions):
         removes = (RemoveChoices(interaction.message_id, event.connection),)
@@ -30,11 +33,19 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     if conversation.control.connection != event.connection:
         # Nobody would answer the next press either: so the buttons go.
         return context.decide(f"{did}, but {conversation.control.party} is in control now", conversation, *removes)
-    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    after, sends = parties.give_turn(context, conversation, event.connection, turn)
     if not interaction.actor.is_visitor:
-        return context.decide(f"{did}: it is told", after, *removes, send_turn(event.connection, turn))
-    after = _replace(after, told=())
-    return context.decide(f"{did}: it is in control", after, *removes, send_turn(event.connection, turn))
+        return context.decide(f"{did}: it is told", after, *removes, sends)
+    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, sends)
+
+
+def _is_used(conversation: Conversation, interaction: Interaction) -> bool:
+    """Pressed twice in the client before the button went; the turn of the first press is not answered yet."""
+    if not interaction.trigger_id or not interaction.message_id or any(each.keeps for each in interaction.actions):
+        return False
+    given = (each.interaction for each in (*conversation.waiting, *conversation.held) if each.interaction)
+    same = (interaction.message_id, interaction.actor, interaction.actions)
+    return any((each.message_id, each.actor, each.actions) == same and each.trigger_id for each in given)
 
 
 def _who(interaction: Interaction) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from omnibridge.domain.commands import AssignAgent, Command, OpenSession, SendToParty, StartTimer
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskState, Handover, VisitorTurn, bot_party
 from omnibridge.domain.directory import BotConnection, Desk
-from omnibridge.routing.context import Context, kept_back, pass_control
+from omnibridge.routing.context import Context, kept_back, pass_control, send_turn
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -64,3 +64,15 @@ def serve(conversation: Conversation, party: BotConnection) -> tuple[Command, ..
     if conversation.served_by is not None and conversation.served_by.id == party.user_id:
         return ()
     return (AssignAgent(party.user_id, party.username, party.name),)
+
+
+def give_turn(
+    context: Context, conversation: Conversation, connection: str, turn: VisitorTurn
+) -> tuple[Conversation, SendToParty]:
+    """To the party in control, which owes an answer then. Words wait longer for a desk than for a bot, and for who
+    comes next as well while nobody of the desk has accepted."""
+    party = context.directory.connection(connection)
+    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    if conversation.desk is not None and conversation.desk.stage == "offered":
+        after = _replace(after, held=(*conversation.held, turn))
+    return after, send_turn(connection, turn, party.desk.turn_ms if party and party.desk else 0)

@@ -40,7 +40,7 @@ from omnibridge.routing import (
     replies,
     strays,
 )
-from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts, told_facts
 from omnibridge.routing.rules import RuleSet, Target
@@ -276,9 +276,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     told = sorted_files.tell(conversation, connection)
     if not event.text.strip() and not sorted_files.taken:
         return files.nothing_to_read(context, conversation, connection, sorted_files, told)
-    after = _replace(conversation, waiting=(*conversation.waiting, turn))
-    if conversation.desk is not None and conversation.desk.stage == "offered":
-        after = _replace(after, held=(*conversation.held, turn))  # for who comes next, if nobody accepts
+    after, sends = parties.give_turn(context, conversation, connection, turn)
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
     file = sorted_files.in_words(is_told=bool(told))
@@ -286,15 +284,9 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
         f"{said}{late}{file}: {connection} is in control",
         after,
         *told,
-        send_turn(connection, turn, _turn_ms(context, connection)),
+        sends,
         considered=considered,
     )
-
-
-def _turn_ms(context: Context, connection: str) -> int:
-    """How long words wait for a desk; 0 = a bot's time."""
-    party = context.directory.connection(connection)
-    return party.desk.turn_ms if party and party.desk else 0
 
 
 def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:

@@ -172,7 +172,7 @@ def room_of(room: Room) -> dict[str, Any]:
             "v": visitor_of(room.visitor),
             "servedBy": user_of(room.served_by) if room.served_by else None,
             "departmentId": room.department or None,
-            "source": {"type": "api"},
+            "source": {"type": room.source},
             "livechatData": dict(room.fields),
             "closedAt": iso(room.closed_at),
             "closer": room.closer or None,

@@ -45,12 +45,12 @@ class Lifecycle:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.external.aclose()
 
-    async def open_room(self, visitor: Visitor, preferred: User | None = None) -> Room:
+    async def open_room(self, visitor: Visitor, preferred: User | None = None, source: str = "api") -> Room:
         """Start, then Taken or Queued. A preferred bot skips the queue and the online test (7.2)."""
         people = self._people(visitor.department)
         if not self.accept_with_no_agents and not any(each.is_available for each in people):
             raise HubError("no-agent-online", "Sorry, no online agents")
-        room = Room(new_id(), visitor, now_ms(), new_id(), visitor.department, queued_at=now_ms())
+        room = Room(new_id(), visitor, now_ms(), new_id(), visitor.department, source, queued_at=now_ms())
         visitor.room = self._hub.rooms[room.id] = self._hub.inquiries[room.inquiry_id] = room
         self._tell(room, "opened", visitor)
         self._hub.store(room, visitor, "system", system_type="livechat-started")

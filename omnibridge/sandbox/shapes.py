@@ -36,7 +36,7 @@ def room_json(room: Room) -> dict[str, Any]:
             "msgs": len(room.messages),
             "open": True if room.open else None,
             "v": {"_id": visitor.id, "username": visitor.username, "token": visitor.token, "status": "online"},
-            "source": {"type": "api"},
+            "source": {"type": room.source},
             "departmentId": room.department or None,
             "servedBy": {**(reference(served) or {}), "ts": iso(room.served_at)} if served else None,
             "waitingResponse": True if room.open and not (room.counts["agent"] or room.counts["bot"]) else None,
@@ -106,7 +106,7 @@ def inquiry_json(room: Room) -> dict[str, Any] | None:
             "v": {"_id": room.visitor.id, "username": room.visitor.username, "token": room.visitor.token},
             "t": "l",
             "department": room.department or None,
-            "source": {"type": "api"},
+            "source": {"type": room.source},
             "queuedAt": iso(room.queued_at) if room.queued_at else None,
             "takenAt": iso(room.served_at) if room.inquiry_status == "taken" else None,
         }

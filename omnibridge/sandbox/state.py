@@ -160,13 +160,17 @@ class Message:
 
 @dataclass
 class Room:
-    """inquiry_status: queued, ready, taken; empty once the room is closed. log: what befell the room, in order."""
+    """inquiry_status: queued, ready, taken; empty once the room is closed. log: what befell the room, in order.
+
+    source: `source.type` (9.2).
+    """
 
     id: str
     visitor: Visitor
     ts: int
     inquiry_id: str
     department: str = ""
+    source: str = "api"
     inquiry_status: str = "queued"
     open: bool = True
     served_by: User | None = None

@@ -58,7 +58,8 @@ class VisitorApi:
         return {"visitor": visitor_json(self._visitor(request.path_params["token"]))}
 
     async def _room(self, request: Request) -> dict[str, Any]:
-        """Creates a room unless one is open; `rid` only looks one up, `agentId` is a preference."""
+        """Creates a room unless one is open; `rid` only looks one up, `agentId` is a preference. The widget is known by
+        two cookies that it sets."""
         query = request.query_params
         visitor = self._visitor(query.get("token", ""))
         room, rid = visitor.room, query.get("rid")
@@ -66,7 +67,10 @@ class VisitorApi:
             raise HubError("invalid-room", coded=False)
         if room:
             return {"room": room_json(room), "newRoom": False}
-        room = await self._life.open_room(visitor, self._hub.users.get(query.get("agentId", "")))
+        cookies = request.cookies
+        is_widget = (cookies.get("rc_room_type"), cookies.get("rc_is_widget")) == ("l", "t")
+        preferred = self._hub.users.get(query.get("agentId", ""))
+        room = await self._life.open_room(visitor, preferred, "widget" if is_widget else "api")
         return {"room": room_json(room), "newRoom": True}
 
     async def _say(self, request: Request) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import InteractionReceived
 from omnibridge.domain.interactions import Action, Actor, ElementKind, Interaction
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.ids import IdSequence, is_message_id
+from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.shown import shown_as
 from omnibridge.errors import DeliveryError, IntakeError
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.proof import Proof
@@ -121,12 +122,11 @@ class InteractionEndpoint:
             raise IntakeError(404, "Unknown conversation", "Use the room id of a conversation of this workspace.")
         if conversation.closed:
             raise IntakeError(409, "Closed", "The conversation is over: the bot hears nothing of it any more.")
-        if message_id and not is_message_id(self._database.secret, workspace, room, message_id):
-            raise IntakeError(422, "Not an interaction", "`message_id` is no message that a bot of ours showed there.")
+        original = self._original(bot, workspace, room, conversation, message_id) if message_id else {}
         assert actor is not None
         identity, now = self._ids.next(), self._clock.now_ms()
         name = self._name(headers, actor, bot, identity)
-        did = Interaction(name, actor, actions, message_id, at=now, received_at=now)
+        did = Interaction(name, actor, actions, message_id, original=original, at=now, received_at=now)
         event: msgspec.Struct = InteractionReceived(did, bot)
         row = Observation(
             identity, workspace, room, "engine", "InteractionReceived", now, _encode(event), f"interaction:{name}"
@@ -141,6 +141,17 @@ class InteractionEndpoint:
         found = conversations.load(self._database.reader, workspace, room)
         known = self._lanes.conversation(found[0]) if found else None
         return known[1] if known else None
+
+    def _original(
+        self, bot: str, workspace: str, room: str, conversation: Conversation, message_id: str
+    ) -> dict[str, Any]:
+        """As we posted it. Raises IntakeError 422 for what this bot did not show there."""
+        found = conversations.load(self._database.reader, workspace, room)
+        assert found is not None
+        shown = shown_as(self._database.reader, self._database.secret, found[0], conversation, message_id)
+        if shown is None or shown.connection != bot:
+            raise IntakeError(422, "Not an interaction", "`message_id` is no message that this bot showed there.")
+        return shown.message
 
     async def _proved(
         self, workspace: str, room: str, headers: Headers, conversation: Conversation | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from omnibridge.sandbox.visitor import SandboxClient
 from omnibridge.server import Node
 from tests.acceptance.test_personas import town
 from tests.browser.environment import HERE, prepare
+from tests.browser.worlds import with_buttons
 from tests.command_line import omnibridge
 from tests.fetched import Missing
 
@@ -43,11 +45,16 @@ async def play() -> int:
         hub = SandboxClient(sandbox.url)
         await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
         (Path(folder) / "router").mkdir()
-        async with town(Path(folder) / "router", POOL, widget=str(widget)) as decided:
+        async with AsyncExitStack() as stack:
+            buttons = {
+                kind: await stack.enter_async_context(with_buttons(kind, Path(folder) / kind, widget))
+                for kind in ("dialogflow", "rasa", "bot_api")
+            }
+            decided = await stack.enter_async_context(town(Path(folder) / "router", POOL, widget=str(widget)))
             decided.sandbox.hub.change_setting("Accounts_AvatarCacheTime", 2)
             made = await omnibridge(decided.folder, "tokens", "create", "router", "--system", "crm")
             more = {"router_url": decided.faces, "bridge_url": decided.url, "push_token": made.out.strip()}
-            worlds = {"bots": sandbox.description, "router": {**decided.sandbox.description, **more}}
+            worlds = {"bots": sandbox.description, "router": {**decided.sandbox.description, **more}, **buttons}
             process = await asyncio.create_subprocess_exec(
                 python, HERE / "plays.py", chromium, PICTURES.absolute(), *sys.argv[1:], stdin=asyncio.subprocess.PIPE
             )

@@ -1,5 +1,6 @@
 """What visitors live through in the widget. Usage: plays.py CHROMIUM FOLDER [WORD], and on stdin a JSON object:
-`bots` = the description of a sandbox with a bot, `router` = of one where an external system decides. WORD: of a name.
+`bots` = the description of a sandbox with a bot, `router` = of one where an external system decides, `dialogflow`,
+`rasa`, `bot_api` = of ones with the companion app and such a bot. WORD: of a name.
 
 One line per play; exit 1 when one fails. Pictures of each step go into FOLDER: they are for people to look at.
 """
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from buttons import a_quick_reply_is_pressed
 from faces import BLUE, GREEN, RED, Staff
 from people import unknown_people_one_after_another, who_serves_at_once_is_shown_far_away_too
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -139,6 +141,9 @@ PLAYS = [
     (faces_change_with_the_agent, "bots"),
     (unknown_people_one_after_another, "router"),
     (who_serves_at_once_is_shown_far_away_too, "router"),
+    (a_quick_reply_is_pressed, "dialogflow"),
+    (a_quick_reply_is_pressed, "rasa"),
+    (a_quick_reply_is_pressed, "bot_api"),
 ]
 """With the world that each needs."""
 
@@ -146,12 +151,12 @@ PLAYS = [
 def main() -> int:
     chromium, folder = sys.argv[1], Path(sys.argv[2])
     told, failed = json.load(sys.stdin), 0
-    chosen = [each for each in PLAYS if "".join(sys.argv[3:4]) in each[0].__name__.replace("_", "-")]
+    chosen = [each for each in PLAYS if "".join(sys.argv[3:4]) in f"{each[0].__name__}-{each[1]}".replace("_", "-")]
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work for root in containers; it only opens pages of this machine.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for play, world in chosen:
-            name = play.__name__.replace("_", "-")
+            name = f"{play.__name__}-{world}".replace("_", "-")
             (folder / name).mkdir(parents=True, exist_ok=True)
             try:
                 play(browser, Hub(told[world]), folder / name)

@@ -18,7 +18,7 @@ MODES = ("polling", "webhook")
 BOTS = {"python-telegram-bot": "telegram_bot.py", "aiogram": "aiogram_bot.py"}
 """Package -> its bot."""
 
-PATIENCE_S = 60
+PATIENCE_S, EDITED_S = 60, 20
 
 
 class Failed(Exception):
@@ -70,11 +70,13 @@ async def _converse(sandbox: RunningSandbox, bridge: Bridge, token: str) -> None
         asked = (await visitor.wait_for("bot", 1))[0]["text"]
         assert asked.startswith("Hello Vera") and "2. Mate" in asked, asked
         await visitor.say("mate")
-        while (await visitor.wait_for("bot", 1))[0]["text"] != "chose m":  # its message, edited
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(EDITED_S):
+            while (now := (await visitor.wait_for("bot", 1))[0]["text"]) == asked:  # its message, to be edited
+                await asyncio.sleep(0.05)
+        assert now == "*chose* m", now
         await visitor.say("ping")
         said = [each["text"] for each in await visitor.wait_for("bot", 2)]
-        assert said == ["chose m", "pong ping"], said
+        assert said == ["*chose* m", "pong ping"], said
         assert token.partition(":")[2] not in bridge.log(), "the token is in the log"
     finally:
         await hub.aclose()

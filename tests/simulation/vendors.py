@@ -115,7 +115,15 @@ class HubClient(_Caller):
         super().__init__(world, life, world.hub_side)
 
     async def send_message(
-        self, room: str, message_id: str, text: str, *, attachments: Any = None, as_user: Credentials | None = None
+        self,
+        room: str,
+        message_id: str,
+        text: str,
+        *,
+        attachments: Any = None,
+        as_user: Credentials | None = None,
+        blocks: Any = None,
+        thread: str = "",
     ) -> None:
         world = self._world
         user = world.hub.users[as_user.user_id] if as_user else world.hub.by_name["omnibridge"]

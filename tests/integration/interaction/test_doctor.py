@@ -7,14 +7,14 @@ import pytest
 from omnibridge.clock import SystemClock
 from omnibridge.config_reader import load
 from omnibridge.doctor import companion_app
-from omnibridge.doctor.finding import HUB, NETWORK, Finding
+from omnibridge.doctor.finding import HUB, NETWORK, OURS, Finding
 from omnibridge.doctor.probe import Probe
 from omnibridge.doctor.view import HubView
 from tests.conftest import MakeWorld, World
 from tests.integration.interaction.clicking import with_app
 
 
-async def looked_at(world: World, **changed: str) -> Finding | None:
+async def looked_at(world: World, **changed: object) -> Finding | None:
     settings = load(world.folder / "omnibridge.toml", {}).workspace[0].model_copy(update=changed)
     return await companion_app.check(HubView(settings, Probe("GET /api/info"), 0), SystemClock())
 
@@ -56,3 +56,6 @@ async def test_doctor_tells_of_an_app_that_cannot_be_reached_and_of_none(make_wo
     lines = [each for each in config.read_text("utf-8").splitlines() if not each.startswith("app_secret")]
     config.write_text("\n".join(lines), "utf-8")
     assert await looked_at(world) is None
+    found = await looked_at(world, blocks=True)
+    assert found
+    assert (found.status, found.side) == ("problem", OURS)

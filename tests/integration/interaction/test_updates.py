@@ -110,6 +110,19 @@ async def test_without_the_app_the_text_changes_and_buttons_are_words_anyway(mak
     assert (await world.hub.ledger())["rest_calls"]["chat.update"] == 1
 
 
+async def test_what_the_relay_account_had_posted_is_changed_by_it(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await in_control(world)
+    posted = await world.relay.say(visitor.rid, "for the bot")
+    update = MessageUpdate(posted, Text("As it is now."))
+    world.bot.says = lambda turn: Reply(updates=(update,))  # type: ignore[union-attr]
+    await visitor.say("change it")
+    await world.answered(2)
+
+    assert world.sandbox.hub.messages[posted].text == "As it is now."
+    assert world.node.service.counters.value("updates", "text") == 1
+
+
 async def test_where_the_text_may_not_be_changed_it_is_posted_anew(make_world: MakeWorld) -> None:
     world = await make_world()
     visitor = await in_control(world)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,18 @@ def test_markdown_to_plain_text(markdown: str, plain: str) -> None:
 )
 def test_plain_text_to_markdown(plain: str, markdown: str) -> None:
     assert escape(plain) == markdown
+
+
+@pytest.mark.parametrize(
+    "piece", ["*a ", "_a ", "**a ", "```", "[a](https://x", "* " + " " * 50, "*_~`a", "<https://x"]
+)
+def test_marks_without_an_end_take_no_time(piece: str) -> None:
+    """A bot may answer a megabyte, and everybody waits meanwhile. Quadratic patterns took minutes."""
+    text = piece * (200_000 // len(piece))
+    began = time.monotonic()
+    to_plain(escape(text))
+
+    assert time.monotonic() - began < 5
 
 
 @given(st.text(st.sampled_from("ab *_~`#[]()\\\n<>/!.:x1")))

@@ -76,6 +76,17 @@ def test_a_bot_that_gives_way_may_still_change_what_it_showed() -> None:
     assert kinds(story.on(ev.PartySpoke("helper", updates=(update,)))) == ["UpdateMessage"]
 
 
+def test_a_button_that_is_pressed_twice_is_one_turn() -> None:
+    story = Story().with_bot()
+    story.on(used(pressed(id="i1")))
+    again = story.on(used(pressed(id="i2")))
+    assert (again.commands, "once more" in again.reason) == ((), True)
+    assert kinds(story.on(used(pressed(id="i3", actor=Actor("u1", "alice"))))) == ["RemoveChoices", "SendToParty"]
+    assert kinds(story.on(used(pressed(id="i4", keeps=True)))) == ["SendToParty"]
+    story.on(ev.PartyReplied("helper", 1, 1, message_id="i1"))
+    assert kinds(story.on(used(pressed(id="i5")))) == ["RemoveChoices", "SendToParty"]
+
+
 def test_s3_18_what_is_said_in_a_thread_stays_there() -> None:
     story = Story().with_bot()
     decision = story.on(ev.PartySpoke("helper", (Text("Here"),), thread_id="t0"))
