@@ -391,3 +391,20 @@ async def test_uncertain_post_is_given_up_without_losing_the_next() -> None:
         await one.say("three")
 
     assert one.arrived == ["one", "three"]
+
+
+async def test_two_that_read_one_session_end_it_and_are_counted() -> None:
+    """What a lease is for: this is what the other tests look for."""
+    async with service(poll_s=5) as found, api(found.url) as calls:
+        one = Holder(found, calls, await calls.begin(calls.base))
+        await one.chat.post(calls.init(one.kept, VERA))
+        found.desk.accept(one.id)
+        async with one.running():
+            await eventually(lambda: len(one.told) == 2)
+            await asyncio.sleep(0.05)
+            other = Holder(found, calls, one.kept)
+            await asyncio.wait_for(other.chat.run(), 5)
+            await eventually(lambda: one.chat.session.phase == "over")
+
+    assert (other.told, one.told[-1]) == ([m.Lost("duplicate-poll")], m.Lost("expired"))
+    assert found.ledger()["duplicate_polls"] == 1
