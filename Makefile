@@ -100,13 +100,13 @@ rocketchat-app: setup
 test-app: setup
 	@$(BIN)/python -m tests.app
 
-# The settings table of README, between its two markers.
 # What each side shows of what each bot sends: read the difference before you commit it.
 golden: setup
 	@OMNIBRIDGE_GOLDEN=write $(BIN)/python -m pytest -q tests/golden/test_golden.py -k test_golden $(ARGS)
 
+# The settings table of deploy/SETTINGS.md, between its two markers.
 docs: setup
-	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
+	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('deploy/SETTINGS.md')"
 
 # Pins with hashes, and no address of where packages come from. Needs uv. `all.lock` is one set of versions for the
 # core, every extra and the tools together; the others take their versions from it.

@@ -1,7 +1,7 @@
 """Settings: what can be configured, with defaults and help. Checked once at start, then frozen.
 
 `omnibridge.toml` plus `OMNIBRIDGE_*` (the environment wins); reading is in `config_reader.py`. The commented
-sample and the table in README are made from these fields by `config_sample.py`, so they cannot drift.
+sample and the table in deploy/SETTINGS.md are made from these fields by `config_sample.py`, so they cannot drift.
 Kinds of values are in `config_values.py`; some tables in `config_agents.py` and `config_visitors.py`.
 """
 

@@ -1,4 +1,4 @@
-"""The commented sample file and the settings table of README, both made from the settings themselves."""
+"""The commented sample file and the settings table of deploy/SETTINGS.md, both made from the settings themselves."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def sample() -> str:
 
 
 def settings_table() -> str:
-    """Markdown table of every key; README holds it between two markers."""
+    """Markdown table of every key; the page holds it between two markers."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for model, header in SECTIONS.values():
         for key, field in model.model_fields.items():

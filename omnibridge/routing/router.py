@@ -194,6 +194,9 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
+        # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
+        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
     if control.party == QUEUE and conversation.handover.was_served:
         again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
         after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
