@@ -15,6 +15,7 @@ from omnibridge.config import SECTIONS
 from omnibridge.config_reader import load
 from omnibridge.config_sample import settings_table
 from omnibridge.domain import events
+from omnibridge.interaction import response_url
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -82,6 +83,19 @@ def test_guide_names_checks_that_exist() -> None:
 
     assert len(named) >= 10
     assert {each for each in named if f'"{each}"' not in code} == set()
+
+
+def test_guide_names_every_path_that_the_proxy_has_to_pass() -> None:
+    guide = (ROOT / "deploy" / "README.md").read_text("utf-8").split("## 8. The proxy")[1].split("\n## ")[0]
+    code = "".join(
+        each.read_text("utf-8")
+        for each in (ROOT / "omnibridge").rglob("*.py")
+        if each.parent.name not in ("sandbox", "operator")
+    )
+    first = set(re.findall(r"Route\(\s*f?\"(/[a-z]+)", code)) | {response_url.PATH.rstrip("/")}
+
+    assert len(first) > 10
+    assert {each for each in first if f"`{each}" not in guide and f" {each}/" not in guide} == set()
 
 
 def seed_section() -> str:
