@@ -33,6 +33,7 @@ from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parti
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_gauges import show_gauges
+from omnibridge.bootstrap_records import RecordSystems
 from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -109,6 +110,7 @@ class Service:
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._records = RecordSystems(settings)
         self._proofs: dict[str, Proof] = {}
         self._files: Files | None = None
         self._contexts: Contexts = {}
@@ -141,7 +143,12 @@ class Service:
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer, "bots": self._bots.orders.answer, "config": self._reload}
+        return {
+            "agents": self._agents.answer,
+            "bots": self._bots.orders.answer,
+            "config": self._reload,
+            "crm": self._records.answer,
+        }
 
     async def _reload(self, _: bytes) -> bytes:
         return msgspec.json.encode(await self.reload())
@@ -239,6 +246,7 @@ class Service:
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals, self._files)
         self._routes += self._bots.routes()
         self._routes += analysis.routes(lanes, ids)
+        await self._records.start(database, streams, ids, boot, self._clock, self.counters)
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
         told = InteractionEndpoint(
@@ -276,6 +284,7 @@ class Service:
             await self._lanes.aclose()
         if self._analysis:
             await self._analysis.aclose()
+        await self._records.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -358,6 +367,7 @@ class Service:
             "decider": DeciderSender(links, database.secret, self._clock),
             "agents": self._agents.sender(hubs),
             "timer": TimerSender(),
+            "crm": self._records.sender(self._files.fetcher),
             "analysis": self._analysis.sender(hubs),
         }
 

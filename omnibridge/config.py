@@ -52,7 +52,7 @@ def _database_url(value: str) -> str:
 
 
 def _fact(value: str) -> str:
-    if value not in FACTS and not re.fullmatch(r"(room|visitor)\.(\*|\S+)", value):
+    if value not in FACTS and not re.fullmatch(r"(room|visitor|crm)\.(\*|\S+)", value):
         raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
     return value
 
@@ -285,6 +285,36 @@ class AssignmentSettings(Section):
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 
+class CrmSettings(BaseModel):
+    """One system of records that keeps who wrote and what was said. Further keys belong to its connector."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in logs, traces and deliveries")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one for records")
+    workspace: str = Field("", description="which workspace it keeps; empty = all")
+    on: tuple[Literal["start", "handover", "live", "close"], ...] = Field(
+        ("start", "handover", "close"), description="when it is told; live: also while people talk"
+    )
+    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+        (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
+    )
+    link_field: str = Field("", description="custom field of the room that gets the link to the record; empty = none")
+    live_every_s: float = Field(30, ge=1, le=3600, description="pause between two syncs while people talk")
+    timeout_s: float = Field(300, ge=1, le=3600, description="for a whole sync; each of its calls has its own limit")
+    keep_trying_h: float = Field(72, gt=0, le=720, description="a sync is tried for so long")
+    at_a_time: int = Field(8, ge=1, le=64, description="conversations that are written at a time")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
 class RulesSettings(Section):
     """Who gets a conversation."""
 
@@ -304,6 +334,7 @@ class Settings(Section):
     connection: tuple[ConnectionSettings, ...] = ()
     decider: tuple[DeciderSettings, ...] = ()
     analyser: tuple[AnalyserSettings, ...] = ()
+    crm: tuple[CrmSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     interactions: InteractionSettings = InteractionSettings()
@@ -339,6 +370,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "connection": (ConnectionSettings, "[[connection]]"),
     "decider": (DeciderSettings, "[[decider]]"),
     "analyser": (AnalyserSettings, "[[analyser]]"),
+    "crm": (CrmSettings, "[[crm]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "interactions": (InteractionSettings, "[interactions]"),

@@ -25,11 +25,13 @@ EXAMPLES = {
     ("decider", "secret"): '"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="',
     ("analyser", "name"): '"suggestions"',
     ("analyser", "kind"): '"suggest"',
+    ("crm", "name"): '"sales"',
+    ("crm", "kind"): '"salesforce_crm"',
     ("rules", "file"): '"rules.toml"',
 }
 """Values for what has no default. The kind named here is an example; any installed one will do."""
 
-NOT_NEEDED = frozenset({"decider", "analyser"})
+NOT_NEEDED = frozenset({"decider", "analyser", "crm"})
 """Sections with required keys that a first configuration does without."""
 
 
