@@ -3,6 +3,7 @@
 from omnibridge.http.client import Client, create_client
 from omnibridge.http.connection import Answer, AnswerTooLarge
 from omnibridge.http.lines import LineStream
+from omnibridge.http.public import is_public
 from omnibridge.http.request import Origin, origin_of
 from omnibridge.http.wire import Wire, trusting
 
@@ -14,6 +15,7 @@ __all__ = [
     "Origin",
     "Wire",
     "create_client",
+    "is_public",
     "origin_of",
     "trusting",
 ]

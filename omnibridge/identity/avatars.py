@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import struct
 import zlib
 from typing import Any
@@ -18,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
-from omnibridge.http import AnswerTooLarge, Wire, origin_of
+from omnibridge.http import AnswerTooLarge, Wire, is_public, origin_of
 
 MOST_BYTES = 1_000_000
 LIMIT_S = 5.0
@@ -51,7 +50,7 @@ class NoPicture(Exception):
 
 def public_only(host: str, address: str) -> None:
     """Refuses names that lead to this machine or its network. Raises OSError."""
-    if host != address and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if host != address and not is_public(address):
         raise OSError("the name leads to a private address")
 
 
