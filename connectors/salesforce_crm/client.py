@@ -96,6 +96,15 @@ class Client:
         """It is gone afterwards; Trouble `missing` when it was."""
         await self.run(name, lambda org: getattr(org, name).delete(_id(record_id)))
 
+    async def fields(self, name: str) -> set[str]:
+        """API names of the fields of an object that the integration user sees."""
+
+        def work(org: Salesforce) -> set[str]:
+            found: Any = getattr(org, name).describe()
+            return {str(each["name"]) for each in found["fields"]}
+
+        return await self.run(name, work)
+
     async def limits(self) -> Fields:
         """`{"DailyApiRequests": {"Max", "Remaining"}, …}`."""
         return await self.run("limits", lambda org: dict(org.limits() or {}))

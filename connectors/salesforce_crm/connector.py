@@ -12,7 +12,15 @@ from connectors.salesforce_crm.mapping import parse_mapping
 from connectors.salesforce_crm.run import Run
 from connectors.salesforce_crm.settings import SalesforceCrmSettings
 from connectors.salesforce_crm.trouble import Trouble
-from omnibridge.connector import ConfigError, ConnectorContext, DeliveryError, Kept, Snapshot, SyncResult
+from omnibridge.connector import (
+    ConfigError,
+    ConnectorContext,
+    DeliveryError,
+    DeliveryRejected,
+    Kept,
+    Snapshot,
+    SyncResult,
+)
 
 
 class SalesforceCrmConnector:
@@ -57,10 +65,25 @@ class SalesforceCrmConnector:
         error = DeliveryError()
         try:
             found = (await self._org.limits()).get("DailyApiRequests", {})
+            lacks = [await self._lacks(*each) for each in self._mapping.fields_by_object().items()]
+            if missing := "; ".join(each for each in lacks if each):
+                raise DeliveryRejected(
+                    f"{missing}: make them, or give the integration user the right", code="not-there"
+                )
             return f"answers; {found.get('Remaining', '?')} of {found.get('Max', '?')} calls are left today"
         except Trouble as trouble:
             error = self._failed(trouble)
         raise error
+
+    async def _lacks(self, name: str, wanted: set[str]) -> str:
+        """What of the mapping is not in the org, or not to be seen; empty = nothing. Raises Trouble."""
+        try:
+            lacking = sorted(wanted - await self._org.fields(name))
+        except Trouble as trouble:
+            if trouble.kind != "missing":
+                raise
+            return f"there is no object {name}"
+        return f"{name} has no {', '.join(lacking)}" if lacking else ""
 
     async def aclose(self) -> None:
         if self._client is not None:

@@ -134,6 +134,27 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: Link | None = None
     erase: Erase = Erase()
 
+    def fields_by_object(self) -> dict[str, set[str]]:
+        """Every field that is named, by object; of records that are found or written."""
+        found: dict[str, set[str]] = {}
+        objects = {each.record: each.object for each in self.find}
+        objects |= {each.record: each.object for each in self.write}
+        for find in self.find:
+            found.setdefault(find.object, set()).update(find.fields)
+        for write in self.write:
+            found.setdefault(write.object, set()).update(write.fields, {self.key_field})
+        if self.transcript is not None:
+            named = {*self.transcript.fields, self.key_field}
+            named |= {self.transcript.field} if self.transcript.object != "ContentVersion" else set()
+            found.setdefault(self.transcript.object, set()).update(named)
+        if self.files is not None:
+            found.setdefault("ContentVersion", set()).update(self.files.fields, {self.key_field})
+        if self.learn is not None:
+            found.setdefault(objects[self.learn.record], set()).update(self.learn.facts.values())
+            for count in self.learn.count:
+                found.setdefault(count.object, set()).update({count.field, *count.where})
+        return found
+
     def values(self, fields: dict[str, Any]) -> dict[str, Value]:
         """Fields of an entry, read. Checked when the file was."""
         return {name: read_value(each, ("part",)) for name, each in fields.items()}

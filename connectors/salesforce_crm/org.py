@@ -67,13 +67,15 @@ def long_id(short: str) -> str:
 
 
 class Org:
-    """records: by object and id. changes: what was made, changed and deleted, in order; nothing else is in it."""
+    """records: by object and id. changes: what was made, changed and deleted, in order; nothing else is in it.
+    custom: fields that `describe` tells; others are taken all the same."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, dict[str, Any]]] = {}
         self.changes: list[dict[str, Any]] = []
         self.uploads: dict[str, bytes] = {}
         self.duplicate_rule = False
+        self.custom = {"Omnibridge_Key__c", "Chat_Key__c", "VIP__c", "Level__c", "Seen__c", "Csat__c", "Tags__c"}
         self._n = 0
 
     def of(self, name: str) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.salesforce_crm.org import Org, Refused
+from connectors.salesforce_crm.org import FIELDS, Org, Refused
 from connectors.salesforce_crm.soql import Malformed, Query, parse
 
 CLIENT_ID = "sandbox-crm-client"
@@ -65,6 +65,7 @@ class Simulator:
                 Route(f"{DATA}/limits/", self._endpoint(self.limits)),
                 Route(f"{DATA}/sobjects/{{name}}/", self._endpoint(self.create), methods=["POST"]),
                 Route(f"{DATA}/sobjects/{{name}}", self._endpoint(self.create), methods=["POST"]),
+                Route(f"{DATA}/sobjects/{{name}}/describe", self._endpoint(self.describe)),
                 Route(f"{one}/VersionData", self._endpoint(self.download)),
                 Route(f"{one}/{{value:path}}", self._endpoint(self.by_key), methods=["GET", "PATCH"]),
                 Route(one, self._endpoint(self.one), methods=["GET", "PATCH", "DELETE"]),
@@ -211,6 +212,13 @@ class Simulator:
     async def download(self, request: Request, _: bytes) -> Response:
         record_id = self.org.get(request.path_params["name"], request.path_params["id"])["Id"]
         return Response(self.org.uploads[record_id], media_type="application/octet-stream")
+
+    async def describe(self, request: Request, _: bytes) -> Response:
+        name = request.path_params["name"]
+        self.org.of(name)
+        known = FIELDS.get(name, set()) | {"Id", "CreatedDate", "LastModifiedDate"} | self.org.custom
+        known |= {"IsPersonAccount", "PersonContactId"} if name == "Account" else set()
+        return JSONResponse({"name": name, "fields": [{"name": each} for each in sorted(known)]})
 
     async def query(self, request: Request, _: bytes) -> Response:
         try:

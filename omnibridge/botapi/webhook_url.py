@@ -7,7 +7,7 @@ import socket
 from urllib.parse import urlsplit
 
 from omnibridge.botapi.errors import MethodError, bad
-from omnibridge.http import is_public
+from omnibridge.http.public import is_public
 
 RESOLVE_S = 5.0
 LONGEST_URL = 2048

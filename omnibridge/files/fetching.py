@@ -20,7 +20,8 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx2
 
 from omnibridge.domain.files import FilePolicy, FileSource, plain_name
-from omnibridge.http import is_public, origin_of
+from omnibridge.http import origin_of
+from omnibridge.http.public import is_public
 from omnibridge.http.streaming import Streamed, stream
 from omnibridge.rocketchat.uploads import Outgoing
 from omnibridge.storage.uploads import Blob

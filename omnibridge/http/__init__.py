@@ -3,7 +3,6 @@
 from omnibridge.http.client import Client, create_client
 from omnibridge.http.connection import Answer, AnswerTooLarge
 from omnibridge.http.lines import LineStream
-from omnibridge.http.public import is_public
 from omnibridge.http.request import Origin, origin_of
 from omnibridge.http.wire import Wire, trusting
 
@@ -15,7 +14,6 @@ __all__ = [
     "Origin",
     "Wire",
     "create_client",
-    "is_public",
     "origin_of",
     "trusting",
 ]

@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
-from omnibridge.http import AnswerTooLarge, Wire, is_public, origin_of
+from omnibridge.http import AnswerTooLarge, Wire, origin_of
+from omnibridge.http.public import is_public
 
 MOST_BYTES = 1_000_000
 LIMIT_S = 5.0

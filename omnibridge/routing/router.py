@@ -23,7 +23,6 @@ from omnibridge.domain.conversation import (
     Handover,
     Move,
     VisitorTurn,
-    bot_party,
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import (
@@ -34,6 +33,7 @@ from omnibridge.routing import (
     files,
     handover,
     interactions,
+    next_steps,
     parties,
     persona_moves,
     personas,
@@ -43,7 +43,7 @@ from omnibridge.routing import (
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts, told_facts
-from omnibridge.routing.rules import RuleSet, Target
+from omnibridge.routing.rules import Rule, RuleSet, Target
 
 _replace = msgspec.structs.replace
 
@@ -197,16 +197,34 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
     if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
         # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
         return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
+    known = context.conversation.served_by
+    if control.connection and known is not None and known.id == event.agent.id:
+        return context.decide(f"{name} served already: {control.connection} is in control", conversation)
     if control.party == QUEUE and conversation.handover.was_served:
         again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
-        after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
-        return context.decide("people gave it back to the bot", after)
+        return _given(context, again, name, "people gave it back to the bot")
     if control.party == QUEUE and name == conversation.handover.from_connection:
         return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
     if control.party == QUEUE and conversation.handover.from_connection == "":
         return context.decide("the hub gave it to a bot, but the rules want people", conversation)
-    after = _replace(pass_control(conversation, bot_party(name)), session=name, fallbacks=0)
-    return context.decide("given to the bot by the workspace", after, refuse_spoken=True)
+    return _given(context, conversation, name, "given to the bot by the workspace", refuse_spoken=True)
+
+
+def _given(
+    context: Context, conversation: Conversation, name: str, reason: str, *, refuse_spoken: bool = False
+) -> Decision:
+    """The room was given to a connection's user. A desk has to be asked all the same whether somebody takes it."""
+    party = context.directory.connection(name)
+    if party is None or party.desk is None:
+        after, turns = parties.take_over(conversation, name)
+        return context.decide(reason, _replace(after, fallbacks=0), *turns, refuse_spoken=refuse_spoken)
+    since = context.now_ms - _window_ms(context)
+    n_recent = sum(at > since for at in conversation.handover.started_at)
+    if n_recent >= context.rules.handover.max_handovers:
+        why = f"{reason}; it came back {n_recent} times, so {name} is not asked again now"
+        return next_steps.to_queue(context, pass_control(conversation, QUEUE), why, ())
+    after, commands = parties.offer(_replace(context, conversation=conversation), party, party.desk, reason)
+    return context.decide(f"{reason}: offered to {name}", after, *commands, refuse_spoken=refuse_spoken)
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
@@ -257,13 +275,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     if connection:
         rule, considered = context.rules.first_match("message", context.facts)
         if rule and not (rule.target.kind == "bot" and rule.target.name == connection):
-            return give_to(
-                context,
-                rule.target,
-                f"rule {rule.name!r} sends this message to {rule.target}",
-                rule.name,
-                considered,
-            )
+            return _sent_by_rule(context, event, rule, considered)
     else:
         considered = ()
     option = match_choice(event.text, conversation.options)
@@ -290,6 +302,27 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
         sends,
         considered=considered,
     )
+
+
+def _sent_by_rule(
+    context: Context, event: ev.MessagePosted, rule: Rule, considered: tuple[Considered, ...]
+) -> Decision:
+    """The message goes with the conversation: to the party that has it now, or to the bot if nobody takes over."""
+    reason = f"rule {rule.name!r} sends this message to {rule.target}"
+    decision = give_to(context, rule.target, reason, rule.name, considered)
+    after = decision.after
+    receiver = after.control.connection or (after.handover.from_connection if after.handover.stage != "idle" else "")
+    if not receiver:
+        return decision
+    found = files.sort_out(context, receiver, event)
+    if not event.text.strip() and not found.taken:
+        return decision
+    turn = VisitorTurn(event.message_id, event.text, late=event.late, files=found.taken)
+    if not after.control.connection:
+        return _replace(decision, after=_replace(after, held=(*after.held, turn)))
+    after, sends = parties.give_turn(context, after, receiver, turn)
+    told = found.tell(context.conversation, receiver)
+    return _replace(decision, after=after, commands=(*decision.commands, *told, sends))
 
 
 def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:

@@ -274,6 +274,9 @@ async def test_limit_of_the_org_is_met_by_a_pause(org: Desk) -> None:
 async def test_check_tells_what_is_left(org: Desk) -> None:
     crm = await org.use()
     assert await crm.check() == "answers; 99999 of 100000 calls are left today"
+    org.org.custom -= {"VIP__c", "Tags__c"}
+    with pytest.raises(DeliveryRejected, match="Contact has no VIP__c; Case has no Tags__c: make them"):
+        await crm.check()
     org.simulator.down = True
     with pytest.raises(DeliveryRetryable):
         await crm.check()

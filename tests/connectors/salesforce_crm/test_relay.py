@@ -14,6 +14,7 @@ from omnibridge.clock import SystemClock
 from omnibridge.config_reader import check, load
 from omnibridge.engine.plugins import installed_kinds, settings_types
 from omnibridge.operator.actions import Order
+from omnibridge.operator.trace import time_line
 from omnibridge.sandbox.visitor import SandboxClient
 from tests.command_line import omnibridge
 from tests.conftest import MakeWorld, World
@@ -91,6 +92,11 @@ async def test_s2_04_conversation_is_kept_from_start_to_close(beside: Any) -> No
     words = await at.words(6)
     (contact,), (case,) = [await at.records(each) for each in ("Contact", "Case")]
 
+    database = at.world.node.service._database
+    conversation = at.world.rows("SELECT id FROM conversations WHERE room = ?", visitor.rid)[0][0]
+    line = [each.text for each in time_line(database.reader, conversation, "main", visitor.rid)]
+    assert f"sales: case#1 is Case {case['Id']}" in line
+    assert any(each.startswith("SyncRecords to crm:sales, done after") for each in line)
     assert contact["Email"] == "vera@example.com" and case["ContactId"] == contact["Id"]
     assert case["Status"] == "Closed" and case["Subject"].startswith("Chat with Vera")
     said = ["echo hello", "hello", "talk to a human", "One moment, a colleague takes over.", "I am Alice", "thank you"]

@@ -361,3 +361,63 @@ async def test_row_lock_is_tried_again_soon(org: Desk) -> None:
     await crm.sync(one.snapshot("handover"))
 
     assert [len(org.all(each)) for each in ("Contact", "Case")] == [1, 1]
+
+
+BY_ID = """
+[[find]]
+object = "Contact"
+field = "Id"
+value = "visitor.contact_id"
+kind = "id"
+verified = true
+[[find]]
+object = "Account"
+field = "Name"
+value = "room.company"
+record = "company"
+[[write]]
+record = "case"
+object = "Case"
+when = ["start", "live"]
+[write.fields]
+Subject = { template = "<b>{visitor_name}</b>", escape = "html" }
+ContactId = { record = "person" }
+Company_Id__c = { found = "id", record = "company" }
+Priority = "High"
+[files]
+record = "case"
+when = "live"
+[link]
+records = ["company", "case"]
+path = "/desk/{object}?id={id}"
+[erase]
+keep = ["Case"]
+"""
+
+
+async def test_other_options_of_the_mapping(org: Desk) -> None:
+    """Keys of kind id, records of other names, the id of a label, html, files while people talk, path, keep."""
+    crm = await org.use(BY_ID)
+    contact = org.org.create("Contact", {"LastName": "Known"})
+    company = org.org.create("Account", {"Name": "Acme"})
+    one = Conversation(visitor_name="<Vera>", **{"visitor.contact_id": contact[:15], "room.company": "ACME"})
+    one.files = {"f1": b"early"}
+    started = await crm.sync(one.snapshot("start"))
+    one.files["f2"] = b"later"
+    await crm.sync(one.snapshot("live"))
+    assert [each["Title"] for each in org.all("ContentVersion")] == ["f1.png", "f2.png"]
+    await crm.erase(tuple(one.kept.values()))
+    (case,) = org.all("Case")
+
+    assert case["Subject"] == "<b>&lt;Vera&gt;</b>" and case["Priority"] == "High"
+    assert (case["ContactId"], case["Company_Id__c"]) == (contact, company)
+    assert started.link == f"{org.url}/desk/Account?id={company}"
+    assert org.all("ContentVersion") == [] and len(org.all("Contact")) == 1
+    assert [each["object"] for each in org.org.changes if each["how"] == "delete"] == ["ContentDocument"] * 2
+
+
+async def test_id_that_is_none_finds_nothing(org: Desk) -> None:
+    crm = await org.use(BY_ID)
+    await crm.sync(Conversation(**{"visitor.contact_id": "003' OR Id != '"}).snapshot("start"))
+
+    assert "ContactId" not in org.all("Case")[0]
