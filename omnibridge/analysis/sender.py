@@ -14,7 +14,7 @@ import msgspec
 
 from omnibridge.analysis.analysers import Analyser, Analysers
 from omnibridge.analysis.board import Board
-from omnibridge.analysis.correlation import Correlation, seal
+from omnibridge.analysis.correlation import Correlation, correlations
 from omnibridge.analysis.transcript import joined, read_hub, read_journal
 from omnibridge.clock import Clock
 from omnibridge.connector.analysis import Analyzes, Findings, Observed, ReadsTranscripts, Transcript, bounded
@@ -96,7 +96,7 @@ class AnalysisSender:
             what.ts,
             what.change,
             control_of(conversation),
-            "" if what.change == "deleted" else seal(self._database.secret, what_for),
+            "" if what.change == "deleted" else correlations.seal(self._database.secret, what_for),
             f"/analysis/{analyser.name}/results",
         )
 

@@ -178,6 +178,9 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     department: str = ""
     facts: dict[str, Any] = {}
     bot_facts: dict[str, Any] = {}
+    crm_facts: dict[str, Any] = {}
+    crm_at: int = 0
+    """When a system of records told them, ms; 0 = none did."""
     session: str = ""
     waiting: tuple[VisitorTurn, ...] = ()
     held: tuple[VisitorTurn, ...] = ()

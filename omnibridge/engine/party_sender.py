@@ -26,7 +26,7 @@ from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import BOT, allowed_facts, told_facts
+from omnibridge.routing.facts import BOT, CRM, allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
@@ -135,6 +135,7 @@ class PartySender:
             return Sent()
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
         facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
+        facts |= {f"{CRM}{name}": value for name, value in conversation.crm_facts.items()}
         if conversation.department:
             facts["department"] = conversation.department
         if row.command == "OpenSession":

@@ -132,6 +132,8 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         # The hub's own report may come later, or never: 7.7 does not send it.
         known = conversation.served_by
         is_known = known and not context.directory.holds(conversation.workspace, known.id)
+        if known and known.id in _bot_ids(context) and _is_in_control(context, event.target):
+            is_known = False  # another bot, to whom the hub gave it before our move
         serving = known if known and is_known else ev.UserRef(event.target)
         return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
@@ -144,6 +146,12 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         after = _replace(after, served_by=None)
     after, commands = end_session(after, "handed over")
     return context.decide(f"handed over: {event.move} {event.target}".rstrip(), after, *commands)
+
+
+def _is_in_control(context: Context, user_id: str) -> bool:
+    """He is the user of the connection in control."""
+    party = context.directory.connection(context.conversation.control.connection)
+    return party is not None and party.user_id == user_id
 
 
 def move_failed(context: Context, event: ev.MoveFailed) -> Decision:

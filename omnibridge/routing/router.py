@@ -14,6 +14,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
+from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -41,7 +42,7 @@ from omnibridge.routing import (
 )
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision, Fact
-from omnibridge.routing.facts import Facts, start_facts
+from omnibridge.routing.facts import Facts, start_facts, told_facts
 from omnibridge.routing.rules import Rule, RuleSet, Target
 
 _replace = msgspec.structs.replace
@@ -64,7 +65,7 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead))
+    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
@@ -193,6 +194,9 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
+        # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
+        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
     known = context.conversation.served_by
     if control.connection and known is not None and known.id == event.agent.id:
         return context.decide(f"{name} served already: {control.connection} is in control", conversation)
@@ -374,6 +378,14 @@ def _shown(context: Context, event: ev.PersonaShown) -> Decision:
                            f"({event.system}:{event.external_id}), {how}")  # fmt: skip
 
 
+def _learned(context: Context, event: ev.FactsLearned) -> Decision:
+    conversation = context.conversation
+    after = _replace(conversation, crm_facts=told_facts(event.facts), crm_at=context.now_ms)
+    fields = (SetRoomFields(event.fields, anyway=True),) if event.fields else ()
+    known = f"knows {len(event.facts)} facts of the visitor" if event.facts else "knows nothing of the visitor for sure"
+    return context.decide(f"{event.connection} {known}", after, *fields)
+
+
 def _recorded(context: Context, event: ev.Event) -> Decision:
     return context.nothing(f"{ev.kind_of(event)} is recorded; nothing follows from it")
 
@@ -410,5 +422,6 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentEnsured: persona_moves.ensured,
     ev.AgentNotEnsured: persona_moves.not_ensured,
     ev.PersonaShown: _shown,
+    ev.FactsLearned: _learned,
     ev.TimerFired: _timer_fired,
 }
