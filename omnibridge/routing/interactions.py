@@ -35,7 +35,9 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     removes: tuple[Command, ...] = ()
     if interaction.message_id and not all(each.keeps for each in interaction.actions):
         removes = (RemoveChoices(interaction.message_id, event.connection),)
-    turn = VisitorTurn(interaction.id, first.label or first.value, first.value, interaction=interaction)
+    turn = VisitorTurn(
+        interaction.id, first.label or first.value or first.action_id, first.value, interaction=interaction
+    )
     moves = conversation.handover
     if moves.stage != "idle" and moves.from_connection == event.connection:
         after = _replace(conversation, held=(*conversation.held, turn))

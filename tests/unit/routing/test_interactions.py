@@ -116,3 +116,10 @@ def test_press_is_to_be_read_in_the_room_where_that_is_configured() -> None:
 
     assert decision.commands[1] == SendToVisitor(Text("Chosen: Sales"), "helper", "system")
     assert kinds(story.on(used(pressed(actor=Actor("u1", "alice"), id="i2")))) == ["RemoveChoices", "SendToParty"]
+
+
+def test_press_without_label_and_value_is_told_by_its_name() -> None:
+    """As clients may send it: a bot that is given words only heard nothing of it."""
+    did = Interaction("i1", VISITOR, (Action("button", "confirm"),))
+
+    assert Story().with_bot().on(used(did)).commands == (SendToParty("helper", "i1", "confirm", interaction=did),)
