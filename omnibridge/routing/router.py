@@ -134,6 +134,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         served_by=event.agent,
         reported=event.agent,
         service_at=event.at,
+        changes=context.conversation.changes + 1,
         vacated=False,
         queued=False,
         stray="",
@@ -228,7 +229,8 @@ def _given(
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
-    conversation = _replace(context.conversation, reported=None, service_at=event.at, vacated=True)
+    n_changes = context.conversation.changes + 1
+    conversation = _replace(context.conversation, reported=None, service_at=event.at, changes=n_changes, vacated=True)
     server = conversation.served_by
     if server and server.id != event.agent.id:
         why = f"{event.agent.username or event.agent.id} no longer serves: {server.username or server.id} does"
