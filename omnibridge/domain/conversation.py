@@ -166,6 +166,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
     as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
     stray: user id of who got it though nobody decided that, while he is sent back to the queue.
+    pressed: what was pressed last of what can be used once; pressed_at: when, ms.
     """
 
     workspace: str
@@ -199,3 +200,5 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     persona: Persona | None = None
     stray: str = ""
     desk: DeskState | None = None
+    pressed: str = ""
+    pressed_at: int = 0

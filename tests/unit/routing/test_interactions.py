@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import RemoveChoices, SendToParty, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Text
@@ -92,3 +94,16 @@ def test_s3_18_what_is_said_in_a_thread_stays_there() -> None:
     decision = story.on(ev.PartySpoke("helper", (Text("Here"),), thread_id="t0"))
 
     assert decision.commands == (SendToVisitor(Text("Here"), "helper", thread_id="t0"),)
+
+
+def test_double_click_on_a_bot_that_answers_at_once_is_one_press() -> None:
+    """The answer is there before the second click is told, so no turn is under way any more."""
+    story = Story().with_bot()
+    story.on(used(msgspec.structs.replace(pressed(), at=1_000)), ev.PartyReplied("helper", 1, 1, message_id="i1"))
+    again = msgspec.structs.replace(pressed(id="i2"), at=1_200, trigger_id="t2")
+
+    assert story.on(used(again)).commands == ()
+    assert "SendToParty" in kinds(story.on(used(msgspec.structs.replace(again, id="i3", at=9_000))))
+    story.on(ev.PartyReplied("helper", 1, 1, message_id="i3"))
+    other = msgspec.structs.replace(again, id="i4", at=9_100, original={"blocks": [{"type": "section"}]})
+    assert "SendToParty" in kinds(story.on(used(other)))  # the bot has changed the message since
