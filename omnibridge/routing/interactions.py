@@ -11,7 +11,7 @@ from omnibridge.domain.commands import Command, RemoveChoices
 from omnibridge.domain.conversation import Conversation, VisitorTurn
 from omnibridge.domain.interactions import Interaction
 from omnibridge.routing import parties
-from omnibridge.routing.context import Context
+from omnibridge.routing.context import Context, tell
 from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
@@ -21,7 +21,8 @@ TWICE_MS = 2_000
 
 
 def received(context: Context, event: ev.InteractionReceived) -> Decision:
-    """A turn for the bot that showed it, if it is in control: without a message, so nothing is printed in the room."""
+    """A turn for the bot that showed it, if it is in control: without a message, so nothing is printed in the room but
+    what `[texts] pressed` says."""
     conversation, interaction = context.conversation, event.interaction
     first = interaction.actions[0]
     did = f"{_who(interaction)} used {first.label or first.value or first.action_id!r} of {event.connection}"
@@ -45,7 +46,9 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     after, sends = parties.give_turn(context, conversation, event.connection, turn)
     if not interaction.actor.is_visitor:
         return context.decide(f"{did}: it is told", after, *removes, sends)
-    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, sends)
+    text = context.rules.texts.pressed.replace("{label}", first.label or first.value)
+    told = tell(conversation, text, event.connection)
+    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, *told, sends)
 
 
 def _pressed(interaction: Interaction) -> str:
