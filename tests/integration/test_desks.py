@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -211,6 +212,33 @@ async def test_second_session_of_a_conversation_tells_its_own_news(
 
     await until(world, lambda: "second" in [text for _, text in said(world, visitor.rid)])
     assert len(desk.opened) == 2
+
+
+async def test_session_whose_end_could_not_be_told_is_not_followed_for_ever(
+    make_world: MakeWorld, desk: ScriptedDesk
+) -> None:
+    """The desk is down for longer than its end is worth telling; a start finds the session, and forgets it."""
+    desk.fail_close += [DeliveryRetryable("down", code="down")] * 1000
+    world = await make_world()
+    await with_desk(world)
+    visitor, chat = await handed_over(world, desk)
+    chat.tell(Accepted())
+    await until(world, lambda: len(chat.asked_from) == 2)
+    await visitor.close()
+    async with asyncio.timeout(10):
+        while len(desk.fail_close) == 1000:
+            await asyncio.sleep(0.01)
+    assert chat.asking == 0
+    await world.restart()
+    assert (chat.asking, world.rows("SELECT count(*) FROM desk_sessions")) == (0, [(1,)])
+    await world.node.stop()
+    with sqlite3.connect(world.folder / "test.db") as database:
+        database.execute("UPDATE deliveries SET state = 3, code = 'down' WHERE command = 'CloseSession' AND state = 0")
+    database.close()
+    await world.begin()
+    await until(world, lambda: not world.rows("SELECT 1 FROM desk_sessions"))
+
+    assert chat.asking == 0
 
 
 async def test_words_of_while_it_is_being_opened_are_not_told_twice(make_world: MakeWorld, desk: ScriptedDesk) -> None:
