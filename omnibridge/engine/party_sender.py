@@ -194,7 +194,7 @@ class PartySender:
         )
         try:
             async with party.limit():
-                await self._sessions.open(row.conversation_id, row.connection, opening)
+                await self._sessions.open(row.conversation_id, row.connection, row.id, opening)
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="open-timeout") from exc
         return Sent()

@@ -79,7 +79,8 @@ class OpenedSession:
 class Sessions:
     """desks: connection -> its connector, of those that hold sessions. seal: None only where there are none.
 
-    said_before: what was said in a conversation, by its id. types: (connection, session id, is typing).
+    said_before: what was said before an offer: (conversation, connection, the offer's delivery).
+    types: (connection, session id, is typing).
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Sessions:
         boot: str,
         counters: Counters,
         seal: Seal | None,
-        said_before: Callable[[int], tuple[Said, ...]],
+        said_before: Callable[[int, str, int], tuple[Said, ...]],
         types: Callable[[str, str, bool], None],
     ) -> None:
         self.desks, self._database, self._lanes, self._ids, self._clock = desks, database, lanes, ids, clock
@@ -124,12 +125,14 @@ class Sessions:
             except Exception as exc:  # whoever needs to be sure waits in held()
                 _log.warning("sessions_not_renewed", reason=f"{type(exc).__name__}: {exc}")
 
-    async def open(self, conversation_id: int, connection: str, opening: Opening) -> None:
-        """Have it open, however often this is called. Raises DeliveryError, and what the database raises."""
+    async def open(self, conversation_id: int, connection: str, offer_id: int, opening: Opening) -> None:
+        """Have it open, however often this is called. offer_id: of its delivery.
+
+        Raises DeliveryError, and what the database raises."""
         connector, key = self.desks[connection], (conversation_id, connection)
         if key in self._following:
             return
-        said = self._said_before(conversation_id)
+        said = self._said_before(conversation_id, connection, offer_id)
         state = await connector.open(msgspec.structs.replace(opening, said=said))
         row = SessionRow(conversation_id, connection, self._sealed(state), self._boot, self._held_until)
         await self._database.writer.submit(partial(sessions.put, row=row, at=self._clock.now_ms()))

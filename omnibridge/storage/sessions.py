@@ -46,6 +46,15 @@ def all_open(reader: Any) -> list[SessionRow]:
     return [SessionRow(*row) for row in reader.execute(sql)]
 
 
+def turns_after(reader: Any, conversation_id: int, connection: str, delivery_id: int) -> list[bytes]:
+    """Bodies of the turns that stand behind a delivery to the same connection."""
+    sql = (
+        "SELECT body FROM deliveries WHERE conversation_id = ? AND connection = ? AND id > ? "
+        "AND command = 'SendToParty'"
+    )
+    return [body for (body,) in reader.execute(sql, (conversation_id, connection, delivery_id))]
+
+
 def put(cursor: Any, row: SessionRow, at: int) -> None:
     cursor.execute(
         "INSERT OR REPLACE INTO desk_sessions (conversation_id, connection, state, owner, held_until, opened_at) "
