@@ -60,13 +60,15 @@ def from_exception(exc: Exception) -> DeliveryError:
 def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
     """An answer that is not 2xx. retry_after: the header's value."""
     if status == 401:
-        return TokenDead("the token of Salesforce is invalid or expired", code="token")
+        return TokenDead("the token of Salesforce is invalid or expired", code="token", answered=True)
     if status == 417:
-        return NoSession("Salesforce has no messaging session for this conversation", code="no-session")
+        return NoSession("Salesforce has no messaging session for this conversation", code="no-session", answered=True)
     if status == 429:
         pause = seconds_to_wait(retry_after, now_s)
         pause = PAUSE_S if pause is None else pause
-        return DeliveryRetryable("over a limit of Salesforce (HTTP 429)", code="http-429", retry_after_s=pause)
+        return DeliveryRetryable(
+            "over a limit of Salesforce (HTTP 429)", code="http-429", retry_after_s=pause, answered=True
+        )
     if status in REJECTED:
         code, what_to_do = REJECTED[status]
         return DeliveryRejected(f"HTTP {status}: {what_to_do}", code=code)

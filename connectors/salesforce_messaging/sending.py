@@ -99,9 +99,8 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
 
 def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) -> DeliveryError:
     if exc.code == "http-429":
-        pause_s = exc.retry_after_s or SHORT_S
-        shared.pacer.pause(chat.kept.conversation, pause_s)
-        return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=pause_s, answered=True)
+        shared.pacer.pause(chat.kept.conversation, exc.retry_after_s or SHORT_S)
+        return exc
     if exc.code == "token":  # the follower gets another one, or ends the chat
         chat.interrupt()
         return _soon(exc)

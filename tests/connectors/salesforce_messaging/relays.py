@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from connectors.salesforce_messaging.connector import SalesforceMessagingConnector
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from omnibridge.engine import plugins
+from omnibridge.identity.requests import Sync
 from omnibridge.sandbox.visitor import Visitor
 from tests.acceptance.test_agents import with_provisioner
-from tests.command_line import omnibridge
 from tests.conftest import MakeWorld, World
 from tests.connectors.salesforce_messaging.orgs import RunningOrg, org
 from tests.integration.test_desks import said, until
@@ -120,7 +121,8 @@ def make_relay(make_world: MakeWorld, bot_kind: str, sf: RunningOrg) -> MakeRela
         """
         path.write_text(f"{text}\n{connection}\n", "utf-8")
         await with_provisioner(world, agents)
-        await omnibridge(world.folder, "agents", "sync")
+        reply = await world.node.service._agents.answer(msgspec.json.encode(Sync(workspace="main", by="test")))
+        assert msgspec.json.decode(reply).get("problem", "") == "", reply
         return Relay(world, sf)
 
     return make
