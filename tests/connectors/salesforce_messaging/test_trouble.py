@@ -231,3 +231,20 @@ async def test_typing_and_receipts(make_relay: MakeRelay) -> None:  # noqa: F811
         each["identifier"] for each in entries if each["entryType"] == "Message" and each["sender"]["role"] == "Agent"
     ]
     assert [each["of"] for each in receipts] == said[:1]
+
+
+async def test_org_that_is_down_when_it_is_asked_is_told_and_opened_when_it_is_back(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(engine="notice_after_s = 0.3\nbreaker_open_s = 0.2")
+    relay.sf.wish({"down": True})
+    visitor = await relay.world.visitor()
+    await visitor.say("talk to a human")
+    async with asyncio.timeout(10):
+        while not any("taking longer than usual" in each for each in relay.words(visitor)):
+            await asyncio.sleep(0.02)
+    await visitor.say("v0")
+    relay.sf.wish({"down": False})
+    await relay.until(lambda: relay.heard() == ["v0"])
+    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
+    await relay.until(lambda: control(relay.world) == "connection:sales")
+
+    assert len(relay.sf.org.conversations) == 1
