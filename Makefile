@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app golden docs lock format clean
+.PHONY: setup demo test check crm-closes simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app golden docs lock format clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,7 @@ test: setup
 	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make soak-agents   kill -9 at every REST step of the making of users: takes minutes"
+	@echo "  make crm-closes    1,000 closes written to a simulated CRM: takes a minute or two"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make bench-agents  the import of 100,000 agents while webhooks come: the same"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
@@ -70,6 +71,10 @@ soak-controls: setup
 soak-agents: setup
 	@$(BIN)/python -m tests.soak.newcomers $(ARGS)
 
+# 1,000 conversations closed at once, written to a simulated CRM with limits, row locks and cut answers.
+crm-closes: setup
+	@CRM_CLOSES=$(or $(CLOSES),1000) $(BIN)/python -m pytest tests/connectors/salesforce_crm/test_closes.py --durations=3
+
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -95,20 +100,20 @@ rocketchat-app: setup
 test-app: setup
 	@$(BIN)/python -m tests.app
 
-# The settings table of README, between its two markers.
 # What each side shows of what each bot sends: read the difference before you commit it.
 golden: setup
 	@OMNIBRIDGE_GOLDEN=write $(BIN)/python -m pytest -q tests/golden/test_golden.py -k test_golden $(ARGS)
 
+# The settings table of deploy/SETTINGS.md, between its two markers.
 docs: setup
-	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('README.md')"
+	@$(BIN)/python -c "from omnibridge.config_sample import write_table; write_table('deploy/SETTINGS.md')"
 
 # Pins with hashes, and no address of where packages come from. Needs uv. `all.lock` is one set of versions for the
 # core, every extra and the tools together; the others take their versions from it.
 lock:
 	$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/all.lock
 	$(LOCK) pyproject.toml -c requirements/all.lock -o requirements/runtime.lock
-	$(LOCK) pyproject.toml --extra rasa --extra dialogflow --group dev -c requirements/all.lock -o requirements/dev.lock
+	$(LOCK) pyproject.toml --extra rasa --extra dialogflow --extra salesforce --group dev -c requirements/all.lock -o requirements/dev.lock
 	$(LOCK) $(ARGS) tests/browser/requirements.in -o tests/browser/requirements.txt
 	$(LOCK) $(ARGS) tests/clients/requirements.in -o tests/clients/requirements.txt
 

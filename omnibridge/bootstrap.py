@@ -1,6 +1,6 @@
 """The composition root: settings in, a running service out. `Service` is the one class that knows every part.
 
-Its parts are made in `bootstrap_agents`, `bootstrap_bots`, `bootstrap_decisions` and `bootstrap_sources`.
+Its parts are made in the other modules `bootstrap_*`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,10 +18,8 @@ import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from omnibridge.assignment.agents import AgentSender, AgentService, MappedAgents, MappedFirst
-from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.deciders import DeciderSender
-from omnibridge.bootstrap_agents import hubs_of, teller_of, world_of
+from omnibridge.bootstrap_agents import Agents
 from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import (
     app_client_of,
@@ -34,6 +32,8 @@ from omnibridge.bootstrap_app import (
 from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
 from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
 from omnibridge.bootstrap_files import Files
+from omnibridge.bootstrap_gauges import show_gauges
+from omnibridge.bootstrap_records import RecordSystems
 from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -57,20 +57,16 @@ from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
 from omnibridge.http import Client
-from omnibridge.identity import upkeep
-from omnibridge.identity.admin import Admin
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
 from omnibridge.identity.vault import read_keys
-from omnibridge.identity.world import World
 from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.proof import Proof
-from omnibridge.rocketchat.provisioning import Provisioner
-from omnibridge.storage import conversations, journal
+from omnibridge.storage import journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
@@ -106,11 +102,7 @@ class Service:
         self._sessions: Sessions | None = None
         self._typing: TypingBothWays | None = None
         self._operator: Operator | None = None
-        self._provisioners: dict[str, Provisioner] = {}
-        self._agents: Admin | None = None
-        self._world: World | None = None
-        self._identity: Identity | None = None
-        self._presence: Presence | None = None
+        self._agents: Agents | None = None
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
         self._routes: list[Route] = []
@@ -118,6 +110,7 @@ class Service:
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
+        self._records = RecordSystems(settings)
         self._proofs: dict[str, Proof] = {}
         self._files: Files | None = None
         self._contexts: Contexts = {}
@@ -139,18 +132,23 @@ class Service:
 
     def identity(self) -> Identity:
         """Who external agents are on the hub. Call after `start`."""
-        assert self._identity is not None, "start() comes before identity()"
-        return self._identity
+        assert self._agents is not None, "start() comes before identity()"
+        return self._agents.identity
 
     def presence(self) -> Presence:
         """Whether they are available, both ways. Call after `start`."""
-        assert self._presence is not None, "start() comes before presence()"
-        return self._presence
+        assert self._agents is not None, "start() comes before presence()"
+        return self._agents.presence
 
     def commands(self) -> dict[str, Handler]:
         """What else the local socket carries out, by name. Call after `start`."""
         assert self._agents is not None and self._bots is not None, "start() comes before commands()"
-        return {"agents": self._agents.answer, "bots": self._bots.orders.answer, "config": self._reload}
+        return {
+            "agents": self._agents.answer,
+            "bots": self._bots.orders.answer,
+            "config": self._reload,
+            "crm": self._records.answer,
+        }
 
     async def _reload(self, _: bytes) -> bytes:
         return msgspec.json.encode(await self.reload())
@@ -232,10 +230,11 @@ class Service:
         )
         token = self._callbacks.use
         self._reloader = Reloader(settings, self._contexts, analysis, lambda: self._parties, token)
-        self._provisioners = hubs_of(settings)
         apps = {each.name: app_client_of(each, self._clock) for each in settings.workspace}
         self._apps = {name: each for name, each in apps.items() if each}
-        self._begin_identity(database, boot)
+        self._agents = Agents(settings, database, self._clock, self.counters, boot)
+        for work in self._agents.work():
+            self._in_background(work)
         self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
         self._routes.append(Route("/api/v1/agents/presence", said))
@@ -247,6 +246,7 @@ class Service:
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals, self._files)
         self._routes += self._bots.routes()
         self._routes += analysis.routes(lanes, ids)
+        await self._records.start(database, streams, ids, boot, self._clock, self.counters)
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
         told = InteractionEndpoint(
@@ -255,36 +255,12 @@ class Service:
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
         self._routes += self._files.routes()
-        self._gauges(database)
+        show_gauges(self.counters, database, lambda: not self._why_not_ready)
         self._in_background(self._relay(processor))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days, kept.audit_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
-
-    def _begin_identity(self, database: Database, boot: str) -> None:
-        settings, count = self._settings.agents, self.counters.add
-        world = self._world = world_of(
-            settings,
-            database,
-            self._clock,
-            lambda outcome: count("agents", 1, outcome),
-            lambda kind: count("agents_alarms", 1, kind),
-        )
-        self._identity = Identity(world, self._provisioners)
-        self._presence = Presence(world, self._provisioners, repeats=True)
-        if settings.presence_url:
-            teller, client = teller_of(settings, self._clock, boot, lambda outcome: count("presence", 1, outcome))
-            self._decider_clients.append(client)
-            self._presence.tell = teller.tell
-            self._in_background(teller.serve())
-        self._agents = Admin(database, self._provisioners, world.policy, self._clock, world.locks)
-        self._in_background(upkeep.keep(self._identity, self._presence, settings.presence_every_s))
-        n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"
-        reader = database.reader
-        self.counters.gauge(
-            "agents_seats", "Users that we made for external agents", lambda: reader.execute(n_seats).fetchone()[0]
-        )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -308,14 +284,13 @@ class Service:
             await self._lanes.aclose()
         if self._analysis:
             await self._analysis.aclose()
+        await self._records.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
             await client.aclose()
-        for provisioner in self._provisioners.values():
-            await provisioner.aclose()
-        if self._world:
-            await self._world.avatars.aclose()
+        if self._agents:
+            await self._agents.aclose()
         for each in self._decider_clients:
             await each.aclose()
         for app in self._apps.values():
@@ -360,13 +335,12 @@ class Service:
         for digest, kind, body in processor.snapshots():
             now = self._clock.now_ms()
             await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._world and self._typing and self._files
-        pictures = self._world.avatars.may_be_shown
+        assert self._agents and self._typing and self._files
         hub_sender: Sender = HubSender(
             hubs,
             self._faults,
             self.identity().credentials,
-            pictures,
+            self._agents.may_be_shown,
             settings.assignment.widget_listens_ms,
             self._clock,
             posted_of(database),
@@ -391,11 +365,9 @@ class Service:
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": DeciderSender(links, database.secret, self._clock),
-            "agents": AgentSender(
-                self._agent_service(hubs),
-                Capacity(database.reader, lambda name, user_id: hubs[name].client.rooms_of(user_id), self._clock),
-            ),
+            "agents": self._agents.sender(hubs),
             "timer": TimerSender(),
+            "crm": self._records.sender(self._files.fetcher),
             "analysis": self._analysis.sender(hubs),
         }
 
@@ -422,25 +394,6 @@ class Service:
 
     def _wait_for(self, what: str) -> None:
         self._why_not_ready = what
-
-    def _agent_service(self, hubs: Mapping[str, Hub]) -> AgentService:
-        assert self._identity
-        clients = {name: hub.client for name, hub in hubs.items()}
-        return MappedFirst(MappedAgents(clients, self._settings.assignment.agents), self._identity)
-
-    def _gauges(self, database: Database) -> None:
-        reader, writer = database.reader, database.writer
-        due = "SELECT count(*) FROM deliveries WHERE state = 0"
-        pending = "SELECT count(*) FROM observations WHERE state = 0"
-        self.counters.gauge("conversations_open", "Open conversations", lambda: conversations.n_open(reader))
-        self.counters.gauge("deliveries_due", "Deliveries waiting", lambda: reader.execute(due).fetchone()[0])
-        self.counters.gauge("observations_due", "Observations waiting", lambda: reader.execute(pending).fetchone()[0])
-        self.counters.gauge("commits", "Commits of the writer since start", lambda: writer.commits)
-        self.counters.gauge("commit_seconds", "Seconds spent in commits since start", lambda: writer.commit_s)
-        for percent in (50, 99):
-            read = partial(writer.commit_ms, percent)
-            self.counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
-        self.counters.gauge("ready", "1 when relaying", lambda: float(not self._why_not_ready))
 
 
 def _keep(cursor: Any, *, digest: str, kind: str, body: bytes, at: int) -> None:

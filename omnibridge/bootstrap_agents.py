@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
+from omnibridge.assignment.agents import AgentSender, MappedAgents, MappedFirst
+from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.telling import PresenceTeller
 from omnibridge.clock import Clock
-from omnibridge.config import AgentsSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_agents import AgentsSettings
 from omnibridge.connector.signing import read_secrets
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.hub_sender import Hub
 from omnibridge.http import Client, create_client
+from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
 from omnibridge.identity.avatars import Avatars
 from omnibridge.identity.policy import Policy
+from omnibridge.identity.presence import Presence
 from omnibridge.identity.requests import Reply, Request
+from omnibridge.identity.service import Identity
 from omnibridge.identity.vault import Vault
 from omnibridge.identity.world import World
 from omnibridge.rocketchat.calls import Credentials
@@ -77,6 +86,58 @@ def hubs_of(settings: Settings) -> dict[str, Provisioner]:
         relay = Credentials(each.user_id, each.auth_token.reveal())
         found[each.name] = Provisioner(each.url, relay, account, timeout_s=each.http_timeout_s)
     return found
+
+
+class Agents:
+    """External agents for the running service: who they are on the hub, and whether they are available."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock, counters: Counters, boot: str) -> None:
+        self._settings, self._database, self._clock = settings, database, clock
+        ours, count = settings.agents, counters.add
+        self._world = world_of(
+            ours,
+            database,
+            clock,
+            lambda outcome: count("agents", 1, outcome),
+            lambda kind: count("agents_alarms", 1, kind),
+        )
+        self._hubs = hubs_of(settings)
+        self.identity = Identity(self._world, self._hubs)
+        self.presence = Presence(self._world, self._hubs, repeats=True)
+        self.answer = Admin(database, self._hubs, self._world.policy, clock, self._world.locks).answer
+        self.may_be_shown = self._world.avatars.may_be_shown
+        self._teller: PresenceTeller | None = None
+        self._teller_client: Client | None = None
+        if ours.presence_url:
+            told = teller_of(ours, clock, boot, lambda outcome: count("presence", 1, outcome))
+            self._teller, self._teller_client = told
+            self.presence.tell = self._teller.tell
+        n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"
+        counters.gauge(
+            "agents_seats",
+            "Users that we made for external agents",
+            lambda: database.reader.execute(n_seats).fetchone()[0],
+        )
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs until it is cancelled."""
+        keeping = upkeep.keep(self.identity, self.presence, self._settings.agents.presence_every_s)
+        return [keeping, self._teller.serve()] if self._teller else [keeping]
+
+    def sender(self, hubs: Mapping[str, Hub]) -> AgentSender:
+        """Of rows that want an agent's user for a room."""
+        clients = {name: hub.client for name, hub in hubs.items()}
+        mapped = MappedAgents(clients, self._settings.assignment.agents)
+        rooms = Capacity(self._database.reader, lambda name, user: clients[name].rooms_of(user), self._clock)
+        return AgentSender(MappedFirst(mapped, self.identity), rooms)
+
+    async def aclose(self) -> None:
+        """Close what talks to the hubs, to picture hosts and to the system that hears of presence."""
+        for each in self._hubs.values():
+            await each.aclose()
+        await self._world.avatars.aclose()
+        if self._teller_client:
+            await self._teller_client.aclose()
 
 
 async def without_server(settings: Settings, request: Request, clock: Clock) -> Reply:

@@ -21,6 +21,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.recording import Keeper
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
@@ -84,7 +85,25 @@ def policy_of(
         "SendToVisitor": int(engine.reply_deadline_s * 1000),
     }
     alone = only_by_decision(settings, reader)
-    return Policy(rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings), analysers)
+    return Policy(
+        rules, directory, bot_users, deadlines, systems_of(settings), alone, sides_of(settings), analysers,
+        keepers_of(settings),
+    )  # fmt: skip
+
+
+def keepers_of(settings: Settings) -> dict[str, tuple[Keeper, ...]]:
+    """By workspace: which systems of records are told of what happens there."""
+    keepers = {
+        each.name: Keeper(
+            each.name, frozenset(each.on), int(each.live_every_s * 1000), int(each.keep_trying_h * 3_600_000)
+        )
+        for each in settings.crm
+    }
+    found = {
+        place.name: tuple(keepers[each.name] for each in settings.crm if each.workspace in ("", place.name))
+        for place in settings.workspace
+    }
+    return {place: each for place, each in found.items() if each}
 
 
 def sides_of(settings: Settings) -> Sides:

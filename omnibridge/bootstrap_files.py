@@ -38,8 +38,8 @@ class Files:
         self.site = f"http://{settings.server.host}:{settings.server.port}"
         valid_s = int(settings.files.link_minutes * 60)
         self.links = FileLinks(database.secret, clock, lambda: settings.files.public_url or self.site, valid_s)
-        fetcher = FileFetcher(lambda: self._hubs)
-        self.downloads: ASGIApp = FileDownloads(self.links, fetcher, partial(counters.add, "files", 1))
+        self.fetcher = FileFetcher(lambda: self._hubs)
+        self.downloads: ASGIApp = FileDownloads(self.links, self.fetcher, partial(counters.add, "files", 1))
 
     def routes(self) -> list[Route]:
         return [Route("/files/{token}", self.downloads)]

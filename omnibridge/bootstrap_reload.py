@@ -38,6 +38,10 @@ Contexts = dict[str, tuple[Any, ConnectorContext]]
 """Connection -> its connector, and what it was initialized with."""
 
 
+TAKEN_OVER = tuple(section for section in OPEN if section != "crm")
+"""Tables of connectors that hear of other settings; a system of records is read at start."""
+
+
 class Reloaded(msgspec.Struct):
     """changed: tables that were initialized again. restart: keys whose new value is not in force. problems: why
     nothing, or not everything, was done."""
@@ -79,7 +83,7 @@ class Reloader:
         if self._parties() is None:
             return Reloaded(problems=["nothing is relayed yet: try again when /readyz says ok"])
         done = Reloaded(restart=_fixed(self._settings, new))
-        for section in OPEN:
+        for section in TAKEN_OVER:
             await self._take_over(section, new, done)
         return done
 
@@ -182,8 +186,8 @@ def _checked(path: Path, environ: Mapping[str, str]) -> Settings:
     """Raises ConfigError or RuleInvalid with every problem, each with file and line."""
     new = load(path, environ)
     kinds = plugins.installed_kinds()
-    used = {each.kind for section in OPEN for each in getattr(new, section)}
-    types = {kind: plugins.load_connector(kind).settings_type for kind in used}
+    used = {each.kind for section in TAKEN_OVER for each in getattr(new, section)}
+    types = {kind: plugins.load_connector(kind).settings_type for kind in used} | plugins.records_types()
     problems = check_options(new, types, kinds)
     names = {each.name for each in new.connection}, {each.name for each in new.decider}
     problems += unknown_targets(read_rules(new), *names)
@@ -216,4 +220,8 @@ def _fixed(old: Settings, new: Settings) -> list[str]:
             found += [
                 f"{header} {name} {key}" for key in keys if getattr(known[name], key) != getattr(wanted[name], key)
             ]
+            if section == "crm":
+                old_ones, new_ones = known[name].options, wanted[name].options
+                keys = [key for key in {*old_ones, *new_ones} if old_ones.get(key) != new_ones.get(key)]
+                found += [f"{header} {name} {key}" for key in keys]
     return sorted(found)

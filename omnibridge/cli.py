@@ -13,6 +13,7 @@ import typer
 from omnibridge import __version__, cli_operator
 from omnibridge.cli_agents import agents_app
 from omnibridge.cli_bots import bots_app
+from omnibridge.cli_crm import crm_app
 from omnibridge.cli_deliveries import deliveries_app
 from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
@@ -36,6 +37,7 @@ app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(agents_app, name="agents")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bots_app, name="bots")
+app.add_typer(crm_app, name="crm")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -199,10 +201,10 @@ def config_schema(
     """Print the settings of connectors: type, default, and what is required or secret."""
     import msgspec
 
-    from omnibridge.engine.plugins import installed_kinds
+    from omnibridge.engine.plugins import installed_kinds, records_kinds
     from omnibridge.engine.settings_schema import shapes
 
-    known = installed_kinds()
+    known = [*installed_kinds(), *records_kinds()]
     unknown = [each for each in kinds or [] if each not in known]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: not installed; installed: {', '.join(known)}")

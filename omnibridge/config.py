@@ -1,23 +1,32 @@
 """Settings: what can be configured, with defaults and help. Checked once at start, then frozen.
 
 `omnibridge.toml` plus `OMNIBRIDGE_*` (the environment wins); reading is in `config_reader.py`. The commented
-sample and the table in README are made from these fields by `config_sample.py`, so they cannot drift.
+sample and the table in deploy/SETTINGS.md are made from these fields by `config_sample.py`, so they cannot drift.
+Kinds of values are in `config_values.py`; some tables in `config_agents.py` and `config_visitors.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, SkipValidation, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation
 
+from omnibridge.config_agents import AgentsSettings
 from omnibridge.config_lines import Sources
+from omnibridge.config_values import (
+    Name,
+    OptionalSigningSecret,
+    RequiredSecret,
+    Secret,
+    Section,
+    SigningSecret,
+    Url,
+    suggest,
+)
+from omnibridge.config_visitors import FilesSettings, InteractionSettings, TextsSettings
 from omnibridge.errors import ConfigError
 
 FACTS = (
@@ -34,36 +43,6 @@ FACTS = (
 """Names that `facts` may hold besides `room.<field>` and `visitor.<field>`; those that rules may read."""
 
 
-class Secret(SecretStr):
-    """A value that is never shown: `***` in str, repr and JSON."""
-
-    def reveal(self) -> str:
-        """The value itself; for the one place that sends it."""
-        return self.get_secret_value()
-
-    def _display(self) -> str:
-        return "***"
-
-
-def suggest(word: str, known: Iterator[str] | list[str]) -> str:
-    """`; did you mean "port"?` when one of the known is near, else nothing."""
-    found = difflib.get_close_matches(word, list(known), 1)
-    return f'; did you mean "{found[0]}"?' if found else ""
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018  # reading it checks it
-    except ValueError:
-        raise ValueError("is not an address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must begin with http:// or https:// and name a host")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("must hold no user name, password, query or fragment")
-    return value.rstrip("/")
-
-
 def _database_url(value: str) -> str:
     if value.startswith(("postgresql:", "postgresql+", "postgres:")):
         raise ValueError("PostgreSQL comes with a later version; use sqlite:///PATH now, on one node")
@@ -73,39 +52,18 @@ def _database_url(value: str) -> str:
 
 
 def _fact(value: str) -> str:
-    if value not in FACTS and not re.fullmatch(r"(room|visitor)\.(\*|\S+)", value):
+    if value not in FACTS and not re.fullmatch(r"(room|visitor|crm)\.(\*|\S+)", value):
         raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
     return value
 
 
-def _signing_secret(value: Secret) -> Secret:
-    for each in value.reveal().split() or [""]:
-        try:
-            size = len(base64.b64decode(each.removeprefix("whsec_"), validate=True))
-        except (binascii.Error, ValueError):
-            size = 0
-        if not each.startswith("whsec_") or not 24 <= size <= 64:
-            raise ValueError('must be whsec_ and the base64 of 24 to 64 bytes: "whsec_$(openssl rand -base64 32)"')
-    return value
-
-
-Url = Annotated[str, AfterValidator(_url)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-RequiredSecret = Annotated[Secret, Field(min_length=1)]
-SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
-OptionalUrl = Annotated[str, AfterValidator(lambda text: _url(text) if text else text)]
-OptionalSigningSecret = Annotated[Secret, AfterValidator(lambda one: _signing_secret(one) if one.reveal() else one)]
 COMPANION_APP = "c6a1b8f0-5d0e-4c57-9b1e-2f3a7d84e9b1"
 """`id` in deploy/rocketchat-app/app.json."""
 
 DEFAULT_FACTS = ("workspace", "room", "department", "visitor_name")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Where the service listens, and how it logs."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -117,7 +75,7 @@ class ServerSettings(_Section):
     log_format: Literal["json", "text"] = Field("json", description="json: one object per line; text: for people")
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """Where journal and outbox are kept."""
 
     url: Annotated[str, AfterValidator(_database_url)] = Field(
@@ -126,7 +84,7 @@ class DatabaseSettings(_Section):
     commit_timeout_s: float = Field(4.0, gt=0, le=60, description="a webhook waits this long for its commit, then 503")
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """Times and limits of the relay."""
 
     reorder_window_ms: int = Field(
@@ -148,7 +106,7 @@ class EngineSettings(_Section):
     )
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """How long what is settled is kept; 0 = for ever. What waits or cannot be read is never purged."""
 
     observations_days: float = Field(30, ge=0, description="raw webhooks, once handled; 0 = for ever")
@@ -160,7 +118,7 @@ class RetentionSettings(_Section):
     every_s: float = Field(3600, ge=0.05, description="how often the old is looked for")
 
 
-class WorkspaceSettings(_Section):
+class WorkspaceSettings(Section):
     """One Rocket.Chat server, and the relay account on it (roles bot and livechat-manager)."""
 
     name: Name = Field(description="name in addresses, logs and rules")
@@ -282,7 +240,7 @@ class AnalyserSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
-class DeciderSettings(_Section):
+class DeciderSettings(Section):
     """One external system that is asked who serves."""
 
     name: Name = Field(description="name in rules and targets (decider:NAME)")
@@ -304,7 +262,7 @@ class DeciderSettings(_Section):
     )
 
 
-class AssignmentSettings(_Section):
+class AssignmentSettings(Section):
     """Agents of external systems."""
 
     agents: dict[str, dict[str, str]] = Field(
@@ -327,7 +285,37 @@ class AssignmentSettings(_Section):
     public_url: str = Field("", description="address at which deciders reach this service; empty = the path alone")
 
 
-class RulesSettings(_Section):
+class CrmSettings(BaseModel):
+    """One system of records that keeps who wrote and what was said. Further keys belong to its connector."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in logs, traces and deliveries")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one for records")
+    workspace: str = Field("", description="which workspace it keeps; empty = all")
+    on: tuple[Literal["start", "handover", "live", "close"], ...] = Field(
+        ("start", "handover", "close"), description="when it is told; live: also while people talk"
+    )
+    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+        (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
+    )
+    link_field: str = Field("", description="custom field of the room that gets the link to the record; empty = none")
+    live_every_s: float = Field(30, ge=1, le=3600, description="pause between two syncs while people talk")
+    timeout_s: float = Field(300, ge=1, le=3600, description="for a whole sync; each of its calls has its own limit")
+    keep_trying_h: float = Field(72, gt=0, le=720, description="a sync is tried for so long")
+    at_a_time: int = Field(8, ge=1, le=64, description="conversations that are written at a time")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
+class RulesSettings(Section):
     """Who gets a conversation."""
 
     file: Path | None = Field(
@@ -335,140 +323,7 @@ class RulesSettings(_Section):
     )
 
 
-class AgentsSettings(_Section):
-    """Agents of external systems, and who they are in Rocket.Chat. Nobody is created unless `creation` says so."""
-
-    creation: bool = Field(False, description="make users for agents that Rocket.Chat does not know")
-    dry_run: bool = Field(False, description="with creation: only note what would be made, and refuse")
-    approval: bool = Field(False, description="with creation: each user waits for `omnibridge agents approve`")
-    mode: Literal["provisioned", "pooled", "shared"] = Field(
-        "provisioned", description="an unknown agent gets a user of his own, a proxy of the pool, or the shared bot"
-    )
-    seats: int = Field(50, ge=0, description="users that we may have made at a time, proxies among them")
-    seats_per_hour: int = Field(10, ge=0, description="users that we may make in an hour")
-    seats_per_day: int = Field(50, ge=0, description="users that we may make in a day")
-    over_budget: Literal["refuse", "queue", "pool", "shared"] = Field(
-        "refuse", description="what an agent gets when there is no seat; queue: the room waits for one"
-    )
-    pool_size: int = Field(
-        0, ge=0, le=1000, description="proxies that carry one agent's name and picture after another"
-    )
-    shared_user: str = Field("", description="user name of the bot that speaks for all when nothing else is left")
-    roles: tuple[Literal["bot", "user"], ...] = Field(
-        ("bot",), description="roles of users that we make: bot and user, no other"
-    )
-    custom_field: str = Field(
-        "externalAgentId", pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="custom field of users that holds SYSTEM:ID"
-    )
-    username_prefix: str = Field(
-        "agent", pattern=r"^[a-z0-9_-]{1,20}$", description="user names begin with it and a full stop"
-    )
-    email_domain: str = Field(
-        "agents.invalid", pattern=r"^[A-Za-z0-9.-]+$", description="addresses of users that we make; needs no mailbox"
-    )
-    avatar_hosts: tuple[str, ...] = Field(
-        (), description="HOST or HOST:PORT that pictures may be fetched from, by us and by staff; others are not asked"
-    )
-    avatar_cache_s: float = Field(3600, ge=0, description="Accounts_AvatarCacheTime, where the server does not tell it")
-    idle_days: float = Field(30, ge=0, description="unused users that we made are deactivated after this; 0 = never")
-    token_days: float = Field(30, gt=0, description="log-ins of users that we made are renewed after this")
-    presence_every_s: float = Field(3, ge=0, description="how often agents' availability is looked at; 0 = never")
-    presence_url: OptionalUrl = Field(
-        "", description="is told, signed, when an agent's availability changes in Rocket.Chat; empty = nobody is"
-    )
-    presence_secret: OptionalSigningSecret = Field(
-        Secret(""), description="whsec_ and base64: signs what is told there"
-    )
-    token_keys: Secret = Field(
-        Secret(""), description="NAME:KEY, separated by spaces: encrypt those log-ins; the first for new ones"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> AgentsSettings:
-        keys = self.token_keys.reveal().split()
-        if not all(re.fullmatch(r"[^:\s]+:[A-Za-z0-9_-]{43}=", each) for each in keys) or (self.creation and not keys):
-            raise ValueError("creation needs token_keys: NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`")
-        if "bot" not in self.roles:
-            raise ValueError("roles must hold bot: Rocket.Chat routes to others only while they are online")
-        if "shared" in (self.mode, self.over_budget) and not self.shared_user:
-            raise ValueError('mode or over_budget "shared" needs shared_user')
-        if self.presence_url and not (self.presence_secret.reveal() and self.presence_every_s):
-            raise ValueError("presence_url needs presence_secret, and presence_every_s above 0")
-        if "pooled" == self.mode and not self.pool_size:
-            raise ValueError('mode "pooled" needs pool_size')
-        return self
-
-
-class InteractionSettings(_Section):
-    """What bots are told of clicks, and how they may answer later."""
-
-    public_url: OptionalUrl = Field(
-        "", description="address at which bots reach this service; empty = that of [assignment], else the path alone"
-    )
-    response_url_s: float = Field(
-        1800, gt=0, le=604_800, description="how long the response_url of a click works, seconds"
-    )
-
-
-class TextsSettings(_Section):
-    """Sentences that visitors read; empty = say nothing."""
-
-    bot_down: str = Field("The assistant cannot be reached right now.", description="the bot gave no answer at all")
-    delayed: str = Field("One moment please, this is taking longer than usual.", description="the bot is slow")
-    nobody_online: str = Field(
-        "Nobody is available right now. Please leave a message or try again later.",
-        description="no person could take over",
-    )
-    handover: str = Field("I am connecting you with a colleague.", description="we hand over, not the bot itself")
-    undeliverable: str = Field(
-        "One answer could not be delivered. Please ask again.", description="an answer was given up"
-    )
-    no_files: str = Field("I cannot read files. Please describe it in words.", description="a file for a text-only bot")
-    file_too_big: str = Field(
-        "{name} is too big: at most {limit} can be read here.", description="a file that is too big for the bot"
-    )
-    file_type: str = Field(
-        "{name} cannot be read here: files of this type are not taken.", description="a file of another type"
-    )
-    file_count: str = Field(
-        "At most {limit} files can be read at a time; the others were not.", description="too many files at a time"
-    )
-    file_lost: str = Field(
-        "A file for you could not be delivered: {name}.", description="a bot's file that could not be shown at all"
-    )
-    close_comment: str = Field("Closed by the assistant.", min_length=1, description="comment when a bot closes")
-    speaks_as: str = Field(
-        "{name}: ", description="in front of an external agent's words where his own user cannot post them"
-    )
-    queue_position: str = Field(
-        "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
-    )
-    desk_left: str = Field("", description="a desk's agent ended it")
-
-
-class FilesSettings(_Section):
-    """Files of visitors for bots, and of bots for visitors."""
-
-    public_url: OptionalUrl = Field(
-        "", description="address at which bots reach this service for visitors' files; empty = [server] host and port"
-    )
-    link_minutes: float = Field(60, gt=0, le=10_080, description="a link to a visitor's file works this long")
-    max_bytes: int = Field(
-        20 * 1024 * 1024, ge=0, description="largest file of a visitor that a bot gets; 0 = as the workspace allows"
-    )
-    types: tuple[str, ...] = Field(
-        (), description="media types (image/*) and extensions (.pdf) of visitors that bots get; empty = all"
-    )
-    upload_max_bytes: int = Field(
-        20 * 1024 * 1024, gt=0, description="largest file of a bot that is uploaded, where upload_files = true"
-    )
-    upload_types: tuple[str, ...] = Field(
-        (), description="media types and extensions of bots that are uploaded; empty = all"
-    )
-    upload_timeout_s: float = Field(60, gt=0, le=600, description="fetching and uploading one file take this long")
-
-
-class Settings(_Section):
+class Settings(Section):
     """Everything, frozen."""
 
     server: ServerSettings = ServerSettings()
@@ -479,6 +334,7 @@ class Settings(_Section):
     connection: tuple[ConnectionSettings, ...] = ()
     decider: tuple[DeciderSettings, ...] = ()
     analyser: tuple[AnalyserSettings, ...] = ()
+    crm: tuple[CrmSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     interactions: InteractionSettings = InteractionSettings()
@@ -514,6 +370,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "connection": (ConnectionSettings, "[[connection]]"),
     "decider": (DeciderSettings, "[[decider]]"),
     "analyser": (AnalyserSettings, "[[analyser]]"),
+    "crm": (CrmSettings, "[[crm]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "interactions": (InteractionSettings, "[interactions]"),

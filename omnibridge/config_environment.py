@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omnibridge.config import SECTIONS, Secret, suggest
+from omnibridge.config import SECTIONS
 from omnibridge.config_lines import KeyPath, Sources
+from omnibridge.config_values import Secret, suggest
 
 PREFIX = "OMNIBRIDGE_"
 CONFIG_VARIABLE = "OMNIBRIDGE_CONFIG"
@@ -67,7 +68,11 @@ def _connector_path(variable: str, known: Mapping[str, KeyPath]) -> KeyPath | No
     """A key that only the connector knows; the connection itself must be there."""
     home, separator, key = variable.rpartition("__")
     path = known.get(f"{home}__KIND")
-    return (*path[:-1], key.lower()) if separator and key and path and path[0] in ("connection", "analyser") else None
+    return (
+        (*path[:-1], key.lower())
+        if separator and key and path and path[0] in ("connection", "analyser", "crm")
+        else None
+    )
 
 
 def _value(section: str, key: str, text: str) -> Any:

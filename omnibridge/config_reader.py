@@ -12,16 +12,19 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from omnibridge.config import SECTIONS, Secret, Settings, suggest
+from omnibridge.config import SECTIONS, Settings
 from omnibridge.config_environment import CONFIG_VARIABLE, read_environment
 from omnibridge.config_lines import KeyPath, Sources, locate
+from omnibridge.config_values import Secret, suggest
 from omnibridge.errors import ConfigError
 
-LISTED = ("workspace", "connection", "decider", "analyser")
-OPEN = ("connection", "analyser")
+LISTED = ("workspace", "connection", "decider", "analyser", "crm")
+OPEN = ("connection", "analyser", "crm")
 """Tables that have further keys, which belong to their connector."""
 
 DEFAULT_FILE = "omnibridge.toml"
+RECORDS = "omnibridge.crms:"
+"""In front of the kinds of systems of records, among those of other connectors."""
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -48,7 +51,8 @@ def check(
             options = {key: value for key, value in entry.items() if key not in ours}
             kind = entry.get("kind")
             if isinstance(kind, str) and kind:
-                for at, what in _option_problems(kind, options, connector_types, sorted(connector_types), ours):
+                types = _types_of(section, connector_types)
+                for at, what in _option_problems(kind, options, types, sorted(types), ours):
                     reading.report((section, index, *at), what)
     return reading.problems
 
@@ -59,8 +63,16 @@ def check_options(settings: Settings, types: Mapping[str, type[msgspec.Struct]],
         f"{settings.sources.where((section, index, *at))}: {what}"
         for section in OPEN
         for index, each in enumerate(getattr(settings, section))
-        for at, what in _option_problems(each.kind, each.options, types, kinds, list(type(each).model_fields))
+        for at, what in _option_problems(
+            each.kind, each.options, _types_of(section, types), kinds, list(type(each).model_fields)
+        )
     ]
+
+
+def _types_of(section: str, types: Mapping[str, type[msgspec.Struct]]) -> dict[str, type[msgspec.Struct]]:
+    """Those that a section may name: systems of records are another sort of connector."""
+    mine = {kind: each for kind, each in types.items() if kind.startswith(RECORDS) is (section == "crm")}
+    return {kind.removeprefix(RECORDS): each for kind, each in mine.items()}
 
 
 def _option_problems(
@@ -213,7 +225,8 @@ class _Reading:
         try:
             if not isinstance(value, str):
                 raise TypeError
-            entry[plain] = (self._path.parent / value).read_text("utf-8").strip()
+            text = (self._path.parent / value).read_text("utf-8").rstrip()
+            entry[plain] = text if "\n" in text.strip() else text.strip()  # lines of a file are counted from its start
             if not entry[plain]:
                 self.report(path, "the file is empty")
         except (OSError, ValueError, TypeError) as exc:  # the path is not repeated: it may be the secret itself
@@ -251,6 +264,10 @@ class _Reading:
             if entry.get("choices") == "blocks" and len(named) == 1 and not named[0].get("blocks"):
                 what = "nobody hears of presses without the companion app: install it, and set the workspace's blocks"
                 self.report(("connection", index, "choices"), what)
+        for index, entry in enumerate(self.entries("crm")):
+            wanted = entry.get("workspace", "")
+            if wanted and isinstance(wanted, str) and wanted not in known:
+                self.report(("crm", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
         for index, entry in enumerate(self.entries("analyser")):
             wanted = entry.get("workspace", "")
             if wanted and isinstance(wanted, str) and wanted not in known:

@@ -1,4 +1,4 @@
-"""The commented sample file and the settings table of README, both made from the settings themselves."""
+"""The commented sample file and the settings table of deploy/SETTINGS.md, both made from the settings themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omnibridge.config import SECTIONS, Secret
+from omnibridge.config import SECTIONS
+from omnibridge.config_values import Secret
 
 EXAMPLES = {
     ("workspace", "name"): '"main"',
@@ -24,11 +25,13 @@ EXAMPLES = {
     ("decider", "secret"): '"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="',
     ("analyser", "name"): '"suggestions"',
     ("analyser", "kind"): '"suggest"',
+    ("crm", "name"): '"sales"',
+    ("crm", "kind"): '"salesforce_crm"',
     ("rules", "file"): '"rules.toml"',
 }
 """Values for what has no default. The kind named here is an example; any installed one will do."""
 
-NOT_NEEDED = frozenset({"decider", "analyser"})
+NOT_NEEDED = frozenset({"decider", "analyser", "crm"})
 """Sections with required keys that a first configuration does without."""
 
 
@@ -56,7 +59,7 @@ def sample() -> str:
 
 
 def settings_table() -> str:
-    """Markdown table of every key; README holds it between two markers."""
+    """Markdown table of every key; the page holds it between two markers."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for model, header in SECTIONS.values():
         for key, field in model.model_fields.items():

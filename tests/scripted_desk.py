@@ -62,6 +62,8 @@ class ScriptedDesk:
         self.opened: list[str] = []
         self.fail_open: list[Exception] = []
         self.break_follow = 0
+        self.fail_close: list[Exception] = []
+        self.is_down = False
         self.tells_twice = False
         self.polled_by_two = 0
 
@@ -91,7 +93,9 @@ class DeskConnector:
         if isinstance(failure, DeliveryRetryable):
             raise failure
         desk.opened.append(opening.delivery_id)
-        desk.chats.setdefault(opening.session_id, Chat(opening))
+        known = desk.chats.get(opening.session_id)
+        if known is None or known.closed:
+            desk.chats[opening.session_id] = Chat(opening)
         if failure:
             raise failure
         return b"0"
@@ -131,10 +135,14 @@ class DeskConnector:
 
     async def on_message(self, turn: Turn) -> Reply:
         assert turn.session_id in self._sessions, "a turn before its session was attached"
+        if self.desk.is_down:
+            raise DeliveryRetryable("down", code="down")
         self.desk.chats[turn.session_id].heard.append(turn.text)
         return Reply(accepted=True)
 
     async def on_close(self, session_id: str, reason: str) -> None:
+        if self.desk.fail_close:
+            raise self.desk.fail_close.pop(0)
         if session_id in self.desk.chats:
             self.desk.chats[session_id].closed = reason
 

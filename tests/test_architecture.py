@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "http", "limits", "log")}
+LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "http", "limits", "log", "sealed")}
 """Modules that every package may use."""
 
 TOP = {
@@ -22,13 +22,16 @@ TOP = {
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
+    "omnibridge.bootstrap_records",
     "omnibridge.bootstrap_files",
+    "omnibridge.bootstrap_gauges",
     "omnibridge.bootstrap_reload",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
     "omnibridge.cli_agents",
     "omnibridge.cli_bots",
+    "omnibridge.cli_crm",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
     "omnibridge.cli_setup",
@@ -42,7 +45,10 @@ TOP = {
 ON_TOP = {"doctor", "setup"}
 """Packages that may do as the modules on top: they look at every part and are used by none."""
 
-CONFIG = {f"omnibridge.config{part}" for part in ("", "_reader", "_environment", "_lines", "_sample")}
+CONFIG = {
+    f"omnibridge.config{part}"
+    for part in ("", "_agents", "_environment", "_lines", "_reader", "_sample", "_values", "_visitors")
+}
 """Settings: for the modules on top. The others are handed values."""
 
 ALLOWED = {
@@ -69,7 +75,7 @@ ALLOWED = {
 }
 """Package -> packages it may import, besides the leaves; `domain` may import of those only `errors`."""
 
-EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "asyncpg", "nats", "grpc"}
+EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "phonenumbers", "asyncpg", "nats", "grpc"}
 VENDORS = re.compile(r"rasa|dialogflow|salesforce", re.IGNORECASE)
 
 
@@ -233,6 +239,17 @@ def test_rasa_connector_starts_without_its_extra() -> None:
         pytest.skip("the connector is not here")
     look = "[m for m in sys.modules if m.split('.')[0] in ('rasa_sdk', 'sanic')]"
     code = f"import sys, connectors.rasa.cli, connectors.rasa.connector, connectors.rasa.simulator; print({look})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_salesforce_crm_is_checked_without_its_extra() -> None:
+    """A configuration is checked against every connector that is installed, whether its extra is there or not."""
+    if find_spec("connectors.salesforce_crm") is None:
+        pytest.skip("the connector is not here")
+    look = "[m for m in sys.modules if m.split('.')[0] in ('requests', 'simple_salesforce', 'phonenumbers', 'jwt')]"
+    code = f"import sys, connectors.salesforce_crm, connectors.salesforce_crm.simulator; print({look})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

@@ -1,10 +1,14 @@
-"""Messages of agents as neutral content, and what visitors do as messages of the API (2.5, 2.6, 2.9). Pure."""
+"""What is said, between Salesforce's abstractMessage and neutral content, both ways (reference 2.5, 2.6, 2.9). Pure.
+
+A custom client may send text, files, and answers to choices and forms; all else of ours goes as text. What answers a
+question names the message it was asked in: so values of options and names of fields carry that message's id, and an
+answer needs no memory. Texts and addresses of agents are hostile: only http and https become links.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from omnibridge.connector import (
     Card,
@@ -12,6 +16,7 @@ from omnibridge.connector import (
     Choices,
     Content,
     Custom,
+    DatePick,
     File,
     Form,
     FormField,
@@ -22,163 +27,292 @@ from omnibridge.connector import (
     Text,
 )
 
-_VALUE = re.compile(r"sfm:([0-9a-fA-F-]{36}):(.+)", re.DOTALL)
-_TYPES = {"email": "email", "number": "number", "date": "date", "datepicker": "date", "textarea": "long_text"}
+LONGEST = 4096
+"""Characters of one text. No limit is documented; this one is safe."""
+_SEPARATOR = ":"
+_LISTS = frozenset({"ListPicker", "List", "Dropdown"})
+_FIELDS = {
+    "text": "text",
+    "textinput": "text",
+    "phone": "text",
+    "longtext": "long_text",
+    "textarea": "long_text",
+    "multilinetext": "long_text",
+    "number": "number",
+    "email": "email",
+    "date": "date",
+    "datepicker": "date",
+    "select": "select",
+    "selectinput": "select",
+    "picklist": "select",
+    "listpicker": "select",
+    "choicelist": "select",
+    "checkbox": "select",
+}
+"""Salesforce's kinds of inputs -> ours."""
 
 
-def attachments_of(abstract: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Files that a message brings, in order. Each is fetched with our token: people cannot."""
-    content = abstract.get("staticContent")
-    found = content.get("attachments") if isinstance(content, dict) else None
-    return [each for each in found or () if isinstance(each, dict)] if isinstance(found, list) else []
+class Attachment(NamedTuple):
+    """A file of an agent. url: Salesforce's; fetched with the token and never shown to the visitor."""
+
+    id: str
+    name: str
+    media_type: str
+    url: str
 
 
-def contents_of(abstract: Mapping[str, Any], files: Mapping[str, str]) -> tuple[Content, ...]:
-    """files: id of each attachment -> where it is now; '' or missing: it could not be had. A kind that is not known is
-    its words, or `Custom` when it has none. Raises nothing."""
-    kind = str(abstract.get("messageType") or "")
-    read = _KINDS.get(kind)
+# -- from Salesforce -----------------------------------------------------------------------------------------
+
+
+def contents_of(abstract: Mapping[str, Any]) -> tuple[Content, ...]:
+    """What a message shows, in order. Files keep Salesforce's address: see `attachments_of`.
+
+    Empty for partial texts of AI agents. What nobody knows is `Custom`, or its text where it has one.
+    """
+    kind = abstract.get("messageType")
+    read = _KINDS.get(kind) if isinstance(kind, str) else None
+    if kind in ("StreamingToken", "ChoicesResponseMessage", "FormResponseMessage"):
+        return ()
     try:
-        found = read(abstract, files) if read else ()
+        found = read(abstract) if read else ()
     except (AttributeError, KeyError, TypeError, ValueError):
         found = ()
-    if found:
-        return found
-    words = _words(abstract)
-    return (Text(words),) if words else (Custom({"salesforce": kind}),)
+    return found or _unknown(abstract)
 
 
-def text_message(message_id: str, text: str) -> dict[str, Any]:
-    content = {"formatType": "Text", "text": text}
-    return {"id": message_id, "messageType": "StaticContentMessage", "staticContent": content}
+def attachments_of(abstract: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    content = abstract.get("staticContent")
+    rows = content.get("attachments") if isinstance(content, dict) else None
+    return tuple(
+        Attachment(_str(each.get("id")), _str(each.get("name")), _str(each.get("mimeType")), _str(each.get("url")))
+        for each in rows or ()
+        if isinstance(each, dict) and _is_web(_str(each.get("url")))
+    )
 
 
-def choice_message(message_id: str, value: str) -> dict[str, Any] | None:
-    """An answer to choices; value: as `contents_of` gave it to the option. None: it is not of ours."""
-    found = _VALUE.fullmatch(value)
-    if found is None:
-        return None
-    return {
-        "id": message_id,
-        "messageType": "ChoicesResponseMessage",
-        "inReplyToMessageId": found[1],
-        "choicesResponse": {"formatType": "Selections", "selectedOptions": [{"optionIdentifier": found[2]}]},
-    }
-
-
-def form_message(message_id: str, form: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """form: id of the message that showed it. The shape is a guess (reference 2.5)."""
-    inputs = [{"id": name, "value": value} for name, value in values.items()]
-    return {
-        "id": message_id,
-        "messageType": "FormResponseMessage",
-        "inReplyToMessageId": form,
-        "formResponse": {"formatType": "Inputs", "inputs": inputs},
-    }
-
-
-def _static(abstract: Mapping[str, Any], files: Mapping[str, str]) -> tuple[Content, ...]:
+def _static(abstract: Mapping[str, Any]) -> tuple[Content, ...]:
+    if "optionItems" in abstract["staticContent"]:  # where the official sample looks for choices
+        return _choices({**abstract, "choices": abstract["staticContent"]})
     content = abstract["staticContent"]
-    style, text = content.get("formatType"), str(content.get("text") or "")
-    if style == "RichLink":
-        item = content["linkItem"]
-        return _link(str(item["url"]), _title(item.get("titleItem")))
-    if style in ("WebView", "ExternalAttachments") and content.get("url"):
-        return _link(str(content["url"]), _title(content.get("title")))
-    found: list[Content] = [Text(text)] if text else []
-    for each in attachments_of(abstract):
-        name, media_type = str(each.get("name") or "file"), str(each.get("mimeType") or "")
-        url = files.get(str(each.get("id")), "")
-        if not url:
-            found.append(Text(f"[{name}]"))
-        elif media_type.startswith("image/"):
-            found.append(Image(url, name))
-        else:
-            found.append(File(url, name, media_type))
-    return tuple(found)
+    text = _str(content.get("text"))
+    said: tuple[Content, ...] = (Text(text),) if text.strip() else ()
+    match content.get("formatType"):
+        case "RichLink":
+            return said + _link(content)
+        case "Attachments":
+            return said + tuple(_file(each) for each in attachments_of(abstract))
+        case "ExternalAttachments" | "WebView":
+            rows = content.get("attachments") or [content]
+            return said + tuple(_shown(_str(each.get("url")), _str(each.get("title"))) for each in rows)
+        case _:
+            return said
 
 
-def _choices(abstract: Mapping[str, Any], _: Mapping[str, str]) -> tuple[Content, ...]:
-    """The official sample looks under staticContent, the documents say choices."""
-    asked = abstract.get("choices") or abstract["staticContent"]
-    message, text, style = str(abstract["id"]), str(asked.get("text") or ""), asked.get("formatType")
-    items = [each for each in asked["optionItems"] if each.get("optionIdentifier")]
-    options = [Option(_title(each.get("titleItem")), _value(message, each)) for each in items]
+def _link(content: Mapping[str, Any]) -> tuple[Content, ...]:
+    item = content["linkItem"]
+    url, title = _str(item["url"]), _title(item)
+    picture = _str((content.get("image") or {}).get("assetUrl"))
+    if not _is_web(url) or not _is_web(picture):
+        return (_shown(url, title),)
+    return (Card(title or url, image_url=picture, options=(Option(title or url, url=url),)),)
+
+
+def _file(found: Attachment) -> Content:
+    if found.media_type.startswith("image/"):
+        return Image(found.url, found.name)
+    return File(found.url, found.name, found.media_type)
+
+
+def _choices(abstract: Mapping[str, Any]) -> tuple[Content, ...]:
+    choices = abstract.get("choices") or abstract["staticContent"]
+    items = [each for each in choices["optionItems"] if isinstance(each, dict)]
+    text = _str(choices.get("text"))
+    if choices.get("formatType") == "Carousel":
+        pictures = {
+            _str(each.get("optionIdentifier")): _str(each.get("assetUrl"))
+            for each in choices.get("images") or ()
+            if isinstance(each, dict)
+        }
+        cards = tuple(_card(abstract, each, pictures) for each in items)
+        return ((Text(text),) if text.strip() else ()) + ((Carousel(cards),) if cards else ())
+    options = tuple(Option(_label(each), _value(abstract, each)) for each in items)
     if not options:
-        return ()
-    more = [_subtitle(each.get("titleItem")) for each in items]
-    if style == "Carousel":
-        images = _images(asked, items)
-        cards = (
-            Card(option.label, below, image, (option,))
-            for option, below, image in zip(options, more, images, strict=True)
-        )
-        return (*((Text(text),) if text else ()), Carousel(tuple(cards)))
-    lines = [f"{option.label}: {below}" for option, below in zip(options, more, strict=True) if below]
-    text = "\n".join([text, *lines]) if lines else text
-    return (Select(text, tuple(options)),) if style == "ListPicker" else (Choices(text, tuple(options)),)
+        return (Text(text),) if text.strip() else ()
+    return (Select(text, options),) if choices.get("formatType") in _LISTS else (Choices(text, options),)
 
 
-def _form(abstract: Mapping[str, Any], _: Mapping[str, str]) -> tuple[Content, ...]:
+def _card(abstract: Mapping[str, Any], item: Mapping[str, Any], pictures: Mapping[str, str]) -> Card:
+    title = item.get("titleItem") or {}
+    lines = [_str(title.get(each)) for each in ("subTitle", "secondarySubTitle", "tertiarySubTitle")]
+    picture = pictures.get(_identifier(item), "")
+    label = _title(item)
+    return Card(
+        label,
+        "\n".join(each for each in lines if each),
+        picture if _is_web(picture) else None,
+        (Option(label, _value(abstract, item)),),
+    )
+
+
+def _form(abstract: Mapping[str, Any]) -> tuple[Content, ...]:
+    """The shape of inputs is a guess: those in sections, or those of the form."""
     form = abstract["form"]
-    inputs = form.get("inputs") or [each for section in form["sections"] for each in section["inputs"]]
-    fields = tuple(_field(each) for each in inputs if not each.get("isHidden"))
-    text = _title(form.get("title") or form.get("formTitle") or form.get("message"))
+    sections = form.get("sections") or [form]
+    inputs = [each for section in sections for each in section.get("inputs") or () if isinstance(each, dict)]
+    fields = tuple(_field(abstract, each) for each in inputs)
+    text = _str(form.get("formTitle") or form.get("title") or form.get("message"))
     return (Form(text, fields),) if fields else ()
 
 
-def _field(given: Mapping[str, Any]) -> FormField:
-    options = tuple(_picked(each) for each in given.get("options") or given.get("optionItems") or ())
-    kind: Any = "select" if options else _TYPES.get(str(given.get("inputType") or given.get("type")).casefold(), "text")
-    name, label = str(given.get("id") or given["name"]), _title(given.get("label") or given.get("titleItem"))
-    return FormField(name, label or name, kind, options, bool(given.get("required", True)))
+def _field(abstract: Mapping[str, Any], given: Mapping[str, Any]) -> FormField:
+    name = _str(given.get("id") or given.get("identifier") or given["name"])
+    kind = _FIELDS.get(_str(given.get("inputType") or given.get("type")).lower(), "text")
+    rows = [each for each in given.get("options") or given.get("optionItems") or () if isinstance(each, str | dict)]
+    options = tuple(
+        Option(each, each) if isinstance(each, str) else Option(_label(each), _identifier(each)) for each in rows
+    )
+    if kind == "select" and not options:
+        kind = "text"
+    label = _str(given.get("label")) or _title(given) or name
+    required = given.get("required") is not False and given.get("isRequired") is not False
+    return FormField(carry(_str(abstract.get("id")), name), label, kind, options, required)  # type: ignore[arg-type]
 
 
-def _picked(given: Any) -> Option:
-    if isinstance(given, str):
-        return Option(given, given)
-    label = _title(given.get("titleItem") or given.get("label") or given.get("title"))
-    return Option(label, str(given.get("optionIdentifier") or given.get("value") or label))
+def _unknown(abstract: Mapping[str, Any]) -> tuple[Content, ...]:
+    for key in ("staticContent", "choices", "form"):
+        content = abstract.get(key)
+        text = _str(content.get("text") or content.get("title")) if isinstance(content, dict) else ""
+        if text.strip():
+            return (Text(text),)
+    return (Custom({"salesforce": dict(abstract)}),)
 
 
-def _value(message: str, item: Mapping[str, Any]) -> str:
-    return f"sfm:{message}:{item['optionIdentifier']}"
+def _shown(url: str, title: str) -> Content:
+    return Link(url, title) if _is_web(url) else Text(f"{title} {url}".strip())
 
 
-def _images(asked: Mapping[str, Any], items: list[dict[str, Any]]) -> list[str | None]:
-    given = [each for each in asked.get("images") or () if isinstance(each, dict)]
-    by_id = {str(each.get("optionIdentifier")): str(each.get("assetUrl") or "") for each in given}
-    found = (by_id.get(str(each["optionIdentifier"]), "") for each in items)
-    return [each if each.startswith("https://") else None for each in found]
+def _label(item: Mapping[str, Any]) -> str:
+    title = item.get("titleItem") or {}
+    sub = _str(title.get("subTitle")) if isinstance(title, dict) else ""
+    return f"{_title(item)} - {sub}" if sub else _title(item)
 
 
-def _link(url: str, title: str) -> tuple[Content, ...]:
-    if url.startswith(("http://", "https://")):
-        return (Link(url, title),)
-    return (Text(title),) if title else ()
+def _title(item: Mapping[str, Any]) -> str:
+    title = item.get("titleItem")
+    given = title.get("title") if isinstance(title, dict) else None
+    return _str(given or item.get("label") or item.get("title"))
 
 
-def _title(given: Any) -> str:
-    return str(given.get("title") or "") if isinstance(given, dict) else str(given or "")
+def _identifier(item: Mapping[str, Any]) -> str:
+    return _str(item.get("optionIdentifier") or item.get("optionId") or item.get("id") or item.get("value"))
 
 
-def _subtitle(given: Any) -> str:
-    names = ("subTitle", "secondarySubTitle", "tertiarySubTitle")
-    return ", ".join(str(given[each]) for each in names if given.get(each)) if isinstance(given, dict) else ""
+def _value(abstract: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    return carry(_str(abstract.get("id")), _identifier(item))
 
 
-def _words(given: Any, depth: int = 0) -> str:
-    """The first text or title of a message of an unknown kind."""
-    if not isinstance(given, dict) or depth > 3:
-        return ""
-    for each in ("text", "title", "message"):
-        if isinstance(given.get(each), str) and given[each].strip():
-            return str(given[each])
-    return next((found for each in given.values() if (found := _words(each, depth + 1))), "")
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], tuple[Content, ...]]] = {
+def _is_web(url: str) -> bool:
+    return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], tuple[Content, ...]]] = {
     "StaticContentMessage": _static,
     "ChoicesMessage": _choices,
     "FormMessage": _form,
 }
+
+
+# -- to Salesforce -------------------------------------------------------------------------------------------
+
+
+def carry(message_id: str, name: str) -> str:
+    """An option's or field's name with the message that asked."""
+    return f"{message_id}{_SEPARATOR}{name}"
+
+
+def carried(value: str) -> tuple[str, str]:
+    """Message and name; both empty when it is none of ours."""
+    message_id, separator, name = value.partition(_SEPARATOR)
+    return (message_id, name) if separator and len(message_id) == 36 and name else ("", "")
+
+
+def text_message(message_id: str, text: str, in_reply_to: str = "") -> dict[str, Any]:
+    """text: not longer than LONGEST, see `pieces`."""
+    content = {"formatType": "Text", "text": text}
+    return _message(message_id, "StaticContentMessage", in_reply_to, staticContent=content)
+
+
+def choice_message(message_id: str, *values: str) -> dict[str, Any] | None:
+    """values: of options of one question. None: they are none of Salesforce's; send their label as text."""
+    found = [carried(each) for each in values]
+    asked = {each for each, _ in found}
+    if len(asked) != 1 or asked == {""}:
+        return None
+    selected = [{"optionIdentifier": name} for _, name in found]
+    answer = {"formatType": "Selections", "selectedOptions": selected}
+    return _message(message_id, "ChoicesResponseMessage", asked.pop(), choicesResponse=answer)
+
+
+def form_message(message_id: str, values: Mapping[str, str]) -> dict[str, Any] | None:
+    """values: by names of fields. None: no form of Salesforce's. The shape of the answer is a guess (reference 2.5)."""
+    found = [(carried(name), value) for name, value in values.items()]
+    asked = {message for (message, _), _ in found}
+    if len(asked) != 1 or asked == {""}:
+        return None
+    inputs = [{"id": name, "value": value} for (_, name), value in found]
+    answer = {"formatType": "Inputs", "inputs": inputs}
+    return _message(message_id, "FormResponseMessage", asked.pop(), formResponse=answer)
+
+
+def file_message(message_id: str, file_id: str, text: str = "") -> dict[str, Any]:
+    """For `OrgClient.send_file`. Both ids are fixed for all attempts."""
+    return {"id": message_id, "fileId": file_id, "text": text}
+
+
+def _message(message_id: str, kind: str, in_reply_to: str, **content: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"id": message_id, "messageType": kind, **content}
+    return given | ({"inReplyToMessageId": in_reply_to} if in_reply_to else {})
+
+
+def pieces(text: str, longest: int = LONGEST) -> list[str]:
+    """A long text in parts, between lines or words where it can be. Joined they are the text but for such gaps."""
+    found: list[str] = []
+    while len(text) > longest:
+        cut = max(text.rfind("\n", 1, longest + 1), text.rfind(" ", 1, longest + 1))
+        cut = cut if cut > longest // 2 else longest
+        found.append(text[:cut])
+        text = text[cut:].lstrip(" \n") if cut != longest else text[cut:]
+    return [*found, text] if text or not found else found
+
+
+def as_text(part: Content) -> str:
+    """Ours for an agent's eyes: what a bot showed before, in words. Empty for what nobody sees."""
+    match part:
+        case Text(text=text):
+            return text
+        case Choices(text=text, options=options) | Select(text=text, options=options):
+            return _joined(text, _numbered(options))
+        case DatePick(text=text):
+            return text
+        case Form(text=text, fields=fields):
+            return _joined(text, "\n".join(f"- {each.label}" for each in fields))
+        case Card(title=title, body=body, image_url=image_url, options=options):
+            return _joined(title, body, image_url or "", _numbered(options))
+        case Carousel(cards=cards):
+            return "\n\n".join(as_text(each) for each in cards)
+        case Image(url=url, title=title) | File(url=url, title=title) | Link(url=url, title=title):
+            return _joined(title, url)
+        case Custom():
+            return ""
+
+
+def _numbered(options: tuple[Option, ...]) -> str:
+    return "\n".join(f"{n}. {each.label}" + (f" ({each.url})" if each.url else "") for n, each in enumerate(options, 1))
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(each for each in parts if each)

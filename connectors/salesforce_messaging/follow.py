@@ -230,9 +230,6 @@ class Follower:
         files = {name: url for each in said for name, url in (await self._files(each)).items()}
         ends = any(map(is_end, told))
         fields: dict[str, Any] = {"position": position, "is_over": ends}
-        forms = [each.abstract["id"] for each in said if each.abstract.get("messageType") == "FormMessage"]
-        if forms:
-            fields["form"] = str(forms[-1])
         kind = type(told[0]).__struct_config__.tag
         await chat.change(f"{kind}:{told[0].id}", _encode(Told(told, files)), **fields)
         if said and shared.settings.receipts:
@@ -256,9 +253,8 @@ class Follower:
         """Kept by us: Salesforce's addresses are for our token, and for a while. What cannot be had is named only."""
         found: dict[str, str] = {}
         for each in attachments_of(said.abstract):
-            name, url = str(each.get("id")), str(each.get("url") or "")
             try:
-                found[name] = await self._file(url, str(each.get("name") or "file"), str(each.get("mimeType") or ""))
+                found[each.id] = await self._file(each.url, each.name or "file", each.media_type)
             except DeliveryError as exc:
                 self._shared().context.count("files_lost", 1)
                 self._shared().context.log("file_not_fetched", room=self._chat.session.room, code=exc.code)

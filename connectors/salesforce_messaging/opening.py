@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from connectors.salesforce_messaging.client import NewSession
+from connectors.salesforce_messaging.content import pieces
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Said
 from omnibridge.connector.desks import Opening
@@ -45,8 +45,8 @@ def history_of(settings: SalesforceMessagingSettings, opening: Opening, now_ms: 
     lines = [summary] if summary else _lines(settings, opening.said, now_ms)
     if not lines:
         return ()
-    found = pieces("\n".join([settings.history_title, *lines] if settings.history_title else lines), settings)
-    return found[-MOST_PIECES:]
+    text = "\n".join([settings.history_title, *lines] if settings.history_title else lines)
+    return tuple(pieces(text, settings.longest_text)[-MOST_PIECES:])
 
 
 def _lines(settings: SalesforceMessagingSettings, said: tuple[Said, ...], now_ms: int) -> list[str]:
@@ -57,24 +57,9 @@ def _lines(settings: SalesforceMessagingSettings, said: tuple[Said, ...], now_ms
     return [f"{names[each.author]}: {plain(each.text)}" for each in newest]
 
 
-def pieces(text: str, settings: SalesforceMessagingSettings) -> tuple[str, ...]:
-    """At most so long each, cut between words where that can be."""
-    found, most = [], settings.longest_text
-    while len(text) > most:
-        at = max(text.rfind("\n", most // 2, most), text.rfind(" ", most // 2, most))
-        at = at if at > 0 else most
-        found.append(text[:at])
-        text = text[at:].lstrip()
-    return tuple(_not_empty([*found, text]))
-
-
 def plain(text: str) -> str:
     """Without control characters: it comes from visitors, and goes to an agent's screen."""
     return _CONTROL.sub(" ", text)
-
-
-def _not_empty(texts: Iterable[str]) -> Iterable[str]:
-    return (each for each in texts if each.strip())
 
 
 def _written(value: Any) -> str:

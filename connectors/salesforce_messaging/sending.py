@@ -12,8 +12,14 @@ from typing import Any
 import httpx2
 
 from connectors.salesforce_messaging.chat import Chat, Shared
-from connectors.salesforce_messaging.content import choice_message, form_message, text_message
-from connectors.salesforce_messaging.opening import pieces, plain
+from connectors.salesforce_messaging.content import (
+    choice_message,
+    file_message,
+    form_message,
+    pieces,
+    text_message,
+)
+from connectors.salesforce_messaging.opening import plain
 from connectors.salesforce_messaging.state import uuid4_of
 from omnibridge.connector import (
     DeliveryError,
@@ -34,20 +40,20 @@ Send = Callable[[], Awaitable[None]]
 
 async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
     """Raises as `Connector.on_message`."""
-    messages = messages_of(chat, shared, turn)
+    messages = messages_of(shared, turn)
     if not messages and not turn.files:
         return Reply(accepted=True, declined="nothing that could be sent")
     for each in messages:
         await _once(chat, shared, str(each["id"]), partial(_say, chat, shared, each))
     for at, file in enumerate(turn.files):
         message_id = uuid4_of(turn.session_id, turn.delivery_id, "file", str(at))
-        said = {"id": message_id, "fileId": uuid4_of(message_id, "data"), "text": ""}
+        said = file_message(message_id, uuid4_of(message_id, "data"))
         await _once(chat, shared, message_id, partial(_upload, chat, shared, file, said))
     chat.sent.clear()
     return Reply(accepted=True)
 
 
-def messages_of(chat: Chat, shared: Shared, turn: Turn) -> list[dict[str, Any]]:
+def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
     """All but files, in order."""
 
     def message_id(at: int) -> str:
@@ -57,9 +63,10 @@ def messages_of(chat: Chat, shared: Shared, turn: Turn) -> list[dict[str, Any]]:
     if chosen is not None:
         return [chosen]
     values = turn.interaction.actions[0].values if turn.interaction and turn.interaction.actions else {}
-    if values and chat.kept.form:
-        return [form_message(message_id(0), chat.kept.form, values)]
-    found = pieces(plain(turn.text), shared.settings)
+    filled = form_message(message_id(0), values) if values else None
+    if filled is not None:
+        return [filled]
+    found = pieces(plain(turn.text), shared.settings.longest_text)
     return [text_message(message_id(at), each) for at, each in enumerate(found) if each.strip()]
 
 

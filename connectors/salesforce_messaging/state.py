@@ -15,7 +15,7 @@ from connectors.salesforce_messaging.tokens import Access
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """conversation: its id at Salesforce. access: None where the desk is closed. user: the verified one's name.
 
-    history: what the agent reads first; given away when `is_begun`. form: the message with the form shown last.
+    history: what the agent reads first; given away when `is_begun`.
     is_begun: the conversation is known to be there. is_over: nothing more is told of it.
     """
 
@@ -25,7 +25,6 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     session: NewSession = NewSession()
     history: tuple[str, ...] = ()
     position: Position | None = None
-    form: str = ""
     is_begun: bool = False
     is_over: bool = False
 

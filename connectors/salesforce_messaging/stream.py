@@ -120,6 +120,8 @@ class Events:
     take: is given what happened, in order, each thing once, and the position after it; nothing else is read while it
     works. conversations: those whose entries are read after a reconnect. count: of things for the metrics.
     opened: set while a stream is open; open it before the first message is sent (reference 2.8).
+    held: seconds for which nobody else may listen for this user, waits until there are any. It is asked again while
+    the stream lives; without an answer in time the stream is closed.
     """
 
     def __init__(
@@ -131,7 +133,9 @@ class Events:
         take: Take,
         count: Callable[[str, int], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        held: Callable[[], Awaitable[float]] | None = None,
     ) -> None:
+        self._held = held
         self._org, self._conversations, self._take, self._count = org, conversations, take, count
         self.access = access
         self.position = position or Position(access.last_event_id)
@@ -160,8 +164,14 @@ class Events:
 
     async def _listen(self) -> None:
         """One connection. Returns when it ends in good order, raises DeliveryError when it breaks."""
+        loop = asyncio.get_running_loop()
+        seconds = await self._held() if self._held else None
+        until = None if seconds is None else loop.time() + seconds
         try:
-            async with self._org.stream(self.access, self.position.last_event_id) as stream:
+            async with (
+                asyncio.timeout_at(until) as limit,
+                self._org.stream(self.access, self.position.last_event_id) as stream,
+            ):
                 if stream.status != 200:
                     raise from_status(stream.status, stream.headers.get("retry-after", ""), self._org.now_s())
                 if not stream.headers.get("content-type", "").startswith("text/event-stream"):
@@ -172,11 +182,15 @@ class Events:
                 self.opened.set()
                 frames = Frames()
                 async for line in stream:
+                    if self._held and seconds and until is not None and loop.time() > until - seconds / 2:
+                        seconds = await self._held()
+                        until = loop.time() + seconds
+                        limit.reschedule(until)
                     frame = frames.feed(line)
                     if frame is not None:
                         self._pause_s = FIRST_PAUSE_S
                         await self._took(frame)
-        except httpx2.HTTPError as exc:
+        except (httpx2.HTTPError, TimeoutError) as exc:
             raise from_exception(exc) from exc
 
     async def _took(self, frame: Frame) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from connectors.salesforce_messaging.content import contents_of
+from connectors.salesforce_messaging.content import attachments_of, contents_of
 from connectors.salesforce_messaging.entries import (
     Closed,
     Event,
@@ -18,7 +20,7 @@ from connectors.salesforce_messaging.entries import (
 )
 from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
-from omnibridge.connector import ExternalAgent, Reply
+from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
 
 AUTOMATIC = ("System", "Router")
@@ -66,8 +68,9 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
         case Said(sender=who, abstract=abstract):
             if who.role in AUTOMATIC and not settings.automatic:
                 return ()
-            speaks = who.role in ("Agent", "Supervisor")
-            return (Spoke(Reply(contents_of(abstract, told.files), agent=agent_of(who, settings) if speaks else None)),)
+            agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
+            parts = shown(abstract, told.files)
+            return (Spoke(Reply(parts, agent=agent)),) if parts else ()
         case Routed(failure=failure) if failure:
             return (Declined("no-agents", failure),)
         case QueuePosition(position=position) if position is not None and position > 0:
@@ -80,6 +83,20 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             raise ValueError(f"an entry of kind {kind!r} cannot be read")
         case _:
             return ()
+
+
+def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:
+    """files: attachment -> where we keep it. One that is not there could not be had, and is named only."""
+    kept = {each.url: files.get(each.id, "") for each in attachments_of(abstract)}
+
+    def ours(part: Content) -> Content:
+        if not isinstance(part, Image | File) or part.url not in kept:
+            return part
+        return (
+            msgspec.structs.replace(part, url=kept[part.url]) if kept[part.url] else Text(f"[{part.title or 'file'}]")
+        )
+
+    return tuple(ours(each) for each in contents_of(abstract))
 
 
 def agent_of(who: Sender, settings: SalesforceMessagingSettings) -> ExternalAgent:

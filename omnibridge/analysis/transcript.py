@@ -7,14 +7,12 @@ from typing import Any
 import msgspec
 
 from omnibridge.connector import Said
-from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.events import Event, MessageDeleted, MessageEdited, MessagePosted
 from omnibridge.engine.hub_sender import Hub
 from omnibridge.rocketchat.reconcile import is_by_visitor
 from omnibridge.rocketchat.render import OutgoingMessage
-from omnibridge.storage import findings, sessions
+from omnibridge.storage import findings
 
-_turn = msgspec.json.Decoder(SendToParty)
 _event = msgspec.json.Decoder(Event)
 _outgoing = msgspec.json.Decoder(OutgoingMessage)
 
@@ -62,12 +60,6 @@ def joined(from_hub: list[Said], from_journal: list[Said], gone: set[str]) -> tu
     return tuple(sorted(whole, key=lambda each: each.ts))
 
 
-def so_far(reader: Any, conversation_id: int, connection: str, offer_id: int) -> tuple[Said, ...]:
-    """For a desk that is offered it: from the journal alone, what is about to be posted included, oldest first.
-
-    Without what it is given as turns behind the offer: it would read that twice.
-    """
-    said = read_journal(reader, conversation_id, unsent=True)
-    turns = sessions.turns_after(reader, conversation_id, connection, offer_id)  # after that: a word is in both or none
-    given = {_turn.decode(body).message_id for body in turns}
-    return tuple(sorted((each for each in said if each.message_id not in given), key=lambda each: each.ts))
+def so_far(reader: Any, conversation_id: int) -> tuple[Said, ...]:
+    """For somebody who takes over now: from the journal alone, what is about to be posted included, oldest first."""
+    return tuple(sorted(read_journal(reader, conversation_id, unsent=True), key=lambda each: each.ts))

@@ -33,6 +33,16 @@ from omnibridge.connector.interface import (
     Turn,
     WelcomesVisitors,
 )
+from omnibridge.connector.records import (
+    Kept,
+    Line,
+    SharedFile,
+    Snapshot,
+    SyncResult,
+    SyncsRecords,
+    SyncTrigger,
+)
+from omnibridge.connector.toml_lines import toml_lines
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import (
     Card,
@@ -102,7 +112,9 @@ __all__ = [
     "Intent",
     "Interaction",
     "KeepFile",
+    "Kept",
     "Label",
+    "Line",
     "LineStream",
     "Link",
     "MemoryNotes",
@@ -118,9 +130,14 @@ __all__ = [
     "ResolvesTurns",
     "Said",
     "Select",
+    "SharedFile",
+    "Snapshot",
     "SuggestedReply",
     "Suggestion",
     "Suggests",
+    "SyncResult",
+    "SyncTrigger",
+    "SyncsRecords",
     "TakesFiles",
     "Text",
     "Transcript",
@@ -129,4 +146,5 @@ __all__ = [
     "WelcomesVisitors",
     "full_form",
     "read_content",
+    "toml_lines",
 ]

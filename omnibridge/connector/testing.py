@@ -25,6 +25,7 @@ from omnibridge.connector.interface import (
     Turn,
     WelcomesVisitors,
 )
+from omnibridge.connector.records import Kept, Line, Snapshot, SyncsRecords
 from omnibridge.errors import DeliveryError, DeliveryRetryable
 from omnibridge.http import create_client
 
@@ -108,6 +109,31 @@ async def _analyses(connector: Any) -> None:
             await connector.on_transcript(Transcript("1", "w", "r", "s1"))
         except DeliveryError:
             return
+
+
+async def check_records_contract(connector_type: type[SyncsRecords], settings: dict[str, Any]) -> None:
+    """The same for a system of records."""
+    _settings_are_strict(connector_type, settings)
+    connector = connector_type()
+    decoded = decode_settings(connector_type.settings_type, settings)
+    for _ in range(2):  # again, after a change of settings
+        await connector.initialize(FakeContext().make(decoded))
+    kept = Kept("person#0", "Person", "0" * 15, True)
+    for trigger in ("start", "handover", "live", "close"):
+        await _fails_as_agreed(f"sync at {trigger}", connector.sync(_snapshot(trigger)))
+    await _fails_as_agreed("erase", connector.erase((kept,)))
+    await _fails_as_agreed("check", connector.check(), may_be_silent=False)
+    await connector.aclose()
+    await connector.aclose()
+
+
+def _snapshot(trigger: Any) -> Snapshot:
+    async def keep(kept: Kept) -> None:
+        raise AssertionError(f"keeps {kept.what!r}, although nobody is there")
+
+    facts = {"workspace": "w", "room": "r", "visitor_name": "Vera", "visitor_email": "vera@example.com"}
+    line = Line(1, 1, "visitor", "hello")
+    return Snapshot("c" * 32, "v" * 32, "w", "r", trigger, facts, {}, keep, lambda start, _: [line][: int(start < 2)])
 
 
 def _settings_are_strict(connector_type: type[Any], settings: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from omnibridge.config import AgentsSettings
+from omnibridge.config_agents import AgentsSettings
 from omnibridge.doctor.finding import HUB, Finding, ok, warning
 from omnibridge.doctor.view import HubView
 from omnibridge.rocketchat.leaves import table_of

@@ -168,9 +168,28 @@ class CloseConversation(_Command, frozen=True, tag="CloseConversation"):
 
 
 class SetRoomFields(_Command, frozen=True, tag="SetRoomFields"):
-    """Write custom fields of the conversation's room; repeating it changes nothing."""
+    """Write custom fields of the conversation's room; repeating it changes nothing. anyway: whoever is in control."""
 
     fields: dict[str, str]
+    anyway: bool = False
+
+
+class SyncRecords(_Command, frozen=True, tag="SyncRecords"):
+    """Let a system of records write down where the conversation stands. It is no party: nothing waits for it.
+
+    after_ms: not before; what comes until then is in it. within_ms: given up after this long.
+    """
+
+    connection: str
+    trigger: Literal["start", "handover", "live", "close"]
+    after_ms: int = 0
+    within_ms: int = 0
+
+
+class EraseRecords(_Command, frozen=True, tag="EraseRecords"):
+    """The visitor is to be forgotten: take away what was made for this conversation."""
+
+    connection: str
 
 
 class AskDecider(_Command, frozen=True, tag="AskDecider"):
@@ -249,6 +268,8 @@ Command = (
     | ReleaseAgent
     | StartTimer
     | RequeueStray
+    | SyncRecords
+    | EraseRecords
 )
 
 HUB_STREAM = "hub"
@@ -271,6 +292,8 @@ def stream_of(command: Command) -> str:
             return f"decider:{command.decider}"
         case EnsureAgent() | ReleaseAgent():
             return AGENTS_STREAM
+        case SyncRecords() | EraseRecords():
+            return f"crm:{command.connection}"
         case StartTimer():
             return f"timer:{command.timer}"
     return HUB_STREAM

@@ -145,13 +145,14 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
-    position: in its queue, as the visitor was told. over: why it does not take it, if it said so before its user had
-    the room."""
+    position: in its queue, as the visitor was told. since: when it was offered, ms. over: why it does not take it, if
+    it said so before its user had the room."""
 
     connection: str
     stage: Literal["offered", "accepted"] = "offered"
     giver: str = ""
     position: int = 0
+    since: int = 0
     over: str = ""
 
 
@@ -167,6 +168,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
     as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
     stray: user id of who got it though nobody decided that, while he is sent back to the queue.
+    pressed: what was pressed last of what can be used once; pressed_at: when, ms.
     """
 
     workspace: str
@@ -178,6 +180,9 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     department: str = ""
     facts: dict[str, Any] = {}
     bot_facts: dict[str, Any] = {}
+    crm_facts: dict[str, Any] = {}
+    crm_at: int = 0
+    """When a system of records told them, ms; 0 = none did."""
     session: str = ""
     waiting: tuple[VisitorTurn, ...] = ()
     held: tuple[VisitorTurn, ...] = ()
@@ -197,3 +202,5 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     persona: Persona | None = None
     stray: str = ""
     desk: DeskState | None = None
+    pressed: str = ""
+    pressed_at: int = 0

@@ -145,6 +145,9 @@ class ConversationClosed(_Event, frozen=True, tag="ConversationClosed"):
     by: str = ""
     closer: str = ""
     at: int = 0
+    tags: tuple[str, ...] = ()
+    fields: dict[str, Any] = {}
+    """Custom fields of the room at its end, where the report tells them; claims of the visitor."""
 
 
 class OfflineMessageLeft(_Event, frozen=True, tag="OfflineMessageLeft"):
@@ -368,6 +371,14 @@ class PersonaShown(_Event, frozen=True, tag="PersonaShown"):
     own: bool = False
 
 
+class FactsLearned(_Event, frozen=True, tag="FactsLearned"):
+    """What a system of records knows of the visitor. fields: custom fields of the room to write, such as a link."""
+
+    connection: str
+    facts: dict[str, Any] = {}
+    fields: dict[str, str] = {}
+
+
 class TimerFired(_Event, frozen=True, tag="TimerFired"):
     timer: str
     ref: str
@@ -405,6 +416,7 @@ Event = (
     | AgentEnsured
     | AgentNotEnsured
     | PersonaShown
+    | FactsLearned
     | TimerFired
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.domain.conversation import DeskState
 from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
@@ -25,6 +26,18 @@ def derive_desk(row: Observation, desks: Mapping[str, HoldsSessions]) -> Derivat
     return Derivation(
         tuple(DerivedEvent(f"{row.dedupe}:{at}", event_of(row.kind, each)) for at, each in enumerate(told))
     )
+
+
+def told_key(session: str, opened_at: int, name: str) -> str:
+    """Of an observation. The session id is the conversation's; opened_at tells its sessions from one another, whose
+    news may have the same names."""
+    return f"{DESK}:{session}:{opened_at}:{name}"
+
+
+def is_of_earlier(row: Observation, desk: DeskState | None) -> bool:
+    """Whether a session told it that was over before the desk was asked again: it answers nothing of now."""
+    parts = (row.dedupe or "").split(":", 3)
+    return desk is not None and len(parts) == 4 and parts[2].isdigit() and int(parts[2]) < desk.since
 
 
 def event_of(connection: str, told: SessionEvent) -> Event:

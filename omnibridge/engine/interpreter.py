@@ -13,7 +13,7 @@ from omnibridge.domain.events import Event, UserRef
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
-from omnibridge.engine.desk_events import DESK, derive_desk
+from omnibridge.engine.desk_events import DESK, derive_desk, is_of_earlier
 from omnibridge.engine.ids import is_message_id
 from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
@@ -69,6 +69,8 @@ class Interpreter:
         if row.source == "callback":
             return self._callbacks.derive(row) or "not acted on"
         if row.source == DESK:
+            if is_of_earlier(row, work.lane.state.desk):
+                return "told by an earlier session"
             return derive_desk(row, self._desks)
         if row.source in (PUSHED, DECIDED):
             return derive_decision(row, policy.systems.get(row.kind, row.kind))

@@ -26,7 +26,7 @@ from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import BOT, allowed_facts, told_facts
+from omnibridge.routing.facts import BOT, CRM, allowed_facts, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
@@ -128,15 +128,14 @@ class PartySender:
         maybe_sent: bool,
     ) -> Sent:
         if row.command == "CloseSession":
-            await self._end(party, session, _close.decode(row.body).reason)
-            if self._sessions is not None and row.connection in self._sessions.desks:
-                await self._sessions.end(row.conversation_id, row.connection)
+            await self._end(party, row, session, _close.decode(row.body).reason)
             return Sent()
         if row.command in ("EditTurn", "RetractTurn"):
             await self._tell_change(party, session, row)
             return Sent()
         facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
         facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
+        facts |= {f"{CRM}{name}": value for name, value in conversation.crm_facts.items()}
         if conversation.department:
             facts["department"] = conversation.department
         if row.command == "OpenSession":
@@ -194,7 +193,7 @@ class PartySender:
         )
         try:
             async with party.limit():
-                await self._sessions.open(row.conversation_id, row.connection, row.id, opening)
+                await self._sessions.open(row.conversation_id, row.connection, opening, row.created_at)
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="open-timeout") from exc
         return Sent()
@@ -243,12 +242,19 @@ class PartySender:
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="edit-timeout") from exc
 
-    async def _end(self, party: Party, session: str, reason: str) -> None:
+    async def _end(self, party: Party, row: Delivery, session: str, reason: str) -> None:
+        is_refused: DeliveryRejected | None = None
         try:
             async with party.limit():
                 await party.connector.on_close(session, reason)
+        except DeliveryRejected as exc:  # it does not know the session, or will not hear of its end
+            is_refused = exc
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="close-timeout") from exc
+        if self._sessions is not None and row.connection in self._sessions.desks:
+            await self._sessions.end(row.conversation_id, row.connection)
+        if is_refused is not None:
+            raise is_refused
 
     async def _resolve(self, party: Party, turn: Turn) -> Reply | None:
         """What became of an earlier attempt. None = it never arrived, or the setting says to send again."""

@@ -29,6 +29,7 @@ from omnibridge.engine.ids import IdSequence, message_id
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.losses import Losses
 from omnibridge.engine.observing import WATCHED, changed_message, for_analysers
+from omnibridge.engine.recording import for_keepers
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
@@ -51,7 +52,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
 
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices)
+UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices, cmd.SyncRecords)
 """Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
@@ -178,6 +179,8 @@ class Processor:
         self._apply(work, before, decision, event_id, self._intent_of(event))
         if self._policy.analysers and isinstance(event, WATCHED):
             self._let_look(work, event, event_id)
+        for each in for_keepers(event, before, lane.state, self._policy.keepers.get(before.workspace, ())):
+            self._send(work, event_id, each, 0, "")
 
     def _intent_of(self, event: Event) -> str:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
@@ -268,9 +271,9 @@ class Processor:
             kind,
             getattr(command, "connection", ""),
             _encode(command),
-            epoch=None if isinstance(command, UNBOUND) else epoch,
+            epoch=None if isinstance(command, UNBOUND) or getattr(command, "anyway", False) else epoch,
             within_ms=getattr(command, "within_ms", 0),
-            after_ms=command.after_ms if isinstance(command, cmd.StartTimer) else 0,
+            after_ms=command.after_ms if isinstance(command, cmd.StartTimer | cmd.SyncRecords) else 0,
         )
 
     def _rendered(self, state: Conversation, command: cmd.SendToVisitor, intent: str) -> list[OutgoingMessage]:

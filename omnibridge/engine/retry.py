@@ -19,6 +19,7 @@ DEADLINES_MS = {
     "UpdateMessage": 20_000,
     "ObserveMessage": 300_000,
     "HandTranscript": 86_400_000,
+    "EraseRecords": 30 * 86_400_000,
 }
 """How long each kind is worth sending; others follow the reply's."""
 

@@ -21,7 +21,7 @@ from omnibridge.clock import Clock
 from omnibridge.connector.analysis import Said
 from omnibridge.connector.desks import HoldsSessions, Opening
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.desk_events import DESK
+from omnibridge.engine.desk_events import DESK, told_key
 from omnibridge.engine.ids import IdSequence, session_id
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import StorageError
@@ -57,10 +57,12 @@ class Seal(Protocol):
 class OpenedSession:
     """connector.desks.Session. One object for each open session: keep it small."""
 
-    __slots__ = ("_keeper", "_key", "id", "room", "state", "workspace")
+    __slots__ = ("_keeper", "_key", "id", "opened_at", "room", "state", "workspace")
 
-    def __init__(self, keeper: Sessions, key: Key, name: str, workspace: str, room: str, state: bytes) -> None:
-        self._keeper, self._key, self.id = keeper, key, name
+    def __init__(
+        self, keeper: Sessions, key: Key, name: str, workspace: str, room: str, state: bytes, opened_at: int
+    ) -> None:
+        self._keeper, self._key, self.id, self.opened_at = keeper, key, name, opened_at
         self.workspace, self.room, self.state = workspace, room, state
 
     async def tell(self, key: str, body: bytes, state: bytes | None = None) -> None:
@@ -79,8 +81,7 @@ class OpenedSession:
 class Sessions:
     """desks: connection -> its connector, of those that hold sessions. seal: None only where there are none.
 
-    said_before: what was said before an offer: (conversation, connection, the offer's delivery).
-    types: (connection, session id, is typing).
+    said_before: what was said in a conversation, by its id. types: (connection, session id, is typing).
     """
 
     def __init__(
@@ -93,13 +94,13 @@ class Sessions:
         boot: str,
         counters: Counters,
         seal: Seal | None,
-        said_before: Callable[[int, str, int], tuple[Said, ...]],
+        said_before: Callable[[int], tuple[Said, ...]],
         types: Callable[[str, str, bool], None],
     ) -> None:
         self.desks, self._database, self._lanes, self._ids, self._clock = desks, database, lanes, ids, clock
         self._boot, self._counters, self._seal, self._said_before = boot, counters, seal, said_before
         self.types = types
-        self._following: dict[Key, asyncio.Task[None]] = {}
+        self._following: dict[Key, tuple[asyncio.Task[None], int]] = {}
         self._held_until = 0
         self._renewed = asyncio.Event()
         self.open_now = 0
@@ -125,17 +126,23 @@ class Sessions:
             except Exception as exc:  # whoever needs to be sure waits in held()
                 _log.warning("sessions_not_renewed", reason=f"{type(exc).__name__}: {exc}")
 
-    async def open(self, conversation_id: int, connection: str, offer_id: int, opening: Opening) -> None:
-        """Have it open, however often this is called. offer_id: of its delivery.
-
-        Raises DeliveryError, and what the database raises."""
+    async def open(self, conversation_id: int, connection: str, opening: Opening, asked_at: int) -> None:
+        """Have it open, however often this is called. asked_at: when it was decided; one that was open before is an
+        earlier one, whose end could not be told to the desk. Raises DeliveryError, and what the database raises."""
         connector, key = self.desks[connection], (conversation_id, connection)
         if key in self._following:
-            return
-        said = self._said_before(conversation_id, connection, offer_id)
+            if self._following[key][1] >= asked_at:
+                return
+            await self.end(conversation_id, connection)
+        said = self._said_before(conversation_id)
+        coming = sessions.turns_to_come(
+            self._database.reader, conversation_id, connection
+        )  # after that: none is missed
+        said = tuple(each for each in said if each.message_id not in coming)
         state = await connector.open(msgspec.structs.replace(opening, said=said))
-        row = SessionRow(conversation_id, connection, self._sealed(state), self._boot, self._held_until)
-        await self._database.writer.submit(partial(sessions.put, row=row, at=self._clock.now_ms()))
+        opened_at = max(self._clock.now_ms(), asked_at)
+        row = SessionRow(conversation_id, connection, self._sealed(state), self._boot, self._held_until, opened_at)
+        await self._database.writer.submit(partial(sessions.put, row=row))
         session = self._attach(row)
         if session is not None:
             self._follow(key, session, 0.0)
@@ -147,14 +154,14 @@ class Sessions:
             partial(sessions.end, conversation_id=conversation_id, connection=connection)
         )
         self.desks[connection].detach(self._name(key))
-        task = self._following.pop(key, None)
+        task, _ = self._following.pop(key, (None, 0))
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Stop following; the desks keep the sessions."""
-        tasks = list(self._following.values())
+        tasks = [task for task, _ in self._following.values()]
         self._following.clear()
         for task in tasks:
             task.cancel()
@@ -171,7 +178,7 @@ class Sessions:
             key[1],
             self._clock.now_ms(),
             body,
-            f"{DESK}:{session.id}:{name}",
+            told_key(session.id, session.opened_at, name),
         )
         self._counters.add("observations", 1, DESK, key[1])
         await self._lanes.tell(row, self._state_unit(key, state) if state is not None else None)
@@ -203,12 +210,13 @@ class Sessions:
             _log.warning("session_without_owner", conversation=row.conversation_id, connection=row.connection)
             return None
         key = (row.conversation_id, row.connection)
-        session = OpenedSession(self, key, self._name(key), *found, self._opened(row.state))
+        session = OpenedSession(self, key, self._name(key), *found, self._opened(row.state), row.opened_at)
         connector.attach(session)
         return session
 
     def _follow(self, key: Key, session: OpenedSession, after_s: float) -> None:
-        self._following[key] = asyncio.create_task(self._follow_on(key, session, after_s))
+        task = asyncio.create_task(self._follow_on(key, session, after_s))
+        self._following[key] = (task, session.opened_at)
 
     async def _follow_on(self, key: Key, session: OpenedSession, after_s: float) -> None:
         connector, pause_s = self.desks[key[1]], FIRST_PAUSE_S

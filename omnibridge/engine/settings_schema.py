@@ -25,7 +25,7 @@ class SettingShape(msgspec.Struct, frozen=True):
 
 
 class ConnectorShape(msgspec.Struct, frozen=True):
-    """groups: tables that it may stand in, `connection` or `analyser`. problem: why nothing is known of it."""
+    """groups: tables that it may stand in, `connection`, `analyser` or `crm`. problem: why nothing is known of it."""
 
     kind: str
     groups: tuple[str, ...] = ()
@@ -44,14 +44,17 @@ def shapes(kinds: list[str]) -> list[ConnectorShape]:
 
 
 def _shape(kind: str) -> ConnectorShape:
+    is_crm = kind in plugins.records_kinds() and kind not in plugins.installed_kinds()
     try:
-        connector = plugins.load_connector(kind)
+        connector: Any = plugins.load_records(kind) if is_crm else plugins.load_connector(kind)
     except ConfigError as exc:
         return ConnectorShape(kind, problem=str(exc))
     speaks = hasattr(connector, "on_message")
     analyses = isinstance(connector, type) and any(
         hasattr(connector, name) for each in (Analyzes, ReadsTranscripts) for name in _methods(each)
     )
+    if is_crm:
+        return ConnectorShape(kind, ("crm",), tuple(_settings(connector.settings_type)))
     groups = tuple(name for name, is_one in (("connection", speaks), ("analyser", analyses)) if is_one)
     return ConnectorShape(kind, groups, tuple(_settings(connector.settings_type)))
 

@@ -12,6 +12,7 @@ import msgspec
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
+from omnibridge.engine.recording import Keeper
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.rocketchat.capabilities import Sides
 from omnibridge.routing.rules import RuleSet
@@ -42,6 +43,9 @@ class Policy:
     """What each connection may show where. No decision depends on it, so it is in no hash."""
     analysers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By workspace: who is told of what is said there."""
+
+    keepers: Mapping[str, tuple[Keeper, ...]] = field(default_factory=dict)
+    """By workspace: systems of records that write down what happens there."""
 
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)

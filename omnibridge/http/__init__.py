@@ -2,8 +2,8 @@
 
 from omnibridge.http.client import Client, create_client
 from omnibridge.http.connection import Answer, AnswerTooLarge
+from omnibridge.http.lines import LineStream
 from omnibridge.http.request import Origin, origin_of
-from omnibridge.http.stream import LineStream
 from omnibridge.http.wire import Wire, trusting
 
 __all__ = [

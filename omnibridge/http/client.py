@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 import httpx2
 
 from omnibridge.http.connection import Answer, Headers
+from omnibridge.http.lines import LineStream
 from omnibridge.http.request import Origin, origin_of
-from omnibridge.http.stream import LineStream
 from omnibridge.http.wire import CONNECT_S, Wire
 
 _MADE_HERE = (b"host", b"content-length", b"transfer-encoding", b"connection")
@@ -71,7 +71,7 @@ class Client(httpx2.AsyncClient):
             raise RuntimeError("only a client made by create_client reads line by line")
         origin, target = self._target(path, query)
         given = headers.items() if headers else ()
-        return self._wire.stream(origin, method, target, given, idle_s=idle_s, max_line_bytes=max_line_bytes)
+        return self._wire.lines(origin, method, target, given, idle_s=idle_s, max_line_bytes=max_line_bytes)
 
     def _target(self, path: str, query: Mapping[str, str] | None) -> tuple[Origin, str]:
         if self._base is None:

@@ -19,8 +19,8 @@ import aiohappyeyeballs
 import httpx2
 
 from omnibridge.http.connection import Answer, Connection
+from omnibridge.http.lines import LineStream
 from omnibridge.http.request import Origin, request_bytes
-from omnibridge.http.stream import LineStream
 
 CONNECT_S = 5.0
 IDLE_S = 4.0
@@ -80,7 +80,7 @@ class Wire:
             return await self._ask(connection, origin, request)
 
     @asynccontextmanager
-    async def stream(
+    async def lines(
         self,
         origin: Origin,
         method: str,

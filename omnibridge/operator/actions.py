@@ -21,7 +21,7 @@ from omnibridge.storage.outbox import Delivery
 from omnibridge.storage.tables import BURIED, DUE, HANDLED, REFUSED
 from omnibridge.storage.writer import Unit
 
-AFTER_CLOSE = ("CloseSession", "ReadRoom")
+AFTER_CLOSE = ("CloseSession", "ReadRoom", "SyncRecords", "EraseRecords")
 """Commands that mean something in a closed conversation."""
 
 WORDS = ("SendToVisitor", "SystemText")

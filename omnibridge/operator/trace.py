@@ -8,6 +8,7 @@ import msgspec
 
 from omnibridge.domain.conversation import Conversation
 from omnibridge.routing.decision import StoredDecision, decode_decision, state_after
+from omnibridge.storage import crm
 from omnibridge.storage.tables import BURIED, DONE, DUE, HANDLED, PENDING, QUARANTINED, REFUSED, SKIPPED
 
 OBSERVATION = {PENDING: "waits", HANDLED: "", SKIPPED: "recorded only", QUARANTINED: "cannot be read"}
@@ -17,7 +18,7 @@ SLACK_MS = 86_400_000
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line. at: ms. kind: observation, event, control or delivery. detail: further lines."""
+    """One line. at: ms. kind: observation, event, control, delivery or record. detail: further lines."""
 
     at: int
     id: int
@@ -34,6 +35,7 @@ def time_line(reader: Any, conversation_id: int, workspace: str, room: str) -> l
         *_observations(reader, workspace, room, first, last),
         *_events(reader, conversation_id, workspace, room),
         *_deliveries(reader, conversation_id, first, last),
+        *_records(reader, conversation_id),
     ]
     return sorted(items, key=lambda item: (item.at, item.id))
 
@@ -122,6 +124,15 @@ def _lost_in(body: bytes) -> tuple[str, ...]:
 def _custom(parts: Any) -> list[str]:
     """One word for each part that is shown to nobody."""
     return ["custom" for each in parts if isinstance(each, dict) and each.get("kind") == "custom"]
+
+
+def _records(reader: Any, conversation_id: int) -> list[Item]:
+    """Where systems of records have something of it, as last written."""
+    return [
+        Item(each.at, conversation_id, "record", f"{name}: {each.what} is {each.object} {each.record_id}"
+             + ("" if each.made else ", found"))
+        for name, each in crm.listed(reader, conversation_id)
+    ]  # fmt: skip
 
 
 def _deliveries(reader: Any, conversation_id: int, first: int, last: int) -> list[Item]:

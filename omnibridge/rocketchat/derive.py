@@ -107,7 +107,9 @@ def derive(reading: WebhookReading, view: View) -> Derivation:
         note = why or note
         events += derived
     if reading.kind == "LivechatSession":
-        closed = ConversationClosed(reading.closed_by, reading.closer, reading.closed_at_ms)
+        closed = ConversationClosed(
+            reading.closed_by, reading.closer, reading.closed_at_ms, reading.tags, reading.room_fields
+        )
         return Derivation((*events, DerivedEvent("close", closed)), note=note)
     return Derivation(tuple(events), change.needs_room_read, note)
 

@@ -66,6 +66,9 @@ class WebhookMessage(msgspec.Struct, frozen=True):
     files: tuple[FileRef, ...] = ()
 
 
+MOST_TAGS = 20
+
+
 class Visitor(msgspec.Struct, frozen=True):
     """Who writes in; name, e-mail and fields are the visitor's own claims."""
 
@@ -100,6 +103,7 @@ class WebhookReading(msgspec.Struct, frozen=True):
     offline_text: str = ""
     problem: str = ""
     offline_at_ms: int = 0
+    tags: tuple[str, ...] = ()
 
     @property
     def acted_on(self) -> bool:
@@ -127,6 +131,7 @@ class _Body(_Peek):
     departmentId: Any = None
     oldDepartmentId: Any = None
     customFields: Any = None
+    tags: Any = None
     closedAt: Any = None
     closedBy: Any = None
     closer: Any = None
@@ -201,6 +206,7 @@ def read_webhook(body: bytes) -> WebhookReading:
         visitor=visitor,
         department=text_of(raw.departmentId) or (visitor.department if kind == "Message" else ""),
         room_fields=table_of(raw.customFields),
+        tags=tuple(each for each in list_of(raw.tags)[:MOST_TAGS] if isinstance(each, str) and each),
         agent=user_of(raw.agent) or (user_of(raw.servedBy) if kind != "Message" else None),
         old_agent=user_of(raw.oldServedBy),
         old_department=text_of(raw.oldDepartmentId),

@@ -24,8 +24,8 @@ from omnibridge.domain.commands import (
     StartTimer,
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
-from omnibridge.routing import next_steps
-from omnibridge.routing.context import Context, end_session, handover_over, kept_back, pass_control
+from omnibridge.routing import next_steps, parties
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -193,10 +193,10 @@ def _silence(conversation: Conversation, by: str) -> Conversation:
     state = conversation.handover
     if state.stage != "idle":
         return _replace(conversation, handover=_replace(state, stage="deciding", rungs=()))
-    connection = conversation.control.connection
     after = pass_control(conversation, QUEUE)
-    return _replace(after, held=kept_back(conversation), handover=_replace(
-        state, stage="deciding", from_connection=connection, department="", reason=by, rungs=(), moves=0, said=()
+    return _replace(after, held=parties.held_for_next(conversation), handover=_replace(
+        state, stage="deciding", from_connection=parties.giver_of(conversation), department="", reason=by, rungs=(),
+        moves=0, said=(),
     ))  # fmt: skip
 
 

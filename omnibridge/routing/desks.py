@@ -15,7 +15,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, CloseSession, Command
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskState
 from omnibridge.domain.directory import Desk, Way
-from omnibridge.routing import handover, next_steps, personas
+from omnibridge.routing import handover, next_steps, parties, personas
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, tell, tell_once
 from omnibridge.routing.decision import Decision
 
@@ -70,6 +70,8 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
         return not_taken(context, state, f"{event.connection} cannot be reached ({event.code})")
     if event.command != "SendToParty":
         return None
+    if event.code == "connection-unknown":  # taken out of the configuration: nobody of it will ever have it
+        return _go_on(context, state, f"{event.connection} is not configured any more", "bot", unanswered=True)
     waiting = tuple(each for each in conversation.waiting if each.message_id != event.message_id)
     after, told = tell_once(
         context.rules.texts, _replace(conversation, waiting=waiting), "undeliverable", state.connection
@@ -144,14 +146,16 @@ def _go_on(context: Context, state: DeskState, reason: str, way: Way, *, unanswe
     """unanswered: the visitor still waits for somebody, and reads it when nobody comes."""
     conversation, texts = context.conversation, context.rules.texts
     says = () if unanswered else tell(conversation, texts.desk_left, state.connection)
-    before = _replace(conversation, desk=None, handover=_replace(conversation.handover, from_connection=state.giver))
+    held = parties.held_for_next(conversation)
+    gives_way = _replace(conversation.handover, from_connection=state.giver)
+    before = _replace(conversation, desk=None, held=held, handover=gives_way)
     if way == "bot" and state.giver:
         decision = handover.nobody(context, before, reason, silently=not unanswered)
         return _replace(decision, commands=(*says, *decision.commands))
     if way == "close":
         says = says or tell(conversation, texts.nobody_online, state.connection)
         comment = CloseConversation(texts.close_comment or "Closed.")
-        return context.decide(f"{reason}: closed", before, *says, comment)
+        return context.decide(f"{reason}: closed", _replace(pass_control(before, QUEUE), held=()), *says, comment)
     before = pass_control(before, QUEUE)
     if way == "queue":
         return next_steps.to_queue(context, before, reason, (), *says)
@@ -160,8 +164,9 @@ def _go_on(context: Context, state: DeskState, reason: str, way: Way, *, unanswe
 
 def tidy(before: DeskState, decision: Decision) -> Decision:
     """A desk that has the conversation no more is told, whatever ended it."""
-    after = decision.after
-    if after.desk is not None and after.control.connection == before.connection:
+    after, desk = decision.after, decision.after.desk
+    has_it = desk if desk is not None and desk.connection == after.control.connection else None
+    if has_it is not None and has_it.connection == before.connection:
         return decision
     close = CloseSession(before.connection, decision.reason)
-    return _replace(decision, after=_replace(after, desk=None), commands=(*decision.commands, close))
+    return _replace(decision, after=_replace(after, desk=has_it), commands=(*decision.commands, close))

@@ -23,9 +23,12 @@ PLAIN_FACTS = (
     "visitor_email",
     "text",
 )
-"""Names a rule may use besides `room.<field>`, `visitor.<field>` and `bot.<what its last answer told>`."""
+"""Names a rule may use besides `room.<field>`, `visitor.<field>`, `bot.<what its last answer told>`, and
+`crm.<what a system of records knows>`."""
 
 BOT = "bot."
+CRM = "crm."
+AGE = "crm.age_s"
 MOST_TOLD, LONGEST_TOLD = 20, 256
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -51,19 +54,23 @@ class Facts:
     The department too: he chooses it in the widget's form.
     """
 
-    __slots__ = ("_conversation", "_event", "_instead", "_plain", "read")
+    __slots__ = ("_conversation", "_event", "_instead", "_now_ms", "_plain", "read")
 
     def __init__(
-        self, conversation: Conversation, event: Event, instead: Mapping[str, Fact] = MappingProxyType({})
+        self,
+        conversation: Conversation,
+        event: Event,
+        instead: Mapping[str, Fact] = MappingProxyType({}),
+        now_ms: int = 0,
     ) -> None:
-        """instead: facts that shall be other than found: what a replay asks "what if" with."""
-        self._conversation, self._event, self._instead = conversation, event, instead
+        """instead: facts that shall be other than found: what a replay asks "what if" with. now_ms: for ages."""
+        self._conversation, self._event, self._instead, self._now_ms = conversation, event, instead, now_ms
         self.read: dict[str, Fact | None] = {}
         self._plain: dict[str, Any] = {}
 
     def of(self, conversation: Conversation, event: Event | None = None) -> Facts:
         """The same for another state of the conversation, or event; nothing of it is read yet."""
-        return Facts(conversation, event or self._event, self._instead)
+        return Facts(conversation, event or self._event, self._instead, self._now_ms)
 
     def plain(self, name: str) -> Any:
         """As it is compared; None when there is no such fact. Noted as read."""
@@ -85,12 +92,24 @@ class Facts:
                 return Fact(conversation.department, "hub room", "visitor") if conversation.department else None
             case "text" if isinstance(event, MessagePosted):
                 return Fact(event.text, "message", "visitor" if event.author == "visitor" else "staff")
+        if name.startswith(CRM):
+            return self._learned(name)
         if name.startswith(BOT):
             told = conversation.bot_facts.get(name.removeprefix(BOT))
             return Fact(told, "bot's last answer", "ours") if told is not None else None
         if name not in conversation.facts:
             return None
         return Fact(conversation.facts[name], "start of the conversation", "visitor")
+
+    def _learned(self, name: str) -> Fact | None:
+        """Of a system of records; `crm.age_s` since when it is known."""
+        conversation = self._conversation
+        if not conversation.crm_at:
+            return None
+        if name == AGE:
+            return Fact(max(0, self._now_ms - conversation.crm_at) // 1000, "system of records", "crm")
+        known = conversation.crm_facts.get(name.removeprefix(CRM))
+        return Fact(known, "system of records", "crm") if known is not None else None
 
 
 def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +123,7 @@ def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """The subset that a connection may be told. `room.*`, `visitor.*` and `bot.*` allow a whole group."""
+    """The subset that a connection may be told. `room.*`, `visitor.*`, `bot.*` and `crm.*` allow a whole group."""
     return {name: value for name, value in facts.items() if name in names or f"{name.split('.', 1)[0]}.*" in names}
 
 

@@ -20,7 +20,6 @@ from omnibridge.domain.commands import (
     AssignAgent,
     Command,
     ListAgents,
-    ResumeTurns,
     ReturnToQueue,
     SendToVisitor,
     TransferToDepartment,
@@ -40,10 +39,8 @@ from omnibridge.routing.context import (
     TextName,
     end_session,
     handover_over,
-    kept_back,
     pass_control,
     poster,
-    send_turn,
     tell_once,
 )
 from omnibridge.routing.decision import Considered, Decision
@@ -92,8 +89,10 @@ def begin(
         return context.decide(why, after, *before, *told, *offered, rule=rule, considered=considered)
     after = _replace(
         pass_control(conversation, QUEUE),
-        held=kept_back(conversation),
-        handover=Handover("listing", connection, department, reason, wanted, 0, (*recent, context.now_ms)),
+        held=parties.held_for_next(conversation),
+        handover=Handover(
+            "listing", parties.giver_of(conversation), department, reason, wanted, 0, (*recent, context.now_ms)
+        ),
     )
     first: Command = ListAgents()
     asked = context.directory.decider(_decider_of(context, connection) if decider is None else decider)
@@ -133,6 +132,8 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         # The hub's own report may come later, or never: 7.7 does not send it.
         known = conversation.served_by
         is_known = known and not context.directory.holds(conversation.workspace, known.id)
+        if known and known.id in _bot_ids(context) and _is_in_control(context, event.target):
+            is_known = False  # another bot, to whom the hub gave it before our move
         serving = known if known and is_known else ev.UserRef(event.target)
         return context.decide("the bot user serves", _replace(conversation, served_by=serving))
     if conversation.handover.stage != "moving":
@@ -145,6 +146,12 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
         after = _replace(after, served_by=None)
     after, commands = end_session(after, "handed over")
     return context.decide(f"handed over: {event.move} {event.target}".rstrip(), after, *commands)
+
+
+def _is_in_control(context: Context, user_id: str) -> bool:
+    """He is the user of the connection in control."""
+    party = context.directory.connection(context.conversation.control.connection)
+    return party is not None and party.user_id == user_id
 
 
 def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
@@ -182,23 +189,29 @@ def nobody(
     bot = context.directory.connection(connection)
     after = _replace(conversation, handover=Handover(from_connection=connection, started_at=state.started_at))
     server = conversation.served_by
-    bot_serves = bool(bot and server and personas.is_ours(context, conversation, server.id))
+    ours = server is not None and personas.is_ours(context, conversation, server.id)
+    # A connection in control gives it back, even where its user could not be made to serve.
+    bot_serves = bot is not None and (ours or bool(conversation.control.connection))
     said: tuple[Command, ...] = ()
     if not silently:
         after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
     told = "" if silently else "the visitor is told"
     if bot is None or not bot_serves:
         why = f"{reason}: {told} and waits" if told else f"{reason}: the visitor waits"
-        return context.decide(why, _replace(after, held=()), *said, considered=considered)
-    waiting = tuple(_replace(turn, given=False) for turn in conversation.held)
-    after = _replace(pass_control(after, bot_party(connection)), session=connection, held=(), waiting=waiting)
+        after = _replace(after, held=())
+        if conversation.control.connection:
+            after = pass_control(after, QUEUE)
+        if ours and state.moves < context.rules.handover.max_moves:
+            # Nobody looks at a room that one of our users serves.
+            moving = _replace(after.handover, stage="moving", moves=state.moves + 1)
+            return context.decide(why, _replace(after, handover=moving), *said, ReturnToQueue(), considered=considered)
+        return context.decide(why, after, *said, considered=considered)
+    after = _replace(pass_control(after, bot_party(connection)), session=connection, waiting=())
+    after, turns = parties.catch_up(after, connection, conversation.held, resumes=True)
     answers = [SendToVisitor(each, poster(after, connection)) for each in state.said]
-    n_given = sum(turn.given for turn in conversation.held)
-    resumed = (ResumeTurns(connection, n_given),) if n_given else ()
-    turns = [send_turn(connection, turn) for turn in conversation.held if not turn.given]
     why = f"{reason}: {told}, the bot stays" if told else f"{reason}: the bot stays"
     gets = parties.serve(conversation, bot)  # a desk's user may have the room
-    return context.decide(why, after, *gets, *answers, *said, *resumed, *turns, considered=considered)
+    return context.decide(why, after, *gets, *answers, *said, *turns, considered=considered)
 
 
 def _ladder(

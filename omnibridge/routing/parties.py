@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from omnibridge.domain.commands import AssignAgent, Command, OpenSession, SendToParty, StartTimer
+from omnibridge.domain.commands import AssignAgent, Command, OpenSession, ResumeTurns, SendToParty, StartTimer
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskState, Handover, VisitorTurn, bot_party
 from omnibridge.domain.directory import BotConnection, Desk
-from omnibridge.routing.context import Context, kept_back, pass_control
+from omnibridge.routing.context import Context, kept_back, pass_control, send_turn
 from omnibridge.routing.decision import Considered, Decision
 
 _replace = msgspec.structs.replace
@@ -31,12 +31,19 @@ def give_to_party(
     if party.desk is not None:
         after, commands = offer(context, party, party.desk, reason)
         return context.decide(reason, after, *commands, rule=rule, considered=considered)
-    after = _replace(pass_control(conversation, bot_party(name)), session=name)
+    after, turns = take_over(conversation, name)
     commands = serve(conversation, party)
     if party.welcomes and conversation.session != name:
         commands = (*commands, SendToParty(name, welcome=True))
-        after = _replace(after, waiting=(VisitorTurn(welcome=True),))
-    return context.decide(reason, after, *commands, rule=rule, considered=considered)
+        after = _replace(after, waiting=(VisitorTurn(welcome=True), *after.waiting))
+    return context.decide(reason, after, *commands, *turns, rule=rule, considered=considered)
+
+
+def take_over(conversation: Conversation, name: str) -> tuple[Conversation, tuple[Command, ...]]:
+    """A bot is in control now; from a desk it gets what was held."""
+    held = held_for_next(conversation) if conversation.desk else ()
+    after = _replace(pass_control(conversation, bot_party(name)), session=name, desk=None)
+    return catch_up(after, name, held, resumes=name == giver_of(conversation))
 
 
 def offer(
@@ -45,11 +52,11 @@ def offer(
     """The desk is in control, so that what the visitor writes waits for it and nobody else answers meanwhile; its
     session is opened, and somebody has to accept in time. What the bot had to answer is kept for it."""
     conversation = context.conversation
-    state = DeskState(party.name, giver=conversation.control.connection)
+    state = DeskState(party.name, giver=giver_of(conversation), since=context.now_ms)
     after = _replace(
         pass_control(conversation, bot_party(party.name)),
         desk=state,
-        held=kept_back(conversation),
+        held=held_for_next(conversation),
         handover=Handover(started_at=(*conversation.handover.started_at[-MOST_REMEMBERED:], context.now_ms)),
     )
     return after, (
@@ -59,8 +66,45 @@ def offer(
     )
 
 
+def giver_of(conversation: Conversation) -> str:
+    """The bot that has it back if nobody takes over: never a desk, whose session ends when it gives way."""
+    return conversation.desk.giver if conversation.desk else conversation.control.connection
+
+
+def held_for_next(conversation: Conversation) -> tuple[VisitorTurn, ...]:
+    """What the party in control had to answer, for who comes next. What a desk was not given yet is new to a bot."""
+    desk = conversation.desk
+    if desk is None:
+        return kept_back(conversation)
+    return conversation.held if desk.stage == "offered" else conversation.waiting
+
+
+def catch_up(
+    after: Conversation, name: str, held: tuple[VisitorTurn, ...], *, resumes: bool
+) -> tuple[Conversation, tuple[Command, ...]]:
+    """What was held goes to the bot that has control now. resumes: the turns that were given are its own, and its rows
+    are there already."""
+    n_given = sum(turn.given for turn in held) if resumes else 0
+    resumed = (ResumeTurns(name, n_given),) if n_given else ()
+    turns = (send_turn(name, turn) for turn in held if not (resumes and turn.given))
+    waiting = tuple(_replace(turn, given=False) for turn in held)
+    return _replace(after, held=(), waiting=(*after.waiting, *waiting)), (*resumed, *turns)
+
+
 def serve(conversation: Conversation, party: BotConnection) -> tuple[Command, ...]:
     """Its user is given the room, unless he has it."""
     if conversation.served_by is not None and conversation.served_by.id == party.user_id:
         return ()
     return (AssignAgent(party.user_id, party.username, party.name),)
+
+
+def give_turn(
+    context: Context, conversation: Conversation, connection: str, turn: VisitorTurn
+) -> tuple[Conversation, SendToParty]:
+    """To the party in control, which owes an answer then. Words wait longer for a desk than for a bot, and for who
+    comes next as well while nobody of the desk has accepted."""
+    party = context.directory.connection(connection)
+    after = _replace(conversation, waiting=(*conversation.waiting, turn))
+    if conversation.desk is not None and conversation.desk.stage == "offered":
+        after = _replace(after, held=(*conversation.held, turn))
+    return after, send_turn(connection, turn, party.desk.turn_ms if party and party.desk else 0)

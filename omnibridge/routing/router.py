@@ -14,6 +14,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
+from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -22,7 +23,6 @@ from omnibridge.domain.conversation import (
     Handover,
     Move,
     VisitorTurn,
-    bot_party,
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import (
@@ -33,16 +33,17 @@ from omnibridge.routing import (
     files,
     handover,
     interactions,
+    next_steps,
     parties,
     persona_moves,
     personas,
     replies,
     strays,
 )
-from omnibridge.routing.context import Context, end_session, handover_over, pass_control, send_turn
+from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision, Fact
-from omnibridge.routing.facts import Facts, start_facts
-from omnibridge.routing.rules import RuleSet, Target
+from omnibridge.routing.facts import Facts, start_facts, told_facts
+from omnibridge.routing.rules import Rule, RuleSet, Target
 
 _replace = msgspec.structs.replace
 
@@ -64,7 +65,7 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead))
+    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
@@ -194,16 +195,37 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
+    if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
+        # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
+        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
+    known = context.conversation.served_by
+    if control.connection and known is not None and known.id == event.agent.id:
+        return context.decide(f"{name} served already: {control.connection} is in control", conversation)
     if control.party == QUEUE and conversation.handover.was_served:
         again = _replace(conversation, handover=Handover(started_at=conversation.handover.started_at))
-        after = _replace(pass_control(again, bot_party(name)), session=name, fallbacks=0)
-        return context.decide("people gave it back to the bot", after)
+        return _given(context, again, name, "people gave it back to the bot")
     if control.party == QUEUE and name == conversation.handover.from_connection:
         return handover.nobody(context, conversation, "the hub gave the conversation back to the bot")
     if control.party == QUEUE and conversation.handover.from_connection == "":
         return context.decide("the hub gave it to a bot, but the rules want people", conversation)
-    after = _replace(pass_control(conversation, bot_party(name)), session=name, fallbacks=0)
-    return context.decide("given to the bot by the workspace", after, refuse_spoken=True)
+    return _given(context, conversation, name, "given to the bot by the workspace", refuse_spoken=True)
+
+
+def _given(
+    context: Context, conversation: Conversation, name: str, reason: str, *, refuse_spoken: bool = False
+) -> Decision:
+    """The room was given to a connection's user. A desk has to be asked all the same whether somebody takes it."""
+    party = context.directory.connection(name)
+    if party is None or party.desk is None:
+        after, turns = parties.take_over(conversation, name)
+        return context.decide(reason, _replace(after, fallbacks=0), *turns, refuse_spoken=refuse_spoken)
+    since = context.now_ms - _window_ms(context)
+    n_recent = sum(at > since for at in conversation.handover.started_at)
+    if n_recent >= context.rules.handover.max_handovers:
+        why = f"{reason}; it came back {n_recent} times, so {name} is not asked again now"
+        return next_steps.to_queue(context, pass_control(conversation, QUEUE), why, ())
+    after, commands = parties.offer(_replace(context, conversation=conversation), party, party.desk, reason)
+    return context.decide(f"{reason}: offered to {name}", after, *commands, refuse_spoken=refuse_spoken)
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
@@ -254,13 +276,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     if connection:
         rule, considered = context.rules.first_match("message", context.facts)
         if rule and not (rule.target.kind == "bot" and rule.target.name == connection):
-            return give_to(
-                context,
-                rule.target,
-                f"rule {rule.name!r} sends this message to {rule.target}",
-                rule.name,
-                considered,
-            )
+            return _sent_by_rule(context, event, rule, considered)
     else:
         considered = ()
     option = match_choice(event.text, conversation.options)
@@ -276,9 +292,7 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
     told = sorted_files.tell(conversation, connection)
     if not event.text.strip() and not sorted_files.taken:
         return files.nothing_to_read(context, conversation, connection, sorted_files, told)
-    after = _replace(conversation, waiting=(*conversation.waiting, turn))
-    if conversation.desk is not None and conversation.desk.stage == "offered":
-        after = _replace(after, held=(*conversation.held, turn))  # for who comes next, if nobody accepts
+    after, sends = parties.give_turn(context, conversation, connection, turn)
     said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
     late = ", late" if event.late else ""
     file = sorted_files.in_words(is_told=bool(told))
@@ -286,15 +300,30 @@ def _posted(context: Context, event: ev.MessagePosted) -> Decision:
         f"{said}{late}{file}: {connection} is in control",
         after,
         *told,
-        send_turn(connection, turn, _turn_ms(context, connection)),
+        sends,
         considered=considered,
     )
 
 
-def _turn_ms(context: Context, connection: str) -> int:
-    """How long words wait for a desk; 0 = a bot's time."""
-    party = context.directory.connection(connection)
-    return party.desk.turn_ms if party and party.desk else 0
+def _sent_by_rule(
+    context: Context, event: ev.MessagePosted, rule: Rule, considered: tuple[Considered, ...]
+) -> Decision:
+    """The message goes with the conversation: to the party that has it now, or to the bot if nobody takes over."""
+    reason = f"rule {rule.name!r} sends this message to {rule.target}"
+    decision = give_to(context, rule.target, reason, rule.name, considered)
+    after = decision.after
+    receiver = after.control.connection or (after.handover.from_connection if after.handover.stage != "idle" else "")
+    if not receiver:
+        return decision
+    found = files.sort_out(context, receiver, event)
+    if not event.text.strip() and not found.taken:
+        return decision
+    turn = VisitorTurn(event.message_id, event.text, late=event.late, files=found.taken)
+    if not after.control.connection:
+        return _replace(decision, after=_replace(after, held=(*after.held, turn)))
+    after, sends = parties.give_turn(context, after, receiver, turn)
+    told = found.tell(context.conversation, receiver)
+    return _replace(decision, after=after, commands=(*decision.commands, *told, sends))
 
 
 def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
@@ -350,6 +379,14 @@ def _shown(context: Context, event: ev.PersonaShown) -> Decision:
                            f"({event.system}:{event.external_id}), {how}")  # fmt: skip
 
 
+def _learned(context: Context, event: ev.FactsLearned) -> Decision:
+    conversation = context.conversation
+    after = _replace(conversation, crm_facts=told_facts(event.facts), crm_at=context.now_ms)
+    fields = (SetRoomFields(event.fields, anyway=True),) if event.fields else ()
+    known = f"knows {len(event.facts)} facts of the visitor" if event.facts else "knows nothing of the visitor for sure"
+    return context.decide(f"{event.connection} {known}", after, *fields)
+
+
 def _recorded(context: Context, event: ev.Event) -> Decision:
     return context.nothing(f"{ev.kind_of(event)} is recorded; nothing follows from it")
 
@@ -386,5 +423,6 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentEnsured: persona_moves.ensured,
     ev.AgentNotEnsured: persona_moves.not_ensured,
     ev.PersonaShown: _shown,
+    ev.FactsLearned: _learned,
     ev.TimerFired: _timer_fired,
 }

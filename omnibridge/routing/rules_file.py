@@ -30,7 +30,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from omnibridge.errors import RuleInvalid
-from omnibridge.routing.facts import BOT, PLAIN_FACTS
+from omnibridge.routing.facts import BOT, CRM, PLAIN_FACTS
 from omnibridge.routing.rules import (
     Condition,
     HandoverPolicy,
@@ -91,7 +91,7 @@ class _Reader:
             when = {}
         conditions = [each for fact, wanted in when.items() for each in self._condition(fact, wanted, label, line)]
         for each in conditions:
-            if on == "start" and (each.fact == "text" or each.fact.startswith(BOT)):
+            if on == "start" and (each.fact == "text" or each.fact.startswith((BOT, CRM))):
                 self._problem(line, f'{label}: a condition on {each.fact} needs on = "message"')
         target = self._target(raw.get("target"), label, line)
         if target is None or len(self.problems) > before:
@@ -99,7 +99,7 @@ class _Reader:
         return Rule(label, cast(On, on), tuple(conditions), target)
 
     def _condition(self, fact: str, wanted: Any, label: str, line: int) -> list[Condition]:
-        if fact not in PLAIN_FACTS and not fact.startswith(("room.", "visitor.", BOT)):
+        if fact not in PLAIN_FACTS and not fact.startswith(("room.", "visitor.", BOT, CRM)):
             hint = difflib.get_close_matches(fact, PLAIN_FACTS, 1)
             self._problem(line, f"{label}: unknown fact {fact!r}" + (f"; did you mean {hint[0]!r}?" if hint else ""))
             return []

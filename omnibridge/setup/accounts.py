@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 
-from omnibridge.config import Secret
+from omnibridge.config_values import Secret
 from omnibridge.rocketchat.leaves import table_of, text_of
 from omnibridge.setup.admin import SetupFailed
 from omnibridge.setup.judge import is_ours

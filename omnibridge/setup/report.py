@@ -9,6 +9,7 @@ from typing import Any
 from omnibridge.doctor.finding import clean
 from omnibridge.doctor.report import MARKS
 from omnibridge.engine.plugins import installed_kinds
+from omnibridge.engine.settings_schema import shapes
 from omnibridge.setup.run import Report
 from omnibridge.setup.step import Work
 from omnibridge.setup.wish import Account
@@ -48,7 +49,10 @@ def as_text(report: Report, *, is_undo: bool) -> str:
 def configuration(work: Work, report: Report) -> str:
     """TOML of what the service needs; with files in place of tokens after --write."""
     wish, write = work.wish, work.write
-    kinds = " or ".join(f'"{each}"' for each in installed_kinds()) or "none is installed"
+    kinds = (
+        " or ".join(f'"{each.kind}"' for each in shapes(installed_kinds()) if "connection" in each.groups)
+        or "none is installed"
+    )
     lines = ["[[workspace]]", f'name = "{wish.name}"', f'url = "{wish.url}"']
     lines += _account(work, report, "relay", ("user_id", "auth_token"))
     token = work.webhook_token.reveal()

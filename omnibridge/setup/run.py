@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from omnibridge.clock import SystemClock
-from omnibridge.config import Secret
+from omnibridge.config_values import Secret
 from omnibridge.doctor import reach
 from omnibridge.doctor.finding import HUB, Finding, problem
 from omnibridge.doctor.probe import Prober

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from omnibridge.config import Secret
+from omnibridge.config_values import Secret
 from omnibridge.errors import ConfigError
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.setup.admin import Admin

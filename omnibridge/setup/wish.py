@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from omnibridge.config import AgentsSettings, DatabaseSettings, Name, Url, WorkspaceSettings, suggest
+from omnibridge.config import DatabaseSettings, WorkspaceSettings
+from omnibridge.config_agents import AgentsSettings
 from omnibridge.config_environment import read_environment
 from omnibridge.config_lines import Sources
+from omnibridge.config_values import Name, Url, suggest
 from omnibridge.errors import ConfigError
 from omnibridge.setup.record import Record
 

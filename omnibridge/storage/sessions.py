@@ -22,18 +22,20 @@ desk_sessions = Table(
 
 
 class SessionRow(msgspec.Struct, frozen=True):
-    """state: sealed. owner: the process that follows it, until `held_until`."""
+    """state: sealed. owner: the process that follows it, until `held_until`. opened_at: tells it from an earlier one of
+    the same conversation and connection."""
 
     conversation_id: int
     connection: str
     state: str
     owner: str
     held_until: int
+    opened_at: int
 
 
 def load(reader: Any, conversation_id: int, connection: str) -> SessionRow | None:
     row = reader.execute(
-        "SELECT conversation_id, connection, state, owner, held_until FROM desk_sessions "
+        "SELECT conversation_id, connection, state, owner, held_until, opened_at FROM desk_sessions "
         "WHERE conversation_id = ? AND connection = ?",
         (conversation_id, connection),
     ).fetchone()
@@ -42,24 +44,27 @@ def load(reader: Any, conversation_id: int, connection: str) -> SessionRow | Non
 
 def all_open(reader: Any) -> list[SessionRow]:
     """Oldest first."""
-    sql = "SELECT conversation_id, connection, state, owner, held_until FROM desk_sessions ORDER BY conversation_id"
+    sql = (
+        "SELECT conversation_id, connection, state, owner, held_until, opened_at FROM desk_sessions "
+        "ORDER BY conversation_id"
+    )
     return [SessionRow(*row) for row in reader.execute(sql)]
 
 
-def turns_after(reader: Any, conversation_id: int, connection: str, delivery_id: int) -> list[bytes]:
-    """Bodies of the turns that stand behind a delivery to the same connection."""
+def turns_to_come(reader: Any, conversation_id: int, connection: str) -> set[str]:
+    """Ids of messages that go to it by themselves: they must not be in what it is told at its opening as well."""
     sql = (
-        "SELECT body FROM deliveries WHERE conversation_id = ? AND connection = ? AND id > ? "
-        "AND command = 'SendToParty'"
+        "SELECT json_extract(body, '$.message_id') FROM deliveries "
+        "WHERE conversation_id = ? AND stream = ? AND command = 'SendToParty' AND state = 0"
     )
-    return [body for (body,) in reader.execute(sql, (conversation_id, connection, delivery_id))]
+    return {str(row[0]) for row in reader.execute(sql, (conversation_id, f"connection:{connection}"))}
 
 
-def put(cursor: Any, row: SessionRow, at: int) -> None:
+def put(cursor: Any, row: SessionRow) -> None:
     cursor.execute(
         "INSERT OR REPLACE INTO desk_sessions (conversation_id, connection, state, owner, held_until, opened_at) "
         "VALUES (?, ?, ?, ?, ?, ?)",
-        (row.conversation_id, row.connection, row.state, row.owner, row.held_until, at),
+        (row.conversation_id, row.connection, row.state, row.owner, row.held_until, row.opened_at),
     )
 
 

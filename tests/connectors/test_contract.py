@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from omnibridge.connector import Reply, Text, Turn
-from omnibridge.connector.testing import check_contract
+from omnibridge.connector.testing import check_contract, check_records_contract
 from omnibridge.engine import plugins
 from tests.scripted import ScriptedBot, ScriptedConnector, ScriptedSettings
 
@@ -30,6 +30,11 @@ def installed() -> list[str]:
 @pytest.mark.parametrize("kind", installed())
 async def test_installed_connector_keeps_the_contract(kind: str) -> None:
     await check_contract(plugins.load_connector(kind), nobody_listens(kind))
+
+
+@pytest.mark.parametrize("kind", plugins.records_kinds())
+async def test_installed_system_of_records_keeps_the_contract(kind: str) -> None:
+    await check_records_contract(plugins.load_records(kind), nobody_listens(kind))
 
 
 def nobody_listens(kind: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from omnibridge.config_reader import load
-from omnibridge.connector import DeliveryRetryable, DeliveryUncertain, ExternalAgent
+from omnibridge.connector import DeliveryRejected, DeliveryRetryable, DeliveryUncertain, ExternalAgent
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued
 from omnibridge.engine import plugins
 from omnibridge.errors import ConfigError
@@ -186,6 +186,66 @@ async def test_session_is_opened_again_under_the_same_id(
             await asyncio.sleep(0.01)
     assert len(set(desk.opened)) == 1
     assert control(world) == "connection:sales"
+
+
+@pytest.mark.parametrize("failure", [None, DeliveryRejected("unknown", code="unknown")])
+async def test_second_session_of_a_conversation_tells_its_own_news(
+    make_world: MakeWorld, desk: ScriptedDesk, failure: Exception | None
+) -> None:
+    """Its news have the same names as those of the first; also when the desk does not hear of the first one's end."""
+    world = await make_world()
+    await with_desk(world, 'on_left = "bot"')
+    visitor, first = await handed_over(world, desk)
+    first.tell(Accepted())
+    first.tell("first")
+    await until(world, lambda: "first" in [text for _, text in said(world, visitor.rid)])
+    if failure:
+        desk.fail_close.append(failure)
+    first.tell(Left("agent"))
+    await until(world, lambda: control(world) == "connection:helper" and not desk.fail_close)
+    first.closed = first.closed or "idle"
+    await visitor.say("talk to a human")
+    await until(world, lambda: desk.chat is not first)
+    desk.chat.tell(Accepted())
+    desk.chat.tell("second")
+
+    await until(world, lambda: "second" in [text for _, text in said(world, visitor.rid)])
+    assert len(desk.opened) == 2
+
+
+async def test_words_of_while_it_is_being_opened_are_not_told_twice(make_world: MakeWorld, desk: ScriptedDesk) -> None:
+    world = await make_world()
+    desk.fail_open += [DeliveryRetryable("down", code="down")] * 3
+    await with_desk(world)
+    visitor = await world.visitor()
+    await visitor.say("talk to a human")
+    async with asyncio.timeout(10):
+        while len(desk.fail_open) > 1:
+            await asyncio.sleep(0.01)
+    await visitor.say("hello?")
+    await until(world, lambda: desk.chats and desk.chat.heard)
+
+    assert desk.chat.heard == ["hello?"]
+    assert "hello?" not in [each.text for each in desk.chat.opening.said]
+
+
+async def test_what_the_desk_was_not_given_goes_to_the_bot_that_has_it_next(
+    make_world: MakeWorld, desk: ScriptedDesk
+) -> None:
+    world = await make_world()
+    await with_desk(world, 'on_left = "bot"')
+    visitor, chat = await handed_over(world, desk)
+    chat.tell(Accepted())
+    await until(world, lambda: len(chat.asked_from) == 2)
+    desk.is_down = True
+    await visitor.say("echo not lost")
+    async with asyncio.timeout(10):
+        while not world.rows("SELECT 1 FROM deliveries WHERE command = 'SendToParty' AND attempts > 0 AND state = 0"):
+            await asyncio.sleep(0.01)
+    chat.tell(Left("agent"))
+
+    await until(world, lambda: "not lost" in [text for _, text in said(world, visitor.rid)])
+    assert control(world) == "connection:helper"
 
 
 async def test_its_secrets_are_not_readable_in_the_database(make_world: MakeWorld, desk: ScriptedDesk) -> None:

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from omnibridge import bootstrap, bootstrap_bots
 from omnibridge.bootstrap import Service
-from omnibridge.config import ConnectionSettings, Secret, Settings, WorkspaceSettings
+from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config_values import Secret
 from omnibridge.engine import faults, hub_sender, party_sender
 from omnibridge.engine.faults import Faults
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 from connectors.salesforce_messaging.client import NewSession, OrgClient
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Left, Said, SessionIs, Unreadable
 from connectors.salesforce_messaging.errors import NoSession, NotVerified, TokenDead
+from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access, Identity
@@ -428,6 +430,33 @@ async def test_silent_stream_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) 
             await eventually(lambda: one.said == ["hi"])
 
 
+async def test_stream_lives_only_while_the_user_is_held() -> None:
+    async with visitor() as one:
+        one.org.wish({"stream": {"ping_s": 0.02}})
+        asked, may = 0, asyncio.Event()
+        may.set()
+
+        async def held() -> float:
+            nonlocal asked
+            asked += 1
+            await may.wait()
+            return 0.2
+
+        events = one.listen()
+        events._held = held
+        running = asyncio.create_task(events.run())
+        await eventually(lambda: asked > 3)
+        assert one.counts["stream_broken"] == 0  # asked again in time
+        may.clear()
+        await eventually(lambda: not events.opened.is_set())
+        one.org.desk.say(one.cid, "hi")
+        await eventually(lambda: one.org.ledger()["streams"][one.access.subject]["open"] == 0)
+        may.set()
+        await eventually(lambda: one.said == ["hi"])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_event_that_cannot_be_read_is_told_as_such() -> None:
     async with visitor() as one:
         async with one.listening():
@@ -437,3 +466,78 @@ async def test_event_that_cannot_be_read_is_told_as_such() -> None:
             await eventually(lambda: one.said == ["hi"])
 
     assert [each.kind for _, each in one.told if isinstance(each, Unreadable)] == ["CONVERSATION_MESSAGE"]
+
+
+async def test_burst_is_paced_below_the_limit_of_the_org() -> None:
+    """60 messages at once, on the org's clock: nothing is refused, nothing changes places."""
+    async with visitor() as one:
+        clock = one.org.org.clock
+
+        async def sleep(seconds: float) -> None:
+            clock.ahead_s += seconds
+
+        pacer = Pacer(clock.now_s, sleep)
+
+        async def send(n: int) -> None:
+            async with pacer.turn(one.cid):
+                await one.calls.send(one.access, one.cid, text(str(n)))
+
+        await asyncio.gather(*(send(n) for n in range(60)))
+
+    assert [each["text"] for each in one.org.org.desk] == [str(n) for n in range(60)]
+    assert 120 < clock.ahead_s < 130
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_no_mixture_of_troubles_loses_doubles_or_swaps(seed: int) -> None:
+    """Streams and calls fail by chance, and the listener is killed and begins again from what was kept."""
+    chance = random.Random(seed)
+    async with visitor() as one:
+        one.org.org.options.messages_per_minute = 0
+        one.org.wish({"stream": {"double": seed % 2 == 0, "unknown": seed % 3 == 0, "replay": None if seed % 2 else 1}})
+        told, wanted, is_over = [f"a{n}" for n in range(40)], [f"w{n}" for n in range(15)], False
+
+        async def listen() -> None:
+            kept = one.listen().position
+            while not is_over or len(one.said) < len(told):
+                events = one.listen(kept)
+                running = asyncio.create_task(events.run())
+                await asyncio.sleep(0.05 + chance.random() * 0.1)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                kept = one.told[-1][0] if one.told else kept
+
+        async def desk() -> None:
+            for each in told:
+                await asyncio.sleep(chance.random() * 0.03)
+                one.org.desk.say(one.cid, each)
+
+        async def say() -> None:
+            for each in wanted:
+                said = text(each)
+                while True:
+                    try:
+                        await one.calls.send(one.access, one.cid, said)
+                        break
+                    except (DeliveryRetryable, DeliveryUncertain):
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(chance.random() * 0.03)
+
+        async def trouble() -> None:
+            for _ in range(15):
+                await asyncio.sleep(chance.random() * 0.08)
+                fault: dict[str, Any] = chance.choice(
+                    [{"cut": True}, {"status": 503}, {"status": 429}, {"cut": True, "after_effect": True}]
+                )
+                what = chance.choice(["cut", "stream", "message", "entries"])
+                one.org.wish({"cut": True} if what == "cut" else {"fail_next": [{"on": what, **fault}]})
+
+        async with asyncio.timeout(20):
+            listening = asyncio.create_task(listen())
+            await asyncio.gather(desk(), say(), trouble())
+            one.org.faults.clear()
+            is_over = True
+            await listening
+
+    assert one.said == told
+    assert [each["text"] for each in one.org.org.desk] == wanted

@@ -1,122 +1,199 @@
-"""Choices, forms, links and files, both ways, between a visitor and an agent."""
+"""Salesforce's messages as neutral content and back: golden examples, any rubbish, and both ways over sockets."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors.salesforce_messaging.content import choice_message, contents_of
-from omnibridge.connector import Carousel, Choices, Custom, Form, Link, Select, Text
-from tests.connectors.salesforce_messaging.relays import (
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
+from connectors.salesforce_messaging.content import (
+    as_text,
+    attachments_of,
+    carried,
+    carry,
+    choice_message,
+    contents_of,
+    file_message,
+    form_message,
+    pieces,
+    text_message,
+)
+from connectors.salesforce_messaging.entries import Said
+from omnibridge.connector import (
+    Card,
+    Carousel,
+    Choices,
+    Content,
+    Custom,
+    DatePick,
+    File,
+    Form,
+    FormField,
+    Image,
+    Link,
+    Option,
+    Select,
+    Text,
+)
+from tests.connectors.salesforce_messaging.orgs import eventually, new_id
+from tests.connectors.salesforce_messaging.test_client import visitor
+
+FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"), key=lambda each: each.name)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda each: each.stem)
+def test_golden(path: Path) -> None:
+    example = json.loads(path.read_text("utf-8"))
+    found = contents_of(example["abstract"])
+
+    assert msgspec.to_builtins(found) == msgspec.to_builtins(msgspec.convert(example["contents"], tuple[Content, ...]))
+
+
+def test_golden_examples_show_every_kind() -> None:
+    kinds = {each["kind"] for path in FIXTURES for each in json.loads(path.read_text("utf-8"))["contents"]}
+
+    assert kinds == {"text", "choices", "select", "form", "image", "file", "link", "card", "carousel", "custom"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
 )
 
-PICTURE = bytes(range(256)) * 40
+
+@given(data=st.data(), path=st.sampled_from(FIXTURES), rubbish=JSON)
+def test_any_rubbish_in_any_place_is_content_or_nothing(data: st.DataObject, path: Path, rubbish: Any) -> None:
+    abstract = json.loads(path.read_text("utf-8"))["abstract"]
+    node: Any = abstract
+    while True:
+        key = data.draw(st.sampled_from(sorted(node)) if isinstance(node, dict) else st.integers(0, len(node) - 1))
+        if isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans()):
+            node = node[key]
+            continue
+        node[key] = rubbish
+        break
+    found = contents_of(abstract)
+
+    assert msgspec.convert(msgspec.to_builtins(found), tuple[Content, ...]) == found
+    assert isinstance(attachments_of(abstract), tuple)
 
 
-async def test_choice_by_number_or_title_is_the_response_of_the_api(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay()
-    visitor = await relay.with_agent()
-    asked = relay.desk.ask(relay.cid, "Which one?", [{"title": "Red", "id": "red"}, {"title": "Blue", "id": "blue"}])
-    await relay.until(lambda: any("Which one?" in each for each in relay.words(visitor)))
-    await visitor.say("2")
-    await relay.until(lambda: relay.heard())
-    relay.desk.ask(relay.cid, "And now?", [{"title": "Small", "id": "s"}, {"title": "Large", "id": "l"}])
-    await relay.until(lambda: any("And now?" in each for each in relay.words(visitor)))
-    await visitor.say("small")
-    await relay.until(lambda: len(relay.heard()) == 2)
-    rows = [each for each in relay.sf.org.desk if each.get("type") == "ChoicesResponseMessage"]
+def test_answers_name_what_was_asked() -> None:
+    asked, mine = new_id(), new_id()
 
-    assert [each["text"] for each in rows] == ["blue", "s"]
-    assert rows[0]["said"]["inReplyToMessageId"] == asked
-
-
-async def test_files_go_both_ways_byte_by_byte(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay(settings="upload_files = true")
-    visitor = await relay.with_agent()
-    relay.desk.send_file(relay.cid, "note.txt", "text/plain", "see this", "for you \u00e9")
-    relay.desk.say(relay.cid, "after the file")
-    await relay.until(lambda: "after the file" in relay.words(visitor))
-    (stored,) = relay.world.sandbox.hub.files.by_id.values()
-    await relay.world.upload(visitor, "holiday.png", PICTURE, "image/png", text="look")
-    await relay.until(lambda: any(each["kind"] == "file" for each in relay.sf.org.desk))
-    taken = [each for each in relay.sf.org.files.values() if each[0] == "holiday.png"]
-
-    words = relay.words(visitor)
-    assert words.index("see this") < words.index("after the file")
-    assert (stored.name, stored.content) == ("note.txt", "for you \u00e9".encode())
-    assert stored.owner.name == "Alex Agent"
-    assert relay.heard() == ["look", ""]
-    assert [(each[1], each[2]) for each in taken] == [("image/png", PICTURE)]
-
-
-async def test_agents_file_that_cannot_be_had_is_named_and_holds_up_nobody(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay(settings="upload_files = true")
-    visitor = await relay.with_agent()
-    relay.sf.wish({"fail_next": [{"on": "download", "status": 404}]})
-    relay.desk.send_file(relay.cid, "gone.pdf", "application/pdf")
-    relay.desk.say(relay.cid, "next")
-    await relay.until(lambda: "next" in relay.words(visitor))
-
-    assert relay.words(visitor)[-2:] == ["[gone.pdf]", "next"]
-
-
-def static(**content: Any) -> dict[str, Any]:
-    return {"messageType": "StaticContentMessage", "id": "m", "staticContent": content}
-
-
-def choices(style: str, **more: Any) -> dict[str, Any]:
-    items = [
-        {"optionIdentifier": each, "titleItem": {"title": each.upper(), "subTitle": "about a" if each == "a" else None}}
-        for each in ("a", "b")
-    ]
-    return {
-        "messageType": "ChoicesMessage",
-        "id": "11111111-1111-4111-8111-111111111111",
-        "choices": {"formatType": style, "text": "Pick", "optionItems": items, **more},
+    assert choice_message(mine, carry(asked, "a"), carry(asked, "b:c")) == {
+        "id": mine,
+        "messageType": "ChoicesResponseMessage",
+        "inReplyToMessageId": asked,
+        "choicesResponse": {
+            "formatType": "Selections",
+            "selectedOptions": [{"optionIdentifier": "a"}, {"optionIdentifier": "b:c"}],
+        },
     }
+    assert form_message(mine, {carry(asked, "mail"): "v@example.com"}) == {
+        "id": mine,
+        "messageType": "FormResponseMessage",
+        "inReplyToMessageId": asked,
+        "formResponse": {"formatType": "Inputs", "inputs": [{"id": "mail", "value": "v@example.com"}]},
+    }
+    assert text_message(mine, "hi", asked)["inReplyToMessageId"] == asked
+    assert file_message(mine, asked, "look") == {"id": mine, "fileId": asked, "text": "look"}
+
+
+@pytest.mark.parametrize("values", [(), ("sales",), ("a:b",), (carry(new_id(), "a"), carry(new_id(), "a")), ("",)])
+def test_what_answers_no_question_of_salesforce(values: tuple[str, ...]) -> None:
+    assert choice_message(new_id(), *values) is None
+    assert form_message(new_id(), dict.fromkeys(values, "x")) is None
+
+
+def test_carried() -> None:
+    asked = new_id()
+
+    assert carried(carry(asked, "a")) == (asked, "a")
+    assert carried(carry(asked, "")) == carried("x") == carried("") == ("", "")
+
+
+@given(st.text(st.sampled_from("ab \n"), max_size=200))
+def test_long_texts_lose_nothing_but_gaps(text: str) -> None:
+    found = pieces(text, 10)
+
+    assert all(len(each) <= 10 for each in found)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert pieces("") == [""]
+
+
+def test_long_texts_are_cut_between_words() -> None:
+    assert pieces("one two three", 8) == ["one two", "three"]
+    assert pieces("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
 
 
 @pytest.mark.parametrize(
-    ("abstract", "kinds"),
+    ("part", "expected"),
     [
-        (static(formatType="Text", text="hi"), [Text]),
-        (static(formatType="RichLink", linkItem={"titleItem": {"title": "T"}, "url": "https://x"}), [Link]),
-        (static(formatType="RichLink", linkItem={"titleItem": {"title": "T"}, "url": "javascript:x"}), [Text]),
-        (static(formatType="WebView", url="https://x", title="T"), [Link]),
-        (static(formatType="Attachments", text="t", attachments=[{"id": "1", "name": "a"}]), [Text, Text]),
-        (choices("Buttons"), [Choices]),
-        (choices("QuickReplies"), [Choices]),
-        (choices("ListPicker"), [Select]),
-        (choices("Carousel", images=[{"optionIdentifier": "a", "assetUrl": "https://x/a.png"}]), [Text, Carousel]),
-        ({**choices("Buttons"), "choices": None, "staticContent": choices("Buttons")["choices"]}, [Choices]),
-        ({"messageType": "FormMessage", "id": "f", "form": {"title": "F", "sections": [{"inputs": [
-            {"id": "mail", "inputType": "Email", "label": "Mail"}]}]}}, [Form]),
-        ({"messageType": "New", "new": {"text": "still words"}}, [Text]),
-        ({"messageType": "New", "new": 7}, [Custom]),
-        ({"messageType": "ChoicesMessage", "choices": 7}, [Custom]),
-        ({}, [Custom]),
+        (Text("hi"), "hi"),
+        (
+            Choices("Which?", (Option("One", "1"), Option("Site", url="https://x"))),
+            "Which?\n1. One\n2. Site (https://x)",
+        ),
+        (Select("Which?", (Option("One"),)), "Which?\n1. One"),
+        (DatePick("When?"), "When?"),
+        (Form("You", (FormField("n", "Name"), FormField("m", "Mail"))), "You\n- Name\n- Mail"),
+        (Card("Shoe", "red", "https://x/a.png", (Option("Buy"),)), "Shoe\nred\nhttps://x/a.png\n1. Buy"),
+        (Carousel((Card("A"), Card("B"))), "A\n\nB"),
+        (Image("https://x"), "https://x"),
+        (File("https://x", "a.pdf"), "a.pdf\nhttps://x"),
+        (Link("https://x", "More"), "More\nhttps://x"),
+        (Custom({"a": 1}), ""),
     ],
-)  # fmt: skip
-def test_messages_become_neutral_content(abstract: dict[str, Any], kinds: list[type]) -> None:
-    assert [type(each) for each in contents_of(abstract, {})] == kinds
+)
+def test_what_a_bot_showed_in_words(part: Content, expected: str) -> None:
+    assert as_text(part) == expected
 
 
-def test_details_of_content_are_kept() -> None:
-    (asked,) = contents_of(choices("Buttons"), {})
-    assert isinstance(asked, Choices)
-    assert asked.text == "Pick\nA: about a"
-    answer = choice_message("id", asked.options[1].value)
-    assert answer and answer["choicesResponse"]["selectedOptions"] == [{"optionIdentifier": "b"}]
-    assert answer["inReplyToMessageId"] == choices("Buttons")["id"]
-    assert choice_message("id", "/own_payload") is None
-    (_, cards) = contents_of(choices("Carousel", images=[{"optionIdentifier": "a", "assetUrl": "https://x/a.png"}]), {})
-    assert isinstance(cards, Carousel)
-    assert [(each.title, each.body, each.image_url) for each in cards.cards] == [
-        ("A", "about a", "https://x/a.png"),
-        ("B", "", None),
-    ]
+def test_every_kind_of_content_has_words() -> None:
+    assert {each.__name__ for each in Content.__args__} == {
+        "Text", "Choices", "Select", "DatePick", "Form", "Image", "File", "Link", "Card", "Carousel", "Custom",
+    }  # fmt: skip
+
+
+async def test_agent_asks_and_the_visitor_answers_over_sockets() -> None:
+    async with visitor() as one:
+        async with one.listening():
+            desk, cid = one.org.desk, one.cid
+            desk.ask(cid, "Which?", ["Sales", {"title": "Support", "id": "support"}])
+            desk.ask(cid, "Country", ["Spain"], style="ListPicker")
+            desk.ask(cid, "Shoes", [{"title": "Red", "image": "https://x/a.png"}], style="Carousel")
+            desk.ask_form(cid, "You", [{"id": "mail", "inputType": "Email", "label": "Mail"}])
+            desk.send_file(cid, "a.png", "image/png", "look", content="of an agent")
+            desk.say(cid, "More", url="https://example.com")
+            await eventually(lambda: sum(isinstance(each, Said) for _, each in one.told) == 6)
+        shown = [contents_of(each.abstract) for _, each in one.told if isinstance(each, Said)]
+        (choices,), (select,), (_, carousel), (form,), (_, picture), (card,) = shown
+        assert isinstance(choices, Choices) and isinstance(select, Select) and isinstance(carousel, Carousel)
+        assert isinstance(form, Form) and isinstance(picture, Image) and isinstance(card, Card)
+        assert carousel.cards[0].image_url == "https://x/a.png"
+        assert await one.calls.download(one.access, picture.url) == b"of an agent"
+        values = (choices.options[1].value, select.options[0].value, carousel.cards[0].options[0].value)
+        for value in values:
+            answer = choice_message(new_id(), value)
+            assert answer is not None
+            await one.calls.send(one.access, cid, answer)
+        filled = form_message(new_id(), {form.fields[0].name: "v@example.com"})
+        assert filled is not None
+        await one.calls.send(one.access, cid, filled)
+        await asyncio.sleep(0)
+
+    desk_got = [(each["type"], each["text"]) for each in one.org.org.desk]
+    assert desk_got[0] == ("ChoicesResponseMessage", "support")
+    assert [kind for kind, _ in desk_got] == ["ChoicesResponseMessage"] * 3 + ["FormResponseMessage"]
+    assert "v@example.com" in desk_got[3][1]
+    asked = {each["said"]["inReplyToMessageId"] for each in one.org.org.desk}
+    entries = one.org.org.conversations[cid].entries
+    assert asked <= {each["identifier"] for each in entries} and len(asked) == 4

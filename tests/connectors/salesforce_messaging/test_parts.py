@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -262,6 +263,16 @@ def test_entry_is_what_happened_as_string_and_as_object(kind: str, payload: Any,
     if not isinstance(payload, list):
         assert events_of("c", entry(kind, payload)) == (expected,)
     assert events_of("c", entry(kind, json.dumps(payload))) == (expected,)
+
+
+def test_what_happened_and_the_position_can_be_kept_as_bytes() -> None:
+    found = events_of("c", entry("Message", MESSAGE)) + events_of(
+        "c", entry("SessionStatusChanged", {"sessionStatus": "Ended"})
+    )
+    position = Position("1").after("c", entry("Message", MESSAGE), "2")
+
+    assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[entries.Event, ...]) == found
+    assert msgspec.json.decode(msgspec.json.encode(position), type=Position) == position
 
 
 def test_participants_come_and_go_in_one_entry() -> None:

@@ -21,7 +21,7 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.content import Text
 from omnibridge.domain.directory import BotConnection, Desk, Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing.rules import RuleSet, Target, Texts
+from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, Texts
 from tests.unit.routing.test_router import ALICE, BOT, Story, kinds, replied, said
 
 DESK_USER = UserRef("deskId", "desk")
@@ -213,3 +213,101 @@ def test_decisions_about_desks_are_plain_data() -> None:
     state = offered().state
     assert msgspec.json.decode(msgspec.json.encode(state), type=type(state)) == state
     assert CloseConversation("x") != ReturnToQueue()
+
+
+def accepted(**terms: object) -> Story:
+    story = offered(**terms)
+    story.on(ev.PartyAccepted("sales"))
+    return story
+
+
+def test_room_given_to_the_user_of_a_desk_is_offered_to_it() -> None:
+    """Staff may forward to it like to any user: it was in control then, without a session that words could go to."""
+    story = Story(directory=directory()).with_bot()
+    decision = story.on(ev.AgentAssigned(DESK_USER, True, "sales"))
+
+    assert kinds(decision) == ["OpenSession", "StartTimer"]
+    assert decision.after.desk is not None
+    assert decision.after.desk.giver == "helper"
+
+
+def test_late_report_that_the_bot_serves_takes_nothing_from_the_desk() -> None:
+    story = Story(directory=directory())
+    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "botId"), replied(handover=True))
+    decision = story.on(ev.AgentAssigned(BOT, True, "helper"))
+
+    assert (decision.commands, decision.after.control.connection) == ((), "sales")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.PartySpoke("sales", (Text("bye"),), handover=True),
+        ev.AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
+    ],
+    ids=["asks for a person", "a decision was pushed"],
+)
+def test_desk_that_gives_way_does_not_have_it_back_without_a_session(event: ev.Event) -> None:
+    story = accepted()
+    decision = story.on(event)
+
+    assert CloseSession("sales", decision.reason) in decision.commands
+    assert decision.after.handover.from_connection == "helper"
+
+
+def test_words_that_the_desk_was_not_given_go_to_the_bot() -> None:
+    story = accepted(on_left="bot")
+    story.on(said("one", 2), ev.PartyReplied("sales", 2, 3, accepted=True, message_id="m2"), said("two", 3))
+    decision = story.on(ev.PartyLeft("sales"))
+
+    assert SendToParty("helper", "m3", "two") in decision.commands
+    assert "m2" not in [each.message_id for each in decision.commands if isinstance(each, SendToParty)]
+
+
+def test_desk_that_is_not_configured_any_more_gives_it_back() -> None:
+    story = accepted()
+    story.on(said("hello?", 2))
+    story.directory = Directory(story.directory.connections[:1])
+    decision = story.on(ev.DeliveryBuried(1, "SendToParty", "sales", "connection-unknown", "m2"))
+
+    assert SendToParty("helper", "m2", "hello?") in decision.commands
+    assert decision.after.control.connection == "helper"
+
+
+def test_room_that_nobody_has_is_not_left_with_the_user_of_a_desk() -> None:
+    """Without a bot that gave it: nobody looks at a room that one of our users serves."""
+    story = Story(RuleSet(default=Target("bot", "sales")), directory())
+    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "deskId"), ev.PartyDeclined("sales", "no-agents"))
+    decision = story.on(ev.AgentsListed(1))
+
+    assert kinds(decision) == ["SendToVisitor", "ReturnToQueue"]
+    assert story.on(ev.MoveSucceeded(2, "queue")).after.served_by is None
+
+
+def test_desk_whose_last_step_is_a_close_is_not_in_control_until_the_hub_has_closed() -> None:
+    story = accepted(on_left="close")
+    story.on(ev.PartyLeft("sales"))
+
+    assert story.state.control.party == "queue"
+    assert story.on(said("wait", 2)).commands == ()
+
+
+def test_rule_for_a_message_moves_it_from_desk_to_desk_with_the_message() -> None:
+    care = BotConnection("care", "main", "careId", "care", desk=Desk(60_000))
+    rules = RuleSet((Rule("care", "message", (Condition("text", "contains", "care"),), Target("bot", "care")),))
+    story = Story(rules, Directory((*directory().connections, care))).with_bot()
+    story.on(replied(handover=True), said("one", 2))
+    decision = story.on(said("care please", 3))
+
+    assert kinds(decision) == ["AssignAgent", "OpenSession", "StartTimer", "SendToParty", "CloseSession"]
+    assert decision.after.desk is not None
+    assert (decision.after.desk.connection, decision.after.desk.giver) == ("care", "helper")
+    assert [each.message_id for each in decision.after.held] == ["m2", "m3"]
+
+
+def test_rule_that_sends_a_message_to_another_bot_gives_it_that_message() -> None:
+    other = BotConnection("other", "main", "otherId", "other")
+    rules = RuleSet((Rule("o", "message", (Condition("text", "contains", "bill"),), Target("bot", "other")),))
+    story = Story(rules, Directory((*directory().connections, other))).with_bot()
+
+    assert story.on(said("my bill", 2)).commands[-1] == SendToParty("other", "m2", "my bill")

@@ -294,3 +294,18 @@ def test_person_who_forwards_to_the_bot_gives_it_back_without_a_word_of_ours() -
     assert decision.commands == ()
     assert story.on(said("hello again", 2)).commands == (SendToParty("helper", "m2", "hello again"),)
     assert kinds(story.on(said("a person again", 3), replied(handover=True))) == ["ListAgents"]
+
+
+def test_bot_that_the_hub_picked_first_does_not_undo_what_the_rules_decided() -> None:
+    """Two bots, both agents: the hub gives the room to one, the rules to the other, and its report comes late."""
+    other = BotConnection("other", "main", "otherId", "other")
+    story = Story(parse_rules('default = "bot:helper"\n'), Directory((*DIRECTORY.connections, other)))
+    story.on(ev.ConversationStarted())
+    reported = story.on(ev.AgentAssigned(UserRef("otherId", "other"), True, "other"))
+    moved = story.on(ev.MoveSucceeded(1, "bot", "botId"), ev.AgentUnassigned(UserRef("otherId", "other")))
+
+    assert "the hub gave it to other first" in reported.reason
+    assert reported.after.control.party == moved.after.control.party == "connection:helper"
+    assert kinds(story.on(said("hi"))) == ["SendToParty"]
+    given = story.on(ev.AgentAssigned(UserRef("otherId", "other"), True, "other"))
+    assert given.after.control.party == "connection:other", "people may give it to another bot later"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnibridge.http import AnswerTooLarge, Client, create_client
-from omnibridge.http.stream import HIGH, Lines
+from omnibridge.http.lines import HIGH, Lines
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -1,0 +1,179 @@
+"""simple-salesforce in a few threads of its own: one client each, our own log-in, errors by class, a budget.
+
+The library blocks, so nothing of it runs on the event loop. Each thread keeps its session and builds a client for the
+token in force (`session_id` and `instance_url`: then the library never logs in by itself).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from connectors.salesforce_crm.budget import Budget
+from connectors.salesforce_crm.login import Login
+from connectors.salesforce_crm.settings import LOOPBACK, SalesforceCrmSettings
+from connectors.salesforce_crm.trouble import Trouble, from_exception, is_id
+
+if TYPE_CHECKING:
+    from simple_salesforce.api import Salesforce
+
+T = TypeVar("T")
+Fields = dict[str, Any]
+
+UPLOADS = 2
+"""Files in memory at a time: each is there three times, as bytes, as base64 and as JSON."""
+
+AUTO_ASSIGN = {"Sforce-Call-Options": "client=omnibridge"}
+
+
+class _Mine(threading.local):
+    session: Any = None
+    client: Any = None
+    token: str = ""
+
+
+class Client:
+    """Every method is one call, but for a log-in in front of it. Raises Trouble."""
+
+    def __init__(self, settings: SalesforceCrmSettings, budget: Budget | None = None) -> None:
+        self._settings = settings
+        self._login = Login(settings)
+        self.budget = budget or Budget(settings.requests_per_day, settings.reserve_percent)
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="crm")
+        self._mine = _Mine()
+        self.calls = 0
+        self.uploads = asyncio.Semaphore(UPLOADS)
+
+    @property
+    def address(self) -> str:
+        """Of the org, for links."""
+        return self._settings.url.rstrip("/")
+
+    async def query(self, soql: str, name: str) -> tuple[list[Fields], int]:
+        """(rows of the first page, how many there are in all). Build soql with `quoted` alone."""
+
+        def work(org: Salesforce) -> tuple[list[Fields], int]:
+            found: Any = org.query(soql)
+            return [dict(each) for each in found["records"]], int(found["totalSize"])
+
+        return await self.run(name, work)
+
+    async def upsert(self, name: str, field: str, key: str, data: Fields, **options: str) -> tuple[str, bool]:
+        """(id, whether it was made now) of the record whose external id this is."""
+        from simple_salesforce.format import format_external_id, format_soql
+
+        def work(org: Salesforce) -> tuple[str, bool]:
+            one: Any = getattr(org, name)
+            headers = AUTO_ASSIGN | options
+            answer = one.upsert(format_external_id(field, key), data, raw_response=True, headers=headers)
+            if answer.status_code != 204:
+                found = answer.json()
+                return str(found["id"]), bool(found.get("created", answer.status_code == 201))
+            asked = f"SELECT Id FROM {name} WHERE {field} = {{}}"  # noqa: S608 - names are checked
+            rows: Any = org.query(format_soql(asked, key))
+            return str(rows["records"][0]["Id"]), False
+
+        return await self.run(name, work)
+
+    async def create(self, name: str, data: Fields, **options: str) -> str:
+        """Its id."""
+
+        def work(org: Salesforce) -> str:
+            one: Any = getattr(org, name)
+            return str(one.create(data, headers=AUTO_ASSIGN | options)["id"])
+
+        return await self.run(name, work)
+
+    async def update(self, name: str, record_id: str, data: Fields, **options: str) -> None:
+        """Of a record that is there."""
+        await self.run(name, lambda org: getattr(org, name).update(_id(record_id), data, headers=AUTO_ASSIGN | options))
+
+    async def delete(self, name: str, record_id: str) -> None:
+        """It is gone afterwards; Trouble `missing` when it was."""
+        await self.run(name, lambda org: getattr(org, name).delete(_id(record_id)))
+
+    async def fields(self, name: str) -> set[str]:
+        """API names of the fields of an object that the integration user sees."""
+
+        def work(org: Salesforce) -> set[str]:
+            found: Any = getattr(org, name).describe()
+            return {str(each["name"]) for each in found["fields"]}
+
+        return await self.run(name, work)
+
+    async def limits(self) -> Fields:
+        """`{"DailyApiRequests": {"Max", "Remaining"}, …}`."""
+        return await self.run("limits", lambda org: dict(org.limits() or {}))
+
+    async def run(self, name: str, work: Callable[[Salesforce], T]) -> T:
+        """In one of the threads. Cancelling leaves the thread to its own time-outs."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, name, work)
+
+    async def aclose(self) -> None:
+        """What is under way ends by its time-outs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- in a thread ------------------------------------------------------------------------------------
+
+    def _work(self, name: str, work: Callable[[Salesforce], T]) -> T:
+        for attempt in (1, 2):
+            org, token = self._org()
+            self.budget.spend()
+            self.calls += 1
+            trouble: Trouble | None = None
+            try:
+                result = work(org)
+            except Exception as exc:
+                trouble = from_exception(exc, name)  # raised below, so that the library's words are not its context
+            self.budget.ended(trouble.kind if trouble else "")
+            if trouble is None:
+                return result
+            if trouble.kind == "session":
+                self._login.refused(token)
+            if trouble.kind != "session" or attempt == 2:
+                raise trouble
+        raise AssertionError("unreachable")
+
+    def _org(self) -> tuple[Salesforce, str]:
+        from simple_salesforce.api import Salesforce
+
+        from connectors.salesforce_crm.session import make_session
+
+        mine, settings = self._mine, self._settings
+        parts = urlsplit(settings.url)
+        if mine.session is None:
+            mine.session = make_session(
+                parts.netloc,
+                (settings.connect_timeout_s, settings.read_timeout_s),
+                plain=parts.scheme == "http" and parts.hostname in LOOPBACK,
+                proxy=settings.proxy,
+                answered=lambda answer: self.budget.told(answer.headers.get("Sforce-Limit-Info", "")),
+            )
+        token, instance = self._login.token(mine.session)
+        if mine.token != token:
+            mine.client = Salesforce(
+                session_id=token,
+                instance_url=instance,
+                version=settings.api_version,
+                session=mine.session,
+                object_pairs_hook=dict,
+            )
+            mine.token = token
+        return mine.client, token
+
+
+def quoted(template: str, *values: Any) -> str:
+    """SOQL with values in place of `{}`, escaped by the library. template: names must have been checked."""
+    from simple_salesforce.format import format_soql
+
+    return str(format_soql(template, *values))
+
+
+def _id(record_id: str) -> str:
+    if not is_id(record_id):
+        raise Trouble("missing", "NOT_AN_ID")
+    return record_id

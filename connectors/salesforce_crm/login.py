@@ -1,0 +1,109 @@
+"""OAuth tokens, for all threads together: fetched when one is needed, thrown away when the org refuses it.
+
+No SOAP, no passwords, and not the library's own refresh: it has no lock and no end (reference 3.2). A refusal is
+remembered for a minute, because an org counts log-ins and locks users out.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from connectors.salesforce_crm.settings import LOOPBACK, SalesforceCrmSettings
+from connectors.salesforce_crm.trouble import Trouble, from_exception
+
+if TYPE_CHECKING:
+    from requests import Session
+
+REFUSED_PAUSE_S = 60.0
+JWT_LIVES_S = 180
+_JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+class Login:
+    """now: seconds, monotonic."""
+
+    def __init__(self, settings: SalesforceCrmSettings, now: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._now = settings, now
+        self._lock = threading.Lock()
+        self._token: tuple[str, str] | None = None
+        self._refused: tuple[float, str] | None = None
+
+    def token(self, session: Session) -> tuple[str, str]:
+        """(access token, address of the instance). Raises Trouble."""
+        with self._lock:
+            if self._token is None:
+                self._token = self._fetch(session)
+            return self._token
+
+    def refused(self, token: str) -> None:
+        """The org does not take it any more. Another thread may have a new one already."""
+        with self._lock:
+            if self._token is not None and self._token[0] == token:
+                self._token = None
+
+    def _fetch(self, session: Session) -> tuple[str, str]:
+        if self._refused is not None and self._now() < self._refused[0]:
+            raise Trouble("login", self._refused[1], "login", pause_s=self._refused[0] - self._now())
+        trouble: Trouble | None = None
+        try:
+            return self._ask(session)
+        except Trouble as exc:
+            trouble = exc
+        except Exception as exc:
+            trouble = from_exception(exc, "login")
+            trouble = Trouble("not-sent", trouble.code, "login")  # a log-in may always be repeated
+        if trouble.kind == "login":
+            self._refused = (self._now() + REFUSED_PAUSE_S, trouble.code)
+        raise trouble
+
+    def _ask(self, session: Session) -> tuple[str, str]:
+        settings = self._settings
+        headers: dict[str, str] = {}
+        if settings.flow == "jwt":
+            form = {"grant_type": _JWT, "assertion": self._assertion()}
+        else:
+            form = {"grant_type": "client_credentials"}
+            both = f"{settings.client_id}:{settings.client_secret}".encode()
+            headers["Authorization"] = "Basic " + base64.b64encode(both).decode()
+        answer = session.post(f"{settings.url.rstrip('/')}/services/oauth2/token", data=form, headers=headers)
+        if answer.status_code in (429, 503) or answer.status_code >= 500:
+            raise Trouble("busy", f"HTTP_{answer.status_code}", "login", answer.status_code)
+        try:
+            found = answer.json()
+        except ValueError:
+            found = {}
+        if answer.status_code != 200 or not isinstance(found, dict) or not found.get("access_token"):
+            code = str(found.get("error", "")) if isinstance(found, dict) else ""
+            code = code if code.replace("_", "").isalpha() and len(code) < 40 else f"HTTP_{answer.status_code}"
+            raise Trouble("login", f"login-{code}", "login", answer.status_code)
+        return str(found["access_token"]), self._instance(str(found.get("instance_url") or settings.url))
+
+    def _instance(self, url: str) -> str:
+        """The token goes to the address that is configured, or to one of Salesforce's own; nowhere else."""
+        host = urlsplit(url).hostname or ""
+        own = urlsplit(self._settings.url).hostname or ""
+        if own in LOOPBACK or host == own or not host.endswith((".salesforce.com", ".salesforce.mil")):
+            return self._settings.url
+        return url
+
+    def _assertion(self) -> str:
+        import jwt
+
+        settings = self._settings
+        claims: dict[str, Any] = {
+            "iss": settings.client_id,
+            "sub": settings.username,
+            "aud": settings.audience,
+            "exp": int(time.time()) + JWT_LIVES_S,
+        }
+        problem = ""
+        try:
+            return jwt.encode(claims, settings.private_key, "RS256")
+        except Exception as exc:
+            problem = type(exc).__name__
+        raise Trouble("login", f"private-key-{problem}", "login")

@@ -1,0 +1,341 @@
+"""The mapping file: what is looked for in the org, what is written there, and from which facts. Parsed, and checked.
+
+Everything that can be wrong without asking the org is refused with its line. README.md explains every key.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from connectors.salesforce_crm.values import KINDS, Value, ValueProblem, known_fact, read_value
+from omnibridge.connector import toml_lines
+
+Trigger = Literal["start", "handover", "live", "close"]
+OnSeveral = Literal["newest", "none", "label"]
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(__c|__r)?")
+RECORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+PERSONS = ("Contact", "Lead", "Account")
+LONGEST_TEXT = 32_000
+
+
+class Find(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One key by which a record may be found. Keys are tried in the order of the file.
+
+    field: one or several, any of which may hold the value. verified: whoever wrote the fact could not have claimed
+    just anything: only then the record is changed, referred to, and learned from. Without, it is a label.
+    """
+
+    object: str
+    field: str | tuple[str, ...]
+    value: str
+    record: str = "person"
+    kind: Literal["text", "email", "phone", "id"] = "text"
+    region: str = ""
+    verified: bool = False
+    on_several: OnSeveral | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.field,) if isinstance(self.field, str) else self.field
+
+
+class Write(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One record to make or to change. Several of one name write to one record, at different times.
+
+    per: whether each conversation has one of its own, or each visitor. if_found: for a record of a verified key.
+    if_labelled: for one of a key that is not. duplicates: when the org says that there is one like it already.
+    """
+
+    record: str
+    object: str
+    fields: dict[str, Any]
+    when: tuple[Trigger, ...] = ("close",)
+    per: Literal["conversation", "visitor", ""] = ""
+    if_found: Literal["update", "keep"] = "keep"
+    if_missing: Literal["create", "skip"] = "create"
+    if_labelled: Literal["skip", "create"] = "skip"
+    duplicates: Literal["label", "use", "save", "refuse"] = "label"
+
+    @property
+    def is_per_visitor(self) -> bool:
+        return (self.per or ("visitor" if self.object in PERSONS else "conversation")) == "visitor"
+
+
+class Transcript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was said. object: Task, an object of your own, or ContentVersion, which is a file.
+
+    field: long text that holds it; not for a file. max: characters of each part. line: {time} {who} {name} {text}.
+    """
+
+    object: str = "Task"
+    when: Literal["close", "live"] = "close"
+    field: str = "Description"
+    max: int = LONGEST_TEXT
+    line: str = "[{time}] {name}: {text}"
+    timezone: str = "UTC"
+    fields: dict[str, Any] = {}
+
+
+class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the visitor and staff sent. record: whose files they become."""
+
+    record: str
+    when: Literal["close", "live"] = "close"
+    max_bytes: int = 10_000_000
+    fields: dict[str, Any] = {}
+
+
+class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fact that counts: records of an object whose field is the id of a record, with the fields of `where`."""
+
+    fact: str
+    object: str
+    field: str
+    where: dict[str, str | int | bool] = {}
+
+
+class Learn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Facts that rules may read as `crm.NAME`. facts: name = field of the record; of verified keys, and ours, only."""
+
+    record: str = "person"
+    facts: dict[str, str] = {}
+    count: tuple[Count, ...] = ()
+
+
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where staff look it up: the address of the first of these records that is there, found or made."""
+
+    records: tuple[str, ...] = ("person",)
+    path: str = "/lightning/r/{object}/{id}/view"
+
+
+class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of records that we made, when a visitor is to be forgotten. By object; others are deleted."""
+
+    blank: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+
+class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. key_field: custom field, external id and unique, on every object that is written."""
+
+    key_field: str = "Omnibridge_Key__c"
+    on_several: OnSeveral = "none"
+    find: tuple[Find, ...] = ()
+    write: tuple[Write, ...] = ()
+    transcript: Transcript | None = None
+    files: Files | None = None
+    learn: Learn | None = None
+    link: Link | None = None
+    erase: Erase = Erase()
+
+    def fields_by_object(self) -> dict[str, set[str]]:
+        """Every field that is named, by object; of records that are found or written."""
+        found: dict[str, set[str]] = {}
+        objects = {each.record: each.object for each in self.find}
+        objects |= {each.record: each.object for each in self.write}
+        for find in self.find:
+            found.setdefault(find.object, set()).update(find.fields)
+        for write in self.write:
+            found.setdefault(write.object, set()).update(write.fields, {self.key_field})
+        if self.transcript is not None:
+            named = {*self.transcript.fields, self.key_field}
+            named |= {self.transcript.field} if self.transcript.object != "ContentVersion" else set()
+            found.setdefault(self.transcript.object, set()).update(named)
+        if self.files is not None:
+            found.setdefault("ContentVersion", set()).update(self.files.fields, {self.key_field})
+        if self.learn is not None:
+            found.setdefault(objects[self.learn.record], set()).update(self.learn.facts.values())
+            for count in self.learn.count:
+                found.setdefault(count.object, set()).update({count.field, *count.where})
+        return found
+
+    def values(self, fields: dict[str, Any]) -> dict[str, Value]:
+        """Fields of an entry, read. Checked when the file was."""
+        return {name: read_value(each, ("part",)) for name, each in fields.items()}
+
+
+Path = tuple[str | int, ...]
+
+
+def parse_mapping(text: str) -> Mapping:
+    """Raises ValueError that names each problem with its line."""
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as exc:
+        what, _, found = str(exc).rpartition(" (at ")
+        line = re.match(r"line (\d+)", found)
+        raise ValueError(f"mapping line {line.group(1)}: {what}" if line else f"mapping: {what or exc}") from None
+    lines = toml_lines(text)
+
+    def place(path: Path) -> str:
+        line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
+        named = ".".join(str(each) for each in path if isinstance(each, str))
+        return f"mapping line {line}: {named}" if named else f"mapping line {line}"
+
+    try:
+        mapping = msgspec.convert(raw, Mapping)
+    except msgspec.ValidationError as exc:
+        what, _, at = str(exc).partition(" - at `$")
+        raise ValueError(f"{place(_path(at.rstrip('`'), raw, what))}: {what}") from None
+    problems = [f"{place(path)}: {what}" for path, what in _problems(mapping)]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return mapping
+
+
+def _path(at: str, raw: dict[str, Any], what: str) -> Path:
+    """`.write[0].when[1]` -> ("write", 0, "when", 1), with the unknown key that the message names."""
+    found: list[str | int] = []
+    for name, index in re.findall(r"\.([A-Za-z_]+)|\[(\d+)\]", at):
+        found.append(int(index) if index else name)
+    unknown = re.search(r"unknown field `(.+)`", what)
+    return (*found, unknown.group(1)) if unknown else tuple(found)
+
+
+def _problems(mapping: Mapping) -> Iterator[tuple[Path, str]]:
+    if not mapping.key_field.endswith("__c") or not NAME.fullmatch(mapping.key_field):
+        yield ("key_field",), "must be a custom field, such as Omnibridge_Key__c"
+    if not any((mapping.find, mapping.write, mapping.transcript)):
+        yield (), "nothing is looked for and nothing is written: add [[find]], [[write]] or [transcript]"
+    for index, find in enumerate(mapping.find):
+        at: Path = ("find", index)
+        yield from _names(at, "object", find.object)
+        for each in find.fields:
+            yield from _names(at, "field", each)
+        yield from _record(at, find.record)
+        if not find.fields or len(find.fields) > 5:
+            yield (*at, "field"), "one to five fields"
+        if problem := known_fact(find.value):
+            yield (*at, "value"), problem
+        if find.kind == "phone" and find.region and not re.fullmatch(r"[A-Z]{2}", find.region):
+            yield (*at, "region"), 'must be two capital letters, such as "DE"'
+        if find.kind != "phone" and find.region:
+            yield (*at, "region"), 'only goes with kind = "phone"'
+    known = {each.record for each in mapping.find} | {each.record for each in mapping.write}
+    objects: dict[str, str] = {}
+    for index, write in enumerate(mapping.write):
+        at = ("write", index)
+        yield from _names(at, "object", write.object)
+        yield from _record(at, write.record)
+        if objects.setdefault(write.record, write.object) != write.object:
+            yield (*at, "object"), f'"{write.record}" is a {objects[write.record]} above: one record has one object'
+        if write.object in ("ContentVersion", "ContentDocument", "ContentDocumentLink"):
+            yield (*at, "object"), "files are written by [transcript] and [files]"
+        if not write.when:
+            yield (*at, "when"), "name at least one of start, handover, live, close"
+        yield from _fields((*at, "fields"), write.fields, mapping, known)
+        if not write.fields:
+            yield (*at, "fields"), "no fields: there is nothing to write"
+        for other in _records_in(write.fields):
+            later = [i for i, each in enumerate(mapping.write) if each.record == other]
+            if later and later[0] >= index and not any(each.record == other for each in mapping.find):
+                yield (*at, "fields"), f'refers to "{other}", which is written later: put that one in front'
+    if mapping.transcript is not None:
+        yield from _transcript(mapping, mapping.transcript, known)
+    if mapping.files is not None:
+        if mapping.files.record not in known:
+            yield ("files", "record"), f'no [[find]] or [[write]] has record = "{mapping.files.record}"'
+        yield from _fields(("files", "fields"), mapping.files.fields, mapping, known)
+    if mapping.learn is not None:
+        yield from _learn(mapping.learn, known)
+    if mapping.link is not None:
+        for name in mapping.link.records:
+            if name not in known:
+                yield ("link", "records"), f'no [[find]] or [[write]] has record = "{name}"'
+        if not mapping.link.path.startswith("/") or "{id}" not in mapping.link.path:
+            yield ("link", "path"), "must begin with / and have {id} in it"
+
+
+def _transcript(mapping: Mapping, transcript: Transcript, known: set[str]) -> Iterator[tuple[Path, str]]:
+    at: Path = ("transcript",)
+    yield from _names(at, "object", transcript.object)
+    yield from _names(at, "field", transcript.field)
+    if transcript.object == "ContentVersion" and transcript.when == "live":
+        yield (*at, "when"), 'a file is written when all is said: when = "close", or another object'
+    if not 200 <= transcript.max <= 25_000_000:
+        yield (*at, "max"), "200 to 25000000 characters"
+    if transcript.object in ("Task", "Case") and transcript.max > LONGEST_TEXT:
+        yield (*at, "max"), f"a text of {transcript.object} takes {LONGEST_TEXT} characters"
+    if "{text}" not in transcript.line or set(re.findall(r"{(.*?)}", transcript.line)) - {
+        "time",
+        "who",
+        "name",
+        "text",
+    }:
+        yield (*at, "line"), "must have {text}, and may have {time}, {who}, {name}"
+    if not _is_timezone(transcript.timezone):
+        yield (*at, "timezone"), 'there is no such time zone; such as "Europe/Berlin"'
+    if transcript.field in transcript.fields:
+        yield (*at, "fields", transcript.field), "holds the transcript itself"
+    yield from _fields((*at, "fields"), transcript.fields, mapping, known, extra=("part",))
+
+
+def _learn(learn: Learn, known: set[str]) -> Iterator[tuple[Path, str]]:
+    if learn.record not in known:
+        yield ("learn", "record"), f'no [[find]] or [[write]] has record = "{learn.record}"'
+    for fact, field in learn.facts.items():
+        if not RECORD.fullmatch(fact):
+            yield ("learn", "facts", fact), "a fact's name has lower-case letters, digits and _"
+        yield from _names(("learn", "facts"), fact, field)
+    for index, count in enumerate(learn.count):
+        at: Path = ("learn", "count", index)
+        yield from _names(at, "object", count.object)
+        yield from _names(at, "field", count.field)
+        if not RECORD.fullmatch(count.fact) or count.fact in learn.facts:
+            yield (*at, "fact"), "a fact's name has lower-case letters, digits and _, and is used once"
+        for field in count.where:
+            yield from _names((*at, "where"), field, field)
+
+
+def _fields(
+    at: Path, fields: dict[str, Any], mapping: Mapping, known: set[str], extra: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, str]]:
+    for name, raw in fields.items():
+        if not NAME.fullmatch(name):
+            yield (*at, name), "is not the API name of a field"
+        elif name in ("Id", mapping.key_field, "VersionData"):
+            yield (*at, name), "is set by us"
+        try:
+            value = read_value(raw, extra)
+        except ValueProblem as exc:
+            yield (*at, name), str(exc)
+            continue
+        if value.record and value.record not in known:
+            yield (*at, name), f'no [[find]] or [[write]] has record = "{value.record}"'
+        if value.field and not NAME.fullmatch(value.field):
+            yield (*at, name), f"{value.field} is not the API name of a field"
+
+
+def _records_in(fields: dict[str, Any]) -> Iterator[str]:
+    for raw in fields.values():
+        if isinstance(raw, dict) and isinstance(raw.get("record"), str):
+            yield raw["record"]
+
+
+def _names(at: Path, key: str, name: str) -> Iterator[tuple[Path, str]]:
+    if not NAME.fullmatch(name):
+        yield (*at, key), f"{name!r} is not an API name: letters, digits and _"
+
+
+def _record(at: Path, name: str) -> Iterator[tuple[Path, str]]:
+    if not RECORD.fullmatch(name):
+        yield (*at, "record"), "lower-case letters, digits, - and _, 32 at most, a letter first"
+
+
+def _is_timezone(name: str) -> bool:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+__all__ = ["KINDS", "Mapping", "parse_mapping"]

@@ -1,0 +1,184 @@
+"""Drives one session: the one request that reads, and posts in their order. Thin: what to do says `poll.py`.
+
+Whoever holds the session runs exactly one of these, on one machine (a second poll ends the chat), and keeps its state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from connectors.salesforce_live_agent.client import LiveAgent, Reply
+from connectors.salesforce_live_agent.errors import ServerMoved, SessionGone
+from connectors.salesforce_live_agent.messages import Event
+from connectors.salesforce_live_agent.poll import (
+    Post,
+    Request,
+    Session,
+    Step,
+    answered,
+    begun,
+    given_up,
+    moved,
+    next_request,
+    not_sent,
+    posted,
+)
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+
+_T = TypeVar("_T")
+Keep = Callable[[Session, tuple[Event, ...]], Awaitable[None]]
+
+
+class NotKept(Exception):
+    """`keep` failed; its error is the cause. The state is what was kept before."""
+
+
+class Chat:
+    """keep: is given each new state with what happened, in order, and makes both durable together.
+
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
+    reads, and none lasts longer.
+
+    keep is also called before each post, with nothing: otherwise a crash while posting could lose the next one, because
+    the server drops a number that it took.
+    """
+
+    def __init__(
+        self,
+        api: LiveAgent,
+        session: Session,
+        keep: Keep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        held: Callable[[], Awaitable[float]] | None = None,
+    ) -> None:
+        self._held = held
+        self._api, self._keep, self._sleep = api, keep, sleep
+        self.session = session
+        self._changing, self._order = asyncio.Lock(), asyncio.Lock()
+        self._reading: asyncio.Task[Reply] | None = None
+        self._posting: asyncio.Task[int] | None = None
+        self._moves = 0
+
+    async def run(self) -> None:
+        """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
+        pause_s = FIRST_PAUSE_S
+        while next_request(self.session) is not None:
+            limit_s = await self._held() if self._held else None
+            session = self.session  # a post may have changed it meanwhile
+            request = next_request(session)
+            if request is None:
+                return
+            moves = self._moves
+            self._reading = asyncio.create_task(self._read(session, request, limit_s))
+            try:
+                answer = await _result(self._reading)
+            except DeliveryError:
+                answer = None
+            if self._moves != moves:
+                continue  # a post was told that the session moved
+            step = None
+            if answer is not None:
+                async with self._changing:
+                    step = answered(self.session, request.kind, answer.status, answer.body)
+                    await self._change(step)
+            if step is None or step.pauses:
+                await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+                pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            else:
+                pause_s = FIRST_PAUSE_S
+
+    async def _read(self, session: Session, request: Request, limit_s: float | None) -> Reply:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._api.read(session, request)
+        except TimeoutError as exc:
+            raise DeliveryUncertain("nobody may read this session any longer", code="not-held") from exc
+
+    async def post(self, post: Post) -> None:
+        """In the order of the calls; once for each id, however often. Raises DeliveryError.
+
+        What was uncertain before is posted first, under its number.
+        """
+        async with self._order:
+            if post.id in self.session.done:
+                return
+            pending = self.session.pending
+            if pending is not None and pending.id != post.id:
+                try:
+                    await self._post(pending)
+                except SessionGone:
+                    raise
+                except DeliveryRejected:
+                    pass  # it was refused, and takes no number; whose it was asks again and is told
+            await self._post(post)
+
+    async def give_up(self, post_id: str) -> None:
+        """A post whose outcome is not known shall not be repeated any more."""
+        async with self._changing:
+            session = given_up(self.session, post_id)
+            if session is not self.session:
+                await self._change(Step(session))
+
+    async def _post(self, post: Post) -> None:
+        async with self._changing:
+            if post.id in self.session.done:
+                return
+            again = self.session.pending is not None
+            session = begun(self.session, post)
+            if session != self.session:
+                await self._change(Step(session))
+            moves = self._moves
+            self._posting = asyncio.create_task(self._api.post(session, post))
+        try:
+            status = await _result(self._posting)
+        except DeliveryRetryable:
+            async with self._changing:
+                if self._moves == moves:
+                    await self._change(Step(not_sent(self.session, again=again)))
+            raise
+        async with self._changing:
+            if self._moves != moves or status is None:
+                # The number counts no more. The record of the conversation will tell whether it arrived.
+                if post.id in self.session.done:
+                    return
+                raise ServerMoved("the chat moved to another server while it was posted", code="moved")
+            step, error = posted(self.session, status, again=again)
+            await self._change(step)
+        if error is not None:
+            raise error
+
+    async def _change(self, step: Step) -> None:
+        """Keep, then go on from there. A move ends what is under way."""
+        was_moved = step.session.phase == "moved" and self.session.phase != "moved"
+        if step.session is not self.session or step.events:
+            try:
+                await self._keep(step.session, step.events)
+            except Exception as exc:
+                raise NotKept("the state of the chat could not be kept") from exc
+        self.session = step.session
+        if was_moved:
+            self._moves += 1
+            for task in (self._reading, self._posting):
+                if task is not None:
+                    task.cancel()
+
+    async def moved(self) -> None:
+        """Somebody else was told 503."""
+        async with self._changing:
+            await self._change(moved(self.session))
+
+
+async def _result(task: asyncio.Task[_T]) -> _T | None:
+    """None: it was cancelled by a move. When we are cancelled, its connection is closed before this returns."""
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        raise
+    return None if task.cancelled() else task.result()

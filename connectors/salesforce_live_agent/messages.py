@@ -1,0 +1,303 @@
+"""Messages of the long poll as things that happened (reference 1.8). Pure.
+
+A batch may hold several kinds, told in its order. Unknown kinds are nothing; a known kind that cannot be read is
+`Unreadable`, because it may have been something an agent said. Texts are hostile.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from connectors.salesforce_live_agent.ids import long_id
+
+
+class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """id: of the Salesforce user, 18 characters; empty = not told."""
+
+    name: str
+    id: str = ""
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """After the agent's message: seconds until the visitor is warned, and until the chat ends. Ours to enforce."""
+
+    warning_s: float
+    timeout_s: float
+
+
+class Requested(msgspec.Struct, frozen=True, tag=True):
+    """It is queued. wait_s: None = not known. timeout_s: without a poll the session dies after this."""
+
+    position: int
+    wait_s: int | None
+    timeout_s: float
+    visitor_id: str = ""
+
+
+class Queued(msgspec.Struct, frozen=True, tag=True):
+    """position: 0 = the next."""
+
+    position: int
+    wait_s: int | None
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """reason: Unavailable, NoPost, InternalFailure, Blocked or Unknown."""
+
+    reason: str
+
+
+class Established(msgspec.Struct, frozen=True, tag=True):
+    """is_transfer: another agent took over."""
+
+    agent: Agent
+    sneak_peek: bool = False
+    idle: Idle | None = None
+    is_transfer: bool = False
+
+
+class Said(msgspec.Struct, frozen=True, tag=True):
+    """is_late: known from the conversation's record after a move; is_rich: a menu of a bot, as text."""
+
+    text: str
+    agent: Agent
+    is_late: bool = False
+    is_rich: bool = False
+
+
+class Typing(msgspec.Struct, frozen=True, tag=True):
+    """Repeated every few seconds. The agent's id here is none of a user."""
+
+    is_typing: bool
+    name: str
+
+
+class Requeued(msgspec.Struct, frozen=True, tag=True):
+    """The agent gave it back, or dropped: another one may accept. The session lives on."""
+
+    has_dropped: bool
+
+
+class Conference(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    joined: bool
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """reason: agent, client, clientIdleTimeout, agentsUnavailable, agentPushTimeout, NoPost or unknown."""
+
+    reason: str
+
+
+class Line(msgspec.Struct, frozen=True):
+    """kind: Agent, Chasitor or OperatorTransferred."""
+
+    kind: str
+    name: str
+    text: str
+
+
+class Restored(msgspec.Struct, frozen=True, tag=True):
+    """The conversation so far, after a move."""
+
+    lines: tuple[Line, ...]
+
+
+class CustomEvent(msgspec.Struct, frozen=True, tag=True):
+    kind: str
+    data: str
+
+
+class FileWanted(msgspec.Struct, frozen=True, tag=True):
+    """The agent asks for a file. referer: sent along with the upload."""
+
+    url: str
+    referer: str
+    token: str
+
+
+class FileOutcome(msgspec.Struct, frozen=True, tag=True):
+    """outcome: Success, Failure or Canceled."""
+
+    outcome: str
+    token: str
+
+
+class Rules(msgspec.Struct, frozen=True, tag=True):
+    """Sensitive data: patterns and replacements."""
+
+    rules: tuple[dict[str, Any], ...]
+
+
+class SwitchServer(msgspec.Struct, frozen=True, tag=True):
+    """The org moved to another address. url: not judged yet."""
+
+    url: str
+
+
+class Unreadable(msgspec.Struct, frozen=True, tag=True):
+    kind: str
+
+
+class Lost(msgspec.Struct, frozen=True, tag=True):
+    """The session is gone without an end: expired, duplicate-poll, nothing-to-resume or http-…"""
+
+    reason: str
+
+
+Event = (
+    Requested
+    | Queued
+    | Failed
+    | Established
+    | Said
+    | Typing
+    | Requeued
+    | Conference
+    | Ended
+    | Restored
+    | CustomEvent
+    | FileWanted
+    | FileOutcome
+    | Rules
+    | SwitchServer
+    | Unreadable
+    | Lost
+)
+
+
+class _Message(msgspec.Struct):
+    type: str
+    message: dict[str, Any] | None = None
+
+
+class Batch(msgspec.Struct):
+    """sequence: opaque, to be acknowledged. offset: for ReconnectSession; None = keep the one before."""
+
+    sequence: int
+    messages: list[_Message] = []
+    offset: int | None = None
+
+
+class Reconnected(msgspec.Struct):
+    affinity: str
+    resets: bool
+
+
+_batches = msgspec.json.Decoder(Batch)
+
+
+def read_batch(body: bytes) -> tuple[Batch, tuple[Event, ...]]:
+    """Raises ValueError."""
+    batch = _batches.decode(body)
+    return batch, tuple(found for each in batch.messages for found in _read(each))
+
+
+def read_reconnected(body: bytes) -> Reconnected:
+    """Raises ValueError. A missing resetSequence is true, as it always was in practice (reference 1.9)."""
+    found = msgspec.json.decode(body, type=_Answer)
+    for each in found.messages:
+        if each.type == "ReconnectSession" and each.message and each.message.get("affinityToken"):
+            return Reconnected(str(each.message["affinityToken"]), each.message.get("resetSequence") is not False)
+    raise ValueError("no ReconnectSession in the answer")
+
+
+class _Answer(msgspec.Struct):
+    messages: list[_Message] = []
+
+
+def _read(given: _Message) -> tuple[Event, ...]:
+    read = _KINDS.get(given.type)
+    if read is None:
+        return ()
+    try:
+        return read(given.message or {})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return (Unreadable(given.type),)
+
+
+def _text(value: object) -> str:
+    """Agents' texts may come with entities of HTML (reference 1.13)."""
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    return html.unescape(value)
+
+
+def _agent(message: dict[str, Any], key: str) -> Agent:
+    given = str(message.get(key) or "")
+    try:
+        return Agent(_text(message.get("name") or ""), long_id(given) if given else "")
+    except ValueError:
+        return Agent(_text(message.get("name") or ""))
+
+
+def _wait(message: dict[str, Any]) -> int | None:
+    wait = message.get("estimatedWaitTime", -1)
+    return int(wait) if isinstance(wait, int | float) and wait >= 0 else None
+
+
+def _requested(message: dict[str, Any]) -> tuple[Event, ...]:
+    timeout_s = float(message.get("connectionTimeout") or 40_000) / 1000
+    position = int(message.get("queuePosition") or 0)
+    return (Requested(position, _wait(message), timeout_s, str(message.get("visitorId") or "")),)
+
+
+def _established(is_transfer: bool) -> Callable[[dict[str, Any]], tuple[Event, ...]]:
+    def read(message: dict[str, Any]) -> tuple[Event, ...]:
+        # The documentation spells it in another way than the wire.
+        given = message.get("chasitorIdleTimeout") or message.get("chasitorIdletimeout") or {}
+        idle = None
+        if isinstance(given, dict) and given.get("isEnabled"):
+            idle = Idle(float(given["warningTime"]), float(given["timeout"]))
+        peek = message.get("sneakPeekEnabled") is True
+        return (Established(_agent(message, "userId"), peek, idle, is_transfer),)
+
+    return read
+
+
+def _restored(message: dict[str, Any]) -> tuple[Event, ...]:
+    rows = message.get("chatMessages") or ()
+    lines = [Line(str(each["type"]), str(each.get("name") or ""), _text(each.get("content") or "")) for each in rows]
+    return (Restored(tuple(lines)),)
+
+
+def _file(message: dict[str, Any]) -> tuple[Event, ...]:
+    kind, token = str(message["type"]), str(message.get("fileToken") or "")
+    if kind != "Requested":
+        return (FileOutcome(kind, token),)
+    return (FileWanted(str(message["uploadServletUrl"]), str(message.get("cdmServletUrl") or ""), token),)
+
+
+def _rich(message: dict[str, Any]) -> tuple[Event, ...]:
+    """A bot's menu: its texts, one a line. The shape is not documented for custom clients."""
+    items = message.get("items") or ()
+    words = [str(each.get("text") or "") for each in items if isinstance(each, dict)]
+    text = "\n".join([_text(message.get("text") or ""), *words]).strip()
+    return (Said(text, _agent(message, "agentId"), is_rich=True),) if text else (Unreadable("RichMessage"),)
+
+
+_KINDS: dict[str, Callable[[dict[str, Any]], tuple[Event, ...]]] = {
+    "ChatRequestSuccess": _requested,
+    "QueueUpdate": lambda m: (Queued(int(m.get("position") or 0), _wait(m)),),
+    "ChatRequestFail": lambda m: (Failed(str(m.get("reason") or "Unknown")),),
+    "ChatEstablished": _established(False),
+    "ChatTransferred": _established(True),
+    "ChatMessage": lambda m: (Said(_text(m["text"]), _agent(m, "agentId")),),
+    "AgentTyping": lambda m: (Typing(True, str(m.get("name") or "")),),
+    "AgentNotTyping": lambda m: (Typing(False, str(m.get("name") or "")),),
+    "TransferToButtonInitiated": lambda m: (Requeued(False),),
+    "AgentDisconnect": lambda m: (Requeued(True),),
+    "AgentJoinedConference": lambda m: (Conference(str(m.get("name") or ""), True),),
+    "AgentLeftConference": lambda m: (Conference(str(m.get("name") or ""), False),),
+    "ChatEnded": lambda m: (Ended(str(m.get("reason") or "unknown")),),
+    "ChasitorSessionData": _restored,
+    "CustomEvent": lambda m: (CustomEvent(str(m["type"]), str(m.get("data") or "")),),
+    "FileTransfer": _file,
+    "RichMessage": _rich,
+    "SensitiveDataRules": lambda m: (Rules(tuple(dict(each) for each in m.get("sensitiveDataRules") or ())),),
+    "SwitchServer": lambda m: (SwitchServer(str(m["newUrl"])),),
+}

@@ -1,0 +1,303 @@
+"""One session of Live Agent as a state machine: state and answer in, state, events and the next request out. Pure.
+
+Reading: one request at a time, ever (a second poll ends the chat): poll, or after 503 reconnect, poll for the
+conversation's record, resync, and poll again (reference 1.7, 1.9). Writing: posts are numbered without gaps, and the
+server drops a number that it took; so a post whose outcome is not known is `pending`, and is posted again under its
+number before anything else is. State is kept before a post and after every answer, by whoever holds the session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from connectors.salesforce_live_agent.errors import GONE, NotYet, SessionGone, from_status
+from connectors.salesforce_live_agent.messages import (
+    Agent,
+    Ended,
+    Established,
+    Event,
+    Failed,
+    Line,
+    Lost,
+    Requested,
+    Requeued,
+    Restored,
+    Said,
+    read_batch,
+    read_reconnected,
+)
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
+
+NEEDS_AGENT = frozenset({"ChatMessage", "ChasitorTyping", "ChasitorNotTyping", "ChasitorSneakPeek", "CustomEvent"})
+"""Before an agent is there the server answers these with 500."""
+TAIL, DONE = 16, 8
+
+Phase = Literal["polling", "moved", "restoring", "resyncing", "over"]
+
+
+class Post(msgspec.Struct, frozen=True):
+    """id: the caller's, the same for each attempt. noun: of Chasitor."""
+
+    id: str
+    noun: str
+    body: dict[str, Any] = {}
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that must survive a restart. key is a secret, and pending has the visitor's words.
+
+    sequence: of the next post. offset: None = no batch yet. own: lines of the visitor that were certainly taken.
+    agent: lines of agents that were told, tail: digests of the last of them. done: ids of the last posts taken.
+    """
+
+    base: str
+    id: str
+    key: str
+    affinity: str
+    poll_s: float = 40.0
+    timeout_s: float = 40.0
+    ack: int = -1
+    offset: int | None = None
+    sequence: int = 1
+    phase: Phase = "polling"
+    has_agent: bool = False
+    own: int = 0
+    agent: int = 0
+    tail: tuple[str, ...] = ()
+    pending: Post | None = None
+    done: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Session(id={self.id!r}, phase={self.phase!r}, ack={self.ack}, sequence={self.sequence})"
+
+    @property
+    def told_key(self) -> str:
+        """Names what led to this state: the same when the same batch is told again."""
+        return f"{self.affinity}.{self.ack}{'.over' if self.phase == 'over' else ''}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Posts may be sent."""
+        return self.phase == "polling"
+
+
+class Request(NamedTuple):
+    """kind: poll, reconnect or resync."""
+
+    kind: Literal["poll", "reconnect", "resync"]
+    method: str
+    path: str
+    query: dict[str, str]
+    affinity: str
+
+
+class Step(NamedTuple):
+    """pauses: wait a little, longer each time, before the next request."""
+
+    session: Session
+    events: tuple[Event, ...] = ()
+    pauses: bool = False
+
+
+def next_request(session: Session) -> Request | None:
+    """None: the session is over."""
+    match session.phase:
+        case "polling" | "restoring":
+            return Request("poll", "GET", "System/Messages", {"ack": str(session.ack)}, session.affinity)
+        case "moved":
+            query = {"ReconnectSession.offset": str(session.offset)}
+            return Request("reconnect", "GET", "System/ReconnectSession", query, "null")
+        case "resyncing":
+            return Request("resync", "POST", "Chasitor/ChasitorResyncState", {}, session.affinity)
+        case "over":
+            return None
+
+
+def moved(session: Session) -> Step:
+    """A 503 on any request."""
+    if session.phase == "over":
+        return Step(session)
+    if session.offset is None:
+        return _lost(session, "nothing-to-resume")
+    return Step(_with(session, phase="moved"))
+
+
+def answered(session: Session, kind: str, status: int, body: bytes) -> Step:
+    """kind: of the request that was answered."""
+    if status == 503:
+        step = moved(session)
+        return step._replace(pauses=kind == "reconnect")
+    if status in GONE:
+        return _lost(session, GONE[status])
+    if kind == "poll" and status == 204:
+        return Step(session)
+    if not 200 <= status < 300:
+        if isinstance(from_status(status), DeliveryRejected):
+            return _lost(session, f"http-{status}")
+        return Step(session, pauses=True)
+    if kind == "resync":
+        return Step(_with(session, phase="polling"))
+    try:
+        return _reconnected(session, body) if kind == "reconnect" else _polled(session, body)
+    except ValueError:
+        return Step(session, pauses=True)  # a proxy's page: the batch comes again, as it was not acknowledged
+
+
+def _reconnected(session: Session, body: bytes) -> Step:
+    told = read_reconnected(body)
+    sequence = 1 if told.resets else session.sequence
+    return Step(_with(session, affinity=told.affinity, sequence=sequence, ack=-1, phase="restoring"))
+
+
+def _polled(session: Session, body: bytes) -> Step:
+    batch, events = read_batch(body)
+    if batch.sequence == session.ack:
+        return Step(session)  # told again
+    session = _with(session, ack=batch.sequence, offset=session.offset if batch.offset is None else batch.offset)
+    told: list[Event] = []
+    waiting = list(events)
+    while waiting:
+        each = waiting.pop(0)
+        match each:
+            case Restored(lines=lines):
+                session, found = _restore(session, lines)
+                told += [each, *found]
+                waiting = _without(waiting, [each.text for each in found])
+            case Said(is_rich=False):
+                session = _told(session, each.text)
+                told.append(each)
+            case Established():
+                session = _with(session, has_agent=True)
+                told.append(each)
+            case Requeued():
+                session = _with(session, has_agent=False)
+                told.append(each)
+            case Requested(timeout_s=timeout_s):
+                session = _with(session, timeout_s=timeout_s)
+                told.append(each)
+            case Ended() | Failed():
+                session = _with(session, phase="over", has_agent=False)
+                told.append(each)
+            case _:
+                told.append(each)
+    return Step(session, tuple(told))
+
+
+def _without(events: list[Event], lines: list[str]) -> list[Event]:
+    """The rest of a batch, without lines that its record told already: all of them, in that order, or none."""
+    said = [each for each in events if isinstance(each, Said) and not each.is_rich]
+    if [each.text for each in said[: len(lines)]] != lines:
+        return events
+    again = {id(each) for each in said[: len(lines)]}
+    return [each for each in events if id(each) not in again]
+
+
+def _restore(session: Session, lines: tuple[Line, ...]) -> tuple[Session, list[Said]]:
+    """What the record of the conversation says that was not told, and whether the pending post is in it."""
+    said = [each for each in lines if each.kind == "Agent"]
+    known = _known(session, [_digest(each.text) for each in said])
+    found = [Said(each.text, Agent(each.name), is_late=True) for each in said[known:]]
+    for each in found:
+        session = _told(session, each.text)
+    own = [each.text for each in lines if each.kind == "Chasitor"]
+    pending = session.pending
+    if pending and pending.noun == "ChatMessage":
+        fresh = own[session.own :] if len(own) >= session.own else own[-1:]  # a record that was cut: its last line
+        if any(_same(each, str(pending.body.get("text"))) for each in fresh):
+            session = _taken(session, pending)
+    elif pending:
+        session = _taken(session, pending)  # typing and the like: what a move swallowed is not repeated
+    return _with(session, own=max(session.own, len(own)), phase="resyncing"), found
+
+
+def _known(session: Session, record: list[str]) -> int:
+    """How many lines of the record were told. It begins with the conversation, or somewhere in it."""
+    told, tail = session.agent, session.tail
+    if len(record) >= told and tuple(record[max(0, told - len(tail)) : told]) == tail:
+        return told
+    for end in range(len(record), 0, -1):
+        length = min(end, len(tail))
+        if length and tuple(record[end - length : end]) == tail[-length:]:
+            return end
+    return 0
+
+
+def _told(session: Session, text: str) -> Session:
+    return _with(session, agent=session.agent + 1, tail=(*session.tail, _digest(text))[-TAIL:])
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _same(one: str, other: str) -> bool:
+    return one.split() == other.split()
+
+
+def _lost(session: Session, reason: str) -> Step:
+    if session.phase == "over":
+        return Step(session)
+    return Step(_with(session, phase="over", has_agent=False), (Lost(reason),))
+
+
+# -- posts ---------------------------------------------------------------------------------------------------
+
+
+def begun(session: Session, post: Post) -> Session:
+    """Before it is posted under `sequence`: keep this first. Nothing else may be pending.
+
+    Raises NotYet or SessionGone: nothing was sent.
+    """
+    if session.phase == "over":
+        is_own = session.pending is not None and session.pending.id == post.id
+        raise SessionGone("the chat of Live Agent is over", code="over", may_be_sent=is_own)
+    if not session.is_ready:
+        raise NotYet("the chat of Live Agent is being restored", code="restoring", retry_after_s=1.0)
+    if post.noun in NEEDS_AGENT and not session.has_agent:
+        raise NotYet("no agent of Live Agent has accepted yet", code="not-established")
+    if session.pending is not None and session.pending.id != post.id:
+        raise AssertionError("another post is pending")
+    return _with(session, pending=post)
+
+
+def posted(session: Session, status: int, *, again: bool = False) -> tuple[Step, DeliveryError | None]:
+    """The pending post was answered. None: it was taken. Else it was not, or nobody knows and it stays pending.
+
+    again: an attempt before this one was uncertain; only its own refusal ends that.
+    """
+    assert session.pending is not None
+    if 200 <= status < 300:
+        taken = _taken(session, session.pending)
+        own = taken.own + (session.pending.noun == "ChatMessage")
+        return Step(_with(taken, sequence=taken.sequence + 1, own=own)), None
+    if status == 503:
+        return moved(session), from_status(status)
+    error = from_status(status)
+    if isinstance(error, SessionGone):
+        return _lost(session, error.code), error
+    if isinstance(error, DeliveryRejected):
+        return Step(_with(session, pending=None)), error
+    return Step(not_sent(session, again=again) if isinstance(error, DeliveryRetryable) else session), error
+
+
+def not_sent(session: Session, *, again: bool) -> Session:
+    """This attempt reached nobody."""
+    return session if again else _with(session, pending=None)
+
+
+def given_up(session: Session, post_id: str) -> Session:
+    """The pending post is wanted no more, whatever became of it: its number is filled with one that does nothing."""
+    if session.pending is None or session.pending.id != post_id:
+        return session
+    return _with(session, pending=Post(f"{post_id}-none", "ChasitorNotTyping"))
+
+
+def _taken(session: Session, post: Post) -> Session:
+    return _with(session, pending=None, done=(*session.done, post.id)[-DONE:])
+
+
+def _with(session: Session, **changes: Any) -> Session:
+    return msgspec.structs.replace(session, **changes)

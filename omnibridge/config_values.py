@@ -1,0 +1,67 @@
+"""Kinds of values that settings are made of: secrets, addresses, names; and the table that forbids unknown keys."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+
+class Secret(SecretStr):
+    """A value that is never shown: `***` in str, repr and JSON."""
+
+    def reveal(self) -> str:
+        """The value itself; for the one place that sends it."""
+        return self.get_secret_value()
+
+    def _display(self) -> str:
+        return "***"
+
+
+def suggest(word: str, known: Iterator[str] | list[str]) -> str:
+    """`; did you mean "port"?` when one of the known is near, else nothing."""
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f'; did you mean "{found[0]}"?' if found else ""
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise ValueError("is not an address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must begin with http:// or https:// and name a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must hold no user name, password, query or fragment")
+    return value.rstrip("/")
+
+
+def _signing_secret(value: Secret) -> Secret:
+    for each in value.reveal().split() or [""]:
+        try:
+            size = len(base64.b64decode(each.removeprefix("whsec_"), validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if not each.startswith("whsec_") or not 24 <= size <= 64:
+            raise ValueError('must be whsec_ and the base64 of 24 to 64 bytes: "whsec_$(openssl rand -base64 32)"')
+    return value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+RequiredSecret = Annotated[Secret, Field(min_length=1)]
+SigningSecret = Annotated[Secret, AfterValidator(_signing_secret)]
+OptionalUrl = Annotated[str, AfterValidator(lambda text: _url(text) if text else text)]
+OptionalSigningSecret = Annotated[Secret, AfterValidator(lambda one: _signing_secret(one) if one.reveal() else one)]
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, and only with keys that it knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
