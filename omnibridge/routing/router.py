@@ -190,7 +190,8 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
     name = event.connection
     control = conversation.control
     if control.connection == name:
-        return context.decide("the bot serves, as decided", _replace(conversation, relay_posts=False))
+        serves = _replace(conversation, relay_posts=False)
+        return desks.has_room(context, serves) or context.decide("the bot serves, as decided", serves)
     if conversation.handover.stage != "idle":
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
