@@ -98,6 +98,14 @@ def test_guide_names_every_path_that_the_proxy_has_to_pass() -> None:
     assert {each for each in first if f"`{each}" not in guide and f" {each}/" not in guide} == set()
 
 
+def test_code_map_names_every_package() -> None:
+    text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
+    packages = {each.parent.name for each in (ROOT / "omnibridge").glob("*/__init__.py")}
+
+    assert len(packages) > 15
+    assert {each for each in packages if f"| `{each}/` |" not in text} == set()
+
+
 def seed_section() -> str:
     text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
     return text.split("## Rows of the seed that were replaced\n")[1].split("\n## ")[0]

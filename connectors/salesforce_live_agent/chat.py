@@ -44,6 +44,8 @@ class Chat:
     held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
     reads, and none lasts longer.
 
+    noticed: told after each request that reads whether the service answered it.
+
     keep is also called before each post, with nothing: otherwise a crash while posting could lose the next one, because
     the server drops a number that it took.
     """
@@ -55,14 +57,19 @@ class Chat:
         keep: Keep,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         held: Callable[[], Awaitable[float]] | None = None,
+        noticed: Callable[[bool], None] | None = None,
     ) -> None:
-        self._held = held
+        self._held, self._noticed = held, noticed
         self._api, self._keep, self._sleep = api, keep, sleep
         self.session = session
         self._changing, self._order = asyncio.Lock(), asyncio.Lock()
         self._reading: asyncio.Task[Reply] | None = None
         self._posting: asyncio.Task[int] | None = None
         self._moves = 0
+
+    def use(self, api: LiveAgent) -> None:
+        """From the next request on; close the old one, which ends what is under way."""
+        self._api = api
 
     async def run(self) -> None:
         """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
@@ -86,6 +93,8 @@ class Chat:
                 async with self._changing:
                     step = answered(self.session, request.kind, answer.status, answer.body)
                     await self._change(step)
+            if self._noticed:
+                self._noticed(step is not None and not step.pauses)
             if step is None or step.pauses:
                 await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
@@ -129,6 +138,8 @@ class Chat:
             if post.id in self.session.done:
                 return
             again = self.session.pending is not None
+            if self.session.pending is not None and self.session.pending.id == post.id:
+                post = self.session.pending  # as it may have arrived, word for word
             session = begun(self.session, post)
             if session != self.session:
                 await self._change(Step(session))

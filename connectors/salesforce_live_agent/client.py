@@ -57,7 +57,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """Who asks for a chat. agent_id: straight to him, falls_back: or to the button. overrides: targets in order."""
+    """Who asks for a chat. agent_id: straight to him, falls_back: or to the button. overrides: targets in order.
+    button_id: another than that of the connection."""
 
     name: str
     language: str = "en-US"
@@ -68,6 +69,7 @@ class Visitor(msgspec.Struct, frozen=True):
     agent_id: str = ""
     falls_back: bool = True
     overrides: tuple[str, ...] = ()
+    button_id: str = ""
 
 
 class Reply(NamedTuple):
@@ -200,7 +202,7 @@ class LiveAgent:
         body: dict[str, Any] = {
             "organizationId": self.org_id,
             "deploymentId": self.deployment_id,
-            "buttonId": self.button_id,
+            "buttonId": visitor.button_id or self.button_id,
             "sessionId": session.id,
             "userAgent": visitor.user_agent,
             "language": visitor.language,

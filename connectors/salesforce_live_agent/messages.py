@@ -140,7 +140,10 @@ class SwitchServer(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag=True):
+    """message: as it came, to be read again after an upgrade."""
+
     kind: str
+    message: dict[str, Any] = {}
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):
@@ -217,7 +220,15 @@ def _read(given: _Message) -> tuple[Event, ...]:
     try:
         return read(given.message or {})
     except (AttributeError, KeyError, TypeError, ValueError):
-        return (Unreadable(given.type),)
+        return (Unreadable(given.type, given.message or {}),)
+
+
+def read_again(event: Unreadable) -> tuple[Event, ...]:
+    """Raises ValueError while it cannot be read."""
+    found = _read(_Message(event.kind, event.message))
+    if any(isinstance(each, Unreadable) for each in found):
+        raise ValueError(f"a message of kind {event.kind!r} cannot be read")
+    return found
 
 
 def _text(value: object) -> str:
@@ -277,7 +288,7 @@ def _rich(message: dict[str, Any]) -> tuple[Event, ...]:
     items = message.get("items") or ()
     words = [str(each.get("text") or "") for each in items if isinstance(each, dict)]
     text = "\n".join([_text(message.get("text") or ""), *words]).strip()
-    return (Said(text, _agent(message, "agentId"), is_rich=True),) if text else (Unreadable("RichMessage"),)
+    return (Said(text, _agent(message, "agentId"), is_rich=True),) if text else (Unreadable("RichMessage", message),)
 
 
 _KINDS: dict[str, Callable[[dict[str, Any]], tuple[Event, ...]]] = {

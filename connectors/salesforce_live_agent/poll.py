@@ -33,7 +33,8 @@ from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetrya
 
 NEEDS_AGENT = frozenset({"ChatMessage", "ChasitorTyping", "ChasitorNotTyping", "ChasitorSneakPeek", "CustomEvent"})
 """Before an agent is there the server answers these with 500."""
-TAIL, DONE = 16, 8
+TYPING = frozenset({"ChasitorTyping", "ChasitorNotTyping"})
+TAIL, DONE = 16, 16
 
 Phase = Literal["polling", "moved", "restoring", "resyncing", "over"]
 
@@ -296,6 +297,8 @@ def given_up(session: Session, post_id: str) -> Session:
 
 
 def _taken(session: Session, post: Post) -> Session:
+    if post.noun in TYPING:  # nobody asks for it again
+        return _with(session, pending=None)
     return _with(session, pending=None, done=(*session.done, post.id)[-DONE:])
 
 

@@ -142,8 +142,11 @@ class Sessions:
             if self._following[key][1] >= asked_at:
                 return
             await self.end(conversation_id, connection)
-        coming = sessions.turns_to_come(self._database.reader, conversation_id, connection)
-        said = tuple(each for each in self._said_before(conversation_id) if each.message_id not in coming)
+        said = self._said_before(conversation_id)
+        coming = sessions.turns_to_come(
+            self._database.reader, conversation_id, connection
+        )  # after that: none is missed
+        said = tuple(each for each in said if each.message_id not in coming)
         state = await connector.open(msgspec.structs.replace(opening, said=said))
         opened_at = max(self._clock.now_ms(), asked_at)
         row = SessionRow(conversation_id, connection, self._sealed(state), self._boot, self._held_until, opened_at)

@@ -99,8 +99,8 @@ WHO = {"name": "Alex &amp; Co", "userId": "0053g000000usWa", "agentId": "0053g00
             {"chatMessages": [{"type": "Agent", "name": "Bo", "content": "a &gt; b", "sequence": 1}]},
             m.Restored((m.Line("Agent", "Bo", "a > b"),)),
         ),
-        ("ChatMessage", {}, m.Unreadable("ChatMessage")),
-        ("ChatMessage", {"text": 7}, m.Unreadable("ChatMessage")),
+        ("ChatMessage", {}, m.Unreadable("ChatMessage", {})),
+        ("ChatMessage", {"text": 7}, m.Unreadable("ChatMessage", {"text": 7})),
         ("FileTransfer", None, m.Unreadable("FileTransfer")),
     ],
 )

@@ -1,0 +1,269 @@
+"""A chat as this process has it: its state, what is told of it, the visitor's silence, typing; and what all share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from connectors.salesforce_live_agent.chat import Chat
+from connectors.salesforce_live_agent.client import LiveAgent
+from connectors.salesforce_live_agent.messages import (
+    Agent,
+    Ended,
+    Established,
+    Event,
+    Failed,
+    FileOutcome,
+    FileWanted,
+    Said,
+    Typing,
+    Unreadable,
+)
+from connectors.salesforce_live_agent.poll import Post, Session
+from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
+from connectors.salesforce_live_agent.state import Kept, decode, encode
+from connectors.salesforce_live_agent.told import Told, matters
+from connectors.salesforce_live_agent.told import encode as encode_told
+from omnibridge.connector import Client, ConnectorContext, DeliveryError
+from omnibridge.connector.desks import Session as DeskSession
+
+TYPING_S = 8.0
+"""So long an indicator is shown after it was told last: it is repeated every few seconds."""
+AGAIN_S = 1.0
+MOST_AGENTS = 4
+
+
+@dataclass
+class Shared:
+    """Made anew with each change of settings; chats stay. base: where new sessions are asked for."""
+
+    context: ConnectorContext
+    settings: SalesforceLiveAgentSettings
+    api: LiveAgent
+    files: Client
+    base: str
+
+    def now_ms(self) -> int:
+        return self.context.clock.now_ms()
+
+    async def aclose(self) -> None:
+        await self.api.aclose()
+        await self.files.aclose()
+
+
+class LiveChat:
+    """kept: as it is durable, but for a silence that ended. chat: drives the session that there is now.
+
+    ready: the agent has what was said before, and the visitor's words may follow. is_closing: we are ending it.
+    """
+
+    def __init__(self, session: DeskSession, shared: Callable[[], Shared]) -> None:
+        self.session, self.shared = session, shared
+        self.kept: Kept = decode(session.state)
+        self.established, self.ready = asyncio.Event(), asyncio.Event()
+        self.is_closing = False
+        self.noticed: Callable[[bool], None] = lambda answered: None
+        self._lock = asyncio.Lock()
+        self._quiet: asyncio.TimerHandle | None = None
+        self._silent: asyncio.TimerHandle | None = None
+        self._acting: asyncio.Task[None] | None = None
+        self.typed = 0
+        self.uploaded: set[str] = set()
+        self.chat: Chat | None = None
+        self.renew()
+        self._arm()
+
+    def renew(self) -> None:
+        """For the session that there is now."""
+        found = self.kept.session
+        if found is not None:
+            self.chat = Chat(
+                self.shared().api, found, self._keep, held=self.session.held, noticed=lambda ok: self.noticed(ok)
+            )
+        if found is not None and found.has_agent:
+            self.established.set()
+        if self.kept.is_accepted and not self.kept.history:
+            self.ready.set()
+
+    async def change(self, key: str = "", told: Told | None = None, **fields: object) -> None:
+        """Durable on return, together with what is told."""
+        async with self._lock:
+            after = _changed(self.kept, fields)
+            if told is not None:
+                await self.session.tell(key, encode_told(told), encode(after))
+            else:
+                await self.session.save(encode(after))
+            self.kept = after
+
+    # -- what the service tells ---------------------------------------------------------------------------
+
+    async def _keep(self, session: Session, events: tuple[Event, ...]) -> None:
+        """Of `Chat`: each state with what led to it, one after the other."""
+        settings = self.shared().settings
+        for each in events:
+            if isinstance(each, Typing):
+                self._types(each.is_typing)
+            elif isinstance(each, Said):
+                self._types(False)
+            elif not matters(each, settings):
+                self.shared().context.count("events_not_told", 1)
+        fields = self._follows(events)
+        fields["session"] = session
+        begins_anew = session.phase == "over" and self._may_begin_anew(events)
+        agents = dict(fields.get("agents", self.kept.agents))
+        told = () if begins_anew else tuple(_named(each, agents) for each in events if matters(each, settings))
+        if session.phase == "over" and not begins_anew:
+            fields["is_over"] = True
+        was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
+        batches = list(_apart(told))
+        for at, batch in enumerate(batches[:-1]):  # one that cannot be read keeps no other from being told
+            await self.session.tell(f"{key}.{at}", encode_told(Told(batch, is_accepted=was_accepted)))
+            was_accepted = was_accepted or any(isinstance(each, Established) for each in batch)
+        if batches:
+            await self.change(key, Told(batches[-1], is_accepted=was_accepted), **fields)
+        else:
+            await self.change(**fields)
+        if session.has_agent:
+            self.established.set()
+        else:
+            self.established.clear()
+        self._arm()
+
+    def _follows(self, events: tuple[Event, ...]) -> dict[str, Any]:
+        """Of our own state from what happened."""
+        kept, now_ms = self.kept, self.shared().now_ms()
+        fields: dict[str, Any] = {}
+        silence, agents = kept.silence, kept.agents
+        for each in events:
+            match each:
+                case Established(agent=who, idle=idle):
+                    fields |= {"is_accepted": True, "visitor": None, "idle": idle}
+                    agents = _with_agent(agents, who)
+                case Said(agent=who):
+                    silence = silence.agent_said(now_ms)
+                    agents = _with_agent(agents, who)
+                case FileWanted():
+                    fields["wanted"] = each
+                case FileOutcome():
+                    fields["wanted"] = None
+                    if each.outcome == "Failure":
+                        self.shared().context.count("files_failed", 1)
+        if silence is not kept.silence:
+            fields["silence"] = silence
+        if agents is not kept.agents:
+            fields["agents"] = agents
+        return fields
+
+    def _may_begin_anew(self, events: tuple[Event, ...]) -> bool:
+        """Lost before anybody accepted; an end, or a refusal, is none."""
+        kept = self.kept
+        if any(isinstance(each, Failed | Ended) for each in events) or self.is_closing:
+            return False
+        return not kept.is_accepted and kept.visitor is not None and kept.begins <= self.shared().settings.restarts
+
+    # -- typing and silence -------------------------------------------------------------------------------
+
+    def _types(self, is_typing: bool) -> None:
+        if not is_typing and self._quiet is None:
+            return
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+        self.session.typing(is_typing)
+        if is_typing:
+            self._quiet = asyncio.get_running_loop().call_later(TYPING_S, self._types, False)
+
+    async def visitor_spoke(self) -> None:
+        """His silence is over; what is posted next makes it durable."""
+        async with self._lock:
+            since = self.kept.silence.since_ms
+            silence, clears = self.kept.silence.visitor_said()
+            self.kept = _changed(self.kept, {"silence": silence})
+        if since:
+            self._arm()
+        if clears and self.chat is not None:
+            body = {"idleTimeoutWarningEvent": "cleared"}
+            try:
+                await self.chat.post(Post(f"cleared-{since}", "ChasitorIdleTimeoutWarningEvent", body))
+            except DeliveryError:  # what he says tells the same
+                self.shared().context.count("idle_notices_lost", 1)
+
+    def _arm(self) -> None:
+        """Look again when his silence is due."""
+        if self._silent is not None:
+            self._silent.cancel()
+            self._silent = None
+        kept, shared = self.kept, self.shared()
+        next_ms = kept.silence.next_ms(kept.idle) if shared.settings.idle and not kept.is_over else None
+        if next_ms is not None:
+            self._rearm(max(0.0, (next_ms - shared.now_ms()) / 1000))
+
+    def _rearm(self, wait_s: float) -> None:
+        self._silent = asyncio.get_running_loop().call_later(wait_s, self._silence_due)
+
+    def _silence_due(self) -> None:
+        if self._acting is None or self._acting.done():
+            self._acting = asyncio.create_task(self._act())
+
+    async def _act(self) -> None:
+        kept, shared, chat = self.kept, self.shared(), self.chat
+        due = kept.silence.due(kept.idle, shared.now_ms())
+        if kept.is_over or self.is_closing or chat is None or not due:
+            return
+        since = kept.silence.since_ms
+        try:
+            if due == "end":
+                await chat.post(Post(f"idle-{since}", "ChatEnd", {"reason": "clientIdleTimeout"}))
+                return  # its end is told by the poll
+            body = {"idleTimeoutWarningEvent": "triggered"}
+            await chat.post(Post(f"warned-{since}", "ChasitorIdleTimeoutWarningEvent", body))
+            if self.kept.silence.since_ms == since:
+                told = Told(says=shared.settings.idle_warning) if shared.settings.idle_warning else None
+                await self.change(f"warned-{since}", told, silence=self.kept.silence.warned())
+                self._arm()
+        except Exception as exc:  # the service is down, or the database is: tried again
+            shared.context.count("idle_notices_lost", 1)
+            shared.context.log("idle_notice_failed", room=self.session.room, reason=type(exc).__name__)
+            self._rearm(AGAIN_S)
+
+    def forget(self) -> None:
+        for each in (self._quiet, self._silent, self._acting):
+            if each is not None:
+                each.cancel()
+        self._quiet = self._silent = self._acting = None
+
+
+def _with_agent(agents: tuple[tuple[str, str], ...], who: Agent) -> tuple[tuple[str, str], ...]:
+    if not who.id or not who.name or (who.name, who.id) in agents:
+        return agents
+    return (*agents, (who.name, who.id))[-MOST_AGENTS:]
+
+
+def _named(event: Event, agents: dict[str, str]) -> Event:
+    """The record of a conversation has names only (reference 1.8): who said it is known from before."""
+    if isinstance(event, Said) and not event.agent.id and event.agent.name in agents:
+        return msgspec.structs.replace(event, agent=Agent(event.agent.name, agents[event.agent.name]))
+    return event
+
+
+def _apart(events: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:
+    """What cannot be read stands alone."""
+    together: list[Event] = []
+    for each in events:
+        if isinstance(each, Unreadable):
+            if together:
+                yield tuple(together)
+            yield (each,)
+            together = []
+        else:
+            together.append(each)
+    if together:
+        yield tuple(together)
+
+
+def _changed(kept: Kept, fields: dict[str, object]) -> Kept:
+    return msgspec.structs.replace(kept, **fields) if fields else kept

@@ -1,0 +1,160 @@
+"""Settings of a `[[connection]]` of kind `salesforce_live_agent`, and what of them is checked beyond their types."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from connectors.salesforce_live_agent.ids import short_id
+from omnibridge.connector import ConfigError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+_API_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_FACT = re.compile(r"[a-z_]+(\.[^\s.]+)*")
+LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
+
+
+class DetailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pre-chat detail: `fact` of the conversation, or the same `value` for all. A fact not known is left out.
+
+    transcript_fields: API names on LiveChatTranscript. entity_maps, entity_field_maps: sent as they are.
+    """
+
+    label: str
+    fact: str = ""
+    value: str = ""
+    display: bool = True
+    transcript_fields: tuple[str, ...] = ()
+    entity_maps: tuple[dict[str, Any], ...] = ()
+    entity_field_maps: tuple[dict[str, Any], ...] = ()
+
+
+class FieldSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """field: API name. label: of the detail that has the value. find, exact, create: how a record is found or made."""
+
+    field: str
+    label: str
+    find: bool = False
+    exact: bool = False
+    create: bool = False
+
+
+class EntitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A record that Salesforce finds or makes for the chat. save_to_transcript: a look-up field such as `ContactId`."""
+
+    name: str
+    fields: tuple[FieldSettings, ...] = ()
+    show_on_create: bool = False
+    link_to_entity: str = ""
+    link_to_field: str = ""
+    save_to_transcript: str = ""
+
+
+class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """endpoint: as Setup shows it (`https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/`). org_id, deployment_id,
+    button_id: 15 or 18 characters. department_buttons: Rocket.Chat department = button, for others than button_id.
+    agent_fact: fact that names one agent (Salesforce user id), the button's if he is not there.
+
+    agent_system: the agents' system in `omnibridge agents`; their ids are Salesforce user ids of 18 characters.
+    visitor_name_facts: the first that is known is the visitor's name; visitor_name: where none is.
+    details, entities: pre-chat details, and records that are found or made of them.
+    language, language_facts, history…, visitor_label, bot_label, agent_label, longest_text: as in salesforce_messaging.
+    availability: ask first whether anybody is online, and decline at once where nobody is.
+    typing: Salesforce is told that the visitor types.
+    idle: the time-outs that Salesforce tells are run here; idle_warning: what the visitor reads before the end.
+    requeued: what he reads when his agent gives the chat back or drops. Empty texts are not said.
+    files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
+    file_asked: what the visitor reads when an agent asks. file_types: which, empty = any; max_file_bytes: 5 MB at most.
+    custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
+    restarts: so often a chat that is lost before anybody accepted is begun anew.
+    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it.
+    """
+
+    endpoint: str
+    org_id: str
+    deployment_id: str
+    button_id: str
+    department_buttons: dict[str, str] = {}
+    agent_fact: str = ""
+    api_version: Annotated[int, msgspec.Meta(ge=37, le=99)] = 49
+    agent_system: str = "salesforce"
+    visitor_name_facts: tuple[str, ...] = ("visitor_name", "visitor_username")
+    visitor_name: str = "Visitor"
+    details: tuple[DetailSettings, ...] = ()
+    entities: tuple[EntitySettings, ...] = ()
+    language: str = "en_US"
+    language_facts: tuple[str, ...] = ("visitor.language", "room.language")
+    history: Literal["messages", "summary", "none"] = "messages"
+    history_messages: Count = 50
+    history_minutes: Count = 0
+    history_title: str = "Conversation so far:"
+    summary_fact: str = ""
+    visitor_label: str = "Visitor"
+    bot_label: str = "Bot"
+    agent_label: str = "Agent"
+    availability: bool = True
+    typing: bool = True
+    idle: bool = True
+    idle_warning: str = "Are you still there? This chat is about to end."
+    requeued: str = "You will be connected to another agent in a moment."
+    files: bool = True
+    file_links: bool = True
+    file_asked: str = "The agent asks you to send a file."
+    file_types: tuple[str, ...] = ()
+    max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
+    custom_events: bool = False
+    restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+    trouble_s: Positive = 6.0
+    trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
+    trouble_over: str = "The connection is back."
+    turn_timeout_s: Positive = 20.0
+    longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
+    most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
+
+
+def check(settings: SalesforceLiveAgentSettings) -> None:
+    """Raises ConfigError for what cannot work. The address and the three ids are checked by the client."""
+    for department, button in settings.department_buttons.items():
+        try:
+            short_id(button)
+        except ValueError as exc:
+            raise ConfigError(f"department_buttons: {department}: {exc}") from None
+    labels = [each.label for each in settings.details]
+    if twice := [each for each in labels if labels.count(each) > 1]:
+        raise ConfigError(f"details: the label {twice[0]!r} stands there twice")
+    for detail in settings.details:
+        if bool(detail.fact) == bool(detail.value):
+            raise ConfigError(f"details: {detail.label!r} needs either fact or value")
+        _names("details: transcript_fields", detail.transcript_fields)
+    for entity in settings.entities:
+        _check_entity(entity, labels)
+    facts = (*(each.fact for each in settings.details if each.fact), *settings.language_facts)
+    facts = (*facts, *settings.visitor_name_facts, *filter(None, (settings.agent_fact, settings.summary_fact)))
+    if wrong := [each for each in facts if not _FACT.fullmatch(each)]:
+        raise ConfigError(f"{wrong[0]!r} is no fact; facts are such as visitor_email or room.product")
+    if settings.history == "summary" and not settings.summary_fact:
+        raise ConfigError('history = "summary" needs summary_fact, such as bot.summary')
+    if not LANGUAGE.fullmatch(settings.language):
+        raise ConfigError("language is one such as en or en_US")
+
+
+def _check_entity(entity: EntitySettings, labels: list[str]) -> None:
+    _names("entities: name", (entity.name,))
+    if bool(entity.link_to_entity) != bool(entity.link_to_field):
+        raise ConfigError(f"entities: {entity.name} needs link_to_entity and link_to_field, or neither")
+    for each in entity.fields:
+        _names(f"entities: {entity.name}", (each.field,))
+        if each.label not in labels:
+            raise ConfigError(f"entities: {entity.name}.{each.field}: no detail has the label {each.label!r}")
+        if entity.name == "Case" and each.find and each.exact:
+            raise ConfigError(
+                f"entities: Case.{each.field} with find and exact attaches the chat to an old case: use create only"
+            )
+
+
+def _names(where: str, names: tuple[str, ...]) -> None:
+    if wrong := [each for each in names if not _API_NAME.fullmatch(each)]:
+        raise ConfigError(f"{where}: {wrong[0]!r} is no API name, such as Rocket_Room__c")

@@ -1,0 +1,42 @@
+"""What is kept of a chat over restarts. The engine encrypts it: it has the session's key."""
+
+from __future__ import annotations
+
+import msgspec
+
+from connectors.salesforce_live_agent.client import Visitor
+from connectors.salesforce_live_agent.idle import Silence
+from connectors.salesforce_live_agent.messages import FileWanted, Idle
+from connectors.salesforce_live_agent.poll import Session
+
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """session: None where the desk has declined before there was one. declined: why.
+
+    visitor: who asks, until somebody accepted: with it a chat that is lost before is begun anew; begins: how often it
+    was begun. is_begun: ChasitorInit was taken. history: what the agent reads first, until he has it.
+    agents: (name, Salesforce user id) of those who spoke last. wanted: a file that the agent asked for.
+    trouble: the visitor was told that nothing comes through. is_over: nothing more is told of it.
+    """
+
+    session: Session | None = None
+    declined: str = ""
+    visitor: Visitor | None = None
+    begins: int = 1
+    is_begun: bool = False
+    is_accepted: bool = False
+    history: tuple[str, ...] = ()
+    idle: Idle | None = None
+    silence: Silence = Silence()
+    agents: tuple[tuple[str, str], ...] = ()
+    wanted: FileWanted | None = None
+    trouble: bool = False
+    is_over: bool = False
+
+
+_kept = msgspec.json.Decoder(Kept)
+encode = msgspec.json.Encoder().encode
+
+
+def decode(state: bytes) -> Kept:
+    return _kept.decode(state)

@@ -1,0 +1,119 @@
+"""What is journalled of a chat, and what it means for the conversation. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from connectors.salesforce_live_agent.messages import (
+    Agent,
+    CustomEvent,
+    Ended,
+    Established,
+    Event,
+    Failed,
+    FileOutcome,
+    FileWanted,
+    Lost,
+    Queued,
+    Requested,
+    Requeued,
+    Said,
+    Unreadable,
+    read_again,
+)
+from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
+from omnibridge.connector import Content, Custom, ExternalAgent, Reply, Text
+from omnibridge.connector import desks as desk
+from omnibridge.connector.desks import SessionEvent, Spoke
+
+DECLINES = {
+    "Unavailable": "no-agents",
+    "NoPost": "no-post",
+    "InternalFailure": "internal-failure",
+    "Blocked": "blocked",
+    "Unknown": "unknown",
+}
+"""Of ChatRequestFail (reference 1.8)."""
+
+NOBODY = {"agentsUnavailable": "no-agents", "agentPushTimeout": "not-accepted", "NoPost": "no-post"}
+"""Reasons of ChatEnded that say that nobody took it."""
+
+
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """events: of one batch, in its order. says: words of ours for the visitor. declined: ours, not Salesforce's.
+
+    is_accepted: an agent had accepted before this.
+    """
+
+    events: tuple[Event, ...] = ()
+    says: str = ""
+    declined: str = ""
+    is_accepted: bool = False
+
+
+_told = msgspec.json.Decoder(Told)
+encode = msgspec.json.Encoder().encode
+
+
+def read(body: bytes, settings: SalesforceLiveAgentSettings) -> tuple[SessionEvent, ...]:
+    """Raises ValueError for what cannot be read."""
+    told = _told.decode(body)
+    found: list[SessionEvent] = []
+    is_accepted = told.is_accepted
+    for each in told.events:
+        for event in read_again(each) if isinstance(each, Unreadable) else (each,):
+            found += meaning(event, settings, is_accepted)
+            is_accepted = is_accepted or isinstance(event, Established)
+    if told.says:
+        found.append(_words(told.says))
+    if told.declined:
+        found.append(desk.Declined(told.declined))
+    return tuple(found)
+
+
+def matters(event: Event, settings: SalesforceLiveAgentSettings) -> bool:
+    """Whether it has to be journalled."""
+    return isinstance(event, Unreadable) or bool(meaning(event, settings, True))
+
+
+def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bool) -> tuple[SessionEvent, ...]:
+    match event:
+        case Established(agent=who):
+            return (desk.Accepted(agent_of(who, settings)),)
+        case Said(text=text, agent=who):
+            return (Spoke(Reply((Text(text),), agent=agent_of(who, settings))),) if text.strip() else ()
+        case Requested(position=position, wait_s=wait) | Queued(position=position, wait_s=wait) if position > 0:
+            return (desk.Queued(position, -1 if wait is None else wait),)
+        case Failed(reason=reason):
+            return (desk.Declined(DECLINES.get(reason, "unknown"), reason),)
+        case Ended(reason=reason):
+            if not is_accepted and reason in NOBODY:
+                return (desk.Declined(NOBODY[reason], reason),)
+            return (desk.Left(reason),)
+        case Lost(reason=reason):
+            return (desk.Left(reason),) if is_accepted else (desk.Declined("lost", reason),)
+        case Requeued() if settings.requeued:
+            return (_words(settings.requeued),)
+        case FileWanted() if settings.files and settings.file_asked:
+            return (_words(settings.file_asked),)
+        case CustomEvent(kind=kind, data=data) if settings.custom_events:
+            return (_shown(Custom({"type": kind, "data": data})),)
+        case FileOutcome() | Unreadable():
+            return ()
+        case _:
+            return ()
+
+
+def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent | None:
+    """By his Salesforce user id, 18 characters; where none is told, by his name. None: nothing is known of him."""
+    if not who.id and not who.name:
+        return None
+    return ExternalAgent(settings.agent_system, who.id or who.name, who.name)
+
+
+def _words(text: str) -> Spoke:
+    return _shown(Text(text))
+
+
+def _shown(part: Content) -> Spoke:
+    return Spoke(Reply((part,)))

@@ -1,0 +1,82 @@
+"""Settings: the page's example is a whole configuration, and each mistake is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from connectors.salesforce_live_agent import connector
+from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
+from omnibridge.config_reader import load
+from omnibridge.connector import ConfigError
+from omnibridge.connector.testing import FakeContext
+from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
+from tests.integration.identity.conftest import KEYS
+
+README = Path(__file__).parent.parent.parent.parent / "connectors" / "salesforce_live_agent" / "README.md"
+
+
+def made(**given: Any) -> SalesforceLiveAgentSettings:
+    return msgspec.convert({**NOBODY_LISTENS, **given}, SalesforceLiveAgentSettings)
+
+
+async def test_example_of_the_page_is_a_whole_configuration(tmp_path: Path) -> None:
+    (example,) = re.findall(r"<!-- example -->\n```toml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "omnibridge.toml").write_text(example, "utf-8")
+    for name in re.findall(r'_file = "(.+?)"', example):
+        secrets = {"agent_keys": KEYS}
+        (tmp_path / name).write_text(secrets.get(name, "a-long-random-secret-of-32-chars-x"), "utf-8")
+    settings = load(tmp_path / "omnibridge.toml", {})
+    (desk,) = [each for each in settings.connection if each.kind == "salesforce_live_agent"]
+    decoded = msgspec.convert(desk.options, SalesforceLiveAgentSettings)
+    found = connector()
+    await found.initialize(FakeContext().make(decoded))
+    await found.aclose()
+
+    assert [each.label for each in decoded.details] == ["Room", "E-mail", "Reason", "Origin"]
+    assert decoded.entities[1].fields[0].create
+
+
+FIELD = {"field": "Email", "label": "E-mail"}
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"endpoint": "http://d.la1.salesforceliveagent.com"}, "endpoint must begin with https"),
+        ({"endpoint": "https://d.la1.salesforceliveagent.com/other"}, "endpoint ends with the host"),
+        ({"org_id": "00D"}, "org_id, deployment_id, button_id: a Salesforce id has 15 or 18"),
+        ({"department_buttons": {"sales": "x"}}, "department_buttons: sales: a Salesforce id has"),
+        ({"details": [{"label": "A"}]}, "'A' needs either fact or value"),
+        ({"details": [{"label": "A", "fact": "room", "value": "x"}]}, "'A' needs either fact or value"),
+        ({"details": [{"label": "A", "fact": "room"}, {"label": "A", "value": "x"}]}, "'A' stands there twice"),
+        ({"details": [{"label": "A", "fact": "a b"}]}, "'a b' is no fact"),
+        ({"details": [{"label": "A", "value": "x", "transcript_fields": ["Room Id"]}]}, "'Room Id' is no API name"),
+        ({"entities": [{"name": "Contact", "fields": [FIELD]}]}, "no detail has the label 'E-mail'"),
+        ({"entities": [{"name": "Contact", "link_to_entity": "Case"}]}, "link_to_entity and link_to_field"),
+        (
+            {
+                "details": [{"label": "E-mail", "fact": "visitor_email"}],
+                "entities": [{"name": "Case", "fields": [{**FIELD, "find": True, "exact": True}]}],
+            },
+            "attaches the chat to an old case",
+        ),
+        ({"history": "summary"}, "needs summary_fact"),
+        ({"language": "English"}, "language is one such as"),
+    ],
+)
+async def test_mistake_is_named(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigError, match=f"connection test: .*{what}"):
+        await connector().initialize(FakeContext().make(made(**given)))
+
+
+@pytest.mark.parametrize(
+    "given", [{"trouble_s": 0}, {"history": "all"}, {"max_file_bytes": 6 << 20}, {"api_version": 29}, {"nonsense": 1}]
+)
+def test_value_that_is_none_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        made(**given)
