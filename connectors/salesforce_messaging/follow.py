@@ -49,6 +49,7 @@ class Follower:
         self._chat, self._shared, self._acknowledge = chat, shared, acknowledge
         self._is_dead = False
         self._refused = 0
+        self._margin_s: float | None = None
 
     async def run(self) -> None:
         chat = self._chat
@@ -82,12 +83,15 @@ class Follower:
             await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
         await chat.change(access=access)
         shared.context.count("tokens_renewed", 1)
+        # Also where a token lives for less than `renew_s` it is used for most of its life.
+        self._margin_s = min(shared.settings.renew_s, (access.expires_s - shared.now_s()) / 4)
         self._is_dead = False
         return True
 
     def _left_s(self) -> float:
         shared = self._shared()
-        return self._chat.access.expires_s - shared.now_s() - shared.settings.renew_s
+        margin_s = shared.settings.renew_s if self._margin_s is None else self._margin_s
+        return self._chat.access.expires_s - shared.now_s() - margin_s
 
     async def _lapse(self) -> None:
         """A guest's token cannot be renewed, and no other user may see the conversation (reference 2.3)."""

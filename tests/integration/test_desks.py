@@ -299,20 +299,3 @@ async def test_without_a_key_for_them_the_service_does_not_start(make_world: Mak
     path.write_text(text.replace('hands_to = "sales"', 'hands_to = "sale"'), "utf-8")
     with pytest.raises(ConfigError, match='no other \\[\\[connection\\]\\] "sale"; did you mean "sales"'):
         load(path, {})
-
-
-async def test_what_the_desk_is_given_as_turns_is_not_told_it_before(make_world: MakeWorld, desk: ScriptedDesk) -> None:
-    desk.fail_open += [DeliveryRetryable("down", code="down")] * 2
-    world = await make_world()
-    await with_desk(world)
-    visitor = await world.visitor()
-    await visitor.say("talk to a human")
-    async with asyncio.timeout(10):
-        while not world.rows("SELECT 1 FROM deliveries WHERE command = 'OpenSession'"):
-            await asyncio.sleep(0.01)
-    await visitor.say("anybody there?")
-    await until(world, lambda: desk.chats and desk.chat.heard)
-
-    assert desk.chat.heard == ["anybody there?"]
-    assert "anybody there?" not in [each.text for each in desk.chat.opening.said]
-    assert "talk to a human" in [each.text for each in desk.chat.opening.said]

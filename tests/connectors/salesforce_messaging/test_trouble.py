@@ -126,6 +126,7 @@ async def test_token_is_renewed_before_it_ends(make_relay: MakeRelay, sf: Any) -
     told = await exchange(relay, visitor, 2)
 
     assert agents_words(relay, visitor) == told
+    assert len(sf.api.issued) == 2  # the next one in good time, not at once
 
 
 async def test_guest_who_comes_back_for_a_verified_user_is_refused(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
