@@ -345,7 +345,7 @@ class Service:
             self._clock,
             posted_of(database),
             partial(self.counters.add, "updates", 1),
-            self._files.uploader(),
+            self._files.uploader(self.identity().credentials),
         )
         typing = self._typing.begin(settings, hubs, self.identity().credentials)
         self._files.begin(hubs)

@@ -15,6 +15,7 @@ from omnibridge.domain.files import KEPT, FilePolicy, plain_name
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.hub_sender import Hub
 from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.speaking import CredentialsOf
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, StorageError
 from omnibridge.files.download import FileDownloads, FileFetcher, FileHub
 from omnibridge.files.fetching import Source
@@ -62,7 +63,8 @@ class Files:
             raise DeliveryRetryable("a file could not be written", code="storage") from exc
         return f"{KEPT}{number}"
 
-    def uploader(self) -> FileUploader:
+    def uploader(self, credentials: CredentialsOf) -> FileUploader:
+        """credentials: of users that we made for external agents."""
         settings, limit_s = self._settings, self._settings.files.upload_timeout_s
         policy = FilePolicy(settings.files.upload_types, settings.files.upload_max_bytes)
         sources = {
@@ -71,7 +73,7 @@ class Files:
             if each.upload_files
         }
         ways = {each.name: Way(FileCalls(each.url, limit_s), relay_of(each)) for each in settings.workspace}
-        return FileUploader(self._database, sources, ways, partial(self._counters.add, "files", 1))
+        return FileUploader(self._database, sources, ways, partial(self._counters.add, "files", 1), credentials)
 
     def begin(self, hubs: Mapping[str, Hub]) -> None:
         """The workspaces are known."""

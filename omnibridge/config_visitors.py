@@ -52,6 +52,9 @@ class TextsSettings(Section):
         "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
     )
     desk_left: str = Field("", description="a desk's agent ended it")
+    pressed: str = Field(
+        "", description="what a visitor pressed, told in the room as {label}; empty = nothing of it is to be read there"
+    )
 
 
 class FilesSettings(Section):

@@ -43,7 +43,11 @@ class Node:
     async def start(self) -> None:
         """Raises ConfigError when the address is taken, and what `Service.start` raises."""
         host, port = self._settings.server.host, self._settings.server.port
-        await self.service.start()
+        try:
+            await self.service.start()
+        except BaseException:
+            await self.service.stop()
+            raise
         try:
             listening = listen(host, port)
         except OSError as exc:

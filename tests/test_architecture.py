@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "http", "limits", "log")}
+LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "http", "limits", "log", "sealed")}
 """Modules that every package may use."""
 
 TOP = {

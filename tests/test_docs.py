@@ -15,6 +15,7 @@ from omnibridge.config import SECTIONS
 from omnibridge.config_reader import load
 from omnibridge.config_sample import settings_table
 from omnibridge.domain import events
+from omnibridge.interaction import response_url
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -86,6 +87,27 @@ def test_guide_names_checks_that_exist() -> None:
     assert {each for each in named if f'"{each}"' not in code} == set()
 
 
+def test_guide_names_every_path_that_the_proxy_has_to_pass() -> None:
+    guide = (ROOT / "deploy" / "README.md").read_text("utf-8").split("## 8. The proxy")[1].split("\n## ")[0]
+    code = "".join(
+        each.read_text("utf-8")
+        for each in (ROOT / "omnibridge").rglob("*.py")
+        if not {"sandbox", "operator"} & set(each.parts)
+    )
+    first = set(re.findall(r"Route\(\s*f?\"(/[a-z]+)", code)) | {response_url.PATH.rstrip("/")}
+
+    assert len(first) > 10
+    assert {each for each in first if f"`{each}" not in guide and f" {each}/" not in guide} == set()
+
+
+def test_code_map_names_every_package() -> None:
+    text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
+    packages = {each.parent.name for each in (ROOT / "omnibridge").glob("*/__init__.py")}
+
+    assert len(packages) > 15
+    assert {each for each in packages if f"| `{each}/` |" not in text} == set()
+
+
 def seed_section() -> str:
     text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
     return text.split("## Rows of the seed that were replaced\n")[1].split("\n## ")[0]
@@ -113,20 +135,20 @@ def test_every_row_of_the_seed_has_a_test_or_a_reason(seed: int, rows: range) ->
     assert replaced & tested == set()
 
 
-OF_THE_BOT_API = {*range(30, 46), *range(50, 60)} - {34}
-"""Rows of the seed's third part that are about bots; 34 is of interactions."""
+OF_THE_THIRD_PART = {*range(1, 6), *range(10, 26), *range(30, 46), *range(50, 61)}
+"""Rows of the seed's third part: interactions and their response object (to 25), bots. It has no 06 to 09."""
 
 
-def test_every_row_about_bots_has_a_test_or_a_reason() -> None:
+def test_every_row_about_interactions_and_bots_has_a_test_or_a_reason() -> None:
     text = (ROOT / "omnibridge" / "README.md").read_text("utf-8")
     replaced = {int(each) for each in re.findall(r"^\| S3-(\d\d) \| .+ \| .{20,} \|$", text, re.MULTILINE)}
     tested: set[int] = set()
     for path in (ROOT / "tests").rglob("test_*.py"):
         for name in re.findall(r"^(?:async )?def (test_s3_\w+)", path.read_text("utf-8"), re.MULTILINE):
-            tested |= {int(each) for each in re.findall(r"(?:s3|and)_(\d\d)(?=_)", name)}
+            tested |= {int(each) for each in re.findall(r"(?:s3|and|to)_(\d\d)(?=_)", name)}
 
-    assert OF_THE_BOT_API - tested - replaced == set()
-    assert OF_THE_BOT_API & replaced & tested == set()
+    assert OF_THE_THIRD_PART - tested - replaced == set()
+    assert OF_THE_THIRD_PART & replaced & tested == set()
 
 
 def test_s2_16_names_of_the_seed_lead_to_events() -> None:

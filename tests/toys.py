@@ -19,11 +19,13 @@ from omnibridge.connector import (
 
 
 class ToySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """fails: raises at each message. hangs_s: sleeps before it answers. later: posts its findings later."""
+    """fails: raises at each message. hangs_s: sleeps before it answers. later: posts its findings later.
+    garbage: answers what is no finding."""
 
     fails: bool = False
     hangs_s: float = 0.0
     later: bool = False
+    garbage: bool = False
     refuses_to_start: bool = False
     api_key: str = ""
 
@@ -66,6 +68,8 @@ class ToyAnalyser:
             self.under_way -= 1
         if self.settings.fails:
             raise RuntimeError("the toy is broken")
+        if self.settings.garbage:
+            return ["nonsense"]  # type: ignore[return-value]
         if self.settings.later:
             return Findings(later=True)
         if message.change == "deleted":

@@ -64,7 +64,7 @@ class OrgClient:
         parts = urlsplit(scrt_url)
         is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
         if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_local)):
-            raise ConfigError("scrt_url must begin with https:// (as Setup shows it, https://….my.salesforce-scrt.com)")
+            raise ConfigError("url must begin with https:// (as Setup shows it, https://….my.salesforce-scrt.com)")
         if not developer_name:
             raise ConfigError("es_developer_name is missing")
         self._name, self.now_s, self._timeout_s = developer_name, now_s, timeout_s

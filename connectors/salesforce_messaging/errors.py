@@ -37,8 +37,8 @@ REJECTED = {
         "Salesforce refused the request: check es_developer_name and org_id, and that the deployment is published",
     ),
     403: ("forbidden", "Salesforce denied access: check the deployment's channel and its user verification"),
-    404: ("not-found", "Salesforce knows no such conversation of this user: check scrt_url, or begin another one"),
-    405: ("not-found", "Salesforce does not answer there: correct scrt_url"),
+    404: ("not-found", "Salesforce knows no such conversation of this user: check url, or begin another one"),
+    405: ("not-found", "Salesforce does not answer there: correct url"),
     413: ("too-large", "the file or text is too large for Salesforce (5 MB)"),
 }
 
@@ -60,18 +60,20 @@ def from_exception(exc: Exception) -> DeliveryError:
 def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
     """An answer that is not 2xx. retry_after: the header's value."""
     if status == 401:
-        return TokenDead("the token of Salesforce is invalid or expired", code="token")
+        return TokenDead("the token of Salesforce is invalid or expired", code="token", answered=True)
     if status == 417:
-        return NoSession("Salesforce has no messaging session for this conversation", code="no-session")
+        return NoSession("Salesforce has no messaging session for this conversation", code="no-session", answered=True)
     if status == 429:
         pause = seconds_to_wait(retry_after, now_s)
         pause = PAUSE_S if pause is None else pause
-        return DeliveryRetryable("over a limit of Salesforce (HTTP 429)", code="http-429", retry_after_s=pause)
+        return DeliveryRetryable(
+            "over a limit of Salesforce (HTTP 429)", code="http-429", retry_after_s=pause, answered=True
+        )
     if status in REJECTED:
         code, what_to_do = REJECTED[status]
         return DeliveryRejected(f"HTTP {status}: {what_to_do}", code=code)
     if 300 <= status < 400:
-        return DeliveryRejected(f"HTTP {status}: redirects are not followed: correct scrt_url", code="redirect")
+        return DeliveryRejected(f"HTTP {status}: redirects are not followed: correct url", code="redirect")
     if status >= 500 or status in (408, 409, 425):
         return DeliveryUncertain(f"Salesforce failed (HTTP {status})", code=f"http-{status}")
     return DeliveryRejected(f"HTTP {status}: Salesforce refused the request", code=f"http-{status}")

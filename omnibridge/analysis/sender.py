@@ -14,7 +14,7 @@ import msgspec
 
 from omnibridge.analysis.analysers import Analyser, Analysers
 from omnibridge.analysis.board import Board
-from omnibridge.analysis.correlation import Correlation, seal
+from omnibridge.analysis.correlation import Correlation, correlations
 from omnibridge.analysis.transcript import joined, read_hub, read_journal
 from omnibridge.clock import Clock
 from omnibridge.connector.analysis import Analyzes, Findings, Observed, ReadsTranscripts, Transcript, bounded
@@ -96,12 +96,17 @@ class AnalysisSender:
             what.ts,
             what.change,
             control_of(conversation),
-            "" if what.change == "deleted" else seal(self._database.secret, what_for),
+            "" if what.change == "deleted" else correlations.seal(self._database.secret, what_for),
             f"/analysis/{analyser.name}/results",
         )
-        found = await self._call(analyser, lambda: connector.on_observed(message), row)
+
+        async def looked() -> Findings | None:
+            found = await connector.on_observed(message)
+            return None if found is None else bounded(found)  # what is no finding is a failure of the analyser's
+
+        found = await self._call(analyser, looked, row)
         if found is not None and what.change != "deleted":
-            await self._keep(analyser, place, row.event_id, bounded(found), what_for.until)
+            await self._keep(analyser, place, row.event_id, found, what_for.until)
 
     async def _keep(
         self, analyser: Analyser, place: tuple[str, str, str], event_id: int, found: Findings, until: int

@@ -11,7 +11,9 @@ from omnibridge.domain.events import Event, MessageDeleted, MessageEdited, Messa
 from omnibridge.engine.hub_sender import Hub
 from omnibridge.rocketchat.reconcile import is_by_visitor
 from omnibridge.rocketchat.render import OutgoingMessage
-from omnibridge.storage import findings
+from omnibridge.storage import said
+from omnibridge.storage.amend import RESENT
+from omnibridge.storage.tables import DONE, DUE
 
 _event = msgspec.json.Decoder(Event)
 _outgoing = msgspec.json.Decoder(OutgoingMessage)
@@ -37,19 +39,23 @@ def read_journal(reader: Any, conversation_id: int, *, unsent: bool = False) -> 
 
     unsent: and what we are about to post.
     """
-    said: dict[str, Said] = {}
-    for raw in findings.words_of(reader, conversation_id):
-        match _event.decode(raw):
+    found: dict[str, Said] = {}
+    for each in said.told(reader, conversation_id, 0):
+        if each.kind in said.WORDS:
+            is_said = each.state == DONE or (unsent and (each.state == DUE or each.code == RESENT))
+            if is_said and (each.message_id or unsent):
+                text = _outgoing.decode(each.data).text
+                found[each.message_id or str(each.id)] = Said(each.message_id, "bot", text, each.settled_at or each.at)
+            continue
+        match _event.decode(each.data):
             case MessagePosted(message_id, author, _, text, ts):
-                said[message_id] = Said(message_id, author, text, ts)
-            case MessageEdited(message_id, author, text):
-                if message_id in said:
-                    said[message_id] = msgspec.structs.replace(said[message_id], text=text)
+                found[message_id] = Said(message_id, author, text, ts)
+            case MessageEdited(message_id, _, text):
+                if message_id in found:
+                    found[message_id] = msgspec.structs.replace(found[message_id], text=text)
             case MessageDeleted(message_id):
-                said.pop(message_id, None)
-    for message_id, body, at in findings.posts_of(reader, conversation_id, unsent=unsent):
-        said.setdefault(message_id, Said(message_id, "bot", _outgoing.decode(body).text, at))
-    return [each for each in said.values() if each.text]
+                found.pop(message_id, None)
+    return [each for each in found.values() if each.text]
 
 
 def joined(from_hub: list[Said], from_journal: list[Said], gone: set[str]) -> tuple[Said, ...]:

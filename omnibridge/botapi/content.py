@@ -14,6 +14,12 @@ from omnibridge.connector import Choices, Option, Text
 LONGEST_TEXT = 4096
 LONGEST_DATA_BYTES = 64
 MOST_BUTTONS = 100
+ACTIONS = (
+    "callback_data", "url", "login_url", "web_app", "switch_inline_query", "switch_inline_query_current_chat",
+    "switch_inline_query_chosen_chat", "callback_game", "pay", "copy_text",
+)  # fmt: skip
+"""What a button of an inline keyboard may do: without any it is an error of the bot's, and Telegram says so."""
+
 _ESCAPED = re.compile(r"\\([\[\]()>+\-=|{}.!\\])")
 """Marks of MarkdownV2 that are none here: the others stay escaped, `*` and `_` among them."""
 
@@ -94,6 +100,8 @@ def _inline(button: dict[str, Any], count: Count) -> Option | None:
         return Option(label, data)
     if isinstance(url, str) and url.startswith(("http://", "https://")):
         return Option(label, url=url)
+    if not any(each in button for each in ACTIONS):
+        raise bad("Text buttons are unallowed in the inline keyboard")
     count("button_not_shown", 1)  # web apps, payment, inline queries: nothing of that is here
     return None
 

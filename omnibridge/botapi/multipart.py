@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import msgspec
 
@@ -11,6 +12,7 @@ from omnibridge.botapi.errors import bad
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(r'[;\s]name="?([^";\r\n]{1,200})', re.IGNORECASE)
 _FILENAME = re.compile(r'[;\s]filename="([^"\r\n]*)"', re.IGNORECASE)
+_ENCODED = re.compile(r"[;\s]filename\*=utf-8''([^;\s]*)", re.IGNORECASE)
 _KIND = re.compile(r"content-type:\s*([^\s;]+)", re.IGNORECASE)
 MOST_PARTS = 200
 
@@ -36,10 +38,12 @@ def read_multipart(content_type: str, body: bytes) -> dict[str, str | FilePart]:
         head, _, content = raw.partition(b"\r\n\r\n")
         headers = head.decode("utf-8", "replace")
         name, filename, kind = (each.search(headers) for each in (_NAME, _FILENAME, _KIND))
+        encoded = _ENCODED.search(headers)
         if name is None:
             continue
-        if filename is None:
+        if filename is None and encoded is None:
             parts[name[1]] = content.decode("utf-8", "replace")
         else:
-            parts[name[1]] = FilePart(filename[1], kind[1] if kind else "", content)
+            shown = unquote(encoded[1]) if encoded else filename[1] if filename else ""
+            parts[name[1]] = FilePart(shown, kind[1] if kind else "", content)
     return parts

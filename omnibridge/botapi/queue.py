@@ -11,6 +11,7 @@ import msgspec
 from omnibridge.botapi import shapes
 from omnibridge.botapi.changes import edited_unit
 from omnibridge.botapi.content import to_content
+from omnibridge.botapi.errors import MethodError
 from omnibridge.botapi.files import with_file
 from omnibridge.clock import Clock
 from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
@@ -171,7 +172,10 @@ def _still_offered(newest: list[bytes], text: str) -> str:
     if not newest or not text:
         return ""
     message = msgspec.json.decode(newest[0])
-    content = to_content("?", message.get("reply_markup") or message.get("omnibridge"), lambda name, n: None)
+    try:
+        content = to_content("?", message.get("reply_markup") or message.get("omnibridge"), lambda name, n: None)
+    except MethodError:  # an earlier release took keyboards that are refused now
+        return ""
     options = content.options if isinstance(content, Choices) else ()
     meant = match_choice(text, [each for each in options if each.url is None])
     return meant.value if meant else ""

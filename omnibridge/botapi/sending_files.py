@@ -36,6 +36,8 @@ class SendingFiles:
         return await self._send(bot, parameters, "photo")
 
     async def _send(self, bot: Bot, parameters: Parameters, field: str) -> Any:
+        if not bot.may("files"):
+            raise bad("files can't be sent: the operator switched this bot's capability 'files' off")
         chat = self._speaking.chat(bot, parameters.integer("chat_id"))
         self._speaking.room(bot, chat)  # before anything is kept
         caption = (

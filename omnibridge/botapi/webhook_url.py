@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from urllib.parse import urlsplit
 
 from omnibridge.botapi.errors import MethodError, bad
+from omnibridge.http.public import is_public
 
 RESOLVE_S = 5.0
 LONGEST_URL = 2048
@@ -15,7 +15,7 @@ LONGEST_URL = 2048
 
 def public_only(host: str, address: str) -> None:
     """Also of an address that is written as one. Raises OSError. For `omnibridge.http.Wire`."""
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if not is_public(address):
         raise OSError("the address is private")
 
 

@@ -145,27 +145,30 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
-    position: in its queue, as the visitor was told. since: when it was offered, ms."""
+    position: in its queue, as the visitor was told. since: when it was offered, ms. over: why it does not take it, if
+    it said so before its user had the room."""
 
     connection: str
     stage: Literal["offered", "accepted"] = "offered"
     giver: str = ""
     position: int = 0
     since: int = 0
+    over: str = ""
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of one conversation. `facts` are those of the start, `bot_facts` those of the bot's last answer; trust is
     added when they are read.
 
-    waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a
-    handover is under way; they go to the bot if nobody takes over. options: what the bot offered last.
-    last_visitor_ts: newest hub time of a visitor message handled, ms. relay_posts: the bot user could not
-    be made to serve, so the relay account posts for it. told: sentences of ours (names in `Texts`) that the visitor
-    has read since he last wrote, of those that are said once. service_at: hub time of the last change of service,
-    0 = unknown. vacated: somebody served and nobody does since. queued: it was told that it waits. reported: who serves
-    as the events tell; served_by is ahead of it from a move of ours until its report. persona: of the party in control.
-    stray: user id of who got it though nobody decided that, while he is sent back to the queue.
+    waiting: turns given to the party and not answered yet, oldest first. held: turns kept back while a handover is
+    under way; they go to the bot if nobody takes over. options: what the bot offered last. last_visitor_ts: newest
+    hub time of a visitor message handled, ms. relay_posts: the bot user could not be made to serve, so the relay
+    account posts for it. told: sentences of ours (names in `Texts`) that the visitor has read since he last wrote,
+    of those that are said once. service_at: hub time of the last change of service, 0 = unknown. changes: how often
+    somebody came or left. vacated: somebody served and nobody does since. queued: it was told that it waits.
+    reported: who serves as the events tell; served_by is ahead of it from a move of ours until its report. persona:
+    of the party in control. stray: user id of who got it though nobody decided that, while he is sent back to the
+    queue. pressed: what was pressed last of what can be used once; pressed_at: when, ms.
     """
 
     workspace: str
@@ -192,6 +195,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     speech: Speech = Speech()
     told: tuple[str, ...] = ()
     service_at: int = 0
+    changes: int = 0
     vacated: bool = False
     queued: bool = False
     assignment: Assignment = Assignment()
@@ -199,3 +203,5 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     persona: Persona | None = None
     stray: str = ""
     desk: DeskState | None = None
+    pressed: str = ""
+    pressed_at: int = 0

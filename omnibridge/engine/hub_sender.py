@@ -406,7 +406,8 @@ class HubSender:
     async def _read(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         # With who served when it was asked: an answer that a later report overtook is not believed.
         known = conversation.served_by.id if conversation.served_by else ""
-        read = RoomHistory(await hub.client.room(conversation.room), (), known_server=known)
+        room = await hub.client.room(conversation.room)
+        read = RoomHistory(room, (), known_server=known, known_changes=conversation.changes)
         return Sent(raw=_encode(read), source="hub-read", kind=HISTORY)
 
     def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:

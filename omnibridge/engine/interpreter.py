@@ -116,6 +116,7 @@ class Interpreter:
             service_at=state.service_at,
             queued=state.queued,
             reported=state.reported,
+            changes=state.changes,
             unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=policy.bot_users.get(state.workspace, {}),

@@ -36,8 +36,8 @@ class Notices:
         self._turns.pop(row.id, None)
 
     async def tell(self, row: Delivery, workspace: str, room: str, now: int) -> None:
-        """If it is a turn, and it is time."""
-        if row.command == "SendToParty" and now - row.created_at >= self._notice_after_ms:
+        """If it is a turn, or a desk that cannot be reached, and it is time."""
+        if row.command in ("SendToParty", "OpenSession") and now - row.created_at >= self._notice_after_ms:
             await self._is_slow(row, workspace, room)
 
     def close(self) -> None:

@@ -244,6 +244,9 @@ class PartySender:
 
     async def _end(self, party: Party, row: Delivery, session: str, reason: str) -> None:
         is_refused: DeliveryRejected | None = None
+        holds = self._sessions if self._sessions is not None and row.connection in self._sessions.desks else None
+        if holds is not None:
+            await holds.stop_following(row.conversation_id, row.connection)
         try:
             async with party.limit():
                 await party.connector.on_close(session, reason)
@@ -251,8 +254,8 @@ class PartySender:
             is_refused = exc
         except TimeoutError as exc:
             raise DeliveryUncertain(f"no answer within {party.limit.seconds:g} s", code="close-timeout") from exc
-        if self._sessions is not None and row.connection in self._sessions.desks:
-            await self._sessions.end(row.conversation_id, row.connection)
+        if holds is not None:
+            await holds.end(row.conversation_id, row.connection)
         if is_refused is not None:
             raise is_refused
 

@@ -296,14 +296,15 @@ class Processor:
             return messages
         is_kept = content.url.startswith(KEPT)
         lost = self._policy.rules.texts.file_lost.replace("{name}", plain_name(content.title))
-        shown = [OutgoingMessage(lost)] if is_kept and lost else [] if is_kept else messages
+        alone = OutgoingMessage(lost, speaker=command.speaker)
+        shown = [alone] if is_kept and lost else [] if is_kept else messages
         bot = self._policy.directory.connection(command.connection)
-        if bot is None or not bot.uploads or command.speaker is not None or len(shown) > 1:
+        if bot is None or not bot.uploads or len(shown) > 1:
             return shown
         if not shown and not is_kept:
             return shown
         kind = content.media_type if isinstance(content, File) else ""
-        first = shown[0] if shown else OutgoingMessage("")
+        first = shown[0] if shown else OutgoingMessage("", speaker=command.speaker)
         return [msgspec.structs.replace(first, file=FileSource(content.url, content.title, kind))]
 
     def _capabilities(self, state: Conversation, command: cmd.SendToVisitor, connection: str) -> Capabilities:

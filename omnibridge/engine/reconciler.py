@@ -231,7 +231,8 @@ class Reconciler:
         if not lacking.messages and not deleted and not differs(fresh, known, run.settled_ms):
             return
         server = known.server if known else ""
-        read = RoomHistory(fresh, lacking.messages, lacking.answered_at_ms, server, tuple(deleted))
+        changes = known.changes if known else -1
+        read = RoomHistory(fresh, lacking.messages, lacking.answered_at_ms, server, tuple(deleted), changes)
         now = self._clock.now_ms()
         body = _encode(read)
         await self._lanes.take_in(
@@ -284,7 +285,8 @@ class Reconciler:
         if found is None:
             return 0, None
         state = _decoder.decode(found[2])
-        return found[0], Known(state.closed, state.served_by.id if state.served_by else "", state.department)
+        server = state.served_by.id if state.served_by else ""
+        return found[0], Known(state.closed, server, state.department, state.changes)
 
     @property
     def _mark_name(self) -> str:

@@ -111,11 +111,19 @@ class Sessions:
         if not self.desks:
             return 0
         await self._hold(partial(sessions.take, owner=self._boot))
-        rows = sessions.all_open(self._database.reader)
-        opened = [(row, found) for row in rows if (found := self._attach(row)) is not None]
-        for at, (row, session) in enumerate(opened):
-            self._follow((row.conversation_id, row.connection), session, PACE_S * (at // AT_A_TIME))
-        return len(opened)
+        reader, n_followed = self._database.reader, 0
+        for row in sessions.all_open(reader):
+            key = (row.conversation_id, row.connection)
+            has_it = sessions.has_conversation(reader, *key)
+            if not has_it and not sessions.is_being_closed(reader, *key):
+                # The desk could not be told that it is over.
+                await self._database.writer.submit(partial(sessions.end, conversation_id=key[0], connection=key[1]))
+                continue
+            session = self._attach(row)
+            if session is not None and has_it:
+                self._follow(key, session, PACE_S * (n_followed // AT_A_TIME))
+                n_followed += 1
+        return n_followed
 
     async def keep_held(self) -> None:
         """Renew for ever."""
@@ -134,8 +142,11 @@ class Sessions:
             if self._following[key][1] >= asked_at:
                 return
             await self.end(conversation_id, connection)
-        coming = sessions.turns_to_come(self._database.reader, conversation_id, connection)
-        said = tuple(each for each in self._said_before(conversation_id) if each.message_id not in coming)
+        said = self._said_before(conversation_id)
+        coming = sessions.turns_to_come(
+            self._database.reader, conversation_id, connection
+        )  # after that: none is missed
+        said = tuple(each for each in said if each.message_id not in coming)
         state = await connector.open(msgspec.structs.replace(opening, said=said))
         opened_at = max(self._clock.now_ms(), asked_at)
         row = SessionRow(conversation_id, connection, self._sealed(state), self._boot, self._held_until, opened_at)
@@ -144,6 +155,13 @@ class Sessions:
         if session is not None:
             self._follow(key, session, 0.0)
 
+    async def stop_following(self, conversation_id: int, connection: str) -> None:
+        """The desk has the conversation no more: before it is told, for it may not be to be reached for long."""
+        task, _ = self._following.pop((conversation_id, connection), (None, 0))
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def end(self, conversation_id: int, connection: str) -> None:
         """It is over, and nothing is asked of the desk any more."""
         key = (conversation_id, connection)
@@ -151,10 +169,7 @@ class Sessions:
             partial(sessions.end, conversation_id=conversation_id, connection=connection)
         )
         self.desks[connection].detach(self._name(key))
-        task, _ = self._following.pop(key, (None, 0))
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self.stop_following(conversation_id, connection)
 
     async def aclose(self) -> None:
         """Stop following; the desks keep the sessions."""

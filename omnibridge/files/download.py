@@ -104,6 +104,9 @@ def _check(found: Streamed, link: Link) -> None:
         raise NoFile(404 if is_gone else 502, "refused-by-hub" if is_gone else "hub-failed")
     if found.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise NoFile(502, "compressed")
+    shows = found.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if shows == "text/html" and link.media_type.partition(";")[0].strip().lower() not in ("", shows):
+        raise NoFile(502, "not-the-file")  # a log-in or an error page of a proxy, told as success
     if link.max_bytes and (found.size or 0) > link.max_bytes:
         raise NoFile(413, "too-big")
 

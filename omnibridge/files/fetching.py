@@ -8,7 +8,6 @@ No redirects, no compression, a size, a time. One megabyte of a file is in memor
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ import httpx2
 
 from omnibridge.domain.files import FilePolicy, FileSource, plain_name
 from omnibridge.http import origin_of
+from omnibridge.http.public import is_public
 from omnibridge.http.streaming import Streamed, stream
 from omnibridge.rocketchat.uploads import Outgoing
 from omnibridge.storage.uploads import Blob
@@ -65,7 +65,7 @@ class Source:
         """Raises OSError. What the operator wrote as an address is meant; a name may lead anywhere tomorrow."""
         if _place(url) == self.backend or host == address:
             return
-        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        if not is_public(address):
             raise OSError("the name leads to a private address")
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ import structlog
 
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.files import KEPT
+from omnibridge.engine import speaking
 from omnibridge.engine.hub_sender import NOT_SERVING, Hub, InFlight
 from omnibridge.engine.streams import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
@@ -45,17 +46,26 @@ class Way:
 
 
 class FileUploader:
-    """sources: by connection, those with `upload_files`. ways: by workspace. count: told how each ended."""
+    """sources: by connection, those with `upload_files`. ways: by workspace. count: told how each ended.
+
+    credentials: of users that we made for external agents, who show their files themselves.
+    """
 
     def __init__(
-        self, database: Database, sources: Mapping[str, Source], ways: Mapping[str, Way], count: Callable[[str], None]
+        self,
+        database: Database,
+        sources: Mapping[str, Source],
+        ways: Mapping[str, Way],
+        count: Callable[[str], None],
+        credentials: speaking.CredentialsOf = speaking.nobody,
     ) -> None:
         self._database, self._sources, self._ways, self._count = database, sources, ways, count
+        self._credentials = credentials
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def find(self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage) -> bool:
         known = uploads.load(self._database.reader, row.id)
-        return known is not None and await self._is_there(hub, row, conversation, known)
+        return known is not None and await self._is_there(hub, row, conversation, message, known)
 
     async def post(
         self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage, in_flight: InFlight[str]
@@ -64,7 +74,7 @@ class FileUploader:
         if source is None or way is None or message.file is None:
             return None
         known = uploads.load(self._database.reader, row.id)
-        if known is not None and await self._is_there(hub, row, conversation, known):
+        if known is not None and await self._is_there(hub, row, conversation, message, known):
             return Sent(resolved=True)
         try:
             async with self._slots:
@@ -94,7 +104,7 @@ class FileUploader:
         version = await hub.client.info()
         by_relay = False
         while True:
-            account = self._account(way, hub, row, by_relay=by_relay)
+            account = await self._account(way, hub, row, conversation, message, by_relay=by_relay)
             try:
                 if way.calls.in_two_steps(version):
                     file_id = await way.calls.media(conversation.room, file, account)
@@ -110,7 +120,7 @@ class FileUploader:
                 return Sent()
             except DeliveryUncertain:
                 known_now = uploads.load(self._database.reader, row.id)
-                if known_now and await self._is_there(hub, row, conversation, known_now):
+                if known_now and await self._is_there(hub, row, conversation, message, known_now):
                     return Sent(resolved=True)
                 raise
             except DeliveryRejected as exc:
@@ -119,8 +129,8 @@ class FileUploader:
                 if exc.code == "no-such-route" and way.calls.in_two_steps(version):
                     version = version._replace(major=0)  # the other generation, whatever it says it is
                     continue
-                if exc.code in NOT_SERVING and not by_relay:
-                    await self._nobody_serves(hub, row, conversation, exc)
+                if exc.code in (*NOT_SERVING, *speaking.REFUSED) and not by_relay:
+                    await self._nobody_serves(hub, row, conversation, message, exc)
                     by_relay = True
                     continue
                 await self._instead(row, f"refused-{exc.code}")
@@ -136,19 +146,21 @@ class FileUploader:
         known: Upload,
         in_flight: InFlight[str],
     ) -> None:
-        account = self._account(way, hub, row, by_relay=known.by_relay)
+        account = await self._account(way, hub, row, conversation, message, by_relay=known.by_relay)
         title = message.file.name if message.file else ""
         caption = title if title.strip() and title != known.name else ""
         shown = await in_flight(way.calls.confirm(conversation.room, known.file_id, caption, account))
         await self._arrived(row, known, shown)
 
-    async def _is_there(self, hub: Hub, row: Delivery, conversation: Conversation, known: Upload) -> bool:
+    async def _is_there(
+        self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage, known: Upload
+    ) -> bool:
         """By the file's id; where that was not known before, by author, name and size of what no other row posted."""
         if known.message_id:
             return True
         changes, _ = await hub.client.changes_since(conversation.room, max(0, row.created_at - LOOK_BACK_MS))
         way = self._ways.get(conversation.workspace)
-        ours = {hub.bot_ids.get(row.connection), way.relay.user_id if way else ""}
+        ours = {_author(hub, row, message), way.relay.user_id if way else ""}
         for each in changes:
             for file in each.files:
                 is_it = file.id == known.file_id if known.file_id else (
@@ -177,16 +189,30 @@ class FileUploader:
         yield source.kept(blob)
 
     async def _nobody_serves(
-        self, hub: Hub, row: Delivery, conversation: Conversation, error: DeliveryRejected
+        self, hub: Hub, row: Delivery, conversation: Conversation, message: OutgoingMessage, error: DeliveryRejected
     ) -> None:
-        """The bot user may not post: somebody else serves (then it is refused), or nobody does."""
+        """Who says it may not post: somebody else serves (then it is refused), or nobody does."""
         room = await hub.client.room(conversation.room)
-        if not room.open or (room.served_by and room.served_by.id != hub.bot_ids.get(row.connection)):
+        allowed = hub.no_people if message.speaker else {hub.bot_ids.get(row.connection)}
+        if not room.open or (room.served_by and room.served_by.id not in {*allowed, _author(hub, row, message)}):
             raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED) from error
 
-    def _account(self, way: Way, hub: Hub, row: Delivery, *, by_relay: bool) -> Credentials:
-        poster = hub.posters.get(row.connection)
-        return way.relay if by_relay or poster is None else poster
+    async def _account(
+        self,
+        way: Way,
+        hub: Hub,
+        row: Delivery,
+        conversation: Conversation,
+        message: OutgoingMessage,
+        *,
+        by_relay: bool,
+    ) -> Credentials:
+        if by_relay:
+            return way.relay
+        if message.speaker is not None:
+            own = await speaking.account_of(self._credentials, conversation.workspace, message.speaker)
+            return own or way.relay
+        return hub.posters.get(row.connection) or way.relay
 
     async def _save(self, row: Delivery, upload: Upload) -> None:
         await self._database.writer.submit(lambda cursor: uploads.save(cursor, row.id, upload))
@@ -202,6 +228,10 @@ class FileUploader:
         self._count("not-uploaded")
         _log.warning("file_not_uploaded", delivery=row.id, connection=row.connection, reason=reason[:80])
         await self._database.writer.submit(lambda cursor: uploads.forget(cursor, row.id))
+
+
+def _author(hub: Hub, row: Delivery, message: OutgoingMessage) -> str | None:
+    return message.speaker.user_id if message.speaker else hub.bot_ids.get(row.connection)
 
 
 def _caption(message: OutgoingMessage, file: Outgoing) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import struct
 import zlib
 from typing import Any
@@ -19,6 +18,7 @@ import httpx2
 import msgspec
 
 from omnibridge.http import AnswerTooLarge, Wire, origin_of
+from omnibridge.http.public import is_public
 
 MOST_BYTES = 1_000_000
 LIMIT_S = 5.0
@@ -51,7 +51,7 @@ class NoPicture(Exception):
 
 def public_only(host: str, address: str) -> None:
     """Refuses names that lead to this machine or its network. Raises OSError."""
-    if host != address and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if host != address and not is_public(address):
         raise OSError("the name leads to a private address")
 
 

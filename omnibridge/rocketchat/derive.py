@@ -47,6 +47,7 @@ class View(msgspec.Struct, frozen=True):
     emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
     time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
     changed who serves, and nobody told of it yet; reported is who served before. shown: what we posted under an id.
+    changes: how often service changed.
     """
 
     known: bool
@@ -62,6 +63,7 @@ class View(msgspec.Struct, frozen=True):
     reported: UserRef | None = None
     unreported: bool = False
     shown: Callable[[str], Shown | None] = nothing_shown
+    changes: int = 0
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -141,7 +143,12 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
     asked, its answer may be the older word: the room is read again.
     """
     room, events = read.room, list[DerivedEvent]()
-    is_stale = view.known and room.open and read.known_server != (view.served_by.id if view.served_by else "")
+    # Who serves now may be who did, and have been somebody else meanwhile: so the changes are compared too.
+    was_counted = read.known_changes >= 0
+    is_overtaken = read.known_server != (view.served_by.id if view.served_by else "") or (
+        was_counted and read.known_changes != view.changes
+    )
+    is_stale = view.known and room.open and is_overtaken
     if not view.known:
         events.append(DerivedEvent("start", started_as_read(room)))
     if not view.closed and not is_stale:

@@ -22,6 +22,8 @@ LONGEST = 255
 
 def files_of(message: dict[str, Any]) -> tuple[FileRef, ...]:
     """In their order; those without an id of the hub's form are left out."""
+    if not (message.get("files") or message.get("file") or message.get("fileUpload")):
+        return ()  # nearly all messages: of each of them this is asked
     given = [table_of(each) for each in list_of(message.get("files"))]
     whole = [each for each in given if text_of(each.get("typeGroup")) != "thumb"]
     first = table_of(message.get("file"))

@@ -18,7 +18,8 @@ class RoomHistory(msgspec.Struct, frozen=True):
     """A room as the hub shows it, and those of its messages that no report told us of, oldest first.
 
     answered_at_ms: what the visitor wrote before is answered, 0 = nothing is. known_server: id of who served, as we
-    knew it when the hub was asked; empty = nobody. deleted: ids of messages that we know.
+    knew it when the hub was asked; empty = nobody. known_changes: how often service had changed by then, -1 = not
+    counted. deleted: ids of messages that we know.
     """
 
     room: RoomInfo
@@ -26,6 +27,7 @@ class RoomHistory(msgspec.Struct, frozen=True):
     answered_at_ms: int = 0
     known_server: str = ""
     deleted: tuple[str, ...] = ()
+    known_changes: int = -1
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class Missing:
 
 @dataclass(frozen=True)
 class Known:
-    """A conversation of ours as far as a room list can contradict it. server: id of who serves."""
+    """A conversation of ours as far as a room list can contradict it. server: id of who serves. changes: how often
+    that changed."""
 
     closed: bool
     server: str
     department: str
+    changes: int = 0
 
 
 class Told(Protocol):

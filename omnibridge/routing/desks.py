@@ -13,7 +13,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, CloseSession, Command
-from omnibridge.domain.conversation import QUEUE, DeskState
+from omnibridge.domain.conversation import QUEUE, Conversation, DeskState
 from omnibridge.domain.directory import Desk, Way
 from omnibridge.routing import handover, next_steps, parties, personas
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, tell, tell_once
@@ -34,7 +34,7 @@ def accepted(context: Context, event: ev.PartyAccepted) -> Decision:
     if state.stage == "offered":
         after, commands = end_session(conversation, f"{event.connection} has taken over")
         idle = handover_over(after.handover)
-        after = _replace(after, desk=_replace(state, stage="accepted", position=0), held=(), handover=idle)
+        after = _replace(after, desk=_replace(state, stage="accepted", position=0, over=""), held=(), handover=idle)
     if event.agent is not None:
         after, shown = personas.say(context, after, event.agent, (), at_once=False)
         commands = (*commands, *shown)
@@ -57,7 +57,7 @@ def offer_over(context: Context, event: ev.TimerFired) -> Decision:
     state = context.conversation.desk
     if state is None or state.stage != "offered" or state.connection != event.ref:
         return context.nothing("the offer was answered")
-    return not_taken(context, state, f"nobody of {event.ref} accepted in time")
+    return _not_taken_now(context, state, state.over or f"nobody of {event.ref} accepted in time")
 
 
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
@@ -105,7 +105,31 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
 
 
 def not_taken(context: Context, state: DeskState, reason: str) -> Decision:
-    """Nobody of the desk has it: on_declined."""
+    """Nobody of the desk has it: on_declined. While its user is being given the room that waits, at most until the
+    offer is over: the report of that move would look as if somebody had given the room to the desk anew."""
+    if _is_moving(context, state):
+        after = _replace(context.conversation, desk=_replace(state, over=reason))
+        return context.decide(f"{reason}; its user is being given the room, so that comes first", after)
+    return _not_taken_now(context, state, reason)
+
+
+def has_room(context: Context, conversation: Conversation) -> Decision | None:
+    """Its user serves now. None: nothing waited for that."""
+    state = conversation.desk
+    if state is None or not state.over or state.stage != "offered":
+        return None
+    return _not_taken_now(_replace(context, conversation=conversation), state, state.over)
+
+
+def _is_moving(context: Context, state: DeskState) -> bool:
+    conversation, party = context.conversation, context.directory.connection(state.connection)
+    server = conversation.served_by
+    if party is None or conversation.relay_posts:
+        return False
+    return server is None or (server.id != party.user_id and not personas.serves(conversation, server.id))
+
+
+def _not_taken_now(context: Context, state: DeskState, reason: str) -> Decision:
     return _go_on(context, state, reason, _terms(context, state).on_declined, unanswered=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from omnibridge.domain import events as ev
@@ -9,19 +11,27 @@ from omnibridge.domain.commands import Command, RemoveChoices
 from omnibridge.domain.conversation import Conversation, VisitorTurn
 from omnibridge.domain.interactions import Interaction
 from omnibridge.routing import parties
-from omnibridge.routing.context import Context
+from omnibridge.routing.context import Context, tell
 from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
 
+TWICE_MS = 2_000
+"""A bot that answers at once has answered before the second half of a double click is told."""
+
 
 def received(context: Context, event: ev.InteractionReceived) -> Decision:
-    """A turn for the bot that showed it, if it is in control: without a message, so nothing is printed in the room."""
+    """A turn for the bot that showed it, if it is in control: without a message, so nothing is printed in the room but
+    what `[texts] pressed` says."""
     conversation, interaction = context.conversation, event.interaction
     first = interaction.actions[0]
     did = f"{_who(interaction)} used {first.label or first.value or first.action_id!r} of {event.connection}"
-    if _is_used(conversation, interaction):
+    pressed, at = _pressed(interaction), interaction.at or context.now_ms
+    is_again = pressed == conversation.pressed and abs(at - conversation.pressed_at) < TWICE_MS
+    if _is_used(conversation, interaction) or (pressed and is_again):
         return context.nothing(f"{did}, once more: what can be used once was used already")
+    if pressed:
+        conversation = _replace(conversation, pressed=pressed, pressed_at=at)
     removes: tuple[Command, ...] = ()
     if interaction.message_id and not all(each.keeps for each in interaction.actions):
         removes = (RemoveChoices(interaction.message_id, event.connection),)
@@ -36,7 +46,17 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     after, sends = parties.give_turn(context, conversation, event.connection, turn)
     if not interaction.actor.is_visitor:
         return context.decide(f"{did}: it is told", after, *removes, sends)
-    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, sends)
+    text = context.rules.texts.pressed.replace("{label}", first.label or first.value)
+    told = tell(conversation, text, event.connection)
+    return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, *told, sends)
+
+
+def _pressed(interaction: Interaction) -> str:
+    """Tells presses of one button in one state of its message from others; empty for what may be used again."""
+    if not interaction.trigger_id or not interaction.message_id or any(each.keeps for each in interaction.actions):
+        return ""
+    which = (interaction.message_id, interaction.actor.id, interaction.actions, interaction.original.get("blocks"))
+    return hashlib.sha256(msgspec.json.encode(which, order="deterministic")).hexdigest()[:16]
 
 
 def _is_used(conversation: Conversation, interaction: Interaction) -> bool:

@@ -140,8 +140,12 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
 
 
 def repeated(context: Context, event: ev.TurnRepeated) -> Decision:
-    """What was said of the turn already is not said again, as long as the party says the same."""
+    """What was said of the turn already is not said again, as long as the party says the same.
+
+    People do not answer a turn again because it is given again: what they say is new each time."""
     conversation = context.conversation
+    if conversation.desk is not None:
+        return context.nothing(f"words are given to {event.connection} again")
     said = conversation.speech.said
     if conversation.control.connection != event.connection or not said:
         return context.nothing(f"a turn is given to {event.connection} again")

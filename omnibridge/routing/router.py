@@ -134,6 +134,7 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         served_by=event.agent,
         reported=event.agent,
         service_at=event.at,
+        changes=context.conversation.changes + 1,
         vacated=False,
         queued=False,
         stray="",
@@ -189,7 +190,8 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
     name = event.connection
     control = conversation.control
     if control.connection == name:
-        return context.decide("the bot serves, as decided", _replace(conversation, relay_posts=False))
+        serves = _replace(conversation, relay_posts=False)
+        return desks.has_room(context, serves) or context.decide("the bot serves, as decided", serves)
     if conversation.handover.stage != "idle":
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
@@ -228,7 +230,8 @@ def _given(
 
 
 def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
-    conversation = _replace(context.conversation, reported=None, service_at=event.at, vacated=True)
+    n_changes = context.conversation.changes + 1
+    conversation = _replace(context.conversation, reported=None, service_at=event.at, changes=n_changes, vacated=True)
     server = conversation.served_by
     if server and server.id != event.agent.id:
         why = f"{event.agent.username or event.agent.id} no longer serves: {server.username or server.id} does"

@@ -124,6 +124,7 @@ class Texts(msgspec.Struct, frozen=True):
     speaks_as: str = "{name}: "
     queue_position: str = "You are number {position} in the queue."
     desk_left: str = ""
+    pressed: str = ""
 
 
 class RuleSet(msgspec.Struct, frozen=True):

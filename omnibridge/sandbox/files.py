@@ -52,18 +52,22 @@ class Files:
         self.by_id: dict[str, StoredFile] = {}
         self.downloads: list[str] = []
         self.cut_after = self.delay_ms = 0
+        self.logs_in = False
 
     def reset(self) -> None:
         self.by_id.clear()
         self.downloads.clear()
         self.cut_after = self.delay_ms = 0
+        self.logs_in = False
 
     def set_faults(self, wish: Any) -> None:
-        """cut_after: bytes after which a download breaks off, 0 = never. delay_ms: before each piece of one."""
-        unknown = set(wish) - {"cut_after", "delay_ms"}
+        """cut_after: bytes after which a download breaks off, 0 = never. delay_ms: before each piece of one.
+        logs_in: a proxy answers 200 with its log-in page instead."""
+        unknown = set(wish) - {"cut_after", "delay_ms", "logs_in"}
         if unknown:
             raise HubError("unknown", f"unknown: {', '.join(sorted(unknown))}")
         self.cut_after, self.delay_ms = int(wish.get("cut_after", 0)), int(wish.get("delay_ms", 0))
+        self.logs_in = bool(wish.get("logs_in", False))
 
     def store(self, room: Room, owner: User | Visitor, name: str, media_type: str, content: bytes) -> StoredFile:
         """Raises HubError as FileUpload.validateFileUpload does."""

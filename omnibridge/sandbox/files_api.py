@@ -113,6 +113,8 @@ class FilesApi:
             return Response(status_code=404)
         if self._hub.settings["FileUpload_ProtectFiles"] and not self._may_read(request, file):
             return Response(status_code=403)
+        if self._files.logs_in:
+            return Response("<!doctype html><title>Log in</title>", media_type="text/html")
         self._files.downloads.append(file.id)
         headers = {
             "content-length": str(len(file.content)),

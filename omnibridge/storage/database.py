@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import pysqlite3.dbapi2 as sqlite
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import create_engine
 
 from omnibridge.errors import ConfigError, StorageError
@@ -119,6 +116,10 @@ def take_lock(path: Path) -> IO[bytes]:
 
 def migrate(path: Path) -> None:
     """Bring the schema to the newest revision; does nothing when it is there."""
+    from alembic import command  # here: commands that only look into a database start sooner
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     engine = create_engine("sqlite://", module=sqlite, creator=lambda: connect(path))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

@@ -176,25 +176,6 @@ def purge_transcripts(cursor: Any, before_ms: int, limit: int) -> int:
     return int(cursor.rowcount)
 
 
-def words_of(reader: Any, conversation_id: int) -> list[bytes]:
-    """Messages of a conversation, their edits and deletions, as events in JSON, in the order of the journal."""
-    sql = (
-        "SELECT data FROM events WHERE conversation_id = ? "
-        "AND kind IN ('MessagePosted', 'MessageEdited', 'MessageDeleted') ORDER BY id"
-    )
-    return [bytes(row[0]) for row in reader.execute(sql, (conversation_id,))]
-
-
-def posts_of(reader: Any, conversation_id: int, *, unsent: bool = False) -> list[tuple[str, bytes, int]]:
-    """(message id, body, time in ms) of what we posted there. unsent: and of what is about to be."""
-    sql = (
-        "SELECT external_id, body, coalesce(settled_at, created_at) FROM deliveries WHERE conversation_id = ? "
-        "AND state IN (1, ?) AND stream = 'hub' AND command IN ('SendToVisitor', 'SystemText') ORDER BY id"
-    )
-    rows = reader.execute(sql, (conversation_id, 0 if unsent else 1))
-    return [(row[0], bytes(row[1]), row[2]) for row in rows if row[0]]
-
-
 def deleted_in(reader: Any, conversation_id: int) -> set[str]:
     """Ids of messages of a conversation that were deleted."""
     sql = "SELECT substr(key, 5) FROM events WHERE conversation_id = ? AND key LIKE 'del:%'"

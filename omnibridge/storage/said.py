@@ -18,7 +18,8 @@ ROWS = 128
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event, or a message of ours. state: of its delivery, as in the outbox; 1 for events. code: of the delivery."""
+    """An event, or a message of ours. state: of its delivery, as in the outbox; 1 for events. code: of the delivery.
+    message_id: of ours. settled_at: 0 = not yet."""
 
     id: int
     at: int
@@ -27,6 +28,8 @@ class Told(msgspec.Struct, frozen=True):
     connection: str = ""
     state: int = 1
     code: str = ""
+    message_id: str = ""
+    settled_at: int = 0
 
 
 def told(reader: Any, conversation_id: int, from_id: int) -> Iterator[Told]:
@@ -73,12 +76,12 @@ def waits_behind(reader: Any, conversation_id: int, stream: str, delivery_id: in
 
 def _posts(reader: Any, event_id: int) -> Iterator[Told]:
     rows = reader.execute(
-        "SELECT id, event_id, created_at, command, body, connection, state, code FROM deliveries WHERE id > ? "
-        "ORDER BY id LIMIT ?",
+        "SELECT id, event_id, created_at, command, body, connection, state, code, external_id, settled_at "
+        "FROM deliveries WHERE id > ? ORDER BY id LIMIT ?",
         (event_id, ROWS),
     )
-    for row_id, of_event, at, command, body, connection, state, code in rows:
+    for row_id, of_event, at, command, body, connection, state, code, message_id, settled_at in rows:
         if of_event != event_id:
             return
         if command in WORDS:
-            yield Told(row_id, at, command, bytes(body), connection, state, code)
+            yield Told(row_id, at, command, bytes(body), connection, state, code, message_id or "", settled_at or 0)

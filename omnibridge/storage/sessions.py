@@ -51,6 +51,19 @@ def all_open(reader: Any) -> list[SessionRow]:
     return [SessionRow(*row) for row in reader.execute(sql)]
 
 
+def has_conversation(reader: Any, conversation_id: int, connection: str) -> bool:
+    """Whether the desk has it, offered or accepted, so that what it tells matters."""
+    sql = "SELECT json_extract(state, '$.desk.connection') FROM conversations WHERE id = ? AND closed = 0"
+    row = reader.execute(sql, (conversation_id,)).fetchone()
+    return row is not None and row[0] == connection
+
+
+def is_being_closed(reader: Any, conversation_id: int, connection: str) -> bool:
+    """Whether the desk is still to be told that it is over."""
+    sql = "SELECT 1 FROM deliveries WHERE conversation_id = ? AND stream = ? AND command = 'CloseSession' AND state = 0"
+    return reader.execute(sql, (conversation_id, f"connection:{connection}")).fetchone() is not None
+
+
 def turns_to_come(reader: Any, conversation_id: int, connection: str) -> set[str]:
     """Ids of messages that go to it by themselves: they must not be in what it is told at its opening as well."""
     sql = (

@@ -16,15 +16,15 @@ from starlette.types import Receive, Scope, Send
 
 from omnibridge.analysis.analysers import Analyser, Analysers
 from omnibridge.analysis.board import Board
-from omnibridge.analysis.correlation import Correlation, unseal
+from omnibridge.analysis.correlation import Correlation, correlations
 from omnibridge.clock import Clock
 from omnibridge.connector.analysis import Finding, Findings, bounded
-from omnibridge.connector.signing import check_signature
 from omnibridge.engine.counters import Counters
 from omnibridge.errors import IntakeError
 from omnibridge.storage import conversations, findings
 from omnibridge.storage.database import Database
-from omnibridge.web.webhooks import Once, check_json, read_body
+from omnibridge.web.signed import check_signed
+from omnibridge.web.webhooks import Once, check_json, read_body, send_json
 
 LARGEST = 256 * 1024
 _encode = msgspec.json.Encoder().encode
@@ -54,10 +54,7 @@ class ResultsEndpoint:
         except IntakeError as exc:
             await answer.refuse(exc)
             return
-        body = _encode({"status": status})
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, {"status": status})
 
     async def _take(self, scope: Scope, receive: Receive) -> str:
         if scope["method"] != "POST":
@@ -65,16 +62,12 @@ class ResultsEndpoint:
         analyser = self._analysers.get(str(scope["path_params"]["analyser"]))
         if analyser is None or not analyser.token:
             raise IntakeError(404, "Unknown analyser", "Use the name of an [[analyser]] that has a secret.")
-        headers = Headers(scope=scope)
-        bearer = _bearer(headers)
+        bearer = _bearer(Headers(scope=scope))
         if bearer is not None and not hmac.compare_digest(bearer, analyser.token.encode()):
             raise IntakeError(401, "Wrong token", "Send the analyser's secret as `Authorization: Bearer`, or sign.")
         body = await read_body(scope, receive)
         if bearer is None:
-            try:
-                check_signature(analyser.keys, headers, body, self._clock.now_ms() / 1000)
-            except ValueError as exc:
-                raise IntakeError(401, "Not signed", f"{exc}.") from None
+            check_signed(analyser.keys, scope, body, self._clock)
         if len(body) > LARGEST:
             raise IntakeError(413, "Too large", f"Findings of one message may have {LARGEST} bytes at most.")
         check_json(body)
@@ -85,7 +78,7 @@ class ResultsEndpoint:
         return await self._keep(analyser, found)
 
     async def _keep(self, analyser: Analyser, body: _Body) -> str:
-        what = unseal(self._database.secret, body.correlation)
+        what = correlations.unseal(self._database.secret, body.correlation)
         room = conversations.room_of(self._database.reader, what.conversation_id) if what else None
         if what is None or what.analyser != analyser.name or room is None:
             raise IntakeError(404, "Unknown correlation", "Send back the `correlation` of the message, unchanged.")

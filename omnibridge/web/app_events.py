@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from omnibridge.clock import Clock
-from omnibridge.connector.signing import check_signature
 from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
@@ -27,7 +25,8 @@ from omnibridge.rocketchat.app_events import DROPPED, peek_app
 from omnibridge.storage import conversations, journal
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
-from omnibridge.web.webhooks import Once, check_json, commit, read_body, send_ok
+from omnibridge.web.signed import check_signed
+from omnibridge.web.webhooks import Once, check_json, commit, read_body, send_json, send_ok
 
 TOLD = (
     "ConversationStarted",
@@ -42,7 +41,6 @@ TOLD = (
 """Events whose decisions say why a conversation is where it is."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_encode = msgspec.json.Encoder().encode
 
 
 class AppAuthentication:
@@ -60,10 +58,7 @@ class AppAuthentication:
         if keys is None:
             raise IntakeError(404, "Unknown workspace", "Set app_secret of the [[workspace]] of this name.")
         body = await read_body(scope, receive)
-        try:
-            request_id = check_signature(keys, Headers(scope=scope), body, self._clock.now_ms() / 1000)
-        except ValueError as exc:
-            raise IntakeError(401, "Not signed", f"{exc}.") from None
+        request_id = check_signed(keys, scope, body, self._clock)
         check_json(body)
         return workspace, request_id, body
 
@@ -138,20 +133,16 @@ class AppViewEndpoint:
         except IntakeError as exc:
             await answer.refuse(exc)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(found)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": found})
+        await send_json(send, found)
 
-    def _view(self, workspace: str, body: bytes) -> bytes:
+    def _view(self, workspace: str, body: bytes) -> dict[str, Any]:
         room = msgspec.json.decode(body).get("room")
         stored = conversations.load(self._database.reader, workspace, room) if isinstance(room, str) else None
         known = self._lanes.conversation(stored[0]) if stored else None
         if stored is None or known is None:
             raise IntakeError(404, "Unknown conversation", "This service has not heard of that room yet.")
         reason, _ = journal.last_reason(self._database.reader, stored[0], TOLD)
-        return _encode(
-            {"title": "omnibridge", "blocks": [*blocks_of(known[1], reason), *self._findings(workspace, room)]}
-        )
+        return {"title": "omnibridge", "blocks": [*blocks_of(known[1], reason), *self._findings(workspace, room)]}
 
 
 def blocks_of(state: Conversation, reason: str) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from omnibridge.errors import IntakeError
 from omnibridge.storage import conversations
 from omnibridge.storage.database import Database
 from omnibridge.web.assist import shown
-from omnibridge.web.assist_tokens import Ticket, unseal
+from omnibridge.web.assist_tokens import Ticket, tickets
 from omnibridge.web.errors import problem
 from omnibridge.web.webhooks import Once, read_body
 
@@ -132,7 +132,7 @@ class AssistPage:
         if scope["method"] != "GET":
             raise IntakeError(405, "Method not allowed", "The stream is opened with GET.")
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        ticket = unseal(self._database.secret, given.strip()) if scheme.lower() == "bearer" else None
+        ticket = tickets.unseal(self._database.secret, given.strip()) if scheme.lower() == "bearer" else None
         if ticket is None or ticket.until <= self._clock.now_ms():
             raise IntakeError(401, "No valid token", "Ask for another with POST /api/v1/assist-tokens.")
         asked = (scope["path_params"]["workspace"], scope["path_params"]["room"])

@@ -8,25 +8,20 @@ The token is signed, so nothing is kept of it; it opens the stream of this one r
 
 from __future__ import annotations
 
-import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import blake2b
-
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from omnibridge.clock import Clock
 from omnibridge.engine.counters import Counters
 from omnibridge.errors import IntakeError
+from omnibridge.sealed import Seal
 from omnibridge.storage import conversations
 from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.storage.database import Database
 from omnibridge.web.callers import Callers
-from omnibridge.web.webhooks import Once, read_body
+from omnibridge.web.webhooks import Once, read_body, send_json
 
 LASTS_MS = 600_000
-LONGEST = 1_000
-_encode = msgspec.json.Encoder().encode
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
@@ -43,26 +38,8 @@ class _Wish(msgspec.Struct):
     agent: str
 
 
-_ticket = msgspec.json.Decoder(Ticket)
+tickets = Seal("assist", Ticket, 1_000)
 _wish = msgspec.json.Decoder(_Wish)
-
-
-def seal(secret: bytes, ticket: Ticket) -> str:
-    """Letters, digits, `-`, `_` and one full stop."""
-    body = _encode(ticket)
-    return f"{_text(body)}.{_text(_tag(secret, body))}"
-
-
-def unseal(secret: bytes, given: str) -> Ticket | None:
-    """None for what we did not make. Whether its time is over is not looked at."""
-    body, _, tag = given.partition(".")
-    if len(given) > LONGEST or not given.isascii():
-        return None
-    try:
-        plain, found = urlsafe_b64decode(_full(body)), urlsafe_b64decode(_full(tag))
-        return _ticket.decode(plain) if hmac.compare_digest(_tag(secret, plain), found) else None
-    except (ValueError, msgspec.DecodeError):
-        return None
 
 
 class AssistTokenEndpoint:
@@ -90,30 +67,12 @@ class AssistTokenEndpoint:
             if conversations.load(self._database.reader, caller.workspace, room) is None:
                 raise IntakeError(404, "Unknown conversation", "This service has not heard of that room yet.")
             until = self._clock.now_ms() + LASTS_MS
-            token = seal(self._database.secret, Ticket(caller.workspace, room, wish.agent, until))
+            token = tickets.seal(self._database.secret, Ticket(caller.workspace, room, wish.agent, until))
             await self._callers.audit(caller, "assist POST", room, 200, wish.agent[:200])
         except IntakeError as exc:
             if caller is not None:
                 await self._callers.audit(caller, "assist POST", room, exc.status, exc.title)
             await answer.refuse(exc)
             return
-        body = _encode({"token": token, "expires_at": until, "path": f"/assist/{caller.workspace}/{room}"})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-def _tag(secret: bytes, body: bytes) -> bytes:
-    return blake2b(b"assist/" + body, digest_size=16, key=secret[:64]).digest()
-
-
-def _text(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _full(text: str) -> str:
-    return text + "=" * (-len(text) % 4)
+        found = {"token": token, "expires_at": until, "path": f"/assist/{caller.workspace}/{room}"}
+        await send_json(send, found, (b"cache-control", b"no-store"))

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from omnibridge.clock import Clock
-from omnibridge.connector.signing import check_signature
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, agent_of, read_named
 from omnibridge.engine.faults import Faults
@@ -21,6 +19,7 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import IntakeError
 from omnibridge.storage import conversations
 from omnibridge.storage.journal import Observation
+from omnibridge.web.signed import check_signed
 from omnibridge.web.webhooks import Once, check_json, commit, read_body, send_ok
 
 
@@ -63,10 +62,7 @@ class DecisionEndpoint:
         if keys is None:
             raise IntakeError(404, "Unknown decider", "Use the name of a [[decider]] of the configuration.")
         body = await read_body(scope, receive)
-        try:
-            request_id = check_signature(keys, Headers(scope=scope), body, self._clock.now_ms() / 1000)
-        except ValueError as exc:
-            raise IntakeError(401, "Not signed", f"{exc}.") from None
+        request_id = check_signed(keys, scope, body, self._clock)
         check_json(body)
         try:
             named = read_named(body)

@@ -11,6 +11,7 @@ It is a state: sent twice it is the same, the last one counts, and nothing has t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -19,7 +20,7 @@ from omnibridge.engine.counters import Counters
 from omnibridge.errors import IntakeError
 from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.web.callers import Callers
-from omnibridge.web.webhooks import Once, check_json, read_body
+from omnibridge.web.webhooks import Once, check_json, read_body, send_json
 
 Say = Callable[[str, str, str, bool], Awaitable[str]]
 """(workspace, system, external id, available) -> set, remembered, unknown, failed."""
@@ -45,17 +46,15 @@ class PresenceEndpoint:
         token: ApiToken | None = None
         try:
             token = self._callers.authenticate(scope)
-            body = await self._set(token, scope, receive)
+            found = await self._set(token, scope, receive)
         except IntakeError as exc:
             if token is not None:
                 await self._callers.audit(token, f"presence {scope['method']}", "", exc.status, exc.title)
             await answer.refuse(exc)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, found)
 
-    async def _set(self, token: ApiToken, scope: Scope, receive: Receive) -> bytes:
+    async def _set(self, token: ApiToken, scope: Scope, receive: Receive) -> dict[str, Any]:
         if scope["method"] != "POST":
             raise IntakeError(405, "Method not allowed", "POST says whether an agent is available.")
         self._callers.needs(token, "presence")
@@ -74,4 +73,4 @@ class PresenceEndpoint:
             raise IntakeError(503, "Not set", "Rocket.Chat did not take it; send it again.")
         word = "available" if said.available else "not available"
         await self._callers.audit(token, "presence POST", "", 200, f"{said.external_system}:{said.external_id} {word}")
-        return msgspec.json.encode({**msgspec.structs.asdict(said), "status": status})
+        return {**msgspec.structs.asdict(said), "status": status}

@@ -117,6 +117,14 @@ async def send_ok(send: Send) -> None:
     await send(_OK_BODY)
 
 
+async def send_json(send: Send, what: Any, *more: tuple[bytes, bytes]) -> None:
+    """200. more: headers."""
+    body = msgspec.json.encode(what)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class Once:
     """One request is answered once: by its end, or by the time limit before it."""
 

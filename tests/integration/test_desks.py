@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -213,6 +214,33 @@ async def test_second_session_of_a_conversation_tells_its_own_news(
     assert len(desk.opened) == 2
 
 
+async def test_session_whose_end_could_not_be_told_is_not_followed_for_ever(
+    make_world: MakeWorld, desk: ScriptedDesk
+) -> None:
+    """The desk is down for longer than its end is worth telling; a start finds the session, and forgets it."""
+    desk.fail_close += [DeliveryRetryable("down", code="down")] * 1000
+    world = await make_world()
+    await with_desk(world)
+    visitor, chat = await handed_over(world, desk)
+    chat.tell(Accepted())
+    await until(world, lambda: len(chat.asked_from) == 2)
+    await visitor.close()
+    async with asyncio.timeout(10):
+        while len(desk.fail_close) == 1000:
+            await asyncio.sleep(0.01)
+    assert chat.asking == 0
+    await world.restart()
+    assert (chat.asking, world.rows("SELECT count(*) FROM desk_sessions")) == (0, [(1,)])
+    await world.node.stop()
+    with sqlite3.connect(world.folder / "test.db") as database:
+        database.execute("UPDATE deliveries SET state = 3, code = 'down' WHERE command = 'CloseSession' AND state = 0")
+    database.close()
+    await world.begin()
+    await until(world, lambda: not world.rows("SELECT 1 FROM desk_sessions"))
+
+    assert chat.asking == 0
+
+
 async def test_words_of_while_it_is_being_opened_are_not_told_twice(make_world: MakeWorld, desk: ScriptedDesk) -> None:
     world = await make_world()
     desk.fail_open += [DeliveryRetryable("down", code="down")] * 3
@@ -271,3 +299,20 @@ async def test_without_a_key_for_them_the_service_does_not_start(make_world: Mak
     path.write_text(text.replace('hands_to = "sales"', 'hands_to = "sale"'), "utf-8")
     with pytest.raises(ConfigError, match='no other \\[\\[connection\\]\\] "sale"; did you mean "sales"'):
         load(path, {})
+
+
+async def test_what_the_desk_is_given_as_turns_is_not_told_it_before(make_world: MakeWorld, desk: ScriptedDesk) -> None:
+    desk.fail_open += [DeliveryRetryable("down", code="down")] * 2
+    world = await make_world()
+    await with_desk(world)
+    visitor = await world.visitor()
+    await visitor.say("talk to a human")
+    async with asyncio.timeout(10):
+        while not world.rows("SELECT 1 FROM deliveries WHERE command = 'OpenSession'"):
+            await asyncio.sleep(0.01)
+    await visitor.say("anybody there?")
+    await until(world, lambda: desk.chats and desk.chat.heard)
+
+    assert desk.chat.heard == ["anybody there?"]
+    assert "anybody there?" not in [each.text for each in desk.chat.opening.said]
+    assert "talk to a human" in [each.text for each in desk.chat.opening.said]

@@ -107,6 +107,15 @@ class Bridge:
             return False
         return self._process.returncode == -signal.SIGKILL
 
+    def pause(self) -> None:
+        """SIGSTOP: it does nothing, and does not know it."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
     async def kill(self) -> None:
         if self._process and self._process.returncode is None:
             self._process.kill()

@@ -56,7 +56,7 @@ def judge(
     strangers = [tag for tag in posts if tag not in asked]
     doubled += len(strangers)
     out_of_order, disorder = _disorder(hub, asked, turns, posts)
-    lost_moves, doubled_moves, moves = _handovers(hub, _acknowledged(hub))
+    lost_moves, doubled_moves, moves = _handovers(hub, acknowledged(hub))
     return {
         "lost": lost + lost_moves,
         "doubled": doubled + doubled_moves,
@@ -74,12 +74,12 @@ def judge(
 
 def _asked(hub: dict[str, Any], received: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """Tag -> the visitor's message, with its room and the time of its first 200."""
-    acknowledged, taken = _acknowledged(hub), _acknowledged(hub, also_cut=True)
+    done, taken = acknowledged(hub), acknowledged(hub, also_cut=True)
     return {
         each["text"][5:]: {
             **each,
             "rid": room["rid"],
-            "ok_at": acknowledged.get(each["id"]),
+            "ok_at": done.get(each["id"]),
             "taken_at": taken.get(each["id"]),
             "received_at": received.get(each["id"]),
         }
@@ -109,7 +109,7 @@ def _given_to_people(hub: dict[str, Any], asked: dict[str, Any], posts: dict[str
     return found
 
 
-def _acknowledged(hub: dict[str, Any], *, also_cut: bool = False) -> dict[str, int]:
+def acknowledged(hub: dict[str, Any], *, also_cut: bool = False) -> dict[str, int]:
     """Message id -> when one of its webhooks was first answered 200. also_cut: or was sent and cut off."""
     found: dict[str, int] = {}
     for each in hub["webhooks"]:

@@ -52,7 +52,6 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 PAGES = tracked("*.md")
-CRM_PAGE = ROOT / "connectors" / "salesforce_crm" / "README.md"
 
 
 @cache
@@ -70,7 +69,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 EXAMPLES = [
-    pytest.param(each, id=f"{name_of(page)}-{at}") for page in PAGES for at, each in enumerate(blocks(page, "toml"))
+    pytest.param(page, each, id=f"{name_of(page)}-{at}")
+    for page in PAGES
+    for at, each in enumerate(blocks(page, "toml"))
 ]
 
 
@@ -78,8 +79,15 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) > 8
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_example_is_right(example: str, tmp_path: Path) -> None:
+def content_of(name: str, page: Path) -> str:
+    """Of a file that an example names, by its ending."""
+    if name.endswith(".toml"):
+        return next(each for each in blocks(page, "toml") if "key_field" in tomllib.loads(each))
+    return TOKEN_KEY if name.endswith("keys") else GOOGLE_KEY if name.endswith("json") else WHSEC
+
+
+@pytest.mark.parametrize(("page", "example"), EXAMPLES)
+def test_example_is_right(page: Path, example: str, tmp_path: Path) -> None:
     """Rules are rules; tables of the configuration are checked as `omnibridge config check` does, with the files that
     they name. A few keys alone belong to the table before them."""
     read = tomllib.loads(example)
@@ -87,24 +95,13 @@ def test_example_is_right(example: str, tmp_path: Path) -> None:
         assert read["project"]["entry-points"]["omnibridge.connectors"]
     elif "rule" in read:
         assert parse_rules(example).rules
-    elif "find" in read:
-        assert parse_mapping(example).write
+    elif "key_field" in read:
+        assert parse_mapping(example).find
     else:
         if not any(isinstance(each, dict | list) for each in read.values()):
             pytest.skip("keys of the example before it: the page's own test reads both")
         for name in re.findall(r'_file = "(.+?)"', example):
-            secret = (
-                blocks(CRM_PAGE, "toml")[1]
-                if name == "crm.toml"
-                else TOKEN_KEY
-                if name.endswith("keys")
-                else GOOGLE_KEY
-                if name.endswith("json")
-                else WHSEC
-            )
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(secret, "utf-8")
+            (tmp_path / name).write_text(content_of(name, page), "utf-8")
         named = {each["connection"] for each in read.get("analyser", []) if "connection" in each}
         others = "".join(BASE.split("\n[[connection]]")[1].replace('"base"', f'"{each}"') for each in sorted(named))
         others = f"\n[[connection]]{others}" if others else ""

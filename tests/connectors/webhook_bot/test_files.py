@@ -78,6 +78,9 @@ async def test_download_is_refused_without_a_good_link_and_breaks_off_with_the_h
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["content-type"] == "image/png"
             assert len(await answer.read()) == 200_000
+        await world.hub.control(files={"logs_in": True})
+        async with session.get(url) as answer:
+            assert (answer.status, await answer.text()) == (502, "not-the-file\n")
         await world.hub.control(files={"cut_after": 100_000})
         with pytest.raises(aiohttp.ClientPayloadError):
             async with session.get(url) as answer:

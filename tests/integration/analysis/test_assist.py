@@ -17,7 +17,7 @@ from omnibridge.storage import api_tokens, findings
 from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.web import assist_page
 from omnibridge.web.assist import line_of
-from omnibridge.web.assist_tokens import Ticket, seal
+from omnibridge.web.assist_tokens import Ticket, tickets
 from tests.conftest import MakeWorld, World
 from tests.integration.analysis.conftest import until
 from tests.integration.test_app_events import WORKSPACE, send
@@ -45,7 +45,7 @@ async def ask(world: World, token: str, body: Any) -> tuple[int, dict[str, Any]]
 def ticket(world: World, room: str, lasts_ms: int = 60_000) -> str:
     service = world.node.service
     assert service._database
-    return seal(service._database.secret, Ticket("main", room, "alice", service._clock.now_ms() + lasts_ms))
+    return tickets.seal(service._database.secret, Ticket("main", room, "alice", service._clock.now_ms() + lasts_ms))
 
 
 @asynccontextmanager

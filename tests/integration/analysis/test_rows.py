@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from omnibridge.analysis.transcript import so_far
 from omnibridge.connector.signing import read_secrets, signed_headers
 from omnibridge.engine.settings_schema import shapes
 from omnibridge.storage.journal import Observation
@@ -28,6 +29,7 @@ async def test_s1_07_schema_of_settings(bot_kind: str) -> None:
     assert (shape.kind, shape.groups) == ("toy", ("analyser",))
     assert {each.name: (each.type, each.default, each.secret) for each in shape.settings} == {
         "fails": ("boolean", False, False),
+        "garbage": ("boolean", False, False),
         "hangs_s": ("number", 0.0, False),
         "later": ("boolean", False, False),
         "refuses_to_start": ("boolean", False, False),
@@ -115,6 +117,27 @@ async def test_s1_05_history_of_the_hub_fills_what_nobody_told(make_world: MakeW
     told = [("visitor", "echo told"), ("bot", "told")]
     missed = [("visitor", "never told")] if hub_answers else []
     assert ([(each.author, each.text) for each in given.said], given.complete) == ([*told, *missed], hub_answers)
+
+
+async def test_s1_05_what_was_said_is_read_without_a_scan_of_the_outbox(make_world: MakeWorld) -> None:
+    """It is read at each close and each offer to a desk, on the loop that relays."""
+    world = await make_world()
+    for turns, text in enumerate(("echo one", "echo two"), 1):
+        visitor = await world.visitor()
+        await visitor.say(text)
+        await world.answered(turns)
+    conversation = world.rows("SELECT id FROM conversations WHERE room = ?", visitor.rid)[0][0]
+    database = world.node.service._database
+    assert database
+    asked: list[str] = []
+    database.reader.set_trace_callback(asked.append)
+    said = so_far(database.reader, conversation)
+    database.reader.set_trace_callback(None)
+    plans = [row[3] for each in asked for row in database.reader.execute(f"EXPLAIN QUERY PLAN {each}")]
+
+    assert [(each.author, each.text) for each in said] == [("visitor", "echo two"), ("bot", "two")]
+    assert plans
+    assert [each for each in plans if each.startswith("SCAN")] == []
 
 
 async def test_s1_16_conversation_goes_on_after_a_restart(make_world: MakeWorld) -> None:

@@ -56,6 +56,10 @@ async def test_s3_30_disabled_capability_is_not_delivered_and_the_trace_says_so(
     ]
     refused = await api.raw("editMessageText", chat_id=1, message_id=1, text="x")
     assert "capability 'edits'" in refused["description"]
+    refused = await api.raw(
+        "sendDocument", chat_id=updates[0]["callback_query"]["from"]["id"], document="https://a.example/b"
+    )
+    assert "capability 'files'" in refused["description"]
     assert await order(api, "allow", capabilities="")
     await visitor.say("again")
     assert (await api.updates(2))[1]["message"]["text"] == "again"

@@ -85,6 +85,7 @@ def test_keyboards() -> None:
         ([], "object expected"),
         ({"inline_keyboard": [[{"text": "A", "callback_data": "ä" * 33}]]}, "BUTTON_DATA_INVALID"),
         ({"inline_keyboard": [[{"callback_data": "a"}]]}, "BUTTON_TEXT_INVALID"),
+        ({"inline_keyboard": [[{"text": "A"}]]}, "Text buttons are unallowed in the inline keyboard"),
         ({"inline_keyboard": "x"}, "rows of buttons"),
         ({"keyboard": [["x"] * 101]}, "too long"),
     ],

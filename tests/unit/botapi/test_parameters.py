@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnibridge.botapi.errors import MethodError
+from omnibridge.botapi.multipart import FilePart
 from omnibridge.botapi.parameters import read
 
 FORM = "application/x-www-form-urlencoded"
@@ -61,3 +62,12 @@ def test_endless_forms_are_refused() -> None:
     with pytest.raises(MethodError) as caught:
         read("", FORM, b"&".join(b"a=1" for _ in range(500)))
     assert caught.value.code == 413
+
+
+def test_file_whose_name_is_encoded_is_a_file() -> None:
+    """As RFC 5987 and older clients have it; it was taken for a text, and its bytes were not kept as they are."""
+    body = PARTS.replace(b'name="text"', b"name=\"text\"; filename*=utf-8''%D0%BA%20%22.png")
+    found = read("", MULTIPART, body, takes_files=True).file("text")
+
+    assert isinstance(found, FilePart)
+    assert found.name == '\u043a ".png'

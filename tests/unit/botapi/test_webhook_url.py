@@ -6,6 +6,7 @@ import pytest
 
 from omnibridge.botapi.errors import MethodError
 from omnibridge.botapi.webhook_url import check_url, public_only
+from omnibridge.http.public import is_public
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,17 @@ def test_judge_refuses_also_literal_addresses(address: str) -> None:
 
 def test_judge_takes_public_ones() -> None:
     public_only("dns.example", "9.9.9.9")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:a00:1::", "::127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:10.0.0.1",
+     "224.0.0.1", "ff02::1", "fe80::1%eth0", "100.64.0.1"],
+)  # fmt: skip
+def test_s3_40_private_addresses_in_disguise_are_refused(address: str) -> None:
+    """NAT64, 6to4 and the like lead to an IPv4 address; the standard library calls them global."""
+    assert not is_public(address)
+
+
+def test_public_addresses_in_disguise_are_what_they_are() -> None:
+    assert is_public("::ffff:8.8.8.8")

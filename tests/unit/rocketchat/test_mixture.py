@@ -69,6 +69,7 @@ class Bridge:
             service_at=state.service_at,
             queued=state.queued,
             reported=state.reported,
+            changes=self.state.changes,
             unreported=self.server() != (state.reported.id if state.reported else ""),
         )
 
@@ -140,7 +141,7 @@ class Bridge:
 
 def carried(story: Story, sources: set[str], chance: random.Random, drop: float, twice: float) -> Bridge:
     """What comes of the reports of these sources: webhooks up to 25 s late, frames in order but for a moment, what the
-    app tells late but in order: it sends one event of a room after the other."""
+    app tells late but in order: it sends one event of a room after the other. Its repeats end at the door."""
     bridge = Bridge(story)
     app_told_at = 0
     due: list[tuple[int, int, Any]] = []
@@ -156,7 +157,7 @@ def carried(story: Story, sources: set[str], chance: random.Random, drop: float,
             continue
         if chance.random() < drop:
             continue
-        for _ in range(2 if chance.random() < twice else 1):
+        for _ in range(2 if chance.random() < twice and report.source != "app" else 1):
             longest = (
                 chance.choice((0, 50, 300, 25_000)) if report.source == "webhook" else chance.choice((0, 0, 30, 2_000))
             )
@@ -168,9 +169,9 @@ def carried(story: Story, sources: set[str], chance: random.Random, drop: float,
         now, _, what = heapq.heappop(due)
         found = bridge.hear(what, now) if isinstance(what, Report) else bridge.read(what)
         if found.needs_room_read:
-            known = bridge.server()
+            known, changes = bridge.server(), bridge.state.changes
             asked, answered = sorted(chance.randint(0, 200) for _ in range(2))
-            push(now + answered, RoomHistory(story.at(now + asked).room, (), known_server=known))
+            push(now + answered, RoomHistory(story.at(now + asked).room, (), 0, known, (), changes))
     bridge.told = history(bridge)
     bridge.reconcile()
     return bridge

@@ -3,6 +3,7 @@ the visitor wrote is given to who has him in the end."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -64,6 +65,7 @@ class World:
         self.out: list[tuple[cmd.Command, int | None]] = []
         self.open: set[str] = set()
         self.homeless: set[str] = set()
+        self.unsaid = 0  # words of the desk's people that are not on their way and were not refused in words
         self.on(ev.ConversationStarted())
 
     def pick(self, among: int) -> int:
@@ -87,6 +89,11 @@ class World:
 
     def check(self, before: Conversation, event: ev.Event, commands: tuple[cmd.Command, ...], why: str) -> None:
         state, party = self.state, self.state.control.connection
+        if isinstance(event, ev.PartySpoke) and before.control.connection == event.connection and event.agent:
+            self.unsaid += len(event.parts)
+        self.unsaid -= sum(isinstance(each, cmd.SendToVisitor) and each.speaker is not None for each in commands)
+        if refused := re.search(r"; (\d+) of desk:", why):
+            self.unsaid -= int(refused[1])
         told = f"{event!r} on {msgspec.json.encode(before)!r}: {why}, {commands}"
         if isinstance(event, ev.MessagePosted):
             self.homeless.add(event.message_id)
@@ -228,5 +235,8 @@ def test_any_order_of_events(choices: list[int], steps: list[bool], terms: tuple
     assert state.closed or state.control.party in (AGENTS, QUEUE) or state.control.connection
     if state.control.connection:
         assert not state.held, msgspec.json.encode(state)
+    if state.persona:
+        assert state.control.connection and state.persona.stage == "ready" and not state.persona.held
+    assert world.unsaid == 0
     world.on(ev.ConversationClosed())
     assert not world.open

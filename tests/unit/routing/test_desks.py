@@ -116,6 +116,39 @@ def test_declined_goes_back_to_the_bot_at_once_where_that_is_wanted() -> None:
     assert SendToVisitor(Text(Texts().nobody_online), "helper", "system") in decision.commands
 
 
+def test_decline_before_its_user_has_the_room_waits_for_that() -> None:
+    """Else the report of our own move would look as if somebody had given the room to the desk."""
+    story = Story(directory=directory(on_declined="bot")).with_bot()
+    story.on(said("a person please"), replied("One moment", handover=True))
+    early = story.on(ev.PartyDeclined("sales", "closed"))
+    between = story.on(ev.AgentUnassigned(BOT))
+    decision = story.on(ev.AgentAssigned(DESK_USER, True, "sales"))
+    late = story.on(ev.AgentUnassigned(DESK_USER), ev.AgentAssigned(BOT, True, "helper"))
+
+    assert early.commands == between.commands == ()
+    assert kinds(decision) == ["AssignAgent", "SendToVisitor", "CloseSession"]
+    assert decision.after.control.connection == late.after.control.connection == "helper"
+    assert decision.after.desk is None
+
+
+def test_decline_waits_no_longer_than_the_offer_lasts() -> None:
+    story = Story(directory=directory()).with_bot()
+    story.on(said("a person please"), replied("One moment", handover=True))
+    story.on(ev.PartyDeclined("sales", "closed"))
+    decision = story.on(ev.TimerFired("offer", "sales"))
+
+    assert kinds(decision) == ["ListAgents", "CloseSession"]
+    assert "closed" in decision.reason
+
+
+def test_people_who_say_the_same_again_are_not_taken_for_a_bot_that_answers_a_turn_again() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"), said("hm", 2), ev.PartySpoke("sales", (Text("ok"),)))
+    story.on(ev.TurnRepeated("sales", 1))
+
+    assert kinds(story.on(ev.PartySpoke("sales", (Text("ok"),)))) == ["SendToVisitor"]
+
+
 def test_agent_who_ends_it_leads_to_the_configured_step() -> None:
     def ends(way: str) -> list[str]:
         story = offered(RuleSet(texts=Texts(desk_left="Goodbye.")), on_left=way)
@@ -160,7 +193,8 @@ def test_desk_that_keeps_giving_it_back_is_not_offered_it_for_ever() -> None:
     for n in range(10):
         decision = story.on(said("a person please", n), replied(handover=True))
         offers += "OpenSession" in kinds(decision)
-        story.on(ev.PartyDeclined("sales", "closed"))
+        story.on(ev.AgentAssigned(DESK_USER, True, "sales"))
+        story.on(ev.PartyDeclined("sales", "closed"), ev.AgentAssigned(BOT, True, "helper"))
 
     assert offers == RuleSet().handover.max_handovers
 

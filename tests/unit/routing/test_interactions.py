@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import RemoveChoices, SendToParty, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Text
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
+from omnibridge.routing.rules import RuleSet, Texts
 from tests.unit.routing.test_router import ALICE, Story, kinds, said
 
 VISITOR = Actor("v1", "guest-1", "Vera", is_visitor=True, roles=("visitor",))
@@ -92,3 +95,24 @@ def test_s3_18_what_is_said_in_a_thread_stays_there() -> None:
     decision = story.on(ev.PartySpoke("helper", (Text("Here"),), thread_id="t0"))
 
     assert decision.commands == (SendToVisitor(Text("Here"), "helper", thread_id="t0"),)
+
+
+def test_double_click_on_a_bot_that_answers_at_once_is_one_press() -> None:
+    """The answer is there before the second click is told, so no turn is under way any more."""
+    story = Story().with_bot()
+    story.on(used(msgspec.structs.replace(pressed(), at=1_000)), ev.PartyReplied("helper", 1, 1, message_id="i1"))
+    again = msgspec.structs.replace(pressed(id="i2"), at=1_200, trigger_id="t2")
+
+    assert story.on(used(again)).commands == ()
+    assert "SendToParty" in kinds(story.on(used(msgspec.structs.replace(again, id="i3", at=9_000))))
+    story.on(ev.PartyReplied("helper", 1, 1, message_id="i3"))
+    other = msgspec.structs.replace(again, id="i4", at=9_100, original={"blocks": [{"type": "section"}]})
+    assert "SendToParty" in kinds(story.on(used(other)))  # the bot has changed the message since
+
+
+def test_press_is_to_be_read_in_the_room_where_that_is_configured() -> None:
+    story = Story(RuleSet(texts=Texts(pressed="Chosen: {label}"))).with_bot()
+    decision = story.on(used(pressed()))
+
+    assert decision.commands[1] == SendToVisitor(Text("Chosen: Sales"), "helper", "system")
+    assert kinds(story.on(used(pressed(actor=Actor("u1", "alice"), id="i2")))) == ["RemoveChoices", "SendToParty"]

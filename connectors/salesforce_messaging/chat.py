@@ -1,0 +1,105 @@
+"""A session as this process has it, and what all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from connectors.salesforce_messaging.client import OrgClient
+from connectors.salesforce_messaging.pacing import Pacer
+from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
+from connectors.salesforce_messaging.state import Kept, decode, encode
+from connectors.salesforce_messaging.tokens import Access, Identity
+from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable
+from omnibridge.connector.desks import Session
+
+
+@dataclass
+class Shared:
+    """Made anew with each change of settings; chats stay."""
+
+    context: ConnectorContext
+    settings: SalesforceMessagingSettings
+    org: OrgClient
+    identity: Identity | None
+    pacer: Pacer
+    files: Client
+
+    def now_s(self) -> float:
+        return self.context.clock.now_ms() / 1000
+
+    async def access(self, user: str) -> Access:
+        """A new token. user: '' = a guest, whose every token is another user. Raises DeliveryError."""
+        if not user:
+            return await self.org.guest()
+        if self.identity is None:
+            raise DeliveryRetryable("user_key is missing: this chat is one of a verified user", code="no-key")
+        return await self.org.verified(self.identity.token(user, int(self.now_s())), user)
+
+    async def aclose(self) -> None:
+        await self.org.aclose()
+        await self.files.aclose()
+
+
+class Chat:
+    """kept: as it is durable. What is changed is changed in `change`, one after the other.
+
+    is_closing: the conversation is being ended by us, and nothing is told of it any more.
+    """
+
+    __slots__ = (
+        "_lock",
+        "beginning",
+        "is_closing",
+        "kept",
+        "quiet",
+        "ready",
+        "refused",
+        "scope",
+        "sent",
+        "session",
+    )
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.kept = session, decode(session.state)
+        self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
+        self.ready = asyncio.Event()
+        if self.kept.is_begun:
+            self.ready.set()
+        self.is_closing = False
+        self.scope: asyncio.Timeout | None = None
+        self.quiet: asyncio.TimerHandle | None = None
+        self.sent: set[str] = set()
+        """Ids of the turn under way that were taken: not sent twice when a later part of it fails."""
+        self.refused = ("", 0)
+        """A message and how often it was refused in a way that may be over soon."""
+
+    @property
+    def access(self) -> Access:
+        assert self.kept.access is not None
+        return self.kept.access
+
+    async def change(self, key: str = "", body: bytes = b"", **fields: object) -> None:
+        """Durable on return; with a key, together with what is told."""
+        async with self._lock:
+            after = _changed(self.kept, fields)
+            if key:
+                await self.session.tell(key, body, encode(after))
+            else:
+                await self.session.save(encode(after))
+            self.kept = after
+
+    def interrupt(self) -> None:
+        """Have its follower look again at what holds now."""
+        if self.scope is not None and not self.scope.expired():
+            self.scope.reschedule(0.0)
+
+    def forget(self) -> None:
+        if self.quiet is not None:
+            self.quiet.cancel()
+            self.quiet = None
+
+
+def _changed(kept: Kept, fields: dict[str, object]) -> Kept:
+    found = {name: getattr(kept, name) for name in kept.__struct_fields__}
+    return Kept(**{**found, **fields})

@@ -1,0 +1,276 @@
+"""One chat, from the open stream to its end: the stream first, then the conversation, then what was said before.
+
+    open() kept a token ──▶ stream ──▶ create, history ──▶ news ──tell──▶ … ──▶ Ended
+                              ▲ cut: resumed by event id, entries read again (stream.py)
+                              │ token dead or near its end: a new one, if the visitor is a verified user
+
+Nothing is at Salesforce before the state is durable, so a chat whose state was lost needs no end there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from connectors.salesforce_messaging.chat import Chat, Shared
+from connectors.salesforce_messaging.content import attachments_of, text_message
+from connectors.salesforce_messaging.entries import Event, Said, Typing
+from connectors.salesforce_messaging.state import uuid4_of
+from connectors.salesforce_messaging.stream import Events, NotTaken, Position
+from connectors.salesforce_messaging.told import Told, is_end, matters
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
+TYPING_S = 5.0
+"""So long an indicator is shown after it was told last (reference 2.7)."""
+DOWNLOADS = 4
+"""Attempts for a file of an agent: his next words wait."""
+REFUSALS = 3
+"""Refused streams in a row after which it is believed."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Over(Exception):
+    """Nothing more is told."""
+
+
+class Follower:
+    """acknowledge: (chat, ids of entries) that were told and are durable; returns at once."""
+
+    def __init__(
+        self, chat: Chat, shared: Callable[[], Shared], acknowledge: Callable[[Chat, list[str]], None]
+    ) -> None:
+        self._chat, self._shared, self._acknowledge = chat, shared, acknowledge
+        self._is_dead = False
+        self._refused = 0
+
+    async def run(self) -> None:
+        chat = self._chat
+        if not chat.kept.is_over and chat.kept.access is None:
+            await self._end(declined="closed")
+        while not chat.kept.is_over and not chat.is_closing:
+            await chat.session.held()
+            if await self._has_token():
+                await self._listen()
+
+    # -- the token ----------------------------------------------------------------------------------------
+
+    async def _has_token(self) -> bool:
+        """False: the chat is over, or there is none yet, and a pause was made."""
+        chat, shared = self._chat, self._shared()
+        if not self._is_dead and self._left_s() > 0:
+            return True
+        if not chat.kept.user:
+            await self._lapse()
+            return False
+        pause_s = FIRST_PAUSE_S
+        try:
+            access = await shared.access(chat.kept.user)
+        except DeliveryError as exc:
+            shared.context.count("tokens_failed", 1)
+            asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
+            pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
+            await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+            return False
+        if self._is_dead:
+            await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
+        await chat.change(access=access)
+        shared.context.count("tokens_renewed", 1)
+        self._is_dead = False
+        return True
+
+    def _left_s(self) -> float:
+        shared = self._shared()
+        return self._chat.access.expires_s - shared.now_s() - shared.settings.renew_s
+
+    async def _lapse(self) -> None:
+        """A guest's token cannot be renewed, and no other user may see the conversation (reference 2.3)."""
+        chat, shared = self._chat, self._shared()
+        shared.context.count("guests_lapsed", 1)
+        if not self._is_dead and chat.kept.is_begun:
+            try:
+                await shared.org.close(chat.access, chat.kept.conversation)
+            except DeliveryError as exc:
+                shared.context.log("conversation_not_closed", room=chat.session.room, code=exc.code)
+        await self._end(left="the guest's token of Salesforce ended")
+
+    # -- the stream ---------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Until the token, the hold, the settings or the chat end."""
+        chat, shared = self._chat, self._shared()
+        events = Events(
+            shared.org,
+            chat.access,
+            chat.kept.position,
+            lambda: (chat.kept.conversation,),
+            self._take,
+            shared.context.count,
+        )
+        try:
+            await self._stream(events)
+        except NotTaken as exc:
+            if not isinstance(exc.__cause__, _Over):
+                raise
+        except DeliveryRejected as exc:
+            await self._refuse(exc)
+        except DeliveryError as exc:
+            if exc.code != "token":
+                raise
+            self._is_dead = True
+
+    async def _stream(self, events: Events) -> None:
+        chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)
+        try:
+            async with scope:
+                chat.scope = scope
+                side.append(asyncio.create_task(self._hold(scope)))
+                if not chat.kept.is_begun:
+                    side.append(asyncio.create_task(self._begin(events, scope)))
+                await events.run()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        finally:
+            chat.scope = None
+            for each in side:
+                each.cancel()
+            await asyncio.gather(*side, return_exceptions=True)
+
+    async def _hold(self, scope: asyncio.Timeout) -> None:
+        """The stream is open while it is sure that nobody else may open one, and the token lives."""
+        loop = asyncio.get_running_loop()
+        while not scope.expired():
+            left_s = min(await self._chat.session.held(), max(0.0, self._left_s()))
+            if scope.expired():
+                return
+            scope.reschedule(loop.time() + left_s)
+            await asyncio.sleep(left_s / 2 + 0.05)
+
+    async def _refuse(self, exc: DeliveryRejected) -> None:
+        self._refused += 1
+        self._shared().context.log("stream_refused", room=self._chat.session.room, code=exc.code)
+        if self._refused >= REFUSALS:
+            await self._end(declined=f"stream-{exc.code}")
+            return
+        await asyncio.sleep(FIRST_PAUSE_S * 2**self._refused)
+
+    # -- the beginning ------------------------------------------------------------------------------------
+
+    async def _begin(self, events: Events, scope: asyncio.Timeout) -> None:
+        """Make the conversation, and say what was said before. Ids are fixed: what arrived before arrives once."""
+        chat, shared = self._chat, self._shared()
+        kept, org = chat.kept, shared.org
+        await events.opened.wait()
+        try:
+            await self._repeat(partial(self._create, chat, shared))
+            for at, text in enumerate(kept.history):
+                message = text_message(uuid4_of(kept.conversation, "history", str(at)), text)
+                await self._repeat(partial(org.send, chat.access, kept.conversation, message))
+            if chat.is_closing:
+                return
+            await chat.change(is_begun=True, history=())
+            chat.ready.set()
+        except DeliveryRejected as exc:
+            shared.context.log("conversation_refused", room=chat.session.room, code=exc.code, reason=str(exc))
+            await self._end(declined=exc.code)
+            scope.reschedule(0.0)
+        except DeliveryError:  # the token is dead
+            self._is_dead = True
+            scope.reschedule(0.0)
+
+    async def _create(self, chat: Chat, shared: Shared) -> None:
+        async with chat.beginning:
+            if not chat.is_closing:
+                await shared.org.create(chat.access, chat.kept.conversation, chat.kept.session)
+
+    async def _repeat(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Raises DeliveryRejected, and what says that the token is dead; everything else is tried again."""
+        chat, shared, pause_s = self._chat, self._shared(), FIRST_PAUSE_S
+        while not chat.is_closing:
+            try:
+                async with shared.pacer.turn(chat.kept.conversation):
+                    await call()
+                return
+            except DeliveryRejected:
+                raise
+            except DeliveryError as exc:
+                if exc.code == "token":
+                    raise
+                asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
+                shared.context.count("openings_retried", 1)
+            await asyncio.sleep((asked_s or pause_s) * random.uniform(1.0, 1.25))  # noqa: S311 - no secret
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    # -- news ---------------------------------------------------------------------------------------------
+
+    async def _take(self, position: Position, found: tuple[Event, ...]) -> None:
+        """Each thing once and in order; the next waits until this one is durable."""
+        chat, shared = self._chat, self._shared()
+        await chat.session.held()
+        if chat.is_closing:
+            raise _Over
+        self._refused = 0
+        mine = [each for each in found if each.conversation in ("", chat.kept.conversation)]
+        for each in mine:
+            if isinstance(each, Typing):
+                self._types(each.is_typing)
+        told = tuple(each for each in mine if matters(each, shared.settings))
+        if not told:
+            return
+        said = [each for each in told if isinstance(each, Said)]
+        if said:
+            self._types(False)
+        files = {name: url for each in said for name, url in (await self._files(each)).items()}
+        ends = any(map(is_end, told))
+        fields: dict[str, Any] = {"position": position, "is_over": ends}
+        kind = type(told[0]).__struct_config__.tag
+        await chat.change(f"{kind}:{told[0].id}", _encode(Told(told, files)), **fields)
+        if said and shared.settings.receipts:
+            self._acknowledge(chat, [each.id for each in said])
+        if ends:
+            raise _Over
+
+    async def _end(self, *, declined: str = "", left: str = "") -> None:
+        await self._chat.change("over", _encode(Told(declined=declined, left=left)), is_over=True)
+
+    def _types(self, is_typing: bool) -> None:
+        chat = self._chat
+        if not is_typing and chat.quiet is None:
+            return
+        chat.forget()
+        chat.session.typing(is_typing)
+        if is_typing:
+            chat.quiet = asyncio.get_running_loop().call_later(TYPING_S, self._types, False)
+
+    async def _files(self, said: Said) -> dict[str, str]:
+        """Kept by us: Salesforce's addresses are for our token, and for a while. What cannot be had is named only."""
+        found: dict[str, str] = {}
+        for each in attachments_of(said.abstract):
+            try:
+                found[each.id] = await self._file(each.url, each.name or "file", each.media_type)
+            except DeliveryError as exc:
+                self._shared().context.count("files_lost", 1)
+                self._shared().context.log("file_not_fetched", room=self._chat.session.room, code=exc.code)
+        return found
+
+    async def _file(self, url: str, name: str, media_type: str) -> str:
+        chat = self._chat
+        for attempt in range(1, DOWNLOADS + 1):
+            shared = self._shared()
+            try:
+                content = await shared.org.download(chat.access, url)
+                return await shared.context.keep_file(content, name, media_type)
+            except DeliveryRejected:
+                raise
+            except DeliveryError as exc:
+                if attempt == DOWNLOADS or exc.code == "token":
+                    raise
+            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+        raise AssertionError("unreachable")

@@ -1,0 +1,140 @@
+"""What a visitor does, on its way to the agent: one turn, perhaps several messages, each under an id of its own.
+
+Ids are made of the turn's, so that a turn is sent again as often as needed and arrives once (reference 2.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import httpx2
+
+from connectors.salesforce_messaging.chat import Chat, Shared
+from connectors.salesforce_messaging.content import (
+    choice_message,
+    file_message,
+    form_message,
+    pieces,
+    text_message,
+)
+from connectors.salesforce_messaging.opening import plain
+from connectors.salesforce_messaging.state import uuid4_of
+from omnibridge.connector import (
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Reply,
+    Turn,
+    TurnFile,
+)
+
+PATIENCE = 3
+"""A refusal that goes with the end of a session is believed after so many: its event may be under way."""
+SHORT_S = 1.0
+
+Send = Callable[[], Awaitable[None]]
+
+
+async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
+    """Raises as `Connector.on_message`."""
+    messages = messages_of(shared, turn)
+    if not messages and not turn.files:
+        return Reply(accepted=True, declined="nothing that could be sent")
+    for each in messages:
+        await _once(chat, shared, str(each["id"]), partial(_say, chat, shared, each))
+    for at, file in enumerate(turn.files):
+        message_id = uuid4_of(turn.session_id, turn.delivery_id, "file", str(at))
+        said = file_message(message_id, uuid4_of(message_id, "data"))
+        await _once(chat, shared, message_id, partial(_upload, chat, shared, file, said))
+    chat.sent.clear()
+    return Reply(accepted=True)
+
+
+def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
+    """All but files, in order."""
+
+    def message_id(at: int) -> str:
+        return uuid4_of(turn.session_id, turn.delivery_id, str(at))
+
+    chosen = choice_message(message_id(0), turn.choice_value) if turn.choice_value else None
+    if chosen is not None:
+        return [chosen]
+    values = turn.interaction.actions[0].values if turn.interaction and turn.interaction.actions else {}
+    filled = form_message(message_id(0), values) if values else None
+    if filled is not None:
+        return [filled]
+    found = pieces(plain(turn.text), shared.settings.longest_text)
+    return [text_message(message_id(at), each) for at, each in enumerate(found) if each.strip()]
+
+
+async def _upload(chat: Chat, shared: Shared, file: TurnFile, said: dict[str, Any]) -> None:
+    data = await _fetched(shared, file)
+    kind = file.media_type or "application/octet-stream"
+    await shared.org.send_file(chat.access, chat.kept.conversation, said, data, file.name, kind)
+
+
+async def _say(chat: Chat, shared: Shared, message: dict[str, Any]) -> None:
+    session = chat.kept.session if chat.refused[0] == message["id"] and chat.refused[1] >= PATIENCE else None
+    await shared.org.send(chat.access, chat.kept.conversation, message, session)
+
+
+async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None:
+    """Within the limit, unless it was taken."""
+    if message_id in chat.sent:
+        return
+    conversation = chat.kept.conversation
+    wait_s = shared.pacer.wait_s(conversation)
+    if wait_s > SHORT_S:
+        shared.context.count("messages_paced", 1)
+        raise DeliveryRetryable(
+            "over the limit of messages a minute", code="paced", retry_after_s=wait_s, answered=True
+        )
+    try:
+        async with shared.pacer.turn(conversation):
+            await call()
+    except DeliveryRetryable as exc:
+        raise _later(chat, shared, message_id, exc) from exc
+    except DeliveryRejected as exc:
+        if exc.code not in ("bad-request", "not-found") or not _is_first(chat, message_id):
+            raise
+        raise _soon(exc) from exc
+    chat.sent.add(message_id)
+
+
+def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) -> DeliveryError:
+    if exc.code == "http-429":
+        shared.pacer.pause(chat.kept.conversation, exc.retry_after_s or SHORT_S)
+        return exc
+    if exc.code == "token":  # the follower gets another one, or ends the chat
+        chat.interrupt()
+        return _soon(exc)
+    if exc.code == "no-session":  # it ended, and we are about to hear it; else the next attempt begins another
+        _is_first(chat, message_id)
+        return _soon(exc)
+    return exc
+
+
+def _is_first(chat: Chat, message_id: str) -> bool:
+    """Counts."""
+    known, times = chat.refused
+    chat.refused = (message_id, times + 1 if known == message_id else 1)
+    return chat.refused[1] < PATIENCE
+
+
+def _soon(exc: DeliveryError) -> DeliveryRetryable:
+    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=SHORT_S, answered=True)
+
+
+async def _fetched(shared: Shared, file: TurnFile) -> bytes:
+    try:
+        answer = await shared.files.request("GET", file.url, headers={"Accept-Encoding": "identity"})
+    except httpx2.HTTPError as exc:
+        raise DeliveryRetryable("the visitor's file could not be read", code="file-unread", answered=True) from exc
+    if answer.status_code == 200:
+        return answer.content
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise DeliveryUncertain(f"the visitor's file: HTTP {answer.status_code}", code="file-unread")
+    raise DeliveryRejected(f"the visitor's file is not there any more: HTTP {answer.status_code}", code="file-gone")

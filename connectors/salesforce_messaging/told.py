@@ -1,0 +1,108 @@
+"""What is journalled of a chat, and what it means for the conversation. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from connectors.salesforce_messaging.content import attachments_of, contents_of
+from connectors.salesforce_messaging.entries import (
+    Closed,
+    Event,
+    Joined,
+    QueuePosition,
+    Routed,
+    Said,
+    Sender,
+    SessionIs,
+    Unreadable,
+)
+from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
+from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
+from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
+
+AUTOMATIC = ("System", "Router")
+
+
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """events: of one entry. files: attachment -> where it is kept. declined, left: ours, not Salesforce's."""
+
+    events: tuple[Event, ...] = ()
+    files: dict[str, str] = {}
+    declined: str = ""
+    left: str = ""
+
+
+_told = msgspec.json.Decoder(Told)
+
+
+def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
+    """Raises ValueError for what cannot be read."""
+    told = _told.decode(body)
+    found: list[SessionEvent] = []
+    for each in told.events:
+        found += _meant(each, told, settings)
+    if told.declined:
+        found.append(Declined(told.declined))
+    if told.left:
+        found.append(Left(told.left))
+    return tuple(found)
+
+
+def matters(event: Event, settings: SalesforceMessagingSettings) -> bool:
+    """Whether it has to be journalled."""
+    return isinstance(event, Unreadable) or bool(_meant(event, Told(), settings))
+
+
+def is_end(event: Event) -> bool:
+    """Nothing follows it that is ours to tell."""
+    return isinstance(event, Closed) or (isinstance(event, SessionIs) and event.status == "Ended")
+
+
+def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
+    match event:
+        case Joined(sender=who) if who.role == "Agent" or (who.role == "Chatbot" and settings.accept_bots):
+            return (Accepted(agent_of(who, settings)),)
+        case Said(sender=who, abstract=abstract):
+            if who.role in AUTOMATIC and not settings.automatic:
+                return ()
+            agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
+            parts = shown(abstract, told.files)
+            return (Spoke(Reply(parts, agent=agent)),) if parts else ()
+        case Routed(failure=failure) if failure:
+            return (Declined("no-agents", failure),)
+        case QueuePosition(position=position) if position is not None and position > 0:
+            return (Queued(position),)
+        case SessionIs(status="Ended"):
+            return (Left("ended"),)
+        case Closed():
+            return (Left("closed"),)
+        case Unreadable(kind=kind):
+            raise ValueError(f"an entry of kind {kind!r} cannot be read")
+        case _:
+            return ()
+
+
+def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:
+    """files: attachment -> where we keep it. One that is not there could not be had, and is named only."""
+    kept = {each.url: files.get(each.id, "") for each in attachments_of(abstract)}
+
+    def ours(part: Content) -> Content:
+        if not isinstance(part, Image | File) or part.url not in kept:
+            return part
+        return (
+            msgspec.structs.replace(part, url=kept[part.url]) if kept[part.url] else Text(f"[{part.title or 'file'}]")
+        )
+
+    return tuple(ours(each) for each in contents_of(abstract))
+
+
+def agent_of(who: Sender, settings: SalesforceMessagingSettings) -> ExternalAgent:
+    """His Salesforce user id, 18 characters; where the subject is none, the subject."""
+    try:
+        found = long_id(who.subject)
+    except ValueError:
+        found = who.subject
+    return ExternalAgent(settings.agent_system, found or who.name, who.name)

@@ -1,0 +1,33 @@
+"""The crash test in small; the large one is `make soak ARGS="--scenario salesforce --kills 100 --visitors 500"`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tests.soak.salesforce import SalesforceSoak, compare
+
+
+async def test_killed_and_stopped_process_loses_doubles_and_swaps_nothing(tmp_path: Path) -> None:
+    result = await SalesforceSoak(3, 7, 16, tmp_path, stop_s=1.0).run()
+    wrong = ("lost", "doubled", "out_of_order", "duplicate_polls", "ended_by_us", "unsettled", "buried", "refused")
+
+    assert [result[each] for each in wrong] == [0] * len(wrong), result
+    assert (result["kills"], result["stops"]) == (3, 1)
+    assert result["messages"] == result["echoes_told"] > 50
+    assert result["streams"] > result["conversations"]
+
+
+def test_verdict_sees_what_is_lost_doubled_and_swapped() -> None:
+    wanted = ["c1-m001", "c1-m002", "c1-m003"]
+
+    def judged(got: list[str]) -> dict[str, int]:
+        counts = Counter[str]()
+        compare("c1", wanted, got, counts, [])
+        return {key: n for key, n in counts.items() if n}
+
+    assert judged(wanted) == {}
+    assert judged(wanted[:2]) == {"lost": 1}
+    assert judged([*wanted, wanted[0]]) == {"doubled": 1}
+    assert judged([wanted[1], wanted[0], wanted[2]]) == {"out_of_order": 1}
+    assert judged([*wanted, "c9-m001"]) == {"doubled": 1}

@@ -1,0 +1,250 @@
+"""Streams that break, tokens that die, an org that is down: nothing is lost, doubled or out of order."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import connectors.salesforce_messaging.stream as stream_module
+from connectors.salesforce_messaging.pacing import Pacer
+from omnibridge.sandbox.visitor import Visitor
+from tests.connectors.salesforce_messaging.orgs import key_pair
+from tests.connectors.salesforce_messaging.relays import (
+    ALEX,
+    BEA,
+    MakeRelay,
+    Relay,
+    bot_kind,  # noqa: F401 - a fixture
+    make_relay,  # noqa: F401 - a fixture
+    sf,  # noqa: F401 - a fixture
+)
+from tests.integration.test_desks import control
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect soon: the pause is not what these tests are about."""
+    monkeypatch.setattr(stream_module, "FIRST_PAUSE_S", 0.02)
+
+
+async def exchange(relay: Relay, visitor: Visitor, n: int = 4) -> list[str]:
+    """Both say so many things, one after the other. What they said."""
+    for at in range(n):
+        await visitor.say(f"v{at}")
+        await relay.until(lambda at=at: f"v{at}" in relay.heard())
+        relay.desk.say(relay.cid, f"a{at}")
+    await relay.until(lambda: f"a{n - 1}" in relay.words(visitor))
+    return [f"a{at}" for at in range(n)]
+
+
+def agents_words(relay: Relay, visitor: Visitor) -> list[str]:
+    return [each for each in relay.words(visitor) if each[0] == "a" and each[1:].isdigit()]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        {"cut_every": 1},
+        {"cut_every": 1, "within": True},
+        {"cut_every": 2, "double": True, "unknown": True},
+        {"cut_every": 3, "replay": 1},
+    ],
+    ids=["after each", "within each", "doubled", "forgets"],
+)
+async def test_stream_that_is_cut_at_each_event(make_relay: MakeRelay, stream: dict[str, Any]) -> None:  # noqa: F811
+    relay = await make_relay()
+    relay.sf.wish({"stream": stream})
+    visitor = await relay.with_agent()
+    told = await exchange(relay, visitor)
+    relay.desk.transfer(relay.cid, BEA, "Bea Boss")
+    relay.desk.say(relay.cid, "Bea here.")
+    await relay.until(lambda: ("Bea Boss", "Bea here.") in relay.seen(visitor))
+
+    assert agents_words(relay, visitor) == told
+    assert relay.heard() == ["v0", "v1", "v2", "v3"]
+    assert relay.streams() == 1
+
+
+async def test_event_that_the_stream_lost_is_found_at_the_next_connection(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"stream": {"lose": 1}})
+    relay.desk.say(relay.cid, "a0")
+    relay.desk.say(relay.cid, "a1")
+    await relay.until(lambda: "a1" in relay.words(visitor))
+    relay.sf.wish({"cut": True})
+    await relay.until(lambda: "a0" in relay.words(visitor))
+
+    assert sorted(agents_words(relay, visitor)) == ["a0", "a1"]
+
+
+def verified(sf: Any) -> str:  # noqa: F811
+    private, public = key_pair()
+    sf.wish({"keysets": [{"issuer": "bridge", "kid": "k1", "public_pem": public}]})
+    key = private.replace("\n", "\\n")
+    return f'user_key = "{key}"\nuser_key_id = "k1"\nuser_issuer = "bridge"'
+
+
+async def test_token_of_a_verified_user_may_die_at_each_step(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
+    relay = await make_relay(settings=verified(sf))
+
+    def dies() -> None:
+        sf.wish({"revoke_all": True})
+
+    visitor = await relay.handed_over()
+    dies()
+    await relay.until(lambda: relay.sf.org.desk)  # what was said before
+    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
+    dies()
+    relay.desk.say(relay.cid, "a0")
+    await relay.until(lambda: "a0" in relay.words(visitor))
+    dies()
+    await visitor.say("v0")
+    await relay.until(lambda: "v0" in relay.heard())
+    relay.desk.say(relay.cid, "a1")
+    await relay.until(lambda: "a1" in relay.words(visitor))
+    dies()
+    await visitor.close()
+    await relay.until(lambda: relay.session().status == "Ended")
+
+    assert agents_words(relay, visitor) == ["a0", "a1"]
+    assert relay.heard() == ["v0"]
+    assert len(sf.org.conversations) == 1
+    assert {each["asked"] for each in sf.api.issued} == {"verified"}
+    assert len({each["subject"] for each in sf.api.issued}) == 1
+
+
+async def test_token_is_renewed_before_it_ends(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
+    sf.wish({"verified_ttl_s": 62})
+    relay = await make_relay(settings=verified(sf) + "\nrenew_s = 61")
+    visitor = await relay.with_agent()
+    await relay.until(lambda: len(sf.api.issued) >= 2)
+    told = await exchange(relay, visitor, 2)
+
+    assert agents_words(relay, visitor) == told
+
+
+async def test_guest_who_comes_back_for_a_verified_user_is_refused(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
+    relay = await make_relay(settings=verified(sf) + '\non_declined = "bot"')
+    sf.wish({"all_are_guests": True})
+    visitor = await relay.world.visitor()
+    await visitor.say("talk to a human")
+    await relay.until(lambda: "Nobody is available right now." in " ".join(relay.words(visitor)))
+    await relay.until(lambda: control(relay.world) == "connection:helper")
+
+    assert sf.org.conversations == {}
+
+
+async def test_guest_whose_token_ends_goes_back_to_the_bot(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
+    relay = await make_relay(settings='on_left = "bot"')
+    visitor = await relay.with_agent()
+    sf.wish({"advance_s": 4000})
+    await relay.until(lambda: control(relay.world) == "connection:helper")
+    await visitor.say("echo back")
+    await relay.until(lambda: "back" in relay.words(visitor))
+
+    assert {each["asked"] for each in sf.api.issued} == {"guest"}
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"status": 503},
+        {"status": 500, "after_effect": True},
+        {"cut": True, "after_effect": True},
+        {"cut": True},
+        {"status": 429, "headers": {"Retry-After": "1"}},
+        {"status": 417},
+    ],
+    ids=lambda each: "-".join(map(str, each)) + str(each.get("status", "")),
+)
+async def test_message_that_fails_once_arrives_once(make_relay: MakeRelay, failure: dict[str, Any]) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "message", **failure}]})
+    for at in range(3):
+        await visitor.say(f"v{at}")
+    await relay.until(lambda: "v2" in relay.heard())
+
+    assert relay.heard() == ["v0", "v1", "v2"]
+    assert len(relay.sf.org.conversations[relay.cid].sessions) == 1
+
+
+async def test_org_that_is_down_gets_everything_in_order_when_it_is_back(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(engine="notice_after_s = 0.3\nbreaker_open_s = 0.2")
+    visitor = await relay.with_agent()
+    relay.sf.wish({"down": True})
+    for at in range(6):
+        await visitor.say(f"v{at}")
+    async with asyncio.timeout(10):
+        while not any("taking longer than usual" in each for each in relay.words(visitor)):
+            await asyncio.sleep(0.02)
+    relay.sf.wish({"down": False})
+    relay.desk.say(relay.cid, "a0")
+    await relay.until(lambda: "v5" in relay.heard() and "a0" in relay.words(visitor))
+
+    assert relay.heard() == [f"v{at}" for at in range(6)]
+    assert relay.repeats() == 0
+
+
+async def test_burst_is_paced_and_keeps_its_order(make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    module = import_module("connectors.salesforce_messaging.connector")
+    monkeypatch.setattr(module, "Pacer", partial(Pacer, most=4, window_s=1.5))
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    for at in range(9):
+        await visitor.say(f"v{at}")
+    await relay.until(lambda: "v8" in relay.heard())
+    times = [each["at"] for each in relay.sf.org.desk if each["kind"] == "message"]
+
+    assert relay.heard() == [f"v{at}" for at in range(9)]
+    assert all(late - early >= 1450 for early, late in zip(times, times[4:], strict=False))
+
+
+async def test_visitor_who_closes_ends_it_at_salesforce_also_before_it_was_made(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    relay.sf.wish({"fail_next": [{"on": "create", "status": 503, "after_effect": True, "count": 2}]})
+    visitor = await relay.world.visitor()
+    await visitor.say("talk to a human")
+    await relay.until(lambda: relay.sf.org.conversations)
+    await visitor.close()
+    await relay.until(lambda: relay.sf.org.conversations[relay.cid].is_closed)
+
+    assert relay.session().status == "Ended"
+    assert relay.world.rows("SELECT count(*) FROM desk_sessions") == [(0,)]
+
+
+async def test_typing_and_receipts(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    await relay.until(lambda: any(each["kind"] == "receipt" for each in relay.sf.org.desk))
+    relay.sf.wish({"options": {"receipts": False}})
+    await exchange(relay, visitor, 2)
+
+    receipts = [each for each in relay.sf.org.desk if each["kind"] == "receipt"]
+    entries = relay.sf.org.conversations[relay.cid].entries
+    said = [
+        each["identifier"] for each in entries if each["entryType"] == "Message" and each["sender"]["role"] == "Agent"
+    ]
+    assert [each["of"] for each in receipts] == said[:1]
+
+
+async def test_org_that_is_down_when_it_is_asked_is_told_and_opened_when_it_is_back(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(engine="notice_after_s = 0.3\nbreaker_open_s = 0.2")
+    relay.sf.wish({"down": True})
+    visitor = await relay.world.visitor()
+    await visitor.say("talk to a human")
+    async with asyncio.timeout(10):
+        while not any("taking longer than usual" in each for each in relay.words(visitor)):
+            await asyncio.sleep(0.02)
+    await visitor.say("v0")
+    relay.sf.wish({"down": False})
+    await relay.until(lambda: relay.heard() == ["v0"])
+    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
+    await relay.until(lambda: control(relay.world) == "connection:sales")
+
+    assert len(relay.sf.org.conversations) == 1
