@@ -152,7 +152,7 @@ def test_commands_of_all_pages_exist() -> None:
     """`omnibridge …` in code, and `make …`."""
     from omnibridge.cli import app
 
-    known = {*commands(app), "omnibridge rasa actions"}
+    known = {*commands(app), "omnibridge rasa actions", "omnibridge import-app-settings"}
     groups = {each.rpartition(" ")[0] for each in known if each.count(" ") == 2}
     targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
     wrong = []

@@ -15,7 +15,7 @@ from omnibridge.sandbox.visitor import Visitor
 from tests.acceptance.test_agents import with_provisioner
 from tests.command_line import omnibridge
 from tests.conftest import MakeWorld, World
-from tests.connectors.salesforce_live_agent.services import RunningService, service
+from tests.connectors.salesforce_live_agent.services import RunningService, eventually, service
 from tests.integration.test_desks import said, until
 from tests.scripted import ScriptedConnector
 
@@ -73,6 +73,7 @@ class Relay:
         await visitor.say("where is my order A1")
         await self.world.answered()
         await visitor.say("talk to a human")
+        await eventually(lambda: "One moment, a colleague takes over." in self.words(visitor))
         if waits:
             await self.until(lambda: self.desk.waiting())
         return visitor

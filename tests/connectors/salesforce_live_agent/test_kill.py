@@ -1,0 +1,173 @@
+"""A real `omnibridge serve` that is killed, and stopped, while chats are under way: nothing is lost or doubled.
+
+STOPPED_S: for how long it is stopped, 3 s where nothing is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from omnibridge.sandbox.visitor import Visitor
+from tests.connectors.salesforce_live_agent.relays import (
+    MakeRelay,
+    Relay,
+    make_relay,  # noqa: F401 - a fixture
+    sf,  # noqa: F401 - a fixture
+)
+from tests.integration.test_desks import said
+from tests.soak.processes import Bridge
+
+CHATS, ROUNDS, KILLS = 24, 3, 3
+STOPPED_S = float(os.environ.get("STOPPED_S", "3"))
+
+
+@pytest.fixture
+def bot_kind() -> str:
+    """One that is installed: another process has no scripted bot."""
+    return "webhook_bot"
+
+
+async def until(holds: object, seconds: float = 60.0) -> None:
+    assert callable(holds)
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+class Chats:
+    """So many visitors, each with an agent; number -> visitor and session. is_up: visitors may speak."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.visitors: list[Visitor] = []
+        self.sessions: list[str] = []
+        self.is_up = asyncio.Event()
+        self.is_up.set()
+
+    async def begin(self, count: int) -> None:
+        desk = self.relay.desk
+        for _ in range(count):
+            known = set(self.relay.sf.service.sessions)
+            visitor = await self.relay.world.visitor()
+            await visitor.say("talk to a human")
+            await until(lambda known=known: set(desk.waiting()) - known)
+            (session,) = set(desk.waiting()) - known
+            desk.accept(session)
+            self.visitors.append(visitor)
+            self.sessions.append(session)
+
+    async def talk(self, rounds: range) -> None:
+        for at in rounds:
+            for n, visitor in enumerate(self.visitors):
+                await self.is_up.wait()
+                await visitor.say(f"v{n}.{at}")
+                self.relay.desk.say(self.sessions[n], f"a{n}.{at}")
+                await asyncio.sleep(0.01)
+
+    def heard(self, n: int) -> list[str]:
+        rows = [each for each in self.relay.sf.service.desk if each["session"] == self.sessions[n]]
+        return [each["text"] for each in rows if each["kind"] == "message" and each["text"].startswith("v")]
+
+    def words(self, n: int) -> list[str]:
+        found = [text for _, text in said(self.relay.world, self.visitors[n].rid)]
+        return [each for each in found if each.startswith(f"a{n}.")]
+
+    def are_whole(self, rounds: int) -> bool:
+        if min(len(self.words(n)) for n in range(len(self.visitors))) < rounds:
+            return False
+        decided = self.decided()
+        return all(len(self.heard(n)) >= len(decided[each.rid]) for n, each in enumerate(self.visitors))
+
+    def decided(self) -> dict[str, list[str]]:
+        """Room -> what was to be given to the desk, in that order."""
+        found: dict[str, list[str]] = {}
+        database = sqlite3.connect(self.relay.world.folder / "test.db")
+        rows = database.execute(
+            "SELECT json_extract(c.state, '$.room'), json_extract(d.body, '$.text') FROM deliveries d"
+            " JOIN conversations c ON c.id = d.conversation_id"
+            " WHERE d.command = 'SendToParty' AND d.connection = 'sales' ORDER BY d.id"
+        )
+        for room, text in rows:
+            found.setdefault(room, []).append(text)
+        database.close()
+        return found
+
+    def check(self, rounds: int) -> None:
+        """Lost, doubled and out of order are all the same to it."""
+        decided = self.decided()
+        for n, visitor in enumerate(self.visitors):
+            # What the hub could not tell us, as nobody listened, is for the comparison with the hub to find.
+            assert self.heard(n) == decided[visitor.rid]
+            assert len(set(self.heard(n))) == len(self.heard(n))
+            assert self.words(n) == [f"a{n}.{at}" for at in range(rounds)]
+        assert sum(map(len, decided.values())) >= len(self.visitors) * rounds // 2
+        counts = self.relay.counts
+        assert (counts["duplicate_polls"], counts["sequence_gaps"], counts["early_posts"]) == (0, 0, 0)
+        assert len(self.relay.sf.service.sessions) == len(self.visitors)
+        assert not self.relay.of_kind("end") and not self.relay.of_kind("left")
+
+
+@asynccontextmanager
+async def served(relay: Relay) -> AsyncIterator[Bridge]:
+    """The world's bridge, as a process of its own."""
+    world = relay.world
+    await world.node.stop()
+    text = (world.folder / "omnibridge.toml").read_text("utf-8").replace("port = 0", "port = PORT")
+    bridge = Bridge(world.folder, {}, "", text=text)
+    try:
+        await start(relay, bridge)
+        await world.hub.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main")
+        yield bridge
+    finally:
+        await bridge.kill()
+        await bridge.stop()
+
+
+async def start(relay: Relay, bridge: Bridge) -> None:
+    await bridge.start()
+    async with aiohttp.ClientSession() as session:
+        assert await bridge.ready(session) is not None
+
+
+async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(department="sales")
+    chats = Chats(relay)
+    async with served(relay) as bridge:
+        await chats.begin(CHATS)
+        for kill in range(KILLS):
+            talking = asyncio.create_task(chats.talk(range(kill * ROUNDS, (kill + 1) * ROUNDS)))
+            await asyncio.sleep(0.3 + 0.4 * kill)
+            chats.is_up.clear()
+            await bridge.kill()
+            await start(relay, bridge)
+            chats.is_up.set()
+            await talking
+        await until(lambda: chats.are_whole(KILLS * ROUNDS))
+
+    chats.check(KILLS * ROUNDS)
+
+
+async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(department="sales")
+    chats = Chats(relay)
+    async with served(relay) as bridge:
+        await chats.begin(4)
+        await chats.talk(range(2))
+        process = bridge._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        talking = asyncio.create_task(chats.talk(range(2, 4)))
+        await asyncio.sleep(STOPPED_S)
+        process.send_signal(signal.SIGCONT)
+        await talking
+        await until(lambda: chats.are_whole(4))
+
+    chats.check(4)
