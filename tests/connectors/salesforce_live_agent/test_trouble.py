@@ -70,7 +70,6 @@ async def test_server_moves_before_each_message(make_relay: MakeRelay, options: 
         {"on": "post", "status": 500, "after_effect": True},
         {"on": "post", "cut": True},
         {"on": "post", "cut": True, "after_effect": True},
-        {"on": "post", "status": 429},
         {"on": "poll", "status": 500},
         {"on": "poll", "cut": True},
         {"on": "poll", "cut": True, "after_effect": True},
