@@ -117,6 +117,7 @@ class Interpreter:
             queued=state.queued,
             reported=state.reported,
             changes=state.changes,
+            has_desk=state.desk is not None,
             unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=policy.bot_users.get(state.workspace, {}),

@@ -47,7 +47,7 @@ class View(msgspec.Struct, frozen=True):
     emptied: somebody served and was unassigned, so a report that names an agent may be an old one. service_at: hub
     time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
     changed who serves, and nobody told of it yet; reported is who served before. shown: what we posted under an id.
-    changes: how often service changed.
+    changes: how often service changed. has_desk: people of another system have it, who want to read all of it.
     """
 
     known: bool
@@ -64,6 +64,7 @@ class View(msgspec.Struct, frozen=True):
     unreported: bool = False
     shown: Callable[[str], Shown | None] = nothing_shown
     changes: int = 0
+    has_desk: bool = False
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -154,12 +155,13 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
     if not view.closed and not is_stale:
         events += [DerivedEvent("", each) for each in _service_as_read(room, view)]
     found: list[RecoveredMessage] = []
+    answered_at = 0 if view.has_desk else read.answered_at_ms
     for message in read.messages:
         author = _author_as_read(message, room, view)
         if author != "visitor" and view.is_ours(message.id):
             continue
         if not view.seen(message.id):
-            is_answered = author == "visitor" and message.ts_ms < read.answered_at_ms
+            is_answered = author == "visitor" and message.ts_ms < answered_at
             key = found_key(message.id) if is_answered else f"msg:{message.id}"
             events.append(DerivedEvent(key, _posted_as_read(message, author)))
             if author == "visitor":
@@ -168,7 +170,7 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
             edited = MessageEdited(message.id, author, message.text, message.edited_at_ms)
             events.append(DerivedEvent(f"edit:{message.id}:{message.edited_at_ms}", edited))
     if found:
-        recovered = MessagesRecovered(tuple(found), read.answered_at_ms, not room.open)
+        recovered = MessagesRecovered(tuple(found), answered_at, not room.open)
         events.append(DerivedEvent(f"recovered:{found[-1].id}", recovered))
     events += [DerivedEvent(f"del:{each}", MessageDeleted(each)) for each in read.deleted]
     if not room.open and not view.closed:

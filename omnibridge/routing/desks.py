@@ -153,7 +153,8 @@ def _go_on(context: Context, state: DeskState, reason: str, way: Way, *, unanswe
         decision = handover.nobody(context, before, reason, silently=not unanswered)
         return _replace(decision, commands=(*says, *decision.commands))
     if way == "close":
-        says = says or tell(conversation, texts.nobody_online, state.connection)
+        if unanswered:
+            says = tell(conversation, texts.nobody_online, state.connection)
         comment = CloseConversation(texts.close_comment or "Closed.")
         return context.decide(f"{reason}: closed", _replace(pass_control(before, QUEUE), held=()), *says, comment)
     before = pass_control(before, QUEUE)

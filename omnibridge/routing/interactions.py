@@ -38,8 +38,7 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     turn = VisitorTurn(
         interaction.id, first.label or first.value or first.action_id, first.value, interaction=interaction
     )
-    moves = conversation.handover
-    if moves.stage != "idle" and moves.from_connection == event.connection:
+    if parties.gives_way(conversation, event.connection):
         after = _replace(conversation, held=(*conversation.held, turn))
         return context.decide(f"{did}: kept until it is clear who takes over", after, *removes)
     if conversation.control.connection != event.connection:

@@ -108,3 +108,11 @@ def give_turn(
     if conversation.desk is not None and conversation.desk.stage == "offered":
         after = _replace(after, held=(*conversation.held, turn))
     return after, send_turn(connection, turn, party.desk.turn_ms if party and party.desk else 0)
+
+
+def gives_way(conversation: Conversation, connection: str) -> bool:
+    """Whether somebody is looked for in the place of this party, which goes on if nobody comes: what it says meanwhile
+    is kept, and what it is to hear."""
+    desk = conversation.desk
+    is_offered = desk is not None and desk.stage == "offered" and desk.giver == connection
+    return is_offered or (conversation.handover.stage != "idle" and conversation.handover.from_connection == connection)

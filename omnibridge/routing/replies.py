@@ -10,7 +10,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
-from omnibridge.routing import handover, personas
+from omnibridge.routing import handover, parties, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.fields import set_fields
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 def replied(context: Context, event: ev.PartyReplied) -> Decision:
     """Say it, then hand over or close if the bot asked for it; handover wins over close."""
     conversation = context.conversation
-    if _gives_way(conversation, event.connection):
+    if parties.gives_way(conversation, event.connection):
         return _meanwhile(context, event, event.message_id)
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} answered, but {conversation.control.party} is in control now")
@@ -49,11 +49,6 @@ def replied(context: Context, event: ev.PartyReplied) -> Decision:
         return context.decide(f"{event.connection} said nothing", after)
     not_understood = f"; not understood {fallbacks} in a row" if fallbacks else ""
     return context.decide(f"{event.connection} answered{not_understood}", after, *says)
-
-
-def _gives_way(conversation: Conversation, connection: str) -> bool:
-    """Whether people are looked for in the place of this party, which stays if there are none."""
-    return conversation.handover.stage != "idle" and conversation.handover.from_connection == connection
 
 
 def _meanwhile(context: Context, event: ev.PartyReplied | ev.PartySpoke, message_id: str = "") -> Decision:
@@ -115,7 +110,7 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
 def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     """Say it, if the party that speaks is in control; it may ask for a person or close as in an answer."""
     conversation = context.conversation
-    if _gives_way(conversation, event.connection):
+    if parties.gives_way(conversation, event.connection):
         return _meanwhile(context, event)
     if conversation.control.connection != event.connection:
         return context.nothing(f"{event.connection} spoke, but {conversation.control.party} is in control now")
@@ -224,7 +219,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
         if conversation.handover.stage != "idle":
             return handover.nobody(context, conversation, f"{event.command} could not be carried out ({event.code})")
         return context.nothing(f"{event.command} could not be carried out ({event.code})")
-    if event.command == "SendToParty" and _gives_way(conversation, event.connection):
+    if event.command == "SendToParty" and parties.gives_way(conversation, event.connection):
         after = _replace(conversation, held=_without(conversation.held, event.message_id))
         return context.decide(f"a turn could not be given to {event.connection} ({event.code})", after)
     if event.command != "SendToParty" or connection != event.connection:

@@ -17,7 +17,7 @@ from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.streams import Sent, Streams
 from omnibridge.engine.work import Lane, Work
 from omnibridge.rocketchat import derive
-from omnibridge.routing import parties, replies
+from omnibridge.routing import parties
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery
@@ -119,7 +119,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
     "gives a turn again that the party has": lambda: [(parties, "kept_back", lambda state: state.waiting)],
     "forgets turns of a party that stays": lambda: [(outbox, "resume", lambda *_: None)],
-    "drops what was answered meanwhile": lambda: [(replies, "_gives_way", lambda *_: False)],
+    "drops what was answered meanwhile": lambda: [(parties, "gives_way", lambda *_: False)],
     "takes its own words for those of others": lambda: [(interpreter, "is_message_id", lambda *_: False)],
     "believes that it was sent": _believes,
     "rows belong to no party": _any_party,

@@ -228,3 +228,15 @@ def test_room_tells_when_it_was_last_written_in_and_taken() -> None:
 
     assert (read.last_message_at_ms % 60_000, read.served_at_ms % 60_000) == (2000, 3000)
     assert read_room({"_id": "r", "lastMessage": "odd", "servedBy": 7}).last_message_at_ms == 0
+
+
+def test_desk_gets_what_a_gap_swallowed_although_something_was_said_since() -> None:
+    """People read all of it; only a bot would be confused by an old question."""
+    read = RoomHistory(ROOM, (said("a", 1), said("b", 2)), 9, "botId")
+    desk = msgspec.structs.replace(view(), has_desk=True)
+    keys = [[each.key for each in derive_history(read, known).events] for known in (view(), desk)]
+    recovered = derive_history(read, desk).events[-1].event
+
+    assert keys == [["found:a", "found:b", "recovered:b"], ["msg:a", "msg:b", "recovered:b"]]
+    assert isinstance(recovered, ev.MessagesRecovered)
+    assert recovered.answered_at == 0

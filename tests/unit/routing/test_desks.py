@@ -311,3 +311,23 @@ def test_rule_that_sends_a_message_to_another_bot_gives_it_that_message() -> Non
     story = Story(rules, Directory((*directory().connections, other))).with_bot()
 
     assert story.on(said("my bill", 2)).commands[-1] == SendToParty("other", "m2", "my bill")
+
+
+def test_answer_of_the_bot_that_comes_while_a_desk_is_asked_is_said_if_it_stays() -> None:
+    story = Story(directory=directory(on_declined="bot")).with_bot()
+    story.on(said("a person please"), said("and where is my order?", 2), replied(handover=True))
+    story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"))
+    assert [each.message_id for each in story.state.held] == []
+    story.on(ev.MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
+    decision = story.on(ev.PartyDeclined("sales", "no-agents"))
+
+    assert SendToVisitor(Text("On its way."), "helper") in decision.commands
+    assert "ResumeTurns" not in kinds(decision)
+
+
+def test_what_the_bot_said_meanwhile_is_not_said_once_somebody_accepted() -> None:
+    story = Story(directory=directory()).with_bot()
+    story.on(said("a person please"), said("and where is my order?", 2), replied(handover=True))
+    story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"), ev.PartyAccepted("sales"))
+
+    assert "SendToVisitor" not in kinds(story.on(ev.PartyLeft("sales")))
