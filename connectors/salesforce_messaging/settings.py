@@ -82,7 +82,7 @@ def checked(settings: SalesforceMessagingSettings) -> Identity | None:
         raise ConfigError(f"{min(both)} stands in routing_attributes and in fixed_attributes: keep one of them")
     facts = (*settings.routing_attributes.values(), *settings.language_facts)
     if wrong := [each for each in facts if not _FACT.fullmatch(each)]:
-        raise ConfigError(f"{wrong[0]!r} is no fact; facts are such as visitor.email or room.id")
+        raise ConfigError(f"{wrong[0]!r} is no fact; facts are such as visitor_email or room.FIELD")
     if settings.history == "summary" and not settings.summary_fact:
         raise ConfigError('history = "summary" needs summary_fact, such as bot.summary')
     if not re.fullmatch(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?", settings.language):

@@ -16,7 +16,7 @@ from tests.integration.test_desks import control
 
 async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay) -> None:  # noqa: F811
     relay = await make_relay(
-        settings='on_left = "bot"\nrouting_attributes = { Room_Id = "room", Visitor_Name = "visitor.name" }',
+        settings='on_left = "bot"\nrouting_attributes = { Room_Id = "room", Visitor_Name = "visitor_name" }',
         department="sales",
     )
     world, desk = relay.world, relay.desk
