@@ -19,7 +19,15 @@ from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
 from omnibridge.engine.work import Policy, Work
 from omnibridge.rocketchat.app_events import AppReading, read_app
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.derive import (
+    Derivation,
+    DerivedEvent,
+    View,
+    derive,
+    derive_history,
+    derive_room_read,
+    found_key,
+)
 from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
@@ -118,6 +126,9 @@ class Interpreter:
             reported=state.reported,
             changes=state.changes,
             has_desk=state.desk is not None,
+            was_found=lambda message: (
+                work.knows(found_key(message)) or journal.has_event(self._reader, lane_id, found_key(message))
+            ),
             unreported=_id(state.reported) != _id(state.served_by),
             department=state.department,
             bot_users=policy.bot_users.get(state.workspace, {}),

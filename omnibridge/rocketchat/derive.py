@@ -48,6 +48,7 @@ class View(msgspec.Struct, frozen=True):
     time of the last change of service, 0 = unknown. queued: it was told that it waits. unreported: a move of ours
     changed who serves, and nobody told of it yet; reported is who served before. shown: what we posted under an id.
     changes: how often service changed. has_desk: people of another system have it, who want to read all of it.
+    was_found: whether a message that nobody reported was an event before, under the key of what was answered since.
     """
 
     known: bool
@@ -65,6 +66,7 @@ class View(msgspec.Struct, frozen=True):
     shown: Callable[[str], Shown | None] = nothing_shown
     changes: int = 0
     has_desk: bool = False
+    was_found: Callable[[str], bool] = lambda message: False
 
 
 class DerivedEvent(msgspec.Struct, frozen=True):
@@ -160,7 +162,8 @@ def derive_history(read: RoomHistory, view: View) -> Derivation:
         author = _author_as_read(message, room, view)
         if author != "visitor" and view.is_ours(message.id):
             continue
-        if not view.seen(message.id):
+        # What was found before a desk had it is in the history that the desk was given.
+        if not view.seen(message.id) and not (view.has_desk and view.was_found(message.id)):
             is_answered = author == "visitor" and message.ts_ms < answered_at
             key = found_key(message.id) if is_answered else f"msg:{message.id}"
             events.append(DerivedEvent(key, _posted_as_read(message, author)))

@@ -240,3 +240,10 @@ def test_desk_gets_what_a_gap_swallowed_although_something_was_said_since() -> N
     assert keys == [["found:a", "found:b", "recovered:b"], ["msg:a", "msg:b", "recovered:b"]]
     assert isinstance(recovered, ev.MessagesRecovered)
     assert recovered.answered_at == 0
+
+
+def test_what_was_found_before_the_desk_had_it_is_not_given_to_it_again() -> None:
+    read = RoomHistory(ROOM, (said("a", 1), said("b", 2)), 9, "botId")
+    desk = msgspec.structs.replace(view(), has_desk=True, was_found=lambda each: each == "a")
+
+    assert [each.key for each in derive_history(read, desk).events] == ["msg:b", "recovered:b"]
