@@ -14,7 +14,7 @@ import msgspec
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
-from omnibridge.domain.commands import SetRoomFields
+from omnibridge.domain.commands import Command, SetRoomFields
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
@@ -338,6 +338,8 @@ def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
     open_ones = [each for each in event.messages if each.ts >= event.answered_at]
     if not open_ones:
         return context.nothing(f"{_found(event.messages)}, answered since: nothing is sent")
+    if context.conversation.desk is not None:
+        return _each_recovered(context, open_ones)
     last, texts = open_ones[-1], [each.text for each in open_ones if each.text.strip()]
     as_one = ev.MessagePosted(
         last.id, "visitor", "", "\n".join(texts), last.ts, late=True,
@@ -349,6 +351,22 @@ def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
     n_answered = len(event.messages) - len(open_ones)
     answered = f", {n_answered} of them answered since" if n_answered else ""
     return _replace(decision, reason=f"{_found(event.messages)}{answered}; as one: {decision.reason}")
+
+
+def _each_recovered(context: Context, messages: list[ev.RecoveredMessage]) -> Decision:
+    """People read one after the other; and what a desk is told of a conversation leaves turns out by their ids."""
+    commands: tuple[Command, ...] = ()
+    refuses = False
+    for each in messages:
+        posted = ev.MessagePosted(
+            each.id, "visitor", "", each.text, each.ts, late=True, has_file=each.has_file, files=each.files
+        )
+        facts = context.facts.of(context.conversation, posted)
+        decision = _posted(_replace(context, event=posted, facts=facts), posted)
+        commands, refuses = (*commands, *decision.commands), refuses or decision.refuse_spoken
+        context = _replace(context, conversation=decision.after)
+    reason = f"{_found(tuple(messages))}; each: {decision.reason}"
+    return _replace(decision, reason=reason, commands=commands, refuse_spoken=refuses)
 
 
 def _found(messages: tuple[ev.RecoveredMessage, ...]) -> str:

@@ -22,7 +22,7 @@ from omnibridge.domain.content import Text
 from omnibridge.domain.directory import BotConnection, Desk, Directory
 from omnibridge.domain.events import UserRef
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, Texts
-from tests.unit.routing.test_router import ALICE, BOT, Story, kinds, replied, said
+from tests.unit.routing.test_router import ALICE, BOT, NOW, Story, kinds, replied, said
 
 DESK_USER = UserRef("deskId", "desk")
 ANN = ExternalAgent("crm", "0051", "Ann Lee")
@@ -331,3 +331,13 @@ def test_what_the_bot_said_meanwhile_is_not_said_once_somebody_accepted() -> Non
     story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"), ev.PartyAccepted("sales"))
 
     assert "SendToVisitor" not in kinds(story.on(ev.PartyLeft("sales")))
+
+
+def test_desk_reads_what_a_gap_swallowed_one_after_the_other() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"))
+    found = tuple(ev.RecoveredMessage(f"m{n}", f"text {n}", NOW + n) for n in (2, 3))
+
+    assert story.on(ev.MessagesRecovered(found)).commands == tuple(
+        SendToParty("sales", f"m{n}", f"text {n}", late=True, within_ms=DAY_MS) for n in (2, 3)
+    )
