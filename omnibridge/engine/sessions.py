@@ -103,7 +103,6 @@ class Sessions:
         self._following: dict[Key, tuple[asyncio.Task[None], int]] = {}
         self._held_until = 0
         self._renewed = asyncio.Event()
-        self.open_now = 0
 
     async def resume(self) -> int:
         """Go on with those that are open; before anything is sent. This process holds the database alone, which proves

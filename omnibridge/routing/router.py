@@ -1,7 +1,7 @@
 """The router: conversation, event, rules, directory, now -> Decision. Pure: no clock, no I/O.
 
 A table `event class -> function`; each function returns a Decision with its reason in words. Giving way
-to people is in `handover.py`; what a bot's answer leads to is in `replies.py`.
+to people is in `handover.py`; what a bot's answer leads to is in `replies.py`, what the visitor writes in `words.py`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.choices import match_choice
-from omnibridge.domain.commands import Command, SetRoomFields
+from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
     AGENTS,
     NOBODY,
     QUEUE,
     Conversation,
     Handover,
-    Move,
-    VisitorTurn,
 )
 from omnibridge.domain.directory import Directory
 from omnibridge.routing import (
@@ -30,7 +27,7 @@ from omnibridge.routing import (
     assignment_moves,
     desks,
     edits,
-    files,
+    giving,
     handover,
     interactions,
     next_steps,
@@ -39,11 +36,12 @@ from omnibridge.routing import (
     personas,
     replies,
     strays,
+    words,
 )
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control
-from omnibridge.routing.decision import Considered, Decision, Fact
+from omnibridge.routing.decision import Decision, Fact
 from omnibridge.routing.facts import Facts, start_facts, told_facts
-from omnibridge.routing.rules import Rule, RuleSet, Target
+from omnibridge.routing.rules import RuleSet
 
 _replace = msgspec.structs.replace
 
@@ -81,44 +79,7 @@ def route(
 def _started(context: Context, event: ev.ConversationStarted) -> Decision:
     conversation = _replace(context.conversation, started=True, facts=start_facts(event), department=event.department)
     context = _replace(context, conversation=conversation, facts=context.facts.of(conversation))
-    return _by_rules(context, "sends new conversations")
-
-
-def _by_rules(context: Context, does: str) -> Decision:
-    """Whom the rules for a start name, else the default."""
-    rule, considered = context.rules.first_match("start", context.facts)
-    target = rule.target if rule else context.rules.default
-    if target is None:
-        first = context.directory.first_of(context.conversation.workspace)
-        target = Target("bot", first.name) if first else Target("queue")
-    by = f"rule {rule.name!r}" if rule else "the default"
-    return give_to(context, target, f"{by} {does} to {target}", rule.name if rule else "", considered)
-
-
-def give_to(
-    context: Context,
-    target: Target,
-    reason: str,
-    rule: str = "",
-    considered: tuple[Considered, ...] = (),
-) -> Decision:
-    """Put a target in control, from whoever has it now."""
-    if target.kind == "bot":
-        return parties.give_to_party(context, target.name, reason, rule, considered)
-    conversation = context.conversation
-    if target.kind == "queue" and not conversation.control.connection and conversation.served_by is None:
-        after = pass_control(conversation, QUEUE)
-        return context.decide(reason, after, rule=rule, considered=considered)
-    if target.kind == "decider":
-        if context.directory.decider(target.name) is None:
-            reason = f"{reason}, but it is not configured"
-        return handover.begin(context, reason, rule=rule, considered=considered, decider=target.name)
-    wanted = {
-        "queue": (),
-        "department": (Move("department", name=target.name),),
-        "agent": (Move("agent", name=target.name),),
-    }[target.kind]
-    return handover.begin(context, reason, wanted=wanted, rule=rule, considered=considered, decider="")
+    return giving.by_rules(context, "sends new conversations")
 
 
 def _queued(context: Context, event: ev.ConversationQueued) -> Decision:
@@ -168,7 +129,7 @@ def _held(context: Context, conversation: Conversation, who: str) -> Decision:
         return context.decide(f"{who} holds it; it came back {len(recent)} times, so nothing is tried now", waits)
     waits = pass_control(conversation, QUEUE)
     again = _replace(context, conversation=waits, facts=context.facts.of(waits))
-    return _by_rules(again, "sends what nobody serves")
+    return giving.by_rules(again, "sends what nobody serves")
 
 
 def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
@@ -179,7 +140,7 @@ def _timer_fired(context: Context, event: ev.TimerFired) -> Decision:
         return assignment.timer_fired(context, event)
     if not strays.is_left(context, conversation):
         return context.nothing("nobody needs to look at it again")
-    return _by_rules(context, "sends what nobody serves yet")
+    return giving.by_rules(context, "sends what nobody serves yet")
 
 
 def _window_ms(context: Context) -> int:
@@ -266,113 +227,6 @@ def _transferred(context: Context, event: ev.ConversationTransferred) -> Decisio
     return context.decide("transferred in the workspace", after)
 
 
-def _posted(context: Context, event: ev.MessagePosted) -> Decision:
-    conversation = context.conversation
-    if event.author != "visitor":
-        return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
-    conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts), told=())
-    if event.recovered:
-        return context.decide("found in the hub's history", conversation)
-    context = _replace(context, conversation=conversation)
-    connection = conversation.control.connection
-    if connection:
-        rule, considered = context.rules.first_match("message", context.facts)
-        if rule and not (rule.target.kind == "bot" and rule.target.name == connection):
-            return _sent_by_rule(context, event, rule, considered)
-    else:
-        considered = ()
-    option = match_choice(event.text, conversation.options)
-    sorted_files = files.sort_out(context, connection or conversation.handover.from_connection, event)
-    value = option.value if option else ""
-    turn = VisitorTurn(event.message_id, event.text, value, late=event.late, files=sorted_files.taken)
-    if conversation.handover.stage != "idle" and conversation.handover.from_connection:
-        after = _replace(conversation, held=(*conversation.held, turn))
-        return context.decide("kept until it is clear who takes over", after, considered=considered)
-    if not connection:
-        people = "people serve" if conversation.control.party == AGENTS else "waits for people"
-        return context.decide(f"{people}: the hub shows it to them", conversation, considered=considered)
-    told = sorted_files.tell(conversation, connection)
-    if not event.text.strip() and not sorted_files.taken:
-        return files.nothing_to_read(context, conversation, connection, sorted_files, told)
-    after, sends = parties.give_turn(context, conversation, connection, turn)
-    said = f"the visitor chose {option.label!r}" if option else "the visitor wrote"
-    late = ", late" if event.late else ""
-    file = sorted_files.in_words(is_told=bool(told))
-    return context.decide(
-        f"{said}{late}{file}: {connection} is in control",
-        after,
-        *told,
-        sends,
-        considered=considered,
-    )
-
-
-def _sent_by_rule(
-    context: Context, event: ev.MessagePosted, rule: Rule, considered: tuple[Considered, ...]
-) -> Decision:
-    """The message goes with the conversation: to the party that has it now, or to the bot if nobody takes over."""
-    reason = f"rule {rule.name!r} sends this message to {rule.target}"
-    decision = give_to(context, rule.target, reason, rule.name, considered)
-    after = decision.after
-    receiver = after.control.connection or (after.handover.from_connection if after.handover.stage != "idle" else "")
-    if not receiver:
-        return decision
-    found = files.sort_out(context, receiver, event)
-    if not event.text.strip() and not found.taken:
-        return decision
-    turn = VisitorTurn(event.message_id, event.text, late=event.late, files=found.taken)
-    if not after.control.connection:
-        return _replace(decision, after=_replace(after, held=(*after.held, turn)))
-    after, sends = parties.give_turn(context, after, receiver, turn)
-    told = found.tell(context.conversation, receiver)
-    return _replace(decision, after=after, commands=(*decision.commands, *told, sends))
-
-
-def _recovered(context: Context, event: ev.MessagesRecovered) -> Decision:
-    """What a gap swallowed goes on as one message: a bot that got it piece by piece would answer each piece.
-
-    But nothing of it that was answered since: an answer to an old question confuses more than it helps.
-    """
-    if event.closed:
-        return context.nothing(f"{_found(event.messages)}, closed since: nothing is sent")
-    open_ones = [each for each in event.messages if each.ts >= event.answered_at]
-    if not open_ones:
-        return context.nothing(f"{_found(event.messages)}, answered since: nothing is sent")
-    if context.conversation.desk is not None:
-        return _each_recovered(context, open_ones)
-    last, texts = open_ones[-1], [each.text for each in open_ones if each.text.strip()]
-    as_one = ev.MessagePosted(
-        last.id, "visitor", "", "\n".join(texts), last.ts, late=True,
-        has_file=any(each.has_file for each in open_ones),
-        files=tuple(file for each in open_ones for file in each.files),
-    )  # fmt: skip
-    facts = context.facts.of(context.conversation, as_one)
-    decision = _posted(_replace(context, event=as_one, facts=facts), as_one)
-    n_answered = len(event.messages) - len(open_ones)
-    answered = f", {n_answered} of them answered since" if n_answered else ""
-    return _replace(decision, reason=f"{_found(event.messages)}{answered}; as one: {decision.reason}")
-
-
-def _each_recovered(context: Context, messages: list[ev.RecoveredMessage]) -> Decision:
-    """People read one after the other; and what a desk is told of a conversation leaves turns out by their ids."""
-    commands: tuple[Command, ...] = ()
-    refuses = False
-    for each in messages:
-        posted = ev.MessagePosted(
-            each.id, "visitor", "", each.text, each.ts, late=True, has_file=each.has_file, files=each.files
-        )
-        facts = context.facts.of(context.conversation, posted)
-        decision = _posted(_replace(context, event=posted, facts=facts), posted)
-        commands, refuses = (*commands, *decision.commands), refuses or decision.refuse_spoken
-        context = _replace(context, conversation=decision.after)
-    reason = f"{_found(tuple(messages))}; each: {decision.reason}"
-    return _replace(decision, reason=reason, commands=commands, refuse_spoken=refuses)
-
-
-def _found(messages: tuple[ev.RecoveredMessage, ...]) -> str:
-    return f"{len(messages)} found in the hub's history"
-
-
 def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     conversation = context.conversation
     if conversation.closed:
@@ -417,11 +271,11 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.AgentAssigned: _assigned,
     ev.AgentUnassigned: _unassigned,
     ev.ConversationTransferred: _transferred,
-    ev.MessagePosted: _posted,
+    ev.MessagePosted: words.posted,
     ev.MessageEdited: edits.edited,
     ev.MessageDeleted: edits.deleted,
     ev.InteractionReceived: interactions.received,
-    ev.MessagesRecovered: _recovered,
+    ev.MessagesRecovered: words.recovered,
     ev.ConversationClosed: _closed,
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
