@@ -48,12 +48,12 @@ class Screen:
 
     def line(self, message: dict[str, Any], visitor: str = "Vera", width: int = WIDTH) -> str:
         """One message; empty for what is not to be seen."""
-        author = self.names.get(message["author"], message["author"].title())
+        author = message["author"]
+        name = self.names.get(author, "Bot" if message["kind"] == "bot" else author.title())
         if message["t"]:
-            return {"uj": f"-- {self.names.get(message['author'], message['author'])} serves"}.get(
-                message["t"], "-- closed" if message["t"] == "livechat-close" else ""
-            )
-        who = {"visitor": visitor, "bot": "Bot"}.get(message["kind"], author)
+            serves = f"-- {self.names.get(author, author)} serves"
+            return {"uj": serves, "livechat-close": "-- closed"}.get(message["t"], "")
+        who = visitor if message["kind"] == "visitor" else name
         pictures = "".join(f"[{each.get('title', 'file')}]" for each in message["attachments"])
         text = f"{message['text']}{pictures}".replace("\n", " / ")
         return f"{who + ':':<{self.name_width}}{text}"[: width - 1]

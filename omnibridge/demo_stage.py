@@ -189,6 +189,12 @@ class Stage:
         """The visitor's room in the hub's ledger."""
         return dict((await self.hub.ledger(visitor.rid))["rooms"][0])
 
+    async def learn_names(self) -> None:
+        """Print users by the names that the hub has for them now."""
+        users = (await self.hub.call("GET", "/_sandbox/workspace"))["users"]
+        self.screen.names = {username: user["name"] for username, user in users.items()}
+        self.screen.name_width = 2 + max(map(len, self.screen.names.values()))
+
     async def until(self, what: str, look: Callable[[], Awaitable[object]]) -> None:
         """Raises TimeoutError with `what`, for people."""
         deadline = time.monotonic() + LIMIT_S

@@ -37,6 +37,7 @@ class Chapter:
         """Raises TimeoutError when something does not happen."""
         self.stage.screen.begin()
         self.stage.screen.tell(f"== {self.title} ==")
+        await self.stage.learn_names()
         await self._at_the_bot()
         await self._offered()
         await self._with_alex()
@@ -65,7 +66,10 @@ class Chapter:
 
     async def _with_alex(self) -> None:
         await self.act("accept", agent=ALEX.id, name=ALEX.name)
-        self._desk_tells(f"{ALEX.name} accepts, and reads what was said before")
+        self.tell(f"{ALEX.name} accepts, and reads:")
+        await self.stage.until("the desk was not told what was said before", self._has_history)
+        for line in self.of_desk(await self.desk.ledger()).history.split("\n"):
+            self.tell(f"  {line}")
         await self.act("say", text=cast.HELLO)
         await self.reads(cast.HELLO)
         await self.says(cast.PROBLEM)
@@ -84,7 +88,7 @@ class Chapter:
     async def _with_bea(self) -> None:
         await self.act("say", text=cast.HANDS_ON)
         await self.act("transfer", agent=BEA.id, name=BEA.name)
-        self._desk_tells(f"{ALEX.name} transfers the chat to {BEA.name}")
+        self.tell(f"{ALEX.name} transfers the chat to {BEA.name}")
         await self.act("say", text=cast.BEA_HERE)
         await self.reads(cast.BEA_HERE)
         await self.says(cast.THANKS)
@@ -92,7 +96,7 @@ class Chapter:
 
     async def _back_at_the_bot(self) -> None:
         await self.act("end")
-        self._desk_tells(f"{BEA.name} ends the chat")
+        self.tell(f"{BEA.name} ends the chat")
         await self.stage.until("no bot serves again", self._bot_serves)
         await self.says(cast.BACK_AT_BOT)
         await self.reads(cast.ORDER)
@@ -120,6 +124,7 @@ class Chapter:
             return any(each["kind"] != "visitor" and each["text"].startswith(text) for each in messages)
 
         await self.stage.until(f"the visitor does not read {text!r}", is_there)
+        await self.stage.learn_names()
         await self.stage.screen.show(self.visitor)
 
     async def hears(self, text: str) -> None:
@@ -129,6 +134,7 @@ class Chapter:
             return any(each.get("text") == text for each in await self.desk_rows())
 
         await self.stage.until(f"the desk does not read {text!r}", is_there)
+        self.tell(f"{self.customer.name}: {text}")
 
     async def receives(self, rows: str, count: int = 1) -> None:
         """Until the desk has so many rows of a kind."""
@@ -137,6 +143,8 @@ class Chapter:
             return sum(rows in (each["kind"], each.get("type")) for each in await self.desk_rows()) >= count
 
         await self.stage.until(f"the desk has no {count} {rows}", is_there)
+        row = [each for each in await self.desk_rows() if rows in (each["kind"], each.get("type"))][-1]
+        self.tell(f"a file of {row['size']} bytes" if rows == "file" else f"the answer to the question: {row['text']}")
 
     async def sends_file(self) -> None:
         await self.stage.upload(self.visitor, *cast.BROKEN)
@@ -152,12 +160,16 @@ class Chapter:
         self.chat = waiting[0] if waiting else ""
         return bool(waiting)
 
+    async def _has_history(self) -> bool:
+        return bool(self.of_desk(await self.desk.ledger()).history)
+
     async def _bot_serves(self) -> bool:
         room = await self.stage.room(self.visitor)
         return room["served_by"] in ("assistant", "concierge")
 
-    def _desk_tells(self, text: str) -> None:
-        self.stage.screen.tell(f"-- {self.title}: {text}")
+    def tell(self, text: str) -> None:
+        """Something at the desk."""
+        self.stage.screen.tell(f"  [{self.title}] {text}")
 
 
 class Messaging(Chapter):

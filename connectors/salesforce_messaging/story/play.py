@@ -13,7 +13,7 @@ from connectors.salesforce_messaging.story import cast
 from connectors.salesforce_messaging.story.chapters import Chapter, LiveAgent, Messaging, agents_csv
 from connectors.salesforce_messaging.story.configuration import DEPARTMENT, MAPPING, configuration, rules
 from connectors.salesforce_messaging.story.evidence import Evidence, gathered
-from connectors.salesforce_messaging.story.verdict import CHECKS, judge, summed
+from connectors.salesforce_messaging.story.verdict import CHECKS, judge, kept, summed
 from omnibridge.connector import ConfigError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ async def play(stage: Stage) -> dict[str, Any]:
     for desk in ("salesforce_messaging", "salesforce_live_agent"):
         await stage.simulator(desk).control(accepts=True, echoes=True)
     verdict = summed(parts)
+    screen.tell()
+    screen.tell("Live Agent has no choices and no files of agents: there a menu is text, and a file is a link.")
     screen.tell()
     screen.tell(
         f"2 conversations; lost {verdict['lost']}, doubled {verdict['doubled']}, "
@@ -84,18 +86,13 @@ async def set_up(stage: Stage, workspace: str = "") -> dict[str, str]:
     )
     await stage.command("agents", "import", "agents.csv")
     await stage.command("agents", "sync")
-    names = {**{each["username"]: name for name, each in users.items()}}
-    stage.screen.names = {**names, "messaging": "Our team", "live_agent": "Our support"}
     return dict(zip((cast.VERA.chat_key, cast.WALTER.chat_key), made["ids"], strict=True))
 
 
 def _tell(stage: Stage, evidence: Evidence, found: dict[str, Any]) -> None:
-    """What desk and CRM have of it, and what does not hold."""
-    tell, records = stage.screen.tell, evidence.crm["records"]
-    tell("   The agent read first:")
-    for line in evidence.desk.history.split("\n"):
-        tell(f"     {line}")
-    for name in ("Case", "Task", "ContentVersion"):
-        tell(f"   {name} in the CRM: {len(records.get(name, []))}")
-    wrong = [name for name in CHECKS if not found[name]]
-    tell(f"   {len(CHECKS) - len(wrong)} of {len(CHECKS)} steps hold.{' NOT: ' + ', '.join(wrong) if wrong else ''}")
+    """What the CRM has of it, and which steps hold."""
+    tell = stage.screen.tell
+    for line in kept(evidence):
+        tell(f"  [CRM] {line}")
+    for name in CHECKS:
+        tell(f"  {'yes' if found[name] else 'NO '}  {name.replace('_', ' ')}")

@@ -202,6 +202,17 @@ CHECKS: dict[str, Check] = {
 }
 
 
+def kept(evidence: Evidence) -> list[str]:
+    """The CRM's records of the conversation, for people."""
+    records, cases = evidence.crm["records"], _cases(evidence)
+    ids = [each["Id"] for each in cases]
+    tasks = [each for each in records.get("Task", []) if each.get("WhatId") in ids]
+    files = [each for each in records.get("ContentVersion", []) if each.get("FirstPublishLocationId") in ids]
+    found = [f"Case {each['Id']} of Contact {each['ContactId']}, {each['Status']}: {each['Subject']}" for each in cases]
+    names = ", ".join(each["PathOnClient"] for each in files)
+    return [*found, f"{len(tasks)} tasks with the transcript; files: {names}"]
+
+
 # -- counts ---------------------------------------------------------------------------------------------------
 
 
