@@ -135,10 +135,10 @@ class Play:
         await self.screen.show(visitor)
 
 
-async def talk(client: SandboxClient, screen: Screen, department: str = "") -> None:
+async def talk(client: SandboxClient, screen: Screen) -> None:
     """A person types as the visitor; answers are printed as they come."""
     visitor = Visitor(client, "You")
-    await visitor.open_room(**({"department": department} if department else {}))
+    await visitor.open_room()
     screen.tell()
     screen.tell("Now you are the visitor. Type and press return; an empty line ends it.")
     shown = asyncio.create_task(_print_answers(visitor, screen))

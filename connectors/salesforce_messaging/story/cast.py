@@ -34,8 +34,8 @@ ALEX = Agent("005SM0000001Alx", "Alex Agent", "1e64c8")
 BEA = Agent("005SM0000002BeaYAE", "Bea Boss", "149640")
 AGENTS = (ALEX, BEA)
 
-VERA = Customer("Vera", "vera@example.com", "k7f3-9d2c-vera")
-WALTER = Customer("Walter", "walter@example.com", "p1x8-44ab-walter", "Support")
+VERA = Customer("Vera", "vera@example.com", "k7f3-9d2c-vera", "Sales")
+WALTER = Customer("Walter", "walter@example.com", "p1x8-44ab-walter")
 
 CHOSEN = "Show a picture"
 """At the bot, by its number."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-DEPARTMENT = "Support"
-"""Its conversations go to the second bot, which hands to Live Agent."""
+DEPARTMENT = "Sales"
+"""Its conversations go to the bot that hands to Messaging, all others to the one that hands to Live Agent."""
 
 MAPPING = (Path(__file__).parent / "mapping.toml").read_text("utf-8")
 
 
 def rules(department: str) -> str:
-    """department: id of the one whose conversations go to the second bot."""
+    """department: id of DEPARTMENT."""
     return f"""
-default = "bot:assistant"
+default = "bot:concierge"
 
 [[rule]]
-name = "support has Live Agent"
+name = "sales has Messaging"
 when = {{ department = "{department}" }}
-target = "bot:concierge"
+target = "bot:assistant"
 """
 
 

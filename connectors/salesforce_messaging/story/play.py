@@ -68,7 +68,7 @@ async def set_up(stage: Stage, workspace: str = "") -> dict[str, str]:
         "messaging": stage.bot_user("messaging", "Our team"),
         "live_agent": stage.bot_user("live_agent", "Our support"),
     }
-    department = stage.department(DEPARTMENT, "concierge")
+    department = stage.department(DEPARTMENT, "assistant")
     await stage.hub.control(custom_fields={"chat_key": "visitor", "crm_link": "room"})
     contacts = [
         ["Contact", {"LastName": each.name, "Email": each.email, "Chat_Key__c": each.chat_key, "VIP__c": True}]

@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.story import cast
-from connectors.salesforce_messaging.story.evidence import LIVE_AGENT, Evidence, user_of
+from connectors.salesforce_messaging.story.evidence import BOTS, LIVE_AGENT, Evidence, user_of
 
 Check = Callable[[Evidence], bool]
 COUNTS = ("lost", "doubled", "out_of_order")
@@ -86,7 +86,7 @@ def _transferred(evidence: Evidence) -> bool:
     """At the desk from one to the other, and so shown here."""
     names = [each.name for each in cast.AGENTS]
     users = [user_of(evidence, each, long_id(each.id))[0] for each in cast.AGENTS]
-    served = [each["who"] for each in evidence.room["log"] if each["what"] == "assigned" and each["who"] in users]
+    served = [each for each in _since_offered(evidence) if each in users]
     return evidence.desk.served == names and served == users and _shown(evidence, cast.BEA, cast.BEA_HERE)
 
 
@@ -127,9 +127,9 @@ def _agent_ended(evidence: Evidence) -> bool:
 def _back_at_the_bot(evidence: Evidence) -> bool:
     """It has the room again, and answers; the desk did not hear the question."""
     answers = [each for each in _said(evidence) if each["text"] == cast.ORDER]
-    served = [each["who"] for each in evidence.room["log"] if each["what"] == "assigned"]
-    is_same = bool(answers) and served[-1] == answers[0]["author"] and served[0] != served[-2]
-    return is_same and cast.BACK_AT_BOT not in evidence.desk.heard
+    bea, _ = user_of(evidence, cast.BEA, long_id(cast.BEA.id))
+    is_same = bool(answers) and _since_offered(evidence)[-2:] == [bea, answers[0]["author"]]
+    return is_same and answers[0]["author"] in BOTS and cast.BACK_AT_BOT not in evidence.desk.heard
 
 
 def _closed(evidence: Evidence) -> bool:
@@ -257,6 +257,13 @@ def _twice(evidence: Evidence) -> int:
 
 def _said(evidence: Evidence) -> list[dict[str, Any]]:
     return [each for each in evidence.room["messages"] if not each["t"]]
+
+
+def _since_offered(evidence: Evidence) -> list[str]:
+    """Who got the room from the desk's own user on. Before that the hub may give a new room to whom it likes, such as
+    the user of an agent who was just left by another visitor, and the bridge moves it to the bot."""
+    served = [each["who"] for each in evidence.room["log"] if each["what"] == "assigned"]
+    return served[served.index(evidence.protocol) :] if evidence.protocol in served else []
 
 
 def _texts(evidence: Evidence, kind: str) -> list[str]:
