@@ -21,6 +21,9 @@ from omnibridge.routing.decision import Decision
 
 _replace = msgspec.structs.replace
 
+NOT_ACCEPTED, UNREACHABLE = "not-accepted", "unreachable"
+"""Why a desk does not take it, where the desk does not say it itself."""
+
 
 def accepted(context: Context, event: ev.PartyAccepted) -> Decision:
     """The bot that gave it is told that it is over; who joined is shown to the visitor before his first word."""
@@ -48,8 +51,8 @@ def declined(context: Context, event: ev.PartyDeclined) -> Decision:
         return context.nothing(f"{event.connection} declined, and does not have the conversation")
     words = f" ({event.text})" if event.text else ""
     if state.stage == "accepted":
-        return _over(context, state, f"{event.connection} gave up: {event.code}{words}")
-    return not_taken(context, state, f"{event.connection} does not take it: {event.code}{words}")
+        return _over(context, state, f"{event.connection} gave up: {event.code}{words}", event.code)
+    return not_taken(context, state, f"{event.connection} does not take it: {event.code}{words}", event.code)
 
 
 def offer_over(context: Context, event: ev.TimerFired) -> Decision:
@@ -57,7 +60,9 @@ def offer_over(context: Context, event: ev.TimerFired) -> Decision:
     state = context.conversation.desk
     if state is None or state.stage != "offered" or state.connection != event.ref:
         return context.nothing("the offer was answered")
-    return _not_taken_now(context, state, state.over or f"nobody of {event.ref} accepted in time")
+    if state.over:
+        return _not_taken_now(context, state, state.over, state.over_code)
+    return _not_taken_now(context, state, f"nobody of {event.ref} accepted in time", NOT_ACCEPTED)
 
 
 def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
@@ -67,15 +72,14 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
     if state is None or state.connection != event.connection:
         return None
     if event.command == "OpenSession":
-        return not_taken(context, state, f"{event.connection} cannot be reached ({event.code})")
+        return not_taken(context, state, f"{event.connection} cannot be reached ({event.code})", UNREACHABLE)
     if event.command != "SendToParty":
         return None
     if event.code == "connection-unknown":  # taken out of the configuration: nobody of it will ever have it
-        return _go_on(context, state, f"{event.connection} is not configured any more", "bot", unanswered=True)
+        why = f"{event.connection} is not configured any more"
+        return _go_on(context, state, why, event.code, "bot", unanswered=True)
     waiting = tuple(each for each in conversation.waiting if each.message_id != event.message_id)
-    after, told = tell_once(
-        context.rules.texts, _replace(conversation, waiting=waiting), "undeliverable", state.connection
-    )
+    after, told = tell_once(context.texts, _replace(conversation, waiting=waiting), "undeliverable", state.connection)
     return context.decide(f"words could not be given to {event.connection} ({event.code})", after, *told)
 
 
@@ -86,8 +90,8 @@ def left(context: Context, event: ev.PartyLeft) -> Decision:
         return context.nothing(f"{event.connection} ended its session, and does not have the conversation")
     reason = f"{event.connection} ended it ({event.reason})" if event.reason else f"{event.connection} ended it"
     if state.stage == "offered":
-        return not_taken(context, state, reason)
-    return _over(context, state, reason)
+        return not_taken(context, state, reason, event.reason)
+    return _over(context, state, reason, event.reason)
 
 
 def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
@@ -98,19 +102,19 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
         return context.nothing("a position in a queue that the visitor does not wait in")
     if event.position == state.position or event.position < 1:
         return context.nothing("the position is as before")
-    text = context.rules.texts.queue_position.replace("{position}", str(event.position))
+    text = context.texts.queue_position.replace("{position}", str(event.position))
     told = tell(conversation, text, state.connection)
     after = _replace(conversation, desk=_replace(state, position=event.position))
     return context.decide(f"number {event.position} in the queue of {event.connection}", after, *told)
 
 
-def not_taken(context: Context, state: DeskState, reason: str) -> Decision:
+def not_taken(context: Context, state: DeskState, reason: str, code: str) -> Decision:
     """Nobody of the desk has it: on_declined. While its user is being given the room that waits, at most until the
     offer is over: the report of that move would look as if somebody had given the room to the desk anew."""
     if _is_moving(context, state):
-        after = _replace(context.conversation, desk=_replace(state, over=reason))
+        after = _replace(context.conversation, desk=_replace(state, over=reason, over_code=code))
         return context.decide(f"{reason}; its user is being given the room, so that comes first", after)
-    return _not_taken_now(context, state, reason)
+    return _not_taken_now(context, state, reason, code)
 
 
 def has_room(context: Context, conversation: Conversation) -> Decision | None:
@@ -118,7 +122,7 @@ def has_room(context: Context, conversation: Conversation) -> Decision | None:
     state = conversation.desk
     if state is None or not state.over or state.stage != "offered":
         return None
-    return _not_taken_now(_replace(context, conversation=conversation), state, state.over)
+    return _not_taken_now(_replace(context, conversation=conversation), state, state.over, state.over_code)
 
 
 def _is_moving(context: Context, state: DeskState) -> bool:
@@ -129,12 +133,16 @@ def _is_moving(context: Context, state: DeskState) -> bool:
     return server is None or (server.id != party.user_id and not personas.serves(conversation, server.id))
 
 
-def _not_taken_now(context: Context, state: DeskState, reason: str) -> Decision:
-    return _go_on(context, state, reason, _terms(context, state).on_declined, unanswered=True)
+def _not_taken_now(context: Context, state: DeskState, reason: str, code: str) -> Decision:
+    terms = _terms(context, state)
+    way = terms.declined_by.get(code.casefold(), terms.on_declined)
+    return _go_on(context, state, reason, code, way, unanswered=True)
 
 
-def _over(context: Context, state: DeskState, reason: str) -> Decision:
-    return _go_on(context, state, reason, _terms(context, state).on_left, unanswered=False)
+def _over(context: Context, state: DeskState, reason: str, code: str) -> Decision:
+    terms = _terms(context, state)
+    way = terms.left_by.get(code.casefold(), terms.on_left)
+    return _go_on(context, state, reason, code, way, unanswered=False)
 
 
 def _terms(context: Context, state: DeskState) -> Desk:
@@ -142,18 +150,22 @@ def _terms(context: Context, state: DeskState) -> Desk:
     return party.desk if party and party.desk else Desk()
 
 
-def _go_on(context: Context, state: DeskState, reason: str, way: Way, *, unanswered: bool) -> Decision:
-    """unanswered: the visitor still waits for somebody, and reads it when nobody comes."""
-    conversation, texts = context.conversation, context.rules.texts
-    says = () if unanswered else tell(conversation, texts.desk_left, state.connection)
+def _go_on(context: Context, state: DeskState, reason: str, code: str, way: Way, *, unanswered: bool) -> Decision:
+    """unanswered: the visitor still waits for somebody, and reads it when nobody comes, unless the sentence of this
+    outcome has told him already."""
+    conversation, texts = context.conversation, context.texts
+    outcome = texts.outcome(state.connection, code)
+    says = tell(conversation, outcome or ("" if unanswered else texts.desk_left), state.connection)
+    if outcome and unanswered:
+        conversation = _replace(conversation, told=(*conversation.told, "nobody_online"))
     held = parties.held_for_next(conversation)
     gives_way = _replace(conversation.handover, from_connection=state.giver)
     before = _replace(conversation, desk=None, held=held, handover=gives_way)
     if way == "bot" and state.giver:
-        decision = handover.nobody(context, before, reason, silently=not unanswered)
+        decision = handover.nobody(context, before, reason, silently=not unanswered or bool(outcome))
         return _replace(decision, commands=(*says, *decision.commands))
     if way == "close":
-        if unanswered:
+        if unanswered and not outcome:
             says = tell(conversation, texts.nobody_online, state.connection)
         comment = CloseConversation(texts.close_comment or "Closed.")
         return context.decide(f"{reason}: closed", _replace(pass_control(before, QUEUE), held=()), *says, comment)

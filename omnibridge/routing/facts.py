@@ -59,11 +59,12 @@ class Facts:
     def __init__(
         self,
         conversation: Conversation,
-        event: Event,
+        event: Event | None,
         instead: Mapping[str, Fact] = MappingProxyType({}),
         now_ms: int = 0,
     ) -> None:
-        """instead: facts that shall be other than found: what a replay asks "what if" with. now_ms: for ages."""
+        """instead: facts that shall be other than found: what a replay asks "what if" with. now_ms: for ages.
+        event: none = what is known of the conversation alone."""
         self._conversation, self._event, self._instead, self._now_ms = conversation, event, instead, now_ms
         self.read: dict[str, Fact | None] = {}
         self._plain: dict[str, Any] = {}
