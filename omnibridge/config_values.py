@@ -70,7 +70,7 @@ FACTS = (
 
 
 def _fact(value: str) -> str:
-    if value not in FACTS and not re.fullmatch(r"(room|visitor|crm)\.(\*|\S+)", value):
+    if value not in FACTS and not re.fullmatch(r"(room|visitor|bot|crm)\.(\*|\S+)", value):
         raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
     return value
 

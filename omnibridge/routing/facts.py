@@ -29,7 +29,8 @@ PLAIN_FACTS = (
 BOT = "bot."
 CRM = "crm."
 AGE = "crm.age_s"
-MOST_TOLD, LONGEST_TOLD = 20, 256
+MOST_TOLD, LONGEST_TOLD, LONGEST_ALL = 20, 2_000, 5_120
+"""Of a bot's answer: how many, and characters of one and of all. A summary for the people who take over is one."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -120,7 +121,11 @@ def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in facts.items()
         if _NAME.fullmatch(name) and _is_scalar(value) and (isinstance(value, str) or abs(value) < 2**53)
     }
-    return dict(list(found.items())[:MOST_TOLD])
+    left, kept = LONGEST_ALL, dict[str, Any]()
+    for name, value in list(found.items())[:MOST_TOLD]:
+        kept[name] = value[:left] if isinstance(value, str) else value
+        left -= len(kept[name]) if isinstance(value, str) else 0
+    return kept
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
