@@ -60,15 +60,15 @@ def texts_of(settings: TextsSettings) -> Texts:
     languages = {}
     for name, sentences in settings.languages.items():
         given = sentences.model_dump(exclude_unset=True)
-        outcomes = _by_code({**settings.outcomes, **given.get("outcomes", {})})
-        languages[language_tag(name)] = {**own, **given, "outcomes": outcomes, "language_facts": ()}
-    return msgspec.convert({**own, "outcomes": _by_code(settings.outcomes), "languages": languages}, Texts)
+        desk = _by_code({**settings.desk, **given.get("desk", {})})
+        languages[language_tag(name)] = {**own, **given, "desk": desk, "language_facts": ()}
+    return msgspec.convert({**own, "desk": _by_code(settings.desk), "languages": languages}, Texts)
 
 
-def _by_code(outcomes: dict[str, str]) -> dict[str, str]:
+def _by_code(sentences: dict[str, str]) -> dict[str, str]:
     """`CONNECTION:CODE`; codes come from other systems, in whatever case."""
-    parts = (key.rpartition(":") for key in outcomes)
-    return {f"{desk}{colon}{code.casefold()}": outcomes[f"{desk}{colon}{code}"] for desk, colon, code in parts}
+    parts = (key.rpartition(":") for key in sentences)
+    return {f"{desk}{colon}{code.casefold()}": sentences[f"{desk}{colon}{code}"] for desk, colon, code in parts}
 
 
 def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = frozenset()) -> list[str]:

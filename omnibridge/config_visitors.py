@@ -57,10 +57,10 @@ class Sentences(Section):
     pressed: str = Field(
         "", description="what a visitor pressed, told in the room as {label}; empty = nothing of it is to be read there"
     )
-    outcomes: dict[str, str] = Field(
+    desk: dict[str, str] = Field(
         {},
-        description='by why a desk does not take a conversation, or ended it: `closed = "..."`, or '
-        '`"CONNECTION:closed"` for one desk',
+        description="by what a desk tells: why it does not take a conversation or ended it, or its notices: "
+        '`closed = "..."`, or `"CONNECTION:closed"` for one desk',
     )
 
 

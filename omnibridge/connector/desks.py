@@ -65,7 +65,15 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-SessionEvent = Accepted | Declined | Left | Queued | Spoke
+class Notice(msgspec.Struct, frozen=True, tag=True):
+    """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
+    connector's, for which operators have their own words and languages; text: what is read without."""
+
+    code: str
+    text: str = ""
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice
 
 
 class Session(Protocol):

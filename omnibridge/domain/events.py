@@ -230,6 +230,15 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
     reason: str = ""
 
 
+class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
+    """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
+    has no words for it."""
+
+    connection: str
+    code: str
+    text: str = ""
+
+
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
     """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
 
@@ -403,6 +412,7 @@ Event = (
     | PartyDeclined
     | PartyLeft
     | QueuePositionChanged
+    | NoticeGiven
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Notice, Queued, SessionEvent, Spoke
 from omnibridge.domain.conversation import DeskState
-from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
+from omnibridge.domain.events import (
+    Event,
+    NoticeGiven,
+    PartyAccepted,
+    PartyDeclined,
+    PartyLeft,
+    PartySpoke,
+    QueuePositionChanged,
+)
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage.journal import Observation
@@ -50,6 +58,8 @@ def event_of(connection: str, told: SessionEvent) -> Event:
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
         case Queued(position, wait_s):
             return QueuePositionChanged(connection, position, wait_s)
+        case Notice(code, text):
+            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT))
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(

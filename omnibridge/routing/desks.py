@@ -108,6 +108,18 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
     return context.decide(f"number {event.position} in the queue of {event.connection}", after, *told)
 
 
+def noticed(context: Context, event: ev.NoticeGiven) -> Decision:
+    """The visitor reads it, in the operator's words if he has some for it."""
+    conversation = context.conversation
+    state = conversation.desk
+    if state is None or state.connection != event.connection:
+        return context.nothing(f"a notice of {event.connection}, which does not have the conversation")
+    own = context.texts.of_desk(state.connection, event.code)
+    told = tell(conversation, event.text if own is None else own, state.connection)
+    what = "told" if told else "not told, as its sentence is empty"
+    return context.decide(f"notice of {event.connection}: {event.code}: {what}", conversation, *told)
+
+
 def not_taken(context: Context, state: DeskState, reason: str, code: str) -> Decision:
     """Nobody of the desk has it: on_declined. While its user is being given the room that waits, at most until the
     offer is over: the report of that move would look as if somebody had given the room to the desk anew."""
@@ -154,18 +166,19 @@ def _go_on(context: Context, state: DeskState, reason: str, code: str, way: Way,
     """unanswered: the visitor still waits for somebody, and reads it when nobody comes, unless the sentence of this
     outcome has told him already."""
     conversation, texts = context.conversation, context.texts
-    outcome = texts.outcome(state.connection, code)
-    says = tell(conversation, outcome or ("" if unanswered else texts.desk_left), state.connection)
-    if outcome and unanswered:
+    outcome = texts.of_desk(state.connection, code)
+    general = "" if unanswered else texts.desk_left
+    says = tell(conversation, general if outcome is None else outcome, state.connection)
+    if outcome is not None and unanswered:
         conversation = _replace(conversation, told=(*conversation.told, "nobody_online"))
     held = parties.held_for_next(conversation)
     gives_way = _replace(conversation.handover, from_connection=state.giver)
     before = _replace(conversation, desk=None, held=held, handover=gives_way)
     if way == "bot" and state.giver:
-        decision = handover.nobody(context, before, reason, silently=not unanswered or bool(outcome))
+        decision = handover.nobody(context, before, reason, silently=not unanswered or outcome is not None)
         return _replace(decision, commands=(*says, *decision.commands))
     if way == "close":
-        if unanswered and not outcome:
+        if unanswered and outcome is None:
             says = tell(conversation, texts.nobody_online, state.connection)
         comment = CloseConversation(texts.close_comment or "Closed.")
         return context.decide(f"{reason}: closed", _replace(pass_control(before, QUEUE), held=()), *says, comment)

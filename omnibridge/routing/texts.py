@@ -11,7 +11,8 @@ import msgspec
 class Texts(msgspec.Struct, frozen=True):
     """Sentences of ours that a visitor may read; empty = say nothing.
 
-    outcomes: by why a desk does not take a conversation, or ended it: `CODE`, or `CONNECTION:CODE`, which goes first.
+    desk: what a desk's `CODE` is for visitors: why it does not take a conversation or ended it, or a notice of it;
+    `CONNECTION:CODE` goes first.
     languages: whole sets of sentences, by `de` or `de-AT`, lower case. language_facts: which facts tell a visitor's.
     """
 
@@ -30,7 +31,7 @@ class Texts(msgspec.Struct, frozen=True):
     queue_position: str = "You are number {position} in the queue."
     desk_left: str = ""
     pressed: str = ""
-    outcomes: dict[str, str] = {}
+    desk: dict[str, str] = {}
     language_facts: tuple[str, ...] = ("visitor.language", "room.language")
     languages: dict[str, Texts] = {}
 
@@ -45,10 +46,10 @@ class Texts(msgspec.Struct, frozen=True):
                 return found
         return self
 
-    def outcome(self, connection: str, code: str) -> str:
-        """What the visitor reads of why a desk has his conversation no more; empty = nothing in particular."""
+    def of_desk(self, connection: str, code: str) -> str | None:
+        """What the visitor reads when this desk tells that code; empty = nothing at all, None = it is not said here."""
         wanted = code.casefold()
-        return self.outcomes.get(f"{connection}:{wanted}", "") or self.outcomes.get(wanted, "")
+        return self.desk.get(f"{connection}:{wanted}", self.desk.get(wanted))
 
 
 def language_tag(value: Any) -> str:

@@ -363,21 +363,21 @@ def test_language_has_its_own_sentences_and_otherwise_the_general_ones(tmp_path:
     added = """
 [texts]
 handover = "One moment."
-[texts.outcomes]
+[texts.desk]
 Closed = "We are closed."
 "sales:Closed" = "Sales is closed."
 [texts.languages.de-AT]
 handover = "Einen Moment."
 desk_left = ""
-[texts.languages.de-AT.outcomes]
+[texts.languages.de-AT.desk]
 closed = "Geschlossen."
 """
     texts = texts_of(read(tmp_path, GOOD + added).texts)
     german = texts.languages["de-at"]
 
     assert (texts.handover, german.handover, german.delayed) == ("One moment.", "Einen Moment.", Texts().delayed)
-    assert german.outcome("sales", "closed") == "Sales is closed."
-    assert german.outcome("support", "CLOSED") == "Geschlossen."
+    assert german.of_desk("sales", "closed") == "Sales is closed."
+    assert german.of_desk("support", "CLOSED") == "Geschlossen."
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_desks import offered
 from tests.unit.routing.test_router import Story
 
-GERMAN = Texts(queue_position="Platz {position}", nobody_online="Niemand da.", outcomes={"closed": "Geschlossen."})
+GERMAN = Texts(queue_position="Platz {position}", nobody_online="Niemand da.", desk={"closed": "Geschlossen."})
 TEXTS = Texts(
     desk_left="Goodbye.",
-    outcomes={"closed": "We are closed.", "sales:closed": "Sales is back at nine.", "agent": "Ann says goodbye."},
+    desk={"closed": "We are closed.", "sales:closed": "Sales is back at nine.", "agent": "Ann says goodbye."},
     languages={"de": GERMAN, "de-ch": Texts(queue_position="Platz {position}, gäll")},
 )
 
@@ -119,3 +119,22 @@ def test_why_it_declined_is_kept_until_its_user_has_the_room() -> None:
 
     assert says(decision) == ["Sales is back at nine."]
     assert any(isinstance(each, CloseConversation) for each in decision.commands)
+
+
+@pytest.mark.parametrize(
+    ("code", "language", "told"),
+    [
+        ("moved", "", ["A moment."]),
+        ("Requeued", "", ["Somebody else comes."]),
+        ("requeued", "de", ["Gleich kommt jemand."]),
+        ("silent", "", []),
+    ],
+)
+def test_notice_is_read_in_the_words_of_the_operator_if_he_has_some(code: str, language: str, told: list[str]) -> None:
+    german = Texts(desk={"requeued": "Gleich kommt jemand."})
+    texts = Texts(desk={"sales:requeued": "Somebody else comes.", "silent": ""}, languages={"de": german})
+    story = speaking(offered(RuleSet(texts=texts)), **{"visitor.language": language})
+    story.on(ev.PartyAccepted("sales"))
+
+    assert says(story.on(ev.NoticeGiven("sales", code, "A moment."))) == told
+    assert says(story.on(ev.PartyLeft("sales"), ev.NoticeGiven("sales", code, "A moment."))) == []
