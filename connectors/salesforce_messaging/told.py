@@ -27,15 +27,19 @@ AUTOMATIC = ("System", "Router")
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """events: of one entry. files: attachment -> where it is kept. declined, left: ours, not Salesforce's."""
+    """events: of one entry. files: attachment -> where it is kept. is_requeued: somebody had accepted before.
+    says: words of ours for the visitor. declined, left: ours, not Salesforce's."""
 
     events: tuple[Event, ...] = ()
     files: dict[str, str] = {}
+    is_requeued: bool = False
+    says: str = ""
     declined: str = ""
     left: str = ""
 
 
 _told = msgspec.json.Decoder(Told)
+encode = msgspec.json.Encoder().encode
 
 
 def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
@@ -44,8 +48,10 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
     found: list[SessionEvent] = []
     for each in told.events:
         found += _meant(each, told, settings)
+    if told.says:
+        found.append(_words(told.says))
     if told.declined:
-        found.append(Declined(told.declined))
+        found += _declined(told.declined, "", settings)
     if told.left:
         found.append(Left(told.left))
     return tuple(found)
@@ -53,7 +59,9 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
 
 def matters(event: Event, settings: SalesforceMessagingSettings) -> bool:
     """Whether it has to be journalled."""
-    return isinstance(event, Unreadable) or bool(_meant(event, Told(), settings))
+    if isinstance(event, Unreadable) or (isinstance(event, Routed) and event.is_transfer):
+        return True
+    return bool(_meant(event, Told(), settings))
 
 
 def is_end(event: Event) -> bool:
@@ -72,9 +80,14 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             parts = shown(abstract, told.files)
             return (Spoke(Reply(parts, agent=agent)),) if parts else ()
         case Routed(failure=failure) if failure:
-            return (Declined("no-agents", failure),)
+            return _declined("no-agents", failure, settings)
+        case Routed(is_transfer=is_transfer, wait_s=wait_s):
+            told_wait = (Queued(0, wait_s, is_transfer or told.is_requeued),) if wait_s else ()
+            return ((_words(settings.requeued),) if is_transfer and settings.requeued else ()) + told_wait
         case QueuePosition(position=position) if position is not None and position > 0:
-            return (Queued(position),)
+            return (Queued(position, again=told.is_requeued),)
+        case SessionIs(status="Inactive") if settings.inactive:
+            return (_words(settings.inactive),)
         case SessionIs(status="Ended"):
             return (Left("ended"),)
         case Closed():
@@ -83,6 +96,15 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             raise ValueError(f"an entry of kind {kind!r} cannot be read")
         case _:
             return ()
+
+
+def _declined(code: str, failure: str, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
+    text = settings.declines.get(failure) or settings.declines.get(code, "")
+    return (*((_words(text),) if text else ()), Declined(code, failure))
+
+
+def _words(text: str) -> Spoke:
+    return Spoke(Reply((Text(text),)))
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:

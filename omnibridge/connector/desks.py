@@ -53,10 +53,11 @@ class Left(msgspec.Struct, frozen=True, tag=True):
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):
-    """position: 1 = next. wait_s: -1 = not told."""
+    """position: 1 = next, 0 = not told. wait_s: -1 = not told. again: somebody had accepted, and gave it back."""
 
     position: int
     wait_s: int = -1
+    again: bool = False
 
 
 class Spoke(msgspec.Struct, frozen=True, tag=True):

@@ -231,11 +231,13 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
 
 
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
-    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
+    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told.
+    again: somebody had accepted, and gave it back."""
 
     connection: str
     position: int = 0
     wait_s: int = -1
+    again: bool = False
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):

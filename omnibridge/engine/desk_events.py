@@ -48,8 +48,8 @@ def event_of(connection: str, told: SessionEvent) -> Event:
             return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
         case Left(reason):
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
-        case Queued(position, wait_s):
-            return QueuePositionChanged(connection, position, wait_s)
+        case Queued(position, wait_s, again):
+            return QueuePositionChanged(connection, position, wait_s, again)
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(

@@ -34,7 +34,9 @@ def accepted(context: Context, event: ev.PartyAccepted) -> Decision:
     if state.stage == "offered":
         after, commands = end_session(conversation, f"{event.connection} has taken over")
         idle = handover_over(after.handover)
-        after = _replace(after, desk=_replace(state, stage="accepted", position=0, over=""), held=(), handover=idle)
+        after = _replace(after, desk=_replace(state, stage="accepted", over=""), held=(), handover=idle)
+    if after.desk is not None:
+        after = _replace(after, desk=_replace(after.desk, position=0, minutes=0))
     if event.agent is not None:
         after, shown = personas.say(context, after, event.agent, (), at_once=False)
         commands = (*commands, *shown)
@@ -91,17 +93,27 @@ def left(context: Context, event: ev.PartyLeft) -> Decision:
 
 
 def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
-    """The visitor reads where he stands, once for each change."""
+    """The visitor reads where he stands, once for each change. How long it takes is told beside a place that is new,
+    and where no place is known: it changes too often."""
     conversation = context.conversation
     state = conversation.desk
-    if state is None or state.connection != event.connection or state.stage != "offered":
+    waits = state is not None and (state.stage == "offered" or event.again)
+    if state is None or state.connection != event.connection or not waits:
         return context.nothing("a position in a queue that the visitor does not wait in")
-    if event.position == state.position or event.position < 1:
+    minutes = -(-event.wait_s // 60) if event.wait_s > 0 else 0
+    if event.position < 1:
+        if minutes in (0, state.minutes):
+            return context.nothing("what is told of the queue is as before")
+        text = context.rules.texts.queue_wait
+    elif event.position == state.position:
         return context.nothing("the position is as before")
-    text = context.rules.texts.queue_position.replace("{position}", str(event.position))
+    else:
+        text = context.rules.texts.queue_position_wait if minutes else context.rules.texts.queue_position
+    text = text.replace("{position}", str(event.position)).replace("{minutes}", str(minutes))
     told = tell(conversation, text, state.connection)
-    after = _replace(conversation, desk=_replace(state, position=event.position))
-    return context.decide(f"number {event.position} in the queue of {event.connection}", after, *told)
+    known = _replace(state, position=max(0, event.position), minutes=minutes)
+    where = f"number {event.position}" if event.position > 0 else f"{minutes} min"
+    return context.decide(f"{where} in the queue of {event.connection}", _replace(conversation, desk=known), *told)
 
 
 def not_taken(context: Context, state: DeskState, reason: str) -> Decision:

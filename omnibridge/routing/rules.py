@@ -123,6 +123,8 @@ class Texts(msgspec.Struct, frozen=True):
     close_comment: str = "Closed by the assistant."
     speaks_as: str = "{name}: "
     queue_position: str = "You are number {position} in the queue."
+    queue_position_wait: str = "You are number {position} in the queue; the wait is about {minutes} min."
+    queue_wait: str = "The wait is about {minutes} min."
     desk_left: str = ""
     pressed: str = ""
 
