@@ -53,6 +53,13 @@ class Sentences(Section):
     queue_position: str = Field(
         "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
     )
+    queue_position_wait: str = Field(
+        "You are number {position} in the queue; the wait is about {minutes} min.",
+        description="the same, where the desk tells how long it takes",
+    )
+    queue_wait: str = Field(
+        "The wait is about {minutes} min.", description="a desk tells how long it takes, and no place, at each change"
+    )
     desk_left: str = Field("", description="a desk's agent ended it")
     pressed: str = Field(
         "", description="what a visitor pressed, told in the room as {label}; empty = nothing of it is to be read there"

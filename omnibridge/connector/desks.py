@@ -40,10 +40,12 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Declined(msgspec.Struct, frozen=True, tag=True):
-    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for people."""
+    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for staff. says: what the
+    visitor reads if `[texts.desk]` has nothing for the code; empty = nothing but what follows."""
 
     code: str
     text: str = ""
+    says: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
@@ -53,10 +55,11 @@ class Left(msgspec.Struct, frozen=True, tag=True):
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):
-    """position: 1 = next. wait_s: -1 = not told."""
+    """position: 1 = next, 0 = not told. wait_s: -1 = not told. again: somebody had accepted, and gave it back."""
 
     position: int
     wait_s: int = -1
+    again: bool = False
 
 
 class Spoke(msgspec.Struct, frozen=True, tag=True):

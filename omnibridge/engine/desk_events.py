@@ -52,12 +52,12 @@ def event_of(connection: str, told: SessionEvent) -> Event:
     match told:
         case Accepted(agent):
             return PartyAccepted(connection, speaker_of(agent))
-        case Declined(code, text):
-            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
+        case Declined(code, text, says):
+            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT), plain(says, LONGEST_TEXT))
         case Left(reason):
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
-        case Queued(position, wait_s):
-            return QueuePositionChanged(connection, position, wait_s)
+        case Queued(position, wait_s, again):
+            return QueuePositionChanged(connection, position, wait_s, again)
         case Notice(code, text):
             return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT))
         case Spoke(reply):

@@ -92,12 +92,13 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     speech = conversation.speech
     is_unclear = event.fallback or speech.unclear
     fallbacks = conversation.fallbacks + 1 if is_unclear else 0 if not event.welcome else conversation.fallbacks
+    waiting = _still_waiting(conversation, event.message_id)
     after = _replace(
         conversation,
-        waiting=_still_waiting(conversation, event.message_id),
+        waiting=waiting,
         options=conversation.options if speech.offered else (),
         fallbacks=fallbacks,
-        told_delay=False,
+        told_delay=conversation.told_delay and bool(waiting),  # not for each of those that waited together
         speech=Speech(),
     )
     if _is_lost(context, event.connection, fallbacks):

@@ -114,7 +114,7 @@ def test_each_decline_of_a_desk_has_its_next_step(event: ev.Event, is_closed: bo
 def test_why_it_declined_is_kept_until_its_user_has_the_room() -> None:
     story = Story(RuleSet(texts=TEXTS), offered(on_declined="bot", declined_by={"closed": "close"}).directory)
     story.with_bot()
-    story.on(ev.PartyReplied("helper", 1, 1, handover=True), ev.PartyDeclined("sales", "closed"))
+    story.on(ev.PartyReplied("helper", 1, 1, handover=True), ev.PartyDeclined("sales", "closed", says="Closed."))
     decision = story.on(ev.AgentAssigned(ev.UserRef("deskId", "desk"), True, "sales"))
 
     assert says(decision) == ["Sales is back at nine."]
@@ -138,3 +138,10 @@ def test_notice_is_read_in_the_words_of_the_operator_if_he_has_some(code: str, l
 
     assert says(story.on(ev.NoticeGiven("sales", code, "A moment."))) == told
     assert says(story.on(ev.PartyLeft("sales"), ev.NoticeGiven("sales", code, "A moment."))) == []
+
+
+def test_desk_has_a_sentence_of_its_own_for_a_decline() -> None:
+    event = ev.PartyDeclined("sales", "full", says="All are busy.")
+
+    assert says(offered(on_declined="bot").on(event)) == ["All are busy."]
+    assert says(offered(RuleSet(texts=Texts(desk={"full": ""})), on_declined="bot").on(event)) == []
