@@ -81,7 +81,7 @@ class Follower:
         pause_s = FIRST_PAUSE_S
         while not live.is_closing:
             try:
-                session = await shared.api.begin(shared.base)
+                session = await shared.at_base(shared.api.begin)
                 break
             except DeliveryRejected as exc:
                 await self._decline(exc.code)

@@ -6,6 +6,7 @@ import msgspec
 
 from connectors.salesforce_live_agent.messages import (
     Agent,
+    Conference,
     CustomEvent,
     Ended,
     Established,
@@ -21,6 +22,7 @@ from connectors.salesforce_live_agent.messages import (
     Unreadable,
     read_again,
 )
+from connectors.salesforce_live_agent.opening import plain
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from omnibridge.connector import Content, Custom, ExternalAgent, Reply, Text
 from omnibridge.connector import desks as desk
@@ -37,6 +39,9 @@ DECLINES = {
 
 NOBODY = {"agentsUnavailable": "no-agents", "agentPushTimeout": "not-accepted", "NoPost": "no-post"}
 """Reasons of ChatEnded that say that nobody took it."""
+
+
+NAMELESS = "Another agent"
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,6 +99,9 @@ def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bo
             return (desk.Left(reason),) if is_accepted else (desk.Declined("lost", reason),)
         case Requeued() if settings.requeued:
             return (_words(settings.requeued),)
+        case Conference(name=name, joined=joined):
+            text = settings.conference_joined if joined else settings.conference_left
+            return (_words(text.replace("{name}", plain(name).strip() or NAMELESS)),) if text else ()
         case FileWanted() if settings.files and settings.file_asked:
             return (_words(settings.file_asked),)
         case CustomEvent(kind=kind, data=data) if settings.custom_events:

@@ -163,8 +163,11 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
         return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
     thread = event.thread_id if isinstance(event, ev.PartySpoke) else ""
+    waited: tuple[Command, ...] = ()
+    if shown:
+        conversation, waited = personas.before_others(context, conversation)
     says = (SendToVisitor(each, posts_as, thread_id=thread) for each in shown)
-    return conversation, (*updates, *says, *set_fields(event.fields))
+    return conversation, (*updates, *waited, *says, *set_fields(event.fields))
 
 
 def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
