@@ -70,10 +70,12 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
 
 class Notice(msgspec.Struct, frozen=True, tag=True):
     """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
-    connector's, for which operators have their own words and languages; text: what is read without."""
+    connector's, for which operators have their own words and languages; text: what is read without. values: of the
+    `{names}` in either."""
 
     code: str
     text: str = ""
+    values: dict[str, str] = {}
 
 
 SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice

@@ -234,11 +234,12 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
 
 class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
     """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
-    has no words for it."""
+    has no words for it. values: of the `{names}` in either."""
 
     connection: str
     code: str
     text: str = ""
+    values: dict[str, str] = {}
 
 
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):

@@ -22,7 +22,7 @@ from omnibridge.storage.journal import Observation
 DESK = "desk"
 """Source of what desks told."""
 
-LONGEST_TEXT = 500
+LONGEST_TEXT, LONGEST_VALUE = 500, 100
 
 
 def derive_desk(row: Observation, desks: Mapping[str, HoldsSessions]) -> Derivation:
@@ -58,8 +58,9 @@ def event_of(connection: str, told: SessionEvent) -> Event:
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
         case Queued(position, wait_s, again):
             return QueuePositionChanged(connection, position, wait_s, again)
-        case Notice(code, text):
-            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT))
+        case Notice(code, text, values):
+            known = {name: plain(value, LONGEST_VALUE) for name, value in values.items()}
+            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT), known)
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(

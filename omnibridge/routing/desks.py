@@ -129,9 +129,14 @@ def noticed(context: Context, event: ev.NoticeGiven) -> Decision:
     if state is None or state.connection != event.connection:
         return context.nothing(f"a notice of {event.connection}, which does not have the conversation")
     own = context.texts.of_desk(state.connection, event.code)
-    told = tell(conversation, event.text if own is None else own, state.connection)
-    what = "told" if told else "not told, as its sentence is empty"
-    return context.decide(f"notice of {event.connection}: {event.code}: {what}", conversation, *told)
+    text = event.text if own is None else own
+    for name, value in event.values.items():
+        text = text.replace(f"{{{name}}}", value)
+    told = tell(conversation, text, state.connection)
+    if not told:
+        return context.nothing(f"notice of {event.connection}: {event.code}: its sentence is empty")
+    after, waited = personas.before_others(context, conversation)
+    return context.decide(f"notice of {event.connection}: {event.code}", after, *waited, *told)
 
 
 def not_taken(context: Context, state: DeskState, ending: DeskEnding) -> Decision:

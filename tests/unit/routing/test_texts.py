@@ -140,6 +140,16 @@ def test_notice_is_read_in_the_words_of_the_operator_if_he_has_some(code: str, l
     assert says(story.on(ev.PartyLeft("sales"), ev.NoticeGiven("sales", code, "A moment."))) == []
 
 
+def test_notice_names_what_it_is_about_in_either_sentence() -> None:
+    def told(texts: Texts) -> list[str]:
+        story = offered(RuleSet(texts=texts))
+        story.on(ev.PartyAccepted("sales"))
+        return says(story.on(ev.NoticeGiven("sales", "joined", "{name} is here.", {"name": "{Bea}"})))
+
+    assert told(Texts()) == ["{Bea} is here."]
+    assert told(Texts(desk={"joined": "Jetzt auch {name}."})) == ["Jetzt auch {Bea}."]
+
+
 def test_desk_has_a_sentence_of_its_own_for_a_decline() -> None:
     event = ev.PartyDeclined("sales", "full", says="All are busy.")
 
