@@ -72,10 +72,13 @@ class Chat:
         """From the next request on; close the old one, which ends what is under way."""
         self._api = api
 
-    async def run(self) -> None:
-        """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
+    async def run(self, *, until_ready: bool = False) -> None:
+        """Until the session is over. Cancel it to stop reading; the session lives on for a while.
+
+        until_ready: only until posts may be sent: after a move, where nobody reads any more.
+        """
         pause_s = FIRST_PAUSE_S
-        while next_request(self.session) is not None:
+        while next_request(self.session) is not None and not (until_ready and self.session.is_ready):
             limit_s = await self._held() if self._held else None
             session = self.session  # a post may have changed it meanwhile
             request = next_request(session)
