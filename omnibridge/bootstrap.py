@@ -249,7 +249,7 @@ class Service:
         self._routes += self._bots.routes()
         self._routes += analysis.routes(lanes, ids)
         await self._records.start(database, streams, ids, boot, self._clock, self.counters)
-        await self._routers.start(database, lanes, ids, self._clock, self.counters)
+        await self._routers.start(database, lanes, ids, self._clock, self.counters, self._faults)
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
         told = InteractionEndpoint(
@@ -366,9 +366,10 @@ class Service:
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
+        deciders = DeciderSender(links, database.secret, self._clock)
         others: dict[str, Sender] = {
             "connection": party_sender,
-            "decider": DeciderSender(links, database.secret, self._clock),
+            "decider": deciders,
             "agents": self._agents.sender(hubs),
             "timer": TimerSender(),
             "crm": self._records.sender(self._files.fetcher),
@@ -390,7 +391,7 @@ class Service:
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
         if self._sessions.desks:
             self._in_background(self._sessions.keep_held())
-        for work in self._routers.work():
+        for work in self._routers.work(deciders):
             self._in_background(work)
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])

@@ -25,6 +25,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import DecisionPending
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.records_sender import conversation_key
@@ -72,7 +73,9 @@ class Elsewhere:
         ids: IdSequence,
         clock: Clock,
         counters: Counters,
+        faults: Faults,
     ) -> None:
+        self._faults = faults
         self._links, self._database, self._lanes, self._ids = links, database, lanes, ids
         self._clock, self._counters = clock, counters
         self._pauses: dict[int, tuple[float, float]] = {}
@@ -115,6 +118,7 @@ class Elsewhere:
         )
         await write(partial(routing.ask, row=asked))
         link.rung.set()
+        self._faults.reach("question_to_promise")
         self._counters.add("routing", 1, name, "asked")
         return Sent(DecisionPending(name, question.id, 0))
 
@@ -184,6 +188,7 @@ class Elsewhere:
         if not routing.is_asked(self._database.reader, row.ticket):
             return
         await link.connector.ask(_question.decode(row.question), row.state, self._keeper(row))
+        self._faults.reach("asked_to_row")
         await self._move(row, (routing.OPEN,), routing.ASKED)
 
     async def _look(self, link: ElsewhereLink, rows: list[QuestionRow], slots: asyncio.Semaphore) -> None:
@@ -223,8 +228,10 @@ class Elsewhere:
             )
             dedupe = f"decided:{row.router}:{row.ticket}"
             now = self._clock.now_ms()
+            self._faults.reach("answer_to_journal")
             await self._lanes.take_in(Observation(self._ids.next(), *found, DECIDED, row.router, now, body, dedupe))
             self._counters.add("routing", 1, row.router, "decided" if named.external_id else "nobody")
+        self._faults.reach("journal_to_row")
         stage = routing.DECIDED if named.external_id else routing.WITHDRAWN
         await self._move(row, (routing.OPEN, routing.ASKED), stage, named.external_id)
 
@@ -251,6 +258,7 @@ class Elsewhere:
 
     def _keeper(self, row: QuestionRow) -> Callable[[bytes], Awaitable[None]]:
         async def keep(state: bytes) -> None:
+            self._faults.reach("question_step")
             await self._database.writer.submit(partial(routing.keep_state, ticket=row.ticket, state=state))
 
         return keep

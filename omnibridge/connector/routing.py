@@ -138,6 +138,10 @@ class RoutesWork(Protocol):
         """Whether the settings name queues to route for."""
         ...
 
+    def agent_id(self, external_id: str) -> str:
+        """The one spelling that its other methods use, of an id that somebody else wrote."""
+        ...
+
     async def waiting(self, most: int) -> list[Work]:
         """What waits for a decision of ours, the first to be served first."""
         ...

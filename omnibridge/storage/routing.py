@@ -160,6 +160,12 @@ def work_of(reader: Any, router: str, work: str) -> list[WorkRow]:
     return _read(reader.execute(f"{_work} WHERE router = ? AND work = ? ORDER BY serial", (router, work)))
 
 
+def find_work(reader: Any, router: str, work: str, serial: int) -> WorkRow | None:
+    """The decision for one serial."""
+    found = _read(reader.execute(f"{_work} WHERE router = ? AND work = ? AND serial = ?", (router, work, serial)))
+    return found[0] if found else None
+
+
 def work_chosen(reader: Any, router: str) -> list[WorkRow]:
     """Of which it is not known whether it arrived."""
     return _read(reader.execute(f"{_work} WHERE router = ? AND stage = 'chosen' ORDER BY at", (router,)))

@@ -10,6 +10,7 @@ import msgspec
 
 from connectors.salesforce_crm.client import Client
 from connectors.salesforce_crm.omni.deciding import Deciding
+from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
 from connectors.salesforce_crm.omni.working import Working
 from connectors.salesforce_crm.trouble import Trouble
@@ -77,6 +78,9 @@ class SalesforceOmniConnector:
             await self._deciding.withdraw(asked)
 
     # -- who takes work that waits there ----------------------------------------------------------------
+
+    def agent_id(self, external_id: str) -> str:
+        return long_id(external_id)
 
     async def waiting(self, most: int) -> list[Work]:
         async with self._errors():
