@@ -37,6 +37,9 @@ from omnibridge.web.api import AssignmentEndpoint
 from omnibridge.web.decisions import DecisionEndpoint
 from omnibridge.web.external import ExternalEndpoint, ExternalRouting
 
+ASK_MS = 10_000
+"""For a question to a router to be written down."""
+
 ANSWER_BYTES = 64 * 1024
 """Of a decider's answer."""
 
@@ -139,13 +142,17 @@ def directory_of(settings: Settings, bots: list[BotConnection], holders: list[Ho
     deciders = tuple(
         Decider(each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
         for each in settings.decider
+    ) + tuple(
+        Decider(each.name, ASK_MS, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
+        for each in settings.router
     )
     return Directory(tuple(bots), deciders, tuple(holders), int(settings.assignment.look_again_s * 1000))
 
 
 def systems_of(settings: Settings) -> dict[str, str]:
     """Decider -> the external system whose ids it names."""
-    return {each.name: each.system or each.name for each in settings.decider}
+    deciders = {each.name: each.system or each.name for each in settings.decider}
+    return deciders | {each.name: each.system or each.name for each in settings.router}
 
 
 def only_by_decision(settings: Settings, reader: Any) -> Callable[[str, UserRef], bool]:

@@ -298,6 +298,39 @@ class CrmSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
+class RouterSettings(BaseModel):
+    """Another system's own routing: it decides like a decider, or we route for it. Further keys are its connector's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in rules and targets (decider:NAME), logs and traces")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one for routing")
+    system: str = Field("", description="whose agent ids it names; empty = its own name")
+    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+        (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
+    )
+    ticket_timeout_ms: int = Field(300_000, ge=100, description="somebody there must have taken it within this time")
+    move_timeout_ms: int = Field(30_000, ge=1000, description="the agent must have the room within this time")
+    asks: int = Field(2, ge=1, le=5, description="questions per handover: again, when the named agent cannot serve")
+    on_timeout: Literal["ladder", "queue", "bot"] = Field(
+        "ladder", description="when nobody there serves: people by the ladder, wait in the queue, or the bot goes on"
+    )
+    poll_s: float = Field(2, ge=0.05, le=60, description="pause between two looks for answers, while any is awaited")
+    work_poll_s: float = Field(5, ge=0.05, le=300, description="pause between two looks for work that we route")
+    work_page: int = Field(100, ge=1, le=1000, description="pieces of work in one look, the first to be served first")
+    decider: str = Field("", description="[[decider]] that is asked who takes work; empty = the least busy agent")
+    keep_days: float = Field(30, gt=0, le=3650, description="decisions about work can be looked at for so long")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
 class RulesSettings(Section):
     """Who gets a conversation."""
 
@@ -318,6 +351,7 @@ class Settings(Section):
     decider: tuple[DeciderSettings, ...] = ()
     analyser: tuple[AnalyserSettings, ...] = ()
     crm: tuple[CrmSettings, ...] = ()
+    router: tuple[RouterSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     interactions: InteractionSettings = InteractionSettings()
@@ -330,6 +364,11 @@ class Settings(Section):
     def resolve(self, path: Path) -> Path:
         """A path of the configuration, relative to its file."""
         return path if path.is_absolute() else self.folder / path
+
+    @property
+    def decider_names(self) -> set[str]:
+        """Whom rules may ask who serves: `decider:NAME`."""
+        return {each.name for each in self.decider} | {each.name for each in self.router}
 
     @property
     def database_url(self) -> str:
@@ -354,6 +393,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "decider": (DeciderSettings, "[[decider]]"),
     "analyser": (AnalyserSettings, "[[analyser]]"),
     "crm": (CrmSettings, "[[crm]]"),
+    "router": (RouterSettings, "[[router]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "interactions": (InteractionSettings, "[interactions]"),
