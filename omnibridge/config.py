@@ -306,7 +306,7 @@ class RouterSettings(BaseModel):
     name: Name = Field(description="name in rules and targets (decider:NAME), logs and traces")
     kind: str = Field(min_length=1, description="which connector: the name of an installed one for routing")
     system: str = Field("", description="whose agent ids it names; empty = its own name")
-    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+    facts: tuple[FactName, ...] = Field(
         (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
     )
     ticket_timeout_ms: int = Field(300_000, ge=100, description="somebody there must have taken it within this time")
