@@ -155,7 +155,7 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
             problems += unknown_targets(
                 read_rules(settings),
                 {each.name for each in settings.connection},
-                {each.name for each in settings.decider},
+                settings.decider_names,
             )
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems

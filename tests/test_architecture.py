@@ -26,6 +26,7 @@ TOP = {
     "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_gauges",
     "omnibridge.bootstrap_reload",
+    "omnibridge.bootstrap_routing",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
