@@ -31,7 +31,7 @@ from tests.command_line import omnibridge
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
 from tests.soak.desk_load import COMING_A_SECOND, Load
 from tests.soak.desk_side import DeskSide
-from tests.soak.desk_verdict import WRONG, judge
+from tests.soak.desk_verdict import WRONG, judge, left_open
 from tests.soak.desk_watch import Watch, p99
 from tests.soak.live_agent import LiveAgentSide
 from tests.soak.messaging import MessagingSide
@@ -134,7 +134,7 @@ class DeskSoak:
             load.stop()
             await asyncio.gather(*chats)
             await client.settled(30_000)
-            await self._quiet(bridge.database)
+            await self._quiet(bridge.database, load)
             rss_mb = bridge.rss_mb()
             await bridge.stop()
         finally:
@@ -214,15 +214,17 @@ class DeskSoak:
         self.stops += 1
         await asyncio.sleep(2.0)
 
-    async def _quiet(self, database: Path) -> None:
+    async def _quiet(self, database: Path, load: Load) -> None:
+        """Until nothing is on its way. What the hub gave up telling is found by the reconciler, the end of a chat too;
+        a slow machine needs its time for that. What is not done then, the verdict tells."""
         sql = (
             "SELECT 1 FROM deliveries WHERE state = 0 AND stream NOT LIKE 'timer:%' "
             "UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
         )
         with contextlib.closing(sqlite.connect(str(database))) as reader, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(30):
-                while reader.execute(sql).fetchone():
-                    await asyncio.sleep(0.1)
+            async with asyncio.timeout(self._wait_s):
+                while reader.execute(sql).fetchone() or left_open(self._side, load.ended):
+                    await asyncio.sleep(0.2)
 
     # -- how it is set up ---------------------------------------------------------------------------------
 
