@@ -85,6 +85,12 @@ def left_open(side: DeskSide, ended: set[str]) -> list[str]:
     return [chat for chat in side.live if side.rooms[chat] in ended and side.is_live(chat)]
 
 
+def unread(side: DeskSide, hub: SimulatedHub) -> set[str]:
+    """What visitors said and no agent has read."""
+    said = {tag for each in hub.messages.values() if each.kind == "visitor" for tag in tags_of(each.text)}
+    return said - {tag for texts in side.reached().values() for tag in _read(texts)}
+
+
 def _said(hub: SimulatedHub) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Room -> what the visitor said, and what he was shown of his agents' echoes, in order."""
     asked: defaultdict[str, list[str]] = defaultdict(list)
