@@ -62,7 +62,13 @@ class OmniOrg(Org):
         if online:
             self.create(
                 "UserServicePresence",
-                {"UserId": user, "IsCurrentState": True, "IsAway": False, "ConfiguredCapacity": capacity},
+                {
+                    "UserId": user,
+                    "IsCurrentState": True,
+                    "IsAway": False,
+                    "ConfiguredCapacity": capacity,
+                    "StatusStartDate": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+                },
             )
         return user
 
