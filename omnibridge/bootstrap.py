@@ -258,7 +258,7 @@ class Service:
         )  # fmt: skip
         self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
         self._routes += self._files.routes()
-        show_gauges(self.counters, database, lambda: not self._why_not_ready)
+        show_gauges(self.counters, database, self._sessions, lambda: not self._why_not_ready)
         self._in_background(self._relay(processor))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days, kept.audit_days)

@@ -63,8 +63,15 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="end after the play")] = False,
     as_json: Json = False,
     hub_version: Annotated[str, typer.Option(help="6.14, 7.7 or 8.3")] = "8.3",
+    story: Annotated[
+        str, typer.Option(help="another play: one of those that connectors bring, such as salesforce")
+    ] = "",
 ) -> None:
     """Play a conversation on a simulated Rocket.Chat with a simulated bot; then you are the visitor."""
+    if story:
+        from omnibridge.demo_stage import run_story
+
+        raise typer.Exit(run_story(story, once=once, as_json=as_json, hub_version=hub_version))
     from omnibridge.demo import run
 
     raise typer.Exit(run(once=once, as_json=as_json, hub_version=hub_version))

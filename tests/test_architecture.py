@@ -40,6 +40,8 @@ TOP = {
     "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
+    "omnibridge.demo_screen",
+    "omnibridge.demo_stage",
     "omnibridge.__main__",
 }
 """Modules that put the parts together: they alone may import everything but connectors."""
