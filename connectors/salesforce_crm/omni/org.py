@@ -84,6 +84,7 @@ class OmniOrg(Org):
                 del self.records[name][record_id]
                 raise Refused("INVALID_INPUT", "queue-based routing begins with the owner of the work item")
             self.made.append(record_id)
+            self._transfer(str(record["WorkItemId"]))
             self._begin(record, ready=bool(record.get("IsReadyForRouting")))
         self._owned(record)
         return record_id
@@ -111,9 +112,7 @@ class OmniOrg(Org):
         queue = self.records.get("Group", {}).get(str(record.get("OwnerId") or ""))
         if queue is None or self._routing_of(record["Id"]):
             return
-        for each in self._works(WorkItemId=record["Id"]):
-            if each["Status"] in OPEN:
-                each["Status"] = "Transferred"
+        self._transfer(record["Id"])
         routing_id = self._next_id("PendingServiceRouting")
         routing = {
             "Id": routing_id, "WorkItemId": record["Id"], "ServiceChannelId": queue["Channel__c"],
@@ -125,6 +124,11 @@ class OmniOrg(Org):
         self.made.append(routing_id)
         self._changed("create", "PendingServiceRouting", routing_id, [])
         self._begin(routing, ready=True)
+
+    def _transfer(self, item: str) -> None:
+        for each in self._works(WorkItemId=item):
+            if each["Status"] in OPEN:
+                each["Status"] = "Transferred"
 
     def _begin(self, routing: dict[str, Any], *, ready: bool) -> None:
         given = {"CapacityWeight": 1, "RoutingModel": "LeastActive"}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
+from connectors.salesforce_crm.omni.connector import SalesforceOmniConnector
+from omnibridge.connector.routing import Standing
 from tests.conftest import MakeWorld, World
 from tests.connectors.salesforce_crm.omnis import Omni
 
@@ -81,6 +85,28 @@ async def test_push_whose_answer_is_lost_is_not_repeated_although_it_was_decline
 
     assert rows(world, "serial, agent, push")[:2] == pushes and pushes[0][1] != pushes[1][1]
     assert omni.org.pushes[omni.org.made[0], 1] == 1
+
+
+async def test_push_that_arrives_after_we_looked_is_found_when_its_repeat_is_refused(
+    omni: Omni, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, look = omni.org.queue("calls", "ExternalRouting"), SalesforceOmniConnector.standing
+    omni.person("alice", then="wait")
+    looks: list[int] = []
+
+    async def too_early(self: SalesforceOmniConnector, ids: Sequence[str]) -> Mapping[str, Standing]:
+        looks.append(len(ids))
+        found = await look(self, ids)
+        return {each: Standing(1, True, ()) for each in ids} if len(looks) == 1 else found
+
+    monkeypatch.setattr(SalesforceOmniConnector, "standing", too_early)
+    omni.simulator.fail_next = [{"status": 502, "html": True, "match": "POST AgentWork", "after_effect": True}]
+    world = await omni.bridge(make_world, f'routes = ["{queue}"]', rules="")
+    cases(omni, queue, 1)
+    await omni.until(lambda: rows(world, "1", "stage = 'pushed'"))
+
+    assert rows(world, "push, refused") == [(omni.all("AgentWork")[0]["Id"], "[]")]
+    assert looks == [1, 1]
 
 
 async def test_push_that_did_not_arrive_is_repeated_to_the_same_agent(omni: Omni, make_world: MakeWorld) -> None:
