@@ -117,6 +117,8 @@ async def test_answers_of_an_earlier_question_do_not_count(omni: Omni) -> None:
 
     assert await made.answers([Asked(msgspec.structs.replace(QUESTION, id="18"), second.state)]) == {}
     assert [each["Status"] for each in omni.all("AgentWork")] == ["Transferred", "Assigned"]
+    omni.all("AgentWork")[0]["Status"] = "Opened"  # in an org that leaves it open
+    assert await made.answers([Asked(msgspec.structs.replace(QUESTION, id="18"), second.state)]) == {}
     await made.aclose()
 
 
@@ -138,6 +140,18 @@ async def test_routing_that_somebody_deleted_names_nobody(omni: Omni) -> None:
     named = (await made.answers([kept.asked]))["17"]
 
     assert named.external_id == "" and "taken away" in named.cause
+    await made.aclose()
+
+
+async def test_routing_that_was_deleted_while_we_were_dead_is_not_made_again(omni: Omni) -> None:
+    made, kept = await connector(omni, **by_skills(omni)), Kept()
+    kept.dies_at = 2
+    with pytest.raises(Killed):
+        await made.ask(QUESTION, b"", kept)
+    omni.org.delete("PendingServiceRouting", omni.org.made[0])
+    await made.ask(QUESTION, kept.state, kept)
+
+    assert (await made.answers([kept.asked]))["17"].external_id == "" and len(omni.org.made) == 1
     await made.aclose()
 
 
