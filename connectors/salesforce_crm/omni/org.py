@@ -55,8 +55,15 @@ class OmniOrg(Org):
         own = {"Model__c": model, "Channel__c": channel, **more}
         return self.create("Group", {"Name": name, "DeveloperName": name, "Type": "Queue", **own})
 
-    def person(self, name: str, capacity: int = 5, online: bool = True, **how: Any) -> str:
-        """Id of the user, who is online with so much capacity. how: see Person."""
+    def status(self, *channels: str) -> str:
+        """A presence status for these channels; without any it would be one of being away."""
+        status = self.create("ServicePresenceStatus", {"DeveloperName": "available"})
+        for each in channels:
+            self.create("ServiceChannelStatus", {"ServicePresenceStatusId": status, "ServiceChannelId": each})
+        return status
+
+    def person(self, name: str, capacity: int = 5, online: bool = True, status: str = "", **how: Any) -> str:
+        """Id of the user, who is online with so much capacity. status: '' = for every channel. how: see Person."""
         user = self.create("User", {"Name": name, "IsActive": True, "UserType": "Standard"})
         self.people[user] = Person(user, **how)
         if online:
@@ -67,6 +74,7 @@ class OmniOrg(Org):
                     "IsCurrentState": True,
                     "IsAway": False,
                     "ConfiguredCapacity": capacity,
+                    "ServicePresenceStatusId": status or None,
                     "StatusStartDate": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
                 },
             )
@@ -147,7 +155,8 @@ class OmniOrg(Org):
             raise Refused("INVALID_OPERATION", "the work item is pushed to an agent already")
         if routing["WorkItemId"] != data.get("WorkItemId") or routing["RoutingModel"] != EXTERNAL:
             raise Refused("INVALID_INPUT", "this work is not routed from outside")
-        if self.free(str(data.get("UserId"))) < float(data.get("CapacityWeight") or 1):
+        channel = str(data.get("ServiceChannelId"))
+        if self.free(str(data.get("UserId")), channel) < float(data.get("CapacityWeight") or 1):
             raise Refused("INVALID_INPUT", "the agent is not available for this work")
         return self._push(routing, str(data["UserId"]))
 
@@ -202,24 +211,33 @@ class OmniOrg(Org):
 
     def _route(self, routing: dict[str, Any]) -> None:
         """Least active, and the one who declined last only when there is nobody else."""
-        able = [each for each in self.people if self.free(each) >= float(routing["CapacityWeight"])]
+        able = [
+            each
+            for each in self.people
+            if self.free(each, routing["ServiceChannelId"]) >= float(routing["CapacityWeight"])
+        ]
         declined = str(routing.get("LastDeclinedAgentSession") or "").removeprefix("session-of-")
         if able:
             best = sorted(able, key=lambda each: (each == declined, -self.free(each), each))
             preferred = routing.get("PreferredUserId")
             self._push(routing, preferred if preferred in able else best[0])
 
-    def free(self, user: str) -> float:
-        """Capacity that is left; -1 = not online."""
+    def free(self, user: str, channel: str = "") -> float:
+        """Capacity that is left; -1 = not online, or not for this channel."""
         states = [
             each
             for each in self.of("UserServicePresence").values()
             if each["UserId"] == user and each["IsCurrentState"] and not each["IsAway"]
         ]
-        if not states:
+        if not states or (channel and not self._is_for(states[0]["ServicePresenceStatusId"], channel)):
             return -1.0
         open_works = (each for each in self._works(UserId=user) if each["Status"] in OPEN)
         return float(states[0]["ConfiguredCapacity"]) - sum(float(each["CapacityWeight"]) for each in open_works)
+
+    def _is_for(self, status: str | None, channel: str) -> bool:
+        links = self.of("ServiceChannelStatus").values()
+        mine = [each["ServiceChannelId"] for each in links if each["ServicePresenceStatusId"] == status]
+        return status is None or channel in mine
 
     def _routing_of(self, item: str) -> dict[str, Any] | None:
         found = self.of("PendingServiceRouting").values()

@@ -15,11 +15,8 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.connectors.salesforce_crm.omnis import Omni
 from tests.soak.processes import Bridge
 
-QUESTION = (
-    "question_to_promise", "question_step:1", "question_step:2", "asked_to_row",
-    "answer_to_journal", "journal_to_row",
-)  # fmt: skip
-WORK = ("work_to_journal", "journal_to_push", "push_to_settle")
+QUESTION = ("question_to_promise", "question_step:2", "asked_to_row", "answer_to_journal", "journal_to_row")
+WORK = ("journal_to_push", "push_to_settle")
 CASES = 4
 
 CONFIG = """

@@ -11,6 +11,7 @@ import pytest
 from connectors.salesforce_crm.omni.connector import SalesforceOmniConnector
 from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
+from connectors.salesforce_crm.org import FIELDS
 from connectors.salesforce_crm.simulator import CLIENT_ID, CLIENT_SECRET
 from omnibridge.connector import DeliveryError, DeliveryRejected
 from omnibridge.connector.routing import Asked, Question
@@ -178,6 +179,18 @@ async def test_only_those_who_cannot_serve_take_it_and_then_it_is_given_up(omni:
         await made.ask(QUESTION, kept.state, kept)
     with pytest.raises(DeliveryRejected, match="ONLY_EXCLUDED_AGENTS"):
         await made.excluded(kept.asked, omni.people["alice"])
+    await made.aclose()
+
+
+async def test_staff_is_known_although_channels_of_statuses_may_not_be_seen(
+    omni: Omni, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    omni.org.person("Alice", status=omni.org.status(), capacity=3)
+    monkeypatch.delitem(FIELDS, "ServiceChannelStatus")
+    made = await connector(omni, routes=[omni.org.queue("calls", "ExternalRouting")])
+    (found,) = await made.staff()
+
+    assert (found.name, found.free, found.channels, found.why_not) == ("Alice", 3, None, "") and found.idle_since
     await made.aclose()
 
 

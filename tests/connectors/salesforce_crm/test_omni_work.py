@@ -43,6 +43,7 @@ async def test_waiting_work_goes_to_the_least_busy_agent_and_the_decision_says_w
     away = omni.person("carol", capacity=9)
     omni.org.update("UserServicePresence", omni.all("UserServicePresence")[2]["Id"], {"IsAway": True})
     stranger = omni.org.person("Stranger", capacity=9)
+    chats = omni.person("dave", capacity=9, status=omni.org.status(omni.org.create("ServiceChannel", {})))
     world = await omni.bridge(make_world, f'routes = ["{queue[:15]}"]', rules="")
     cases(omni, queue, 3)
     await all_taken(omni, 3)
@@ -55,6 +56,7 @@ async def test_waiting_work_goes_to_the_least_busy_agent_and_the_decision_says_w
         bob: "taken",
         away: "he is away",
         stranger: "no agent of the directory",
+        chats: "he does not take this sort of work now",
     }
     assert [each["CapacityWeight"] for each in omni.all("AgentWork")] == [2, 2, 2]
     assert omni.org.ledger()["double_pushes"] == 0
@@ -158,7 +160,14 @@ async def test_nobody_online_is_written_down_once_and_looked_at_again(omni: Omni
     await omni.until(lambda: omni.simulator.calls["GET query"] > looks + 6)
     assert rows(world, "at") == before
     omni.org.create(
-        "UserServicePresence", {"UserId": alice, "IsCurrentState": True, "IsAway": False, "ConfiguredCapacity": 5}
+        "UserServicePresence",
+        {
+            "UserId": alice,
+            "IsCurrentState": True,
+            "IsAway": False,
+            "ConfiguredCapacity": 5,
+            "ServicePresenceStatusId": None,
+        },
     )
     await all_taken(omni, 2)
 
