@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -17,7 +18,8 @@ from tests.soak.processes import Bridge
 
 QUESTION = ("question_to_promise", "question_step:2", "asked_to_row", "answer_to_journal", "journal_to_row")
 WORK = ("journal_to_push", "push_to_settle")
-CASES = 4
+CASES = int(os.environ.get("OMNI_CASES", "4"))
+"""Pieces of work at each kill."""
 
 CONFIG = """
 [server]
@@ -62,7 +64,8 @@ async def test_killed_between_each_two_steps_asks_once_and_pushes_once(omni: Omn
     sandbox.hub.add_user("bob", "secret", {"livechat-agent", "user"})
     chats, calls = org.queue("chats"), org.queue("calls", "ExternalRouting")
     for name in ("alice", "bob"):
-        omni.person(name, capacity=90, answers=["accept", "decline"] * 20)
+        omni.person(name, capacity=900, answers=["accept", "decline"] * 200)
+    omni.simulator.lock_rate = omni.simulator.cut_rate = 0.05
     (tmp_path / "rules.toml").write_text('default = "decider:omni"', "utf-8")
     text = CONFIG.format(
         hub=description["url"], relay=description["service_account"], token=description["webhook_token"],
@@ -88,9 +91,9 @@ async def test_killed_between_each_two_steps_asks_once_and_pushes_once(omni: Omn
             assert await bridge.ready(session) is not None
             served = sandbox.hub.rooms
             await omni.until(lambda: all(served[each.rid].served_by for each in visitors), 15)
-            await omni.until(lambda: not omni.all("PendingServiceRouting"))
+            await omni.until(lambda: not omni.all("PendingServiceRouting"), 30)
             left = "SELECT stage FROM routed_work WHERE stage <> 'pushed'"
-            await omni.until(lambda: not journalled(bridge.database, left))
+            await omni.until(lambda: not journalled(bridge.database, left), 30)
         told = journalled(bridge.database, "SELECT count(*) FROM observations WHERE source = 'decision'")
         pushes = {row[0] for row in journalled(bridge.database, "SELECT push FROM routed_work")}
     finally:
