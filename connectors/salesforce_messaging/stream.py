@@ -194,6 +194,7 @@ class Events:
                     if frame is not None:
                         self._pause_s = FIRST_PAUSE_S
                         await self._took(frame)
+                        frame = None  # it may be hours until the next
         except (httpx2.HTTPError, TimeoutError) as exc:
             raise from_exception(exc) from exc
 
