@@ -31,6 +31,7 @@ from omnibridge.connector import (
     TurnFile,
 )
 
+OVER_S = 2.0
 PATIENCE = 3
 """A refusal that goes with the end of a session is believed after so many: its event may be under way."""
 SHORT_S = 1.0
@@ -102,6 +103,11 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
             raise
         raise _soon(exc) from exc
     chat.sent.add(message_id)
+
+
+def over() -> DeliveryRetryable:
+    """The decision that follows from the end is under way, and takes the words elsewhere."""
+    return DeliveryRetryable("the chat is over", code="over", retry_after_s=OVER_S, answered=True, nobody=True)
 
 
 def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) -> DeliveryError:
