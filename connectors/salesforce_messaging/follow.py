@@ -20,6 +20,7 @@ from connectors.salesforce_messaging.content import attachments_of, text_message
 from connectors.salesforce_messaging.entries import Event, Joined, Routed, Said, Typing
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
+from connectors.salesforce_messaging.tokens import Access
 from connectors.salesforce_messaging.told import Told, encode, is_end, matters
 from connectors.salesforce_messaging.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
@@ -76,9 +77,8 @@ class Follower:
             return False
         pause_s = FIRST_PAUSE_S
         try:
-            access = await shared.access(chat.kept.user)
+            access = await self._renew()
         except DeliveryError as exc:
-            shared.context.count("tokens_failed", 1)
             self._trouble.noticed(False)
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
@@ -86,12 +86,22 @@ class Follower:
             return False
         if self._is_dead:
             await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
-        await chat.change(access=access)
-        shared.context.count("tokens_renewed", 1)
         # Also where a token lives for less than `renew_s` it is used for most of its life.
         self._margin_s = min(shared.settings.renew_s, (access.expires_s - shared.now_s()) / 4)
         self._is_dead = False
         return True
+
+    async def _renew(self) -> Access:
+        """Of a verified user. Raises DeliveryError."""
+        chat, shared = self._chat, self._shared()
+        try:
+            access = await shared.access(chat.kept.user)
+        except DeliveryError:
+            shared.context.count("tokens_failed", 1)
+            raise
+        await chat.change(access=access)
+        shared.context.count("tokens_renewed", 1)
+        return access
 
     def _left_s(self) -> float:
         shared = self._shared()
@@ -287,7 +297,10 @@ class Follower:
             except DeliveryRejected:
                 raise
             except DeliveryError as exc:
-                if attempt == DOWNLOADS or exc.code == "token":
+                is_dead = exc.code == "token"
+                if attempt == DOWNLOADS or (is_dead and not chat.kept.user):
                     raise
+                if is_dead:  # the stream's will be found dead too
+                    await self._renew()
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
