@@ -17,7 +17,7 @@ from typing import Any
 
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, text_message
-from connectors.salesforce_messaging.entries import Event, Joined, Routed, Said, Typing
+from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access
@@ -79,7 +79,7 @@ class Follower:
         try:
             access = await self._renew()
         except DeliveryError as exc:
-            self._trouble.noticed(False)
+            self._noticed(False)
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
@@ -131,7 +131,8 @@ class Follower:
             lambda: (chat.kept.conversation,),
             self._take,
             shared.context.count,
-            noticed=self._trouble.noticed,
+            noticed=self._noticed,
+            recheck_s=shared.settings.recheck_s,
         )
         try:
             await self._stream(events)
@@ -144,6 +145,10 @@ class Follower:
             if exc.code != "token":
                 raise
             self._is_dead = True
+
+    def _noticed(self, is_open: bool) -> None:
+        self._chat.listens(is_open)
+        self._trouble.noticed(is_open)
 
     async def _stream(self, events: Events) -> None:
         chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)
@@ -241,6 +246,8 @@ class Follower:
         for each in mine:
             if isinstance(each, Typing):
                 self._types(each.is_typing)
+            elif isinstance(each, Echo):
+                chat.echoed(each.id)
         told = tuple(each for each in mine if matters(each, shared.settings))
         if not told:
             return
@@ -262,10 +269,12 @@ class Follower:
         if said and shared.settings.receipts:
             self._acknowledge(chat, [each.id for each in said])
         if ends:
+            chat.ended()
             raise _Over
 
     async def _end(self, *, declined: str = "", left: str = "") -> None:
         await self._chat.change("over", encode(Told(declined=declined, left=left)), is_over=True)
+        self._chat.ended()
 
     def _types(self, is_typing: bool) -> None:
         chat = self._chat
