@@ -12,7 +12,6 @@ from omnibridge.connector import ConfigError
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-DECLINES = {"closed": "Our team is outside of its business hours."}
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FACT = re.compile(r"[a-z_]+(\.[^\s.]+)*")
 
@@ -31,10 +30,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     accept_bots: a bot of Salesforce that joins has accepted; off: only its people do, its words are shown either way.
     automatic: automatic words of Salesforce are shown. receipts: Salesforce is told what was delivered.
     typing: it is told that the visitor types.
-    What the visitor reads, empty = nothing: requeued, when his agent gave the chat back to a queue; inactive, when
-    Salesforce waited long for him; declines, by the reason for which nobody takes it: `closed` (business hours),
-    `no-agents`, or Salesforce's own (`RoutingError`, `SubmissionError`, `Unknown`); trouble, when no stream could be
-    opened for trouble_s, and trouble_over after it.
+    trouble_s: no stream could be opened for so long: the visitor is told (`trouble`).
     files: visitors' files are given to it; file_types: which, empty = any; max_file_bytes: Salesforce takes 5 MB.
 
     user_key: private key (PEM, RSA) of user verification; user_key_id, user_issuer: as uploaded in Setup;
@@ -66,12 +62,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     automatic: bool = True
     receipts: bool = True
     typing: bool = True
-    requeued: str = "You will be connected to another agent in a moment."
-    inactive: str = "Are you still there? Write anything to go on."
-    declines: dict[str, str] = msgspec.field(default_factory=lambda: dict(DECLINES))
     trouble_s: Positive = 6.0
-    trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
-    trouble_over: str = "The connection is back."
     files: bool = True
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20

@@ -22,7 +22,7 @@ from connectors.salesforce_messaging.simulated.desk import Desk
 from connectors.salesforce_messaging.simulated.feeds import StreamFaults
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID, Options, Org
 from connectors.salesforce_messaging.simulated.tokens import Keyset
-from omnibridge.connector.simulating import Cuttable, Faults
+from omnibridge.connector.simulating import Cuttable, Faults, files_of
 
 ROOT = "/iamessage/api/v2"
 DESK_CALLS = (
@@ -120,6 +120,7 @@ class Simulator:
                 for who, feed in org.feeds.by_subject.items()
             },
             "conversations": {each.id: conversation_of(each) for each in org.conversations.values()},
+            "files": files_of(org.files),
             "waiting": self.desk.waiting(),
         }
 

@@ -21,19 +21,29 @@ from connectors.salesforce_messaging.entries import (
 from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
-from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued, SessionEvent, Spoke
 
 AUTOMATIC = ("System", "Router")
+NOTICES = {
+    "requeued": "You will be connected to another agent in a moment.",
+    "inactive": "Are you still there? Write anything to go on.",
+    "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
+    "trouble-over": "The connection is back.",
+    "closed": "Our team is outside of its business hours.",
+}
+"""What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
+FAILURES = {"SubmissionError": "submission-error", "Unknown": "unknown"}
+"""Why a conversation was not routed, as codes; all others are that nobody is there."""
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     """events: of one entry. files: attachment -> where it is kept. is_requeued: somebody had accepted before.
-    says: words of ours for the visitor. declined, left: ours, not Salesforce's."""
+    notice, declined, left: ours, not Salesforce's."""
 
     events: tuple[Event, ...] = ()
     files: dict[str, str] = {}
     is_requeued: bool = False
-    says: str = ""
+    notice: str = ""
     declined: str = ""
     left: str = ""
 
@@ -48,10 +58,10 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
     found: list[SessionEvent] = []
     for each in told.events:
         found += _meant(each, told, settings)
-    if told.says:
-        found.append(_words(told.says))
+    if told.notice:
+        found.append(_notice(told.notice))
     if told.declined:
-        found += _declined(told.declined, "", settings)
+        found.append(Declined(told.declined, says=NOTICES.get(told.declined, "")))
     if told.left:
         found.append(Left(told.left))
     return tuple(found)
@@ -80,14 +90,14 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             parts = shown(abstract, told.files)
             return (Spoke(Reply(parts, agent=agent)),) if parts else ()
         case Routed(failure=failure) if failure:
-            return _declined("no-agents", failure, settings)
+            return (Declined(FAILURES.get(failure, "no-agents"), failure),)
         case Routed(is_transfer=is_transfer, wait_s=wait_s):
             told_wait = (Queued(0, wait_s, is_transfer or told.is_requeued),) if wait_s else ()
-            return ((_words(settings.requeued),) if is_transfer and settings.requeued else ()) + told_wait
+            return ((_notice("requeued"),) if is_transfer else ()) + told_wait
         case QueuePosition(position=position) if position is not None and position > 0:
             return (Queued(position, again=told.is_requeued),)
-        case SessionIs(status="Inactive") if settings.inactive:
-            return (_words(settings.inactive),)
+        case SessionIs(status="Inactive"):
+            return (_notice("inactive"),)
         case SessionIs(status="Ended"):
             return (Left("ended"),)
         case Closed():
@@ -98,13 +108,8 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             return ()
 
 
-def _declined(code: str, failure: str, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
-    text = settings.declines.get(failure) or settings.declines.get(code, "")
-    return (*((_words(text),) if text else ()), Declined(code, failure))
-
-
-def _words(text: str) -> Spoke:
-    return Spoke(Reply((Text(text),)))
+def _notice(code: str) -> Notice:
+    return Notice(code, NOTICES[code])
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:

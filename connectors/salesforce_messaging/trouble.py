@@ -47,13 +47,9 @@ class Trouble:
         chat, shared = self._chat, self._shared()
         if chat.kept.trouble == trouble or chat.kept.is_over or chat.is_closing:
             return
-        text = shared.settings.trouble if trouble else shared.settings.trouble_over
+        code = "trouble" if trouble else "trouble-over"
         try:
             await chat.session.held()
-            if text:
-                key = f"trouble:{trouble}:{shared.context.clock.now_ms()}"
-                await chat.change(key, encode(Told(says=text)), trouble=trouble)
-            else:
-                await chat.change(trouble=trouble)
+            await chat.change(f"{code}:{shared.context.clock.now_ms()}", encode(Told(notice=code)), trouble=trouble)
         except Exception as exc:  # a database that is not to be written: told with the next stream
             shared.context.log("trouble_not_told", room=chat.session.room, reason=type(exc).__name__)

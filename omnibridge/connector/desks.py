@@ -40,10 +40,12 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Declined(msgspec.Struct, frozen=True, tag=True):
-    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for people."""
+    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for staff. says: what the
+    visitor reads if `[texts.desk]` has nothing for the code; empty = nothing but what follows."""
 
     code: str
     text: str = ""
+    says: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
@@ -66,7 +68,17 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-SessionEvent = Accepted | Declined | Left | Queued | Spoke
+class Notice(msgspec.Struct, frozen=True, tag=True):
+    """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
+    connector's, for which operators have their own words and languages; text: what is read without. values: of the
+    `{names}` in either."""
+
+    code: str
+    text: str = ""
+    values: dict[str, str] = {}
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice
 
 
 class Session(Protocol):

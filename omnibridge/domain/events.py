@@ -216,11 +216,13 @@ class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
 
 
 class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
-    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for people."""
+    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for staff;
+    says: what the visitor reads if the operator has no sentence for the code."""
 
     connection: str
     code: str
     text: str = ""
+    says: str = ""
 
 
 class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
@@ -228,6 +230,16 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
 
     connection: str
     reason: str = ""
+
+
+class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
+    """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
+    has no words for it. values: of the `{names}` in either."""
+
+    connection: str
+    code: str
+    text: str = ""
+    values: dict[str, str] = {}
 
 
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
@@ -405,6 +417,7 @@ Event = (
     | PartyDeclined
     | PartyLeft
     | QueuePositionChanged
+    | NoticeGiven
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

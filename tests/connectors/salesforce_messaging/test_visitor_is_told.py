@@ -7,9 +7,8 @@ import pytest
 
 from connectors.salesforce_messaging.entries import Routed, SessionIs
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
-from connectors.salesforce_messaging.told import Told, matters, read
-from omnibridge.connector import Reply, Text
-from omnibridge.connector.desks import Declined, Queued, SessionEvent, Spoke
+from connectors.salesforce_messaging.told import NOTICES, Told, matters, read
+from omnibridge.connector.desks import Declined, Notice, Queued, SessionEvent
 from tests.connectors.salesforce_messaging.relays import (
     ALEX,
     BEA,
@@ -20,14 +19,8 @@ from tests.connectors.salesforce_messaging.relays import (
 )
 from tests.integration.test_desks import control
 
-REQUEUED = "You will be connected to another agent in a moment."
-INACTIVE = "Are you still there? Write anything to go on."
-CLOSED = "Our team is outside of its business hours."
+REQUEUED, INACTIVE = NOTICES["requeued"], NOTICES["inactive"]
 HOURS_OVER = {"businessHoursInfo": {"isActive": True, "businessHours": [{"startTime": 1, "endTime": 2}]}}
-
-
-def words(text: str) -> Spoke:
-    return Spoke(Reply((Text(text),)))
 
 
 async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:  # noqa: F811
@@ -65,9 +58,8 @@ async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:  
 
 
 async def test_each_reason_has_its_sentence(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay(
-        settings='on_declined = "bot"\ndeclines = { closed = "We open at nine.", RoutingError = "All are busy." }'
-    )
+    sentences = '[texts.desk]\n"sales:closed" = "We open at nine."\nno-agents = "All are busy."'
+    relay = await make_relay(settings=f'on_declined = "bot"\n{sentences}')
     visitor = await relay.handed_over()
     relay.desk.fail_routing(relay.cid, "RoutingError")
     await relay.until(lambda: control(relay.world) == "connection:helper")
@@ -88,17 +80,17 @@ COMMON = {"conversation": "c", "id": "e"}
 @pytest.mark.parametrize(
     ("told", "meaning"),
     [
-        (Told(declined="closed"), (words(CLOSED), Declined("closed"))),
+        (Told(declined="closed"), (Declined("closed", says=NOTICES["closed"]),)),
         (Told(declined="bad-request"), (Declined("bad-request"),)),
-        (Told((Routed(failure="Unknown", **COMMON),)), (Declined("no-agents", "Unknown"),)),
+        (Told((Routed(failure="Unknown", **COMMON),)), (Declined("unknown", "Unknown"),)),
         (Told((Routed(is_transfer=True, failure="RoutingError", **COMMON),)), (Declined("no-agents", "RoutingError"),)),
         (Told((Routed(wait_s=0, **COMMON),)), ()),
         (Told((Routed(wait_s=61, **COMMON),)), (Queued(0, 61),)),
         (Told((Routed(wait_s=61, **COMMON),), is_requeued=True), (Queued(0, 61, again=True),)),
-        (Told((Routed(is_transfer=True, **COMMON),)), (words(REQUEUED),)),
-        (Told((SessionIs(status="Inactive", **COMMON),)), (words(INACTIVE),)),
+        (Told((Routed(is_transfer=True, **COMMON),)), (Notice("requeued", REQUEUED),)),
+        (Told((SessionIs(status="Inactive", **COMMON),)), (Notice("inactive", INACTIVE),)),
         (Told((SessionIs(status="Active", before="Inactive", **COMMON),)), ()),
-        (Told(says="hi"), (words("hi"),)),
+        (Told(notice="trouble"), (Notice("trouble", NOTICES["trouble"]),)),
     ],
 )
 def test_what_is_told_of_waiting(told: Told, meaning: tuple[SessionEvent, ...]) -> None:
@@ -107,16 +99,11 @@ def test_what_is_told_of_waiting(told: Told, meaning: tuple[SessionEvent, ...]) 
     assert tuple(read(_encoded(told), settings)) == meaning
 
 
-def test_sentences_that_are_empty_are_not_said_and_a_transfer_is_kept_in_mind() -> None:
-    settings = SalesforceMessagingSettings(
-        "https://a.example", "00DSM0000004Omn", "Web", requeued="", inactive="", declines={}
-    )
-    transfer = Routed(is_transfer=True, **COMMON)
+def test_transfer_is_kept_in_mind() -> None:
+    settings = SalesforceMessagingSettings("https://a.example", "00DSM0000004Omn", "Web")
 
-    assert read(_encoded(Told((transfer,))), settings) == ()
-    assert matters(transfer, settings)
-    assert not matters(SessionIs(status="Inactive", **COMMON), settings)
-    assert read(_encoded(Told(declined="closed")), settings) == (Declined("closed"),)
+    assert matters(Routed(is_transfer=True, **COMMON), settings)
+    assert not matters(Routed(**COMMON), settings)
 
 
 def _encoded(told: Told) -> bytes:

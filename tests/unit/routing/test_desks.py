@@ -22,7 +22,8 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.content import Text
 from omnibridge.domain.directory import BotConnection, Desk, Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, Texts
+from omnibridge.routing.rules import Condition, Rule, RuleSet, Target
+from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import ALICE, BOT, NOW, Story, kinds, replied, said
 
 DESK_USER = UserRef("deskId", "desk")
