@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any
 
 from connectors.salesforce_messaging.chat import Chat, Shared
-from connectors.salesforce_messaging.content import attachments_of, text_message
+from connectors.salesforce_messaging.content import attachments_of, contents_of, text_message
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
+from connectors.salesforce_messaging.forms import form_of
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access
@@ -262,6 +263,8 @@ class Follower:
             match each:
                 case Joined():
                     fields |= {"is_accepted": True, "is_requeued": False}
+                case Said(abstract=abstract) if form := form_of(contents_of(abstract)):
+                    fields["form"] = form
                 case Routed(is_transfer=True):
                     is_requeued = fields["is_requeued"] = True
         kind = type(told[0]).__struct_config__.tag

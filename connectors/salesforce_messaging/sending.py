@@ -20,6 +20,7 @@ from connectors.salesforce_messaging.content import (
     pieces,
     text_message,
 )
+from connectors.salesforce_messaging.forms import OpenForm, answers_of
 from connectors.salesforce_messaging.opening import plain
 from connectors.salesforce_messaging.state import uuid4_of
 from omnibridge.connector import (
@@ -50,7 +51,8 @@ async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
     A message that Salesforce takes after the agent's end begins a session that nobody is in (reference 2.4). Which was
     first is told by the order of the stream, so a turn is over when the stream has told of its messages.
     """
-    messages = messages_of(shared, turn)
+    form = chat.kept.form
+    messages = messages_of(shared, turn, form)
     if not messages and not turn.files:
         return Reply(accepted=True, declined="nothing that could be sent")
     if chat.turn != turn.delivery_id:
@@ -63,6 +65,8 @@ async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
         said = file_message(message_id, uuid4_of(message_id, "data"))
         await _once(chat, shared, message_id, partial(_upload, chat, shared, file, said))
     await _told_of(chat, shared)
+    if form is not None and chat.kept.form == form and messages and "formResponse" in messages[0]:
+        await chat.change(form=None)
     chat.turn, chat.awaited = "", {}
     chat.sent.clear()
     return Reply(accepted=True)
@@ -82,8 +86,8 @@ async def _told_of(chat: Chat, shared: Shared) -> None:
     shared.context.count("echoes_missing", len(missing))
 
 
-def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
-    """All but files, in order."""
+def messages_of(shared: Shared, turn: Turn, form: OpenForm | None = None) -> list[dict[str, Any]]:
+    """All but files, in order. form: the one that was asked last and is open."""
 
     def message_id(at: int) -> str:
         return uuid4_of(turn.session_id, turn.delivery_id, str(at))
@@ -92,6 +96,8 @@ def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
     if chosen is not None:
         return [chosen]
     values = turn.interaction.actions[0].values if turn.interaction and turn.interaction.actions else {}
+    if form is not None and not values:
+        values = answers_of(form, plain(turn.text)) or {}
     filled = form_message(message_id(0), values) if values else None
     if filled is not None:
         return [filled]
