@@ -293,8 +293,12 @@ class _Reading:
         for index, entry in enumerate(self.entries("connection")):
             wanted = entry.get("hands_to", "")
             if wanted and isinstance(wanted, str) and (wanted not in parties or wanted == entry.get("name")):
-                what = f'no other [[connection]] "{wanted}"{suggest(wanted, parties)}'
+                others = [each for each in parties if each != entry.get("name")]
+                what = f'no other [[connection]] "{wanted}"{suggest(wanted, others)}'
                 self.report(("connection", index, "hands_to"), what)
+            elif wanted and not any(key.startswith("token_keys") for key in self._tables.get("agents", {})):
+                what = "needs [agents] token_keys: a desk's sessions are kept encrypted. NAME:KEY, KEY from "
+                self.report(("connection", index, "hands_to"), f"{what}`openssl rand -base64 32 | tr +/ -_`")
 
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from omnibridge.config_values import FactName, OptionalUrl, Section
 
@@ -69,6 +69,14 @@ class Sentences(Section):
         description="by what a desk tells: why it does not take a conversation or ended it, or its notices: "
         '`closed = "..."`, or `"CONNECTION:closed"` for one desk',
     )
+
+    @field_validator("queue_position", "queue_position_wait", "queue_wait")
+    @classmethod
+    def _has_known_places(cls, value: str, info: ValidationInfo) -> str:
+        known = re.findall(r"{\w+}", str(cls.model_fields[str(info.field_name)].default))
+        if wrong := [each for each in re.findall(r"{\w+}", value) if each not in known]:
+            raise ValueError(f"{wrong[0]} is nothing that is filled in; there is {' and '.join(known)}")
+        return value
 
 
 class TextsSettings(Sentences):

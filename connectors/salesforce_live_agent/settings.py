@@ -112,9 +112,24 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
 
+    def __post_init__(self) -> None:
+        """So that `omnibridge config check` says it with its line, and not only doctor and start."""
+        for key, prefix in (("org_id", "00D"), ("deployment_id", "572"), ("button_id", "573")):
+            given = getattr(self, key)
+            try:
+                short_id(given)
+            except ValueError as exc:
+                raise ValueError(f"{key}: {exc}") from exc
+            if not given.startswith(prefix):
+                raise ValueError(f"{key} begins with {prefix}: is it another one of the three?")
+        try:
+            check(self)
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from exc
+
 
 def check(settings: SalesforceLiveAgentSettings) -> None:
-    """Raises ConfigError for what cannot work. The address and the three ids are checked by the client."""
+    """Raises ConfigError for what cannot work. The address is checked by the client."""
     for department, button in settings.department_buttons.items():
         try:
             short_id(button)

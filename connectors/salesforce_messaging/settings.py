@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.tokens import Identity
 from omnibridge.connector import ConfigError
 
@@ -75,6 +77,21 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     recheck_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 4_000
+
+    def __post_init__(self) -> None:
+        """So that `omnibridge config check` says it with its line, and not only doctor and start."""
+        if not self.org_id.startswith("00D"):
+            raise ValueError("org_id begins with 00D: Setup > Company Information, or the deployment's snippet")
+        try:
+            long_id(self.org_id)
+        except ValueError as exc:
+            raise ValueError(f"org_id: {exc}") from exc
+        if (urlsplit(self.url).hostname or "").endswith(".my.salesforce.com"):
+            raise ValueError("url is that of the deployment's snippet, as https://NAME.my.salesforce-scrt.com")
+        try:
+            checked(self)
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from exc
 
 
 def checked(settings: SalesforceMessagingSettings) -> Identity | None:

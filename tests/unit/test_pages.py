@@ -16,6 +16,7 @@ from connectors.salesforce_crm.mapping import parse_mapping
 from omnibridge.config_reader import check
 from omnibridge.engine.plugins import installed_kinds, settings_types
 from omnibridge.routing.rules_file import parse_rules
+from tests.connectors.salesforce_messaging.orgs import key_pair
 from tests.test_docs import commands
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,6 +84,8 @@ def content_of(name: str, page: Path) -> str:
     """Of a file that an example names, by its ending."""
     if name.endswith(".toml"):
         return next(each for each in blocks(page, "toml") if "key_field" in tomllib.loads(each))
+    if name.endswith(".pem"):
+        return key_pair()[0]
     return TOKEN_KEY if name.endswith("keys") else GOOGLE_KEY if name.endswith("json") else WHSEC
 
 

@@ -49,7 +49,7 @@ FIELD = {"field": "Email", "label": "E-mail"}
     [
         ({"endpoint": "http://d.la1.salesforceliveagent.com"}, "endpoint must begin with https"),
         ({"endpoint": "https://d.la1.salesforceliveagent.com/other"}, "endpoint ends with the host"),
-        ({"org_id": "00D"}, "org_id, deployment_id, button_id: a Salesforce id has 15 or 18"),
+        ({"org_id": "00D"}, "org_id: a Salesforce id has 15 or 18"),
         ({"department_buttons": {"sales": "x"}}, "department_buttons: sales: a Salesforce id has"),
         ({"button_overrides": ["573SM0000001Btn_x"]}, "button_overrides: a Salesforce id has"),
         ({"details": [{"label": "A"}]}, "'A' needs either fact or value"),
@@ -71,7 +71,8 @@ FIELD = {"field": "Email", "label": "E-mail"}
     ],
 )
 async def test_mistake_is_named(given: dict[str, Any], what: str) -> None:
-    with pytest.raises(ConfigError, match=f"connection test: .*{what}"):
+    """Most of them by the settings themselves, so that `config check` says it; the rest when it is started."""
+    with pytest.raises((ConfigError, msgspec.ValidationError), match=what):
         await connector().initialize(FakeContext().make(made(**given)))
 
 

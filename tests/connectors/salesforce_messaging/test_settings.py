@@ -59,7 +59,8 @@ async def test_example_of_the_page_is_a_whole_configuration(tmp_path: Path) -> N
     ],
 )
 async def test_mistake_is_named(given: dict[str, Any], what: str) -> None:
-    with pytest.raises(ConfigError, match=f"connection test: .*{what}"):
+    """Most of them by the settings themselves, so that `config check` says it; the rest when it is started."""
+    with pytest.raises((ConfigError, msgspec.ValidationError), match=what):
         await connector().initialize(FakeContext().make(made(**given)))
 
 
