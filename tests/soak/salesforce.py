@@ -87,10 +87,9 @@ class DeskSoak:
         self._visitors, self._stop_s, self._life_s = visitors, stop_s, life_s
         self._wait_s = wait_s or 120.0 + visitors
         self._vendor_faults, self._gap_s, self._random = vendor_faults, gap_s, random.Random(seed)
-        self._watch = Watch(side)
         self.by_point: Counter[str] = Counter()
         self.recovery_s: list[float] = []
-        self.stops = 0
+        self.stops, self._is_up = 0, True
 
     async def run(self) -> dict[str, Any]:
         began = time.monotonic()
@@ -127,14 +126,15 @@ class DeskSoak:
         assert await bridge.ready(session) is not None, "the bridge did not start: see bridge.log"
         synced = await omnibridge(self._folder, "agents", "sync")
         assert synced.code == 0, synced.err
-        side, hub, watch = self._side, sandbox.hub, self._watch
+        side, hub = self._side, sandbox.hub
         load = Load(client, hub, side, self._visitors, self._life_s, self._wait_s, self._seed)
+        watch = self._watch = Watch(side, load.ended)
         around = [asyncio.create_task(watch.run())]
         try:
             chats = load.start()
             ramp_s = await self._all_chat(load)
             if self._vendor_faults:
-                around.append(asyncio.create_task(self._trouble()))
+                around.append(asyncio.create_task(self._trouble(bridge)))
             await self._kill_again_and_again(bridge, session)
             side.calm()
             load.stop()
@@ -164,6 +164,7 @@ class DeskSoak:
             "resumed": len(watch.resumed_s),
             "resumed_s_p99": p99(watch.resumed_s),
             "longest_alone_s": round(watch.longest_alone_s, 3),
+            "longest_alone": load.names.get(watch.alone, ""),
             "ramp_s": round(ramp_s, 1),
             "rss_mb": rss_mb,
             "details": details,
@@ -179,9 +180,10 @@ class DeskSoak:
 
     # -- the trouble --------------------------------------------------------------------------------------
 
-    async def _trouble(self) -> None:
+    async def _trouble(self, bridge: Bridge) -> None:
+        """Not while nobody is there: each process would begin with it, and the same chat would have it each time."""
         while True:
-            if name := self._side.trouble():
+            if self._is_up and bridge.is_running and (name := self._side.trouble()):
                 self._side.faults[name] += 1
             await asyncio.sleep(FAULT_EVERY_S)
 
@@ -199,10 +201,12 @@ class DeskSoak:
                 self.by_point["clock"] += 1
             following = points[(n + 1) // 2 % len(points)] if (n + 1) % 2 and n + 1 < self._kills else ""
             self._watch.started()
+            self._is_up = False
             await bridge.start(f"{following}:{self._nth()}" if following else "")
             took = await bridge.ready(session)
             if took is not None:
                 self.recovery_s.append(took)
+            self._is_up = True
             if not following:
                 await asyncio.sleep(self._random.uniform(*self._gap_s))
         if not bridge.is_running:
