@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from connectors.salesforce_live_agent.client import Availability, LiveAgent
-from connectors.salesforce_live_agent.errors import NotYet, SessionGone, Switched
+from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
 from connectors.salesforce_live_agent.opening import history_of, visitor_of
@@ -82,18 +82,13 @@ class SalesforceLiveAgentConnector:
             found = await self._available(visitor.agent_id, visitor.button_id or shared.api.button_id)
             if not any(each.is_available for each in found.values()):
                 return encode(Kept(declined="no-agents"))
-        session = await shared.api.begin(shared.base)
+        session = await shared.at_base(shared.api.begin)
         return encode(Kept(session, visitor=visitor, history=history))
 
     async def _available(self, *ids: str) -> dict[str, Availability]:
         shared = self._now()
         wanted = [each for each in ids if each]
-        try:
-            return await shared.api.availability(shared.base, wanted)
-        except Switched as exc:
-            shared.context.log("org_moved")
-            shared.base = exc.new_base
-            return await shared.api.availability(exc.new_base, wanted)
+        return await shared.at_base(lambda base: shared.api.availability(base, wanted))
 
     def attach(self, session: Session) -> None:
         self._chats[session.id] = LiveChat(session, self._now)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.salesforce_live_agent.chat import Chat
 from connectors.salesforce_live_agent.client import LiveAgent
+from connectors.salesforce_live_agent.errors import Switched
 from connectors.salesforce_live_agent.messages import (
     Agent,
     Ended,
@@ -20,6 +21,7 @@ from connectors.salesforce_live_agent.messages import (
     FileOutcome,
     FileWanted,
     Said,
+    SwitchServer,
     Typing,
     Unreadable,
 )
@@ -36,6 +38,8 @@ TYPING_S = 8.0
 AGAIN_S = 1.0
 MOST_AGENTS = 4
 
+_T = TypeVar("_T")
+
 
 @dataclass
 class Shared:
@@ -49,6 +53,15 @@ class Shared:
 
     def now_ms(self) -> int:
         return self.context.clock.now_ms()
+
+    async def at_base(self, call: Callable[[str], Awaitable[_T]]) -> _T:
+        """A call where the org is; once more where it says that it moved to."""
+        try:
+            return await call(self.base)
+        except Switched as exc:
+            self.context.log("org_moved")
+            self.base = exc.new_base
+            return await call(exc.new_base)
 
     async def aclose(self) -> None:
         await self.api.aclose()
@@ -109,6 +122,8 @@ class LiveChat:
                 self._types(each.is_typing)
             elif isinstance(each, Said):
                 self._types(False)
+            elif isinstance(each, SwitchServer):
+                self._moved_to(session.base)
             elif not matters(each, settings):
                 self.shared().context.count("events_not_told", 1)
         fields = self._follows(events)
@@ -132,6 +147,15 @@ class LiveChat:
         else:
             self.established.clear()
         self._arm()
+
+    def _moved_to(self, base: str) -> None:
+        """Of the whole org: new chats begin there."""
+        shared, before = self.shared(), self.kept.session
+        if before is not None and before.base != base:
+            shared.base = base
+            shared.context.log("org_moved", room=self.session.room)
+        else:
+            shared.context.count("foreign_hosts", 1)
 
     def _follows(self, events: tuple[Event, ...]) -> dict[str, Any]:
         """Of our own state from what happened."""
@@ -222,7 +246,7 @@ class LiveChat:
             body = {"idleTimeoutWarningEvent": "triggered"}
             await chat.post(Post(f"warned-{since}", "ChasitorIdleTimeoutWarningEvent", body))
             if self.kept.silence.since_ms == since:
-                told = Told(says=shared.settings.idle_warning) if shared.settings.idle_warning else None
+                told = Told(notice="idle-warning")
                 await self.change(f"warned-{since}", told, silence=self.kept.silence.warned())
                 self._arm()
         except Exception as exc:  # the service is down, or the database is: tried again

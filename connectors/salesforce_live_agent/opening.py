@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.salesforce_live_agent.client import Detail, Entity, FieldMap, Visitor
 from connectors.salesforce_live_agent.ids import short_id
-from connectors.salesforce_live_agent.settings import LANGUAGE, SalesforceLiveAgentSettings
+from connectors.salesforce_live_agent.settings import LANGUAGE, SalesforceLiveAgentSettings, override_of
 from omnibridge.connector import Said
 from omnibridge.connector.desks import Opening
 
@@ -35,6 +35,7 @@ def visitor_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> Visit
         details=tuple(_details(settings, known)),
         entities=tuple(_entity(each) for each in settings.entities),
         agent_id=agent,
+        overrides=tuple(map(override_of, settings.button_overrides)),
         button_id=short_id(button) if button else "",
     )
 

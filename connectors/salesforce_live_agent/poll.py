@@ -126,6 +126,11 @@ def moved(session: Session) -> Step:
     return Step(_with(session, phase="moved"))
 
 
+def at_base(session: Session, base: str) -> Session:
+    """The org moved to another address; the session goes on there."""
+    return _with(session, base=base)
+
+
 def answered(session: Session, kind: str, status: int, body: bytes) -> Step:
     """kind: of the request that was answered."""
     if status == 503:

@@ -55,8 +55,11 @@ class EntitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """endpoint: as Setup shows it (`https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/`). org_id, deployment_id,
-    button_id: 15 or 18 characters. department_buttons: Rocket.Chat department = button, for others than button_id.
+    button_id: 15 or 18 characters.
+    department_buttons: button of a department, for others than button_id: by what the bot names when it gives the
+    conversation away, or by the id of the room's department, as it is in its address in Rocket.Chat's administration.
     agent_fact: fact that names one agent (Salesforce user id), the button's if he is not there.
+    button_overrides: buttons and agents (`agent_button` for both) to be tried one after the other instead.
 
     agent_system: the agents' system in `omnibridge agents`; their ids are Salesforce user ids of 18 characters.
     visitor_name_facts: the first that is known is the visitor's name; visitor_name: where none is.
@@ -64,13 +67,12 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     language, language_facts, history…, visitor_label, bot_label, agent_label, longest_text: as in salesforce_messaging.
     availability: ask first whether anybody is online, and decline at once where nobody is.
     typing: Salesforce is told that the visitor types.
-    idle: the time-outs that Salesforce tells are run here; idle_warning: what the visitor reads before the end.
-    requeued: what he reads when his agent gives the chat back or drops. Empty texts are not said.
+    idle: the time-outs that Salesforce tells are run here.
     files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
-    file_asked: what the visitor reads when an agent asks. file_types: which, empty = any; max_file_bytes: 5 MB at most.
+    file_types: which, empty = any; max_file_bytes: 5 MB at most.
     custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
     restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it.
+    trouble_s: so long without an answer of Salesforce the visitor is told.
     """
 
     endpoint: str
@@ -79,6 +81,7 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     button_id: str
     department_buttons: dict[str, str] = {}
     agent_fact: str = ""
+    button_overrides: tuple[str, ...] = ()
     api_version: Annotated[int, msgspec.Meta(ge=37, le=99)] = 49
     agent_system: str = "salesforce"
     visitor_name_facts: tuple[str, ...] = ("visitor_name", "visitor_username")
@@ -98,18 +101,13 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     availability: bool = True
     typing: bool = True
     idle: bool = True
-    idle_warning: str = "Are you still there? This chat is about to end."
-    requeued: str = "You will be connected to another agent in a moment."
     files: bool = True
     file_links: bool = True
-    file_asked: str = "The agent asks you to send a file."
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     trouble_s: Positive = 6.0
-    trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
-    trouble_over: str = "The connection is back."
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
@@ -122,6 +120,11 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
             short_id(button)
         except ValueError as exc:
             raise ConfigError(f"department_buttons: {department}: {exc}") from None
+    for each in settings.button_overrides:
+        try:
+            override_of(each)
+        except ValueError as exc:
+            raise ConfigError(f"button_overrides: {exc}") from None
     labels = [each.label for each in settings.details]
     if twice := [each for each in labels if labels.count(each) > 1]:
         raise ConfigError(f"details: the label {twice[0]!r} stands there twice")
@@ -139,6 +142,11 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
         raise ConfigError('history = "summary" needs summary_fact, such as bot.summary')
     if not LANGUAGE.fullmatch(settings.language):
         raise ConfigError("language is one such as en or en_US")
+
+
+def override_of(text: str) -> str:
+    """A button, an agent, or `agent_button`, in ids of 15 characters. Raises ValueError."""
+    return "_".join(short_id(each) for each in text.split("_", 1))
 
 
 def _check_entity(entity: EntitySettings, labels: list[str]) -> None:

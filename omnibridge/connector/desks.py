@@ -40,10 +40,12 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Declined(msgspec.Struct, frozen=True, tag=True):
-    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for people."""
+    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for staff. says: what the
+    visitor reads if `[texts.desk]` has nothing for the code; empty = nothing but what follows."""
 
     code: str
     text: str = ""
+    says: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
@@ -53,10 +55,11 @@ class Left(msgspec.Struct, frozen=True, tag=True):
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):
-    """position: 1 = next. wait_s: -1 = not told."""
+    """position: 1 = next, 0 = not told. wait_s: -1 = not told. again: somebody had accepted, and gave it back."""
 
     position: int
     wait_s: int = -1
+    again: bool = False
 
 
 class Spoke(msgspec.Struct, frozen=True, tag=True):
@@ -65,16 +68,29 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-SessionEvent = Accepted | Declined | Left | Queued | Spoke
+class Notice(msgspec.Struct, frozen=True, tag=True):
+    """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
+    connector's, for which operators have their own words and languages; text: what is read without. values: of the
+    `{names}` in either."""
+
+    code: str
+    text: str = ""
+    values: dict[str, str] = {}
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice
 
 
 class Session(Protocol):
-    """A session as the engine hands it to its connector. state: as it was saved last, bytes of the connector's own."""
+    """A session as the engine hands it to its connector."""
 
     id: str
     workspace: str
     room: str
-    state: bytes
+
+    @property
+    def state(self) -> bytes:
+        """As it was saved last, bytes of the connector's own. Read anew each time: keep what you made of it."""
 
     async def tell(self, key: str, body: bytes, state: bytes | None = None) -> None:
         """Journal what the desk told, raw, together with the state that follows from it; durable on return, so that the

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Notice, Queued, SessionEvent, Spoke
 from omnibridge.domain.conversation import DeskState
-from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
+from omnibridge.domain.events import (
+    Event,
+    NoticeGiven,
+    PartyAccepted,
+    PartyDeclined,
+    PartyLeft,
+    PartySpoke,
+    QueuePositionChanged,
+)
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage.journal import Observation
@@ -14,7 +22,7 @@ from omnibridge.storage.journal import Observation
 DESK = "desk"
 """Source of what desks told."""
 
-LONGEST_TEXT = 500
+LONGEST_TEXT, LONGEST_VALUE = 500, 100
 
 
 def derive_desk(row: Observation, desks: Mapping[str, HoldsSessions]) -> Derivation:
@@ -44,12 +52,15 @@ def event_of(connection: str, told: SessionEvent) -> Event:
     match told:
         case Accepted(agent):
             return PartyAccepted(connection, speaker_of(agent))
-        case Declined(code, text):
-            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
+        case Declined(code, text, says):
+            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT), plain(says, LONGEST_TEXT))
         case Left(reason):
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
-        case Queued(position, wait_s):
-            return QueuePositionChanged(connection, position, wait_s)
+        case Queued(position, wait_s, again):
+            return QueuePositionChanged(connection, position, wait_s, again)
+        case Notice(code, text, values):
+            known = {name: plain(value, LONGEST_VALUE) for name, value in values.items()}
+            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT), known)
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(

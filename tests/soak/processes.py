@@ -97,6 +97,11 @@ class Bridge:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     async def died(self, timeout_s: float) -> bool:
         """Whether the process ended by itself within the time."""
         assert self._process

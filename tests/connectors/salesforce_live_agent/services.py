@@ -32,6 +32,20 @@ INIT = {
 class RunningService(Simulator):
     url = ""
 
+    def service_calls(self) -> list[dict[str, Any]]:
+        return self.api.calls
+
+
+@asynccontextmanager
+async def at_other_address(found: RunningService) -> AsyncIterator[str]:
+    """The same service, with its sessions, on a second socket."""
+    socket = Socket(found.app(), "127.0.0.1", 0)
+    await socket.start()
+    try:
+        yield socket.url
+    finally:
+        await socket.stop()
+
 
 @asynccontextmanager
 async def service(**options: Any) -> AsyncIterator[RunningService]:

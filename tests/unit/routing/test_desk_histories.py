@@ -143,6 +143,7 @@ class World:
             ev.PartyDeclined(desk, "no-agents"),
             ev.PartyLeft("sales"),
             ev.QueuePositionChanged(desk, self.pick(3)),
+            ev.NoticeGiven(desk, "requeued", "One moment."),
             ev.PartySpoke(desk, (Text("I am"),), agent=FOX),
             ev.PartySpoke(desk, (Text("bye"),), agent=FOX, handover=True),
             ev.PartySpoke(desk, (Text("bye"),), close=True),
