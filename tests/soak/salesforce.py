@@ -45,7 +45,7 @@ FAULT_EVERY_S = 0.5
 """A fault of the vendor's: at a low rate, as all chats share it."""
 RAMP_LIMIT_S = 120.0
 MANY = 60
-"""Visitors who pass a fault point 20 times in a second or two."""
+"""Visitors who pass a fault point 80 times in some seconds."""
 MOST_DETAILS = 40
 
 
@@ -129,9 +129,9 @@ class DeskSoak:
         side, hub = self._side, sandbox.hub
         load = Load(client, hub, side, self._visitors, self._life_s, self._wait_s, self._seed)
         watch = self._watch = Watch(side, load.ended)
-        around = [asyncio.create_task(watch.run())]
+        chats = load.start()
+        around = [asyncio.create_task(watch.run()), *chats]
         try:
-            chats = load.start()
             ramp_s = await self._all_chat(load)
             if self._vendor_faults:
                 around.append(asyncio.create_task(self._trouble(bridge)))
@@ -208,17 +208,20 @@ class DeskSoak:
                 self.recovery_s.append(took)
             self._is_up = True
             if not following:
-                await asyncio.sleep(self._random.uniform(*self._gap_s))
+                # As long as it took besides: a machine that is slow has a bridge that works half of the time too.
+                await asyncio.sleep(self._random.uniform(*self._gap_s) + (took or 0.0))
         if not bridge.is_running:
             self._watch.started()
             await bridge.start()
             await bridge.ready(session)
 
     def _nth(self) -> int:
-        """Which visit of a fault point is the end: reached within seconds, however few chat."""
-        return max(3, round(self._random.randint(20, 80) * min(1.0, self._visitors / MANY)))
+        """Which visit of a fault point is the end: reached within some seconds, however many chat."""
+        return max(3, round(self._random.randint(20, 80) * self._visitors / MANY))
 
     async def _stop_for_a_while(self, bridge: Bridge) -> None:
+        if not bridge.is_running:  # its fault point was reached meanwhile
+            return
         bridge.pause()
         await asyncio.sleep(self._stop_s)
         bridge.resume()
