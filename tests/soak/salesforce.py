@@ -43,7 +43,7 @@ SIDES: dict[str, type[DeskSide]] = {each.name: each for each in (MessagingSide, 
 POINT_LIMIT_S = 10.0
 FAULT_EVERY_S = 0.5
 """A fault of the vendor's: at a low rate, as all chats share it."""
-RAMP_LIMIT_S = 120.0
+RAMP_LIMIT_S = 300.0
 MANY = 60
 """Visitors who pass a fault point 80 times in some seconds."""
 MOST_DETAILS = 40
