@@ -16,6 +16,7 @@ import contextlib
 import json
 import logging
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -58,6 +59,8 @@ async def run(protocols: Iterable[str], folder: Path, **wish: Any) -> dict[str, 
         place = folder / each
         place.mkdir()
         found[each] = await DeskSoak(SIDES[each](wish.get("seed", 1)), place, **wish).run()
+        wrong = ", ".join(f"{name} {found[each][name]}" for name in WRONG)
+        print(f"{each}: {wrong}", file=sys.stderr)  # the next one takes as long again
     return {name: sum(each[name] for each in found.values()) for name in WRONG} | found
 
 
