@@ -21,7 +21,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 		       "Another one: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "venv is missing: apt-get install python3-venv"; exit 2; }
-	@echo "Installing into $(VENV), once ..."
+	@echo "Installing into $(VENV), once ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
