@@ -169,9 +169,10 @@ class Follower:
         if live.kept.trouble == trouble or live.kept.is_over or live.is_closing:
             return
         text = settings.trouble if trouble else settings.trouble_over
+        told = Told(interrupted=text) if trouble else Told(resumed=text)
         try:
             key = f"trouble-{trouble}-{live.shared().now_ms()}"
-            await live.change(key, Told(says=text) if text else None, trouble=trouble)
+            await live.change(key, told, trouble=trouble)
         except Exception as exc:  # told with the next answer
             live.shared().context.log("trouble_not_told", room=live.session.room, reason=type(exc).__name__)
 

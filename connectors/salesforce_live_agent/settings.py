@@ -74,7 +74,8 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     file_asked: what the visitor reads when an agent asks. file_types: which, empty = any; max_file_bytes: 5 MB at most.
     custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
     restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it.
+    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it. Shorter
+    than `[engine] notice_after_s`, so that he does not read first that it takes longer.
     """
 
     endpoint: str
@@ -114,7 +115,7 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    trouble_s: Positive = 6.0
+    trouble_s: Positive = 4.0
     trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
     trouble_over: str = "The connection is back."
     turn_timeout_s: Positive = 20.0

@@ -46,12 +46,15 @@ NAMELESS = "Another agent"
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     """events: of one batch, in its order. says: words of ours for the visitor. declined: ours, not Salesforce's.
+    interrupted, resumed: what he reads when nothing comes through, and after it.
 
     is_accepted: an agent had accepted before this.
     """
 
     events: tuple[Event, ...] = ()
     says: str = ""
+    interrupted: str | None = None
+    resumed: str | None = None
     declined: str = ""
     is_accepted: bool = False
 
@@ -71,6 +74,10 @@ def read(body: bytes, settings: SalesforceLiveAgentSettings) -> tuple[SessionEve
             is_accepted = is_accepted or isinstance(event, Established)
     if told.says:
         found.append(_words(told.says))
+    if told.interrupted is not None:
+        found.append(desk.Interrupted(told.interrupted))
+    if told.resumed is not None:
+        found.append(desk.Interrupted(told.resumed, is_over=True))
     if told.declined:
         found.append(desk.Declined(told.declined))
     return tuple(found)

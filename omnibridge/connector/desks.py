@@ -65,7 +65,15 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-SessionEvent = Accepted | Declined | Left | Queued | Spoke
+class Interrupted(msgspec.Struct, frozen=True, tag=True):
+    """The desk cannot be reached for now; is_over: it can again. text: what the visitor reads, unless he knows already
+    that he has to wait."""
+
+    text: str
+    is_over: bool = False
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke | Interrupted
 
 
 class Session(Protocol):

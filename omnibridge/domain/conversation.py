@@ -146,7 +146,7 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
 class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
     position: in its queue, as the visitor was told. since: when it was offered, ms. over: why it does not take it, if
-    it said so before its user had the room."""
+    it said so before its user had the room. interrupted: the visitor knows that it cannot be reached."""
 
     connection: str
     stage: Literal["offered", "accepted"] = "offered"
@@ -154,6 +154,7 @@ class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int = 0
     since: int = 0
     over: str = ""
+    interrupted: bool = False
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):

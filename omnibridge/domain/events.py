@@ -230,6 +230,14 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
     reason: str = ""
 
 
+class PartyInterrupted(_Event, frozen=True, tag="PartyInterrupted"):
+    """A desk that has the conversation cannot be reached for now, or can again. text: for the visitor."""
+
+    connection: str
+    text: str = ""
+    over: bool = False
+
+
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
     """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
 
@@ -402,6 +410,7 @@ Event = (
     | PartyAccepted
     | PartyDeclined
     | PartyLeft
+    | PartyInterrupted
     | QueuePositionChanged
     | TurnRepeated
     | AgentsListed

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import (
+    Accepted,
+    Declined,
+    HoldsSessions,
+    Interrupted,
+    Left,
+    Queued,
+    SessionEvent,
+    Spoke,
+)
 from omnibridge.domain.conversation import DeskState
-from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
+from omnibridge.domain.events import (
+    Event,
+    PartyAccepted,
+    PartyDeclined,
+    PartyInterrupted,
+    PartyLeft,
+    PartySpoke,
+    QueuePositionChanged,
+)
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage.journal import Observation
@@ -48,6 +65,8 @@ def event_of(connection: str, told: SessionEvent) -> Event:
             return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
         case Left(reason):
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
+        case Interrupted(text, is_over):
+            return PartyInterrupted(connection, plain(text, LONGEST_TEXT), is_over)
         case Queued(position, wait_s):
             return QueuePositionChanged(connection, position, wait_s)
         case Spoke(reply):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, CloseSession, Command
+from omnibridge.domain.commands import CloseConversation, CloseSession, Command, HurryTurns
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskState
 from omnibridge.domain.directory import Desk, Way
 from omnibridge.routing import handover, next_steps, parties, personas
@@ -102,6 +102,23 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
     told = tell(conversation, text, state.connection)
     after = _replace(conversation, desk=_replace(state, position=event.position))
     return context.decide(f"number {event.position} in the queue of {event.connection}", after, *told)
+
+
+def interrupted(context: Context, event: ev.PartyInterrupted) -> Decision:
+    """One sentence for one interruption: who was told already that it takes longer is not told again, nor the other way
+    round (`replies.delayed`)."""
+    conversation = context.conversation
+    state = conversation.desk
+    if state is None or state.connection != event.connection or state.stage != "accepted":
+        return context.nothing(f"{event.connection} does not have the conversation")
+    if state.interrupted is not event.over:
+        return context.nothing("the visitor knows already")
+    told = () if conversation.told_delay and not event.over else tell(conversation, event.text, state.connection)
+    if event.over and conversation.waiting:
+        told = (*told, HurryTurns(state.connection))
+    after = _replace(conversation, desk=_replace(state, interrupted=not event.over))
+    reason = f"{event.connection} can be reached again" if event.over else f"{event.connection} cannot be reached"
+    return context.decide(reason, after, *told)
 
 
 def not_taken(context: Context, state: DeskState, reason: str) -> Decision:

@@ -201,6 +201,7 @@ def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     told = tell(conversation, context.rules.texts.delayed, event.connection)
     if (
         conversation.told_delay
+        or (conversation.desk is not None and conversation.desk.interrupted)
         or conversation.speech.said
         or not told
         or conversation.control.connection != event.connection

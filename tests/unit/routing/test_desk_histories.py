@@ -143,6 +143,7 @@ class World:
             ev.PartyDeclined(desk, "no-agents"),
             ev.PartyLeft("sales"),
             ev.QueuePositionChanged(desk, self.pick(3)),
+            ev.PartyInterrupted(desk, "wait", over=bool(self.pick(2))),
             ev.PartySpoke(desk, (Text("I am"),), agent=FOX),
             ev.PartySpoke(desk, (Text("bye"),), agent=FOX, handover=True),
             ev.PartySpoke(desk, (Text("bye"),), close=True),
