@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import msgspec
@@ -40,6 +41,7 @@ class SalesforceLiveAgentConnector:
 
     def __init__(self) -> None:
         self._chats: dict[str, LiveChat] = {}
+        self._threads = ThreadPoolExecutor(2, "sensitive-data")
 
     async def initialize(self, context: ConnectorContext) -> None:
         settings: SalesforceLiveAgentSettings = context.settings
@@ -60,7 +62,7 @@ class SalesforceLiveAgentConnector:
         files = context.create_client(
             timeout_s=settings.turn_timeout_s, max_connections=4, max_answer_bytes=settings.max_file_bytes
         )
-        before, self._shared = self._shared, Shared(context, settings, api, files, api.base)
+        before, self._shared = self._shared, Shared(context, settings, api, files, api.base, self._threads)
         for live in self._chats.values():
             if live.chat is not None:
                 live.chat.use(api)
@@ -178,5 +180,6 @@ class SalesforceLiveAgentConnector:
         for live in self._chats.values():
             live.forget()
         shared, self._shared = self._shared, None
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if shared is not None:
             await shared.aclose()

@@ -14,6 +14,7 @@ import random
 
 from connectors.salesforce_live_agent.errors import SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
+from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.told import Told
 from omnibridge.connector import DeliveryError, DeliveryRejected
@@ -115,7 +116,8 @@ class Follower:
         """Before anything of the visitor's: who accepts reads first what was said before."""
         live = self._live
         await live.established.wait()
-        for at, text in enumerate(live.kept.history):
+        whole, _ = await live.masked("".join(live.kept.history))
+        for at, text in enumerate(pieces(whole or "", live.shared().settings.longest_text)):
             if not await self._told(Post(f"history-{at}", "ChatMessage", {"text": text})):
                 return
         pause_s = FIRST_PAUSE_S

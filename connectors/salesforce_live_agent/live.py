@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,12 +21,15 @@ from connectors.salesforce_live_agent.messages import (
     Failed,
     FileOutcome,
     FileWanted,
+    Requested,
+    Rules,
     Said,
     SwitchServer,
     Typing,
     Unreadable,
 )
 from connectors.salesforce_live_agent.poll import Post, Session
+from connectors.salesforce_live_agent.rules import Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode, encode
 from connectors.salesforce_live_agent.told import Told, matters
@@ -43,13 +47,15 @@ _T = TypeVar("_T")
 
 @dataclass
 class Shared:
-    """Made anew with each change of settings; chats stay. base: where new sessions are asked for."""
+    """Made anew with each change of settings; chats stay. base: where new sessions are asked for. threads: for patterns
+    that may take long."""
 
     context: ConnectorContext
     settings: SalesforceLiveAgentSettings
     api: LiveAgent
     files: Client
     base: str
+    threads: Executor
 
     def now_ms(self) -> int:
         return self.context.clock.now_ms()
@@ -170,6 +176,8 @@ class LiveChat:
                 case Said(agent=who):
                     silence = silence.agent_said(now_ms)
                     agents = _with_agent(agents, who)
+                case Requested(rules=rules) | Rules(rules=rules):
+                    fields["rules"] = rules
                 case FileWanted():
                     fields["wanted"] = each
                 case FileOutcome():
@@ -188,6 +196,21 @@ class LiveChat:
         if any(isinstance(each, Failed | Ended) for each in events) or self.is_closing:
             return False
         return not kept.is_accepted and kept.visitor is not None and kept.begins <= self.shared().settings.restarts
+
+    # -- sensitive data -----------------------------------------------------------------------------------
+
+    async def masked(self, text: str) -> tuple[str | None, tuple[Rule, ...]]:
+        """What agents may read, and the rules that changed it. None: nobody can tell."""
+        shared, rules = self.shared(), self.kept.rules
+        if not rules or not text or shared.settings.sensitive_data == "off":
+            return text, ()
+        found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        if found.failed:
+            shared.context.count("rules_failed", len(found.failed))
+            shared.context.log("rules_failed", room=self.session.room, rules=[each[:80] for each in found.failed[:5]])
+            if shared.settings.sensitive_data == "withhold":
+                return None, ()
+        return found.text, found.hits
 
     # -- typing and silence -------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def history_of(settings: SalesforceLiveAgentSettings, opening: Opening, now_ms: 
     if not lines:
         return ()
     text = "\n".join([settings.history_title, *lines] if settings.history_title else lines)
-    return pieces(text, settings.longest_text)[-MOST_PIECES:]
+    return cut(text, settings.longest_text)[-MOST_PIECES:]
 
 
 def _lines(settings: SalesforceLiveAgentSettings, said: tuple[Said, ...], now_ms: int) -> list[str]:
@@ -87,13 +87,18 @@ def _lines(settings: SalesforceLiveAgentSettings, said: tuple[Said, ...], now_ms
 
 def pieces(text: str, longest: int) -> tuple[str, ...]:
     """At most so long each, cut between words where that can be."""
+    return tuple(each.strip() for each in cut(text, longest) if each.strip())
+
+
+def cut(text: str, longest: int) -> tuple[str, ...]:
+    """The same, and together they are the text."""
     found = []
     while len(text) > longest:
         at = max(text.rfind("\n", longest // 2, longest), text.rfind(" ", longest // 2, longest))
         at = at if at > 0 else longest
         found.append(text[:at])
-        text = text[at:].lstrip()
-    return tuple(each for each in (*found, text) if each.strip())
+        text = text[at:]
+    return (*found, text)
 
 
 def plain(text: str) -> str:

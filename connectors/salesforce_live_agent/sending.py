@@ -12,6 +12,8 @@ from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces, plain
 from connectors.salesforce_live_agent.poll import Post
+from connectors.salesforce_live_agent.rules import Rule
+from connectors.salesforce_live_agent.told import Told, encode
 from omnibridge.connector import (
     DeliveryError,
     DeliveryRejected,
@@ -30,17 +32,39 @@ NOT_READY_S, SOON_S = 2.0, 1.0
 async def send(live: LiveChat, turn: Turn) -> Reply:
     """Raises as `Connector.on_message`."""
     settings = live.shared().settings
-    text = plain(turn.text)
+    text, hits = await live.masked(plain(turn.text))
+    nothing = "nothing that could be sent" if text is not None else "a rule for sensitive data could not be applied"
+    if text is None:
+        await _withhold(live, turn)
+        text = ""
     found = pieces(text, max(settings.longest_text, -(-2 * len(text) // MOST_POSTS)))
-    if not found and not turn.files:
-        return Reply(accepted=True, declined="nothing that could be sent")
+    if not found and not turn.files and not hits:
+        return Reply(accepted=True, declined=nothing)
     await live.visitor_spoke()
     for at, each in enumerate(found):
         await post(live, Post(f"{turn.delivery_id}.{at}", "ChatMessage", {"text": each}))
+    if hits:
+        await _tell_rules(live, turn, hits)
     for file in turn.files:
         await _give_file(live, turn, file)
     live.typed = 0
     return Reply(accepted=True)
+
+
+async def _withhold(live: LiveChat, turn: Turn) -> None:
+    """The visitor reads that his words went to nobody; once, however often the turn is given."""
+    text = live.shared().settings.withheld
+    if text:
+        await live.session.tell(f"withheld-{turn.delivery_id}", encode(Told(says=text)))
+
+
+async def _tell_rules(live: LiveChat, turn: Turn, hits: tuple[Rule, ...]) -> None:
+    """Supervisors see that a rule was triggered. What Salesforce does not take of it keeps no words back."""
+    body = {"rules": [{"id": each.id, "name": each.name} for each in hits]}
+    try:
+        await post(live, Post(f"{turn.delivery_id}.rules", "SensitiveDataRuleTriggered", body))
+    except DeliveryRejected as exc:
+        live.shared().context.log("rules_not_told", room=live.session.room, code=exc.code)
 
 
 async def post(live: LiveChat, given: Post) -> None:
@@ -93,7 +117,8 @@ async def _give_file(live: LiveChat, turn: Turn, file: TurnFile) -> None:
             return
     if not shared.settings.file_links:
         raise DeliveryRejected("the agent did not ask for a file", code="file-not-asked")
-    await post(live, Post(name, "ChatMessage", {"text": f"{plain(file.name)}: {file.url}"}))
+    shown, _ = await live.masked(plain(file.name))
+    await post(live, Post(name, "ChatMessage", {"text": f"{shown or 'file'}: {file.url}"}))
 
 
 async def _fetched(live: LiveChat, file: TurnFile) -> bytes:

@@ -70,6 +70,9 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     idle: the time-outs that Salesforce tells are run here; idle_warning: what the visitor reads before the end.
     requeued: what he reads when his agent gives the chat back or drops.
     conference_joined, conference_left: when another agent joins or leaves, `{name}`. Empty texts are not said.
+    sensitive_data: the org's rules for sensitive data are applied to what the visitor says and said before. A rule that
+    cannot be applied (its pattern is not understood, or takes too long): `withhold` gives the words to nobody there and
+    tells the visitor `withheld`, `send` gives them without that rule. `off`: no rule is applied.
     files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
     file_asked: what the visitor reads when an agent asks. file_types: which, empty = any; max_file_bytes: 5 MB at most.
     custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
@@ -108,6 +111,8 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     requeued: str = "You will be connected to another agent in a moment."
     conference_joined: str = "{name} has joined the conversation."
     conference_left: str = "{name} has left the conversation."
+    sensitive_data: Literal["withhold", "send", "off"] = "withhold"
+    withheld: str = "Your last message could not be passed on: it could not be checked for sensitive data."
     files: bool = True
     file_links: bool = True
     file_asked: str = "The agent asks you to send a file."

@@ -8,6 +8,7 @@ from connectors.salesforce_live_agent.client import Visitor
 from connectors.salesforce_live_agent.idle import Silence
 from connectors.salesforce_live_agent.messages import FileWanted, Idle
 from connectors.salesforce_live_agent.poll import Session
+from connectors.salesforce_live_agent.rules import Rule
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,7 +17,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     visitor: who asks, until somebody accepted: with it a chat that is lost before is begun anew; begins: how often it
     was begun. is_begun: ChasitorInit was taken. history: what the agent reads first, until he has it.
     agents: (name, Salesforce user id) of those who spoke last. wanted: a file that the agent asked for.
-    trouble: the visitor was told that nothing comes through. is_over: nothing more is told of it.
+    rules: what agents must not read. trouble: the visitor was told that nothing comes through.
+    is_over: nothing more is told of it.
     """
 
     session: Session | None = None
@@ -30,6 +32,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     silence: Silence = Silence()
     agents: tuple[tuple[str, str], ...] = ()
     wanted: FileWanted | None = None
+    rules: tuple[Rule, ...] = ()
     trouble: bool = False
     is_over: bool = False
 
