@@ -12,7 +12,7 @@ from connectors.salesforce_live_agent.client import Availability, LiveAgent
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
-from connectors.salesforce_live_agent.opening import history_of, visitor_of
+from connectors.salesforce_live_agent.opening import event_of, history_of, visitor_of
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.sending import not_ready, over, send
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, check
@@ -85,7 +85,7 @@ class SalesforceLiveAgentConnector:
             if not any(each.is_available for each in found.values()):
                 return encode(Kept(declined="no-agents"))
         session = await shared.at_base(shared.api.begin)
-        return encode(Kept(session, visitor=visitor, history=history))
+        return encode(Kept(session, visitor=visitor, history=history, event=event_of(shared.settings, opening)))
 
     async def _available(self, *ids: str) -> dict[str, Availability]:
         shared = self._now()

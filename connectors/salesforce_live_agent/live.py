@@ -91,7 +91,6 @@ class LiveChat:
         self._silent: asyncio.TimerHandle | None = None
         self._acting: asyncio.Task[None] | None = None
         self.typed = 0
-        self.uploaded: set[str] = set()
         self.chat: Chat | None = None
         self.renew()
         self._arm()
@@ -105,7 +104,7 @@ class LiveChat:
             )
         if found is not None and found.has_agent:
             self.established.set()
-        if self.kept.is_accepted and not self.kept.history:
+        if self.kept.is_accepted and not self.kept.history and not self.kept.event:
             self.ready.set()
 
     async def change(self, key: str = "", told: Told | None = None, **fields: object) -> None:
@@ -136,7 +135,10 @@ class LiveChat:
         fields["session"] = session
         begins_anew = session.phase == "over" and self._may_begin_anew(events)
         agents = dict(fields.get("agents", self.kept.agents))
-        told = () if begins_anew else tuple(_named(each, agents) for each in events if matters(each, settings))
+        news = () if begins_anew else events
+        if self.kept.upload is not None:  # it goes as a link if that failed
+            news = tuple(each for each in news if not isinstance(each, FileOutcome))
+        told = tuple(_named(each, agents) for each in news if matters(each, settings))
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
         was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
@@ -182,6 +184,8 @@ class LiveChat:
                     fields["wanted"] = each
                 case FileOutcome():
                     fields["wanted"] = None
+                    if kept.upload is not None and each.token in ("", kept.upload.token):
+                        fields["upload"] = msgspec.structs.replace(kept.upload, outcome=each.outcome)
                     if each.outcome == "Failure":
                         self.shared().context.count("files_failed", 1)
         if silence is not kept.silence:

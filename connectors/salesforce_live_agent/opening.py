@@ -12,6 +12,7 @@ from omnibridge.connector import Said
 from omnibridge.connector.desks import Opening
 
 LONGEST_DETAIL, LONGEST_NAME = 1_000, 80
+MOST_FACTS = 30
 MOST_PIECES = 5
 """Of the conversation so far: each is a message, and fewer than the posts that a session remembers."""
 
@@ -55,6 +56,15 @@ def _entity(each: Any) -> Entity:
     fields = tuple(FieldMap(field.field, field.label, field.find, field.exact, field.create) for field in each.fields)
     links = each.link_to_entity, each.link_to_field
     return Entity(each.name, fields, each.show_on_create, *links, each.save_to_transcript)
+
+
+def event_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> dict[str, str]:
+    """What who accepts is told in an event of its own."""
+    if not settings.event_on_accept:
+        return {}
+    known = {"department": opening.department, "reason": opening.reason, **opening.facts}
+    found = {name: plain(_written(value))[:LONGEST_DETAIL] for name, value in known.items()}
+    return {name: value for name, value in list(found.items())[:MOST_FACTS] if value}
 
 
 def language_of(settings: SalesforceLiveAgentSettings, facts: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces, plain
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.rules import Rule
+from connectors.salesforce_live_agent.state import Upload
 from connectors.salesforce_live_agent.told import Told, encode
 from omnibridge.connector import (
     DeliveryError,
@@ -27,6 +28,8 @@ from omnibridge.connector import (
 MOST_POSTS = 10
 """Of one turn: fewer than the posts that a session remembers."""
 NOT_READY_S, SOON_S = 2.0, 1.0
+OUTCOME_S = 15.0
+"""So long what became of an upload is waited for."""
 
 
 async def send(live: LiveChat, turn: Turn) -> Reply:
@@ -100,25 +103,53 @@ def _later(exc: DeliveryError, seconds: float) -> DeliveryRetryable:
 
 async def _give_file(live: LiveChat, turn: Turn, file: TurnFile) -> None:
     """To an agent who asked for one; else as a link, where that is wanted."""
-    shared, wanted, name = live.shared(), live.kept.wanted, f"{turn.delivery_id}.{file.id}"
-    if name in live.uploaded:
+    shared, name = live.shared(), f"{turn.delivery_id}.{file.id}"
+    if await _has_arrived(live, name):
         return
-    if wanted is not None and live.kept.session is not None:
+    wanted, session = live.kept.wanted, live.kept.session
+    if wanted is not None and session is not None:
         data = await _fetched(live, file)
         kind = file.media_type or "application/octet-stream"
+        await live.change(upload=Upload(name, wanted.token, shared.now_ms()))
         try:
-            await shared.api.upload(live.kept.session, wanted, file.name, kind, data)
+            await shared.api.upload(session, wanted, file.name, kind, data)
         except DeliveryRejected as exc:  # cancelled, used up, or too large: a link still tells of it
             shared.context.log("file_refused", room=live.session.room, code=exc.code)
             shared.context.count("files_refused", 1)
+            await live.change(upload=None)
+        except DeliveryRetryable:
+            await live.change(upload=None)
+            raise
         else:
-            live.uploaded.add(name)
-            await live.change(wanted=None)
+            await _arrived(live, name)
             return
     if not shared.settings.file_links:
         raise DeliveryRejected("the agent did not ask for a file", code="file-not-asked")
     shown, _ = await live.masked(plain(file.name))
     await post(live, Post(name, "ChatMessage", {"text": f"{shown or 'file'}: {file.url}"}))
+
+
+async def _has_arrived(live: LiveChat, name: str) -> bool:
+    """A file whose upload was cut off: the poll tells what became of it. Where it does not for OUTCOME_S, it is sent
+    once more. Raises DeliveryRetryable while that is to be waited for."""
+    kept = live.kept
+    if name in kept.uploaded:
+        return True
+    upload = kept.upload
+    if upload is None or upload.name != name:
+        return False
+    if upload.outcome == "Success":
+        await _arrived(live, name)
+        return True
+    if not upload.outcome and live.shared().now_ms() - upload.since_ms < OUTCOME_S * 1000:
+        message = "what became of the file is not known yet"
+        raise DeliveryRetryable(message, code="upload-unknown", retry_after_s=SOON_S, answered=True)
+    await live.change(upload=None)
+    return False
+
+
+async def _arrived(live: LiveChat, name: str) -> None:
+    await live.change(wanted=None, upload=None, uploaded=(*live.kept.uploaded, name)[-MOST_POSTS:])
 
 
 async def _fetched(live: LiveChat, file: TurnFile) -> bytes:

@@ -111,12 +111,25 @@ def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bo
             return (_words(text.replace("{name}", plain(name).strip() or NAMELESS)),) if text else ()
         case FileWanted() if settings.files and settings.file_asked:
             return (_words(settings.file_asked),)
-        case CustomEvent(kind=kind, data=data) if settings.custom_events:
-            return (_shown(Custom({"type": kind, "data": data})),)
-        case FileOutcome() | Unreadable():
-            return ()
+        case CustomEvent():
+            return _custom(event, settings)
+        case FileOutcome(outcome="Failure") if settings.file_failed:
+            return (_words(settings.file_failed),)
         case _:
             return ()
+
+
+def _custom(event: CustomEvent, settings: SalesforceLiveAgentSettings) -> tuple[SessionEvent, ...]:
+    data, parts = plain(event.data), list[Content]()
+    if settings.custom_events:
+        parts.append(Custom({"type": event.kind, "data": event.data}))
+    if text := settings.event_texts.get(event.kind, ""):
+        parts.append(Text(text.replace("{data}", data)))
+    facts = {settings.event_facts[event.kind]: data} if event.kind in settings.event_facts else {}
+    fields = {settings.event_fields[event.kind]: data} if event.kind in settings.event_fields else {}
+    if not parts and not facts and not fields:
+        return ()
+    return (Spoke(Reply(tuple(parts), facts=dict(facts), fields=fields)),)
 
 
 def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent | None:

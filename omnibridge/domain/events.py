@@ -204,6 +204,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     updates: tuple[MessageUpdate, ...] = ()
     thread_id: str = ""
     """Of the message that begins the thread where it is said; empty = in the room."""
+    facts: dict[str, str | int | float | bool] = {}
+    """What a desk tells of the conversation, beside those that are known."""
     intent: str = ""
     losses: tuple[str, ...] = ()
 

@@ -26,6 +26,7 @@ from omnibridge.domain.events import (
 )
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
+from omnibridge.routing.facts import told_facts
 from omnibridge.storage.journal import Observation
 
 DESK = "desk"
@@ -81,4 +82,5 @@ def event_of(connection: str, told: SessionEvent) -> Event:
                 fields=reply.fields,
                 agent=speaker_of(reply.agent),
                 updates=reply.updates,
+                facts=told_facts(reply.facts),
             )
