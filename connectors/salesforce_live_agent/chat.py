@@ -42,8 +42,8 @@ class NotKept(Exception):
 class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
-    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
-    reads, and none lasts longer.
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request, and
+    none that reads lasts longer.
 
     noticed: told after each request that reads whether the service answered it.
 
@@ -72,10 +72,11 @@ class Chat:
         """From the next request on; close the old one, which ends what is under way."""
         self._api = api
 
-    async def run(self) -> None:
-        """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
+    async def run(self, *, until_ready: bool = False) -> None:
+        """Until the session is over. Cancel it to stop reading; the session lives on for a while. until_ready: only as far
+        as posts may be sent again after a move."""
         pause_s = FIRST_PAUSE_S
-        while next_request(self.session) is not None:
+        while next_request(self.session) is not None and not (until_ready and self.session.is_ready):
             limit_s = await self._held() if self._held else None
             session = self.session  # a post may have changed it meanwhile
             request = next_request(session)
@@ -145,6 +146,8 @@ class Chat:
                 await self._change(Step(session))
 
     async def _post(self, post: Post) -> None:
+        if self._held:
+            await self._held()  # a process that slept for a minute may not be the one any more
         async with self._changing:
             if post.id in self.session.done:
                 return

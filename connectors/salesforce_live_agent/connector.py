@@ -152,9 +152,14 @@ class SalesforceLiveAgentConnector:
             await self._delete(live)
             return
         try:
+            if not live.chat.session.is_ready:  # it is followed no more: nobody else reconnects it
+                async with asyncio.timeout(self._now().settings.turn_timeout_s):
+                    await live.chat.run(until_ready=True)
             await live.chat.post(Post(f"end-{live.kept.begins}", "ChatEnd", {"reason": "client"}))
         except SessionGone as exc:
             self._now().context.log("chat_gone", code=exc.code)
+        except TimeoutError as exc:
+            raise DeliveryRetryable("the chat is being restored", code="restoring") from exc
         except NotYet as exc:
             if exc.code != "not-established":
                 raise DeliveryRetryable(str(exc), code=exc.code, retry_after_s=1.0, answered=True) from exc
