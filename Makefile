@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --no-config
 
-.PHONY: setup demo test check crm-closes simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents test-rasa test-browser test-clients rocketchat-app test-app golden docs lock format clean
+.PHONY: setup demo test check crm-closes simulation soak soak-external soak-decisions soak-controls soak-agents bench bench-agents bench-chats test-rasa test-browser test-clients rocketchat-app test-app golden docs lock format clean
 
 setup: $(STAMP)
 
@@ -34,13 +34,14 @@ test: setup
 	@$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 	@echo "Not run here:"
 	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
-	@echo "  make soak          kill -9 again and again under load: takes minutes"
+	@echo "  make soak          kill -9 again and again under load: takes minutes. ARGS=\"--scenario salesforce\": chats with desks"
 	@echo "  make soak-external 1,000 chats through the External routing method: takes a minute"
 	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make soak-agents   kill -9 at every REST step of the making of users: takes minutes"
 	@echo "  make crm-closes    1,000 closes written to a simulated CRM: takes a minute or two"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
+	@echo "  make bench-chats   memory and CPU of 5,000 idle chats with Salesforce: takes a quarter of an hour"
 	@echo "  make bench-agents  the import of 100,000 agents while webhooks come: the same"
 	@echo "  make test-rasa     against a real Rasa server: installs one, once, which needs Python 3.10"
 	@echo "  make test-browser  the livechat widget in Chromium: needs apt-get install chromium npm, fetches the widget"
@@ -80,6 +81,9 @@ bench: setup
 
 bench-agents: setup
 	@$(BIN)/python -m tests.bench.agents $(ARGS)
+
+bench-chats: setup
+	@$(BIN)/python -m tests.bench.chats $(ARGS)
 
 # Needs Python 3.10 for Rasa; makes .venv-rasa and trains the bot once.
 test-rasa: setup

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from omnibridge.engine.counters import Counters
+from omnibridge.engine.sessions import Sessions
 from omnibridge.storage import conversations
 from omnibridge.storage.database import Database
 
 
-def show_gauges(counters: Counters, database: Database, is_ready: Callable[[], bool]) -> None:
+def show_gauges(counters: Counters, database: Database, sessions: Sessions, is_ready: Callable[[], bool]) -> None:
     """What is looked up whenever the metrics are read."""
     reader, writer = database.reader, database.writer
     due = "SELECT count(*) FROM deliveries WHERE state = 0"
@@ -23,4 +25,6 @@ def show_gauges(counters: Counters, database: Database, is_ready: Callable[[], b
     for percent in (50, 99):
         read = partial(writer.commit_ms, percent)
         counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
+    counters.gauge("sessions_followed", "Desks' sessions whose news we ask for", lambda: sessions.n_followed)
+    counters.gauge("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks()))
     counters.gauge("ready", "1 when relaying", lambda: float(is_ready()))

@@ -26,6 +26,7 @@ TOP = {
     "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_gauges",
     "omnibridge.bootstrap_reload",
+    "omnibridge.bootstrap_routing",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
@@ -38,6 +39,8 @@ TOP = {
     "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
+    "omnibridge.demo_screen",
+    "omnibridge.demo_stage",
     "omnibridge.__main__",
 }
 """Modules that put the parts together: they alone may import everything but connectors."""

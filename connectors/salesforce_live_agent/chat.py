@@ -73,8 +73,10 @@ class Chat:
         self._api = api
 
     async def run(self, *, until_ready: bool = False) -> None:
-        """Until the session is over. Cancel it to stop reading; the session lives on for a while. until_ready: only as far
-        as posts may be sent again after a move."""
+        """Until the session is over. Cancel it to stop reading; the session lives on for a while.
+
+        until_ready: only until posts may be sent: after a move, where nobody reads any more.
+        """
         pause_s = FIRST_PAUSE_S
         while next_request(self.session) is not None and not (until_ready and self.session.is_ready):
             limit_s = await self._held() if self._held else None

@@ -152,9 +152,7 @@ class SalesforceLiveAgentConnector:
             await self._delete(live)
             return
         try:
-            if not live.chat.session.is_ready:  # it is followed no more: nobody else reconnects it
-                async with asyncio.timeout(self._now().settings.turn_timeout_s):
-                    await live.chat.run(until_ready=True)
+            await self._finish_move(live)
             await live.chat.post(Post(f"end-{live.kept.begins}", "ChatEnd", {"reason": "client"}))
         except SessionGone as exc:
             self._now().context.log("chat_gone", code=exc.code)
@@ -164,6 +162,17 @@ class SalesforceLiveAgentConnector:
             if exc.code != "not-established":
                 raise DeliveryRetryable(str(exc), code=exc.code, retry_after_s=1.0, answered=True) from exc
             await self._delete(live)  # words whose fate is unknown block it, and nobody is there to read them
+
+    async def _finish_move(self, live: LiveChat) -> None:
+        """Nobody follows the session any more, and while it moves between servers no end can be told."""
+        assert live.chat is not None
+        try:
+            async with asyncio.timeout(self._now().settings.turn_timeout_s):
+                await live.chat.run(until_ready=True)
+        except TimeoutError:
+            raise DeliveryRetryable(
+                "the chat is still being restored", code="restoring", retry_after_s=1.0, answered=True
+            ) from None
 
     async def _delete(self, live: LiveChat) -> None:
         assert live.chat is not None

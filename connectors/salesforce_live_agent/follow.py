@@ -181,14 +181,12 @@ class Follower:
             self._telling = asyncio.create_task(self._say(trouble))
 
     async def _say(self, trouble: bool) -> None:
-        live, settings = self._live, self._live.shared().settings
+        live = self._live
         if live.kept.trouble == trouble or live.kept.is_over or live.is_closing:
             return
-        text = settings.trouble if trouble else settings.trouble_over
-        told = Told(interrupted=text) if trouble else Told(resumed=text)
+        code = "trouble" if trouble else "trouble-over"
         try:
-            key = f"trouble-{trouble}-{live.shared().now_ms()}"
-            await live.change(key, told, trouble=trouble)
+            await live.change(f"{code}-{live.shared().now_ms()}", Told(notice=code), trouble=trouble)
         except Exception as exc:  # told with the next answer
             live.shared().context.log("trouble_not_told", room=live.session.room, reason=type(exc).__name__)
 

@@ -273,7 +273,7 @@ class LiveChat:
             body = {"idleTimeoutWarningEvent": "triggered"}
             await chat.post(Post(f"warned-{since}", "ChasitorIdleTimeoutWarningEvent", body))
             if self.kept.silence.since_ms == since:
-                told = Told(says=shared.settings.idle_warning) if shared.settings.idle_warning else None
+                told = Told(notice="idle-warning")
                 await self.change(f"warned-{since}", told, silence=self.kept.silence.warned())
                 self._arm()
         except Exception as exc:  # the service is down, or the database is: tried again

@@ -56,9 +56,7 @@ async def send(live: LiveChat, turn: Turn) -> Reply:
 
 async def _withhold(live: LiveChat, turn: Turn) -> None:
     """The visitor reads that his words went to nobody; once, however often the turn is given."""
-    text = live.shared().settings.withheld
-    if text:
-        await live.session.tell(f"withheld-{turn.delivery_id}", encode(Told(says=text)))
+    await live.session.tell(f"withheld-{turn.delivery_id}", encode(Told(notice="withheld")))
 
 
 async def _tell_rules(live: LiveChat, turn: Turn, hits: tuple[Rule, ...]) -> None:

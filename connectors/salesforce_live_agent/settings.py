@@ -68,22 +68,19 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     language, language_facts, history…, visitor_label, bot_label, agent_label, longest_text: as in salesforce_messaging.
     availability: ask first whether anybody is online, and decline at once where nobody is.
     typing: Salesforce is told that the visitor types.
-    idle: the time-outs that Salesforce tells are run here; idle_warning: what the visitor reads before the end.
-    requeued: what he reads when his agent gives the chat back or drops.
-    conference_joined, conference_left: when another agent joins or leaves, `{name}`. Empty texts are not said.
+    idle: the time-outs that Salesforce tells are run here.
     sensitive_data: the org's rules for sensitive data are applied to what the visitor says and said before. A rule that
     cannot be applied (its pattern is not understood, or takes too long): `withhold` gives the words to nobody there and
-    tells the visitor `withheld`, `send` gives them without that rule. `off`: no rule is applied.
+    tells the visitor so, `send` gives them without that rule. `off`: no rule is applied.
     files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
-    file_asked: what the visitor reads when an agent asks; file_failed: when Salesforce took it and lost it.
     file_types: which, empty = any; max_file_bytes: 5 MB at most.
     custom_events: those of agents are kept as contents that nobody is shown; else they are dropped, but for the types
     in event_facts (their data is the fact `bot.NAME` for rules), event_fields (it is written to this custom field of
     the room) and event_texts (the visitor reads this, `{data}` in it).
     event_on_accept: type of an event with the facts of the conversation (`facts`) as JSON, told to who accepts.
     restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it. Shorter
-    than `[engine] notice_after_s`, so that he does not read first that it takes longer.
+    trouble_s: so long without an answer of Salesforce the visitor is told. Shorter than `[engine] notice_after_s`, so
+    that he does not read first that it takes longer.
     """
 
     endpoint: str
@@ -112,16 +109,9 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     availability: bool = True
     typing: bool = True
     idle: bool = True
-    idle_warning: str = "Are you still there? This chat is about to end."
-    requeued: str = "You will be connected to another agent in a moment."
-    conference_joined: str = "{name} has joined the conversation."
-    conference_left: str = "{name} has left the conversation."
     sensitive_data: Literal["withhold", "send", "off"] = "withhold"
-    withheld: str = "Your last message could not be passed on: it could not be checked for sensitive data."
     files: bool = True
     file_links: bool = True
-    file_asked: str = "The agent asks you to send a file."
-    file_failed: str = "Your file did not reach the agent. Please send it again."
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
@@ -131,8 +121,6 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     event_on_accept: str = ""
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     trouble_s: Positive = 4.0
-    trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
-    trouble_over: str = "The connection is back."
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000

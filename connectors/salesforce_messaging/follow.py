@@ -15,14 +15,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, text_message
-from connectors.salesforce_messaging.entries import Event, Said, Typing
+from connectors.salesforce_messaging.entries import Event, Joined, Routed, Said, Typing
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
-from connectors.salesforce_messaging.told import Told, is_end, matters
+from connectors.salesforce_messaging.told import Told, encode, is_end, matters
+from connectors.salesforce_messaging.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
@@ -32,8 +31,6 @@ DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
 REFUSALS = 3
 """Refused streams in a row after which it is believed."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class _Over(Exception):
@@ -50,8 +47,15 @@ class Follower:
         self._is_dead = False
         self._refused = 0
         self._margin_s: float | None = None
+        self._trouble = Trouble(chat, shared)
 
     async def run(self) -> None:
+        try:
+            await self._follow()
+        finally:
+            self._trouble.close()
+
+    async def _follow(self) -> None:
         chat = self._chat
         if not chat.kept.is_over and chat.kept.access is None:
             await self._end(declined="closed")
@@ -75,6 +79,7 @@ class Follower:
             access = await shared.access(chat.kept.user)
         except DeliveryError as exc:
             shared.context.count("tokens_failed", 1)
+            self._trouble.noticed(False)
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
@@ -116,6 +121,7 @@ class Follower:
             lambda: (chat.kept.conversation,),
             self._take,
             shared.context.count,
+            noticed=self._trouble.noticed,
         )
         try:
             await self._stream(events)
@@ -234,15 +240,22 @@ class Follower:
         files = {name: url for each in said for name, url in (await self._files(each)).items()}
         ends = any(map(is_end, told))
         fields: dict[str, Any] = {"position": position, "is_over": ends}
+        is_requeued = chat.kept.is_requeued
+        for each in told:
+            match each:
+                case Joined():
+                    fields |= {"is_accepted": True, "is_requeued": False}
+                case Routed(is_transfer=True):
+                    is_requeued = fields["is_requeued"] = True
         kind = type(told[0]).__struct_config__.tag
-        await chat.change(f"{kind}:{told[0].id}", _encode(Told(told, files)), **fields)
+        await chat.change(f"{kind}:{told[0].id}", encode(Told(told, files, is_requeued)), **fields)
         if said and shared.settings.receipts:
             self._acknowledge(chat, [each.id for each in said])
         if ends:
             raise _Over
 
     async def _end(self, *, declined: str = "", left: str = "") -> None:
-        await self._chat.change("over", _encode(Told(declined=declined, left=left)), is_over=True)
+        await self._chat.change("over", encode(Told(declined=declined, left=left)), is_over=True)
 
     def _types(self, is_typing: bool) -> None:
         chat = self._chat

@@ -30,6 +30,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     accept_bots: a bot of Salesforce that joins has accepted; off: only its people do, its words are shown either way.
     automatic: automatic words of Salesforce are shown. receipts: Salesforce is told what was delivered.
     typing: it is told that the visitor types.
+    trouble_s: no stream could be opened for so long: the visitor is told (`trouble`).
     files: visitors' files are given to it; file_types: which, empty = any; max_file_bytes: Salesforce takes 5 MB.
 
     user_key: private key (PEM, RSA) of user verification; user_key_id, user_issuer: as uploaded in Setup;
@@ -60,6 +61,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     automatic: bool = True
     receipts: bool = True
     typing: bool = True
+    trouble_s: Positive = 6.0
     files: bool = True
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20

@@ -16,6 +16,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """conversation: its id at Salesforce. access: None where the desk is closed. user: the verified one's name.
 
     history: what the agent reads first; given away when `is_begun`.
+    is_accepted: an agent has it. is_requeued: it waits again after that. trouble: the visitor was told that nothing
+    comes through.
     is_begun: the conversation is known to be there. is_over: nothing more is told of it.
     """
 
@@ -25,6 +27,9 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     session: NewSession = NewSession()
     history: tuple[str, ...] = ()
     position: Position | None = None
+    is_accepted: bool = False
+    is_requeued: bool = False
+    trouble: bool = False
     is_begun: bool = False
     is_over: bool = False
 

@@ -122,6 +122,7 @@ class Events:
     opened: set while a stream is open; open it before the first message is sent (reference 2.8).
     held: seconds for which nobody else may listen for this user, waits until there are any. It is asked again while
     the stream lives; without an answer in time the stream is closed.
+    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened.
     """
 
     def __init__(
@@ -134,8 +135,9 @@ class Events:
         count: Callable[[str, int], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         held: Callable[[], Awaitable[float]] | None = None,
+        noticed: Callable[[bool], None] = lambda is_open: None,
     ) -> None:
-        self._held = held
+        self._held, self._noticed = held, noticed
         self._org, self._conversations, self._take, self._count = org, conversations, take, count
         self.access = access
         self.position = position or Position(access.last_event_id)
@@ -159,6 +161,7 @@ class Events:
                 self._count("stream_broken", 1)
             finally:
                 self.opened.clear()
+                self._noticed(False)
             await self._sleep(self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
@@ -180,6 +183,7 @@ class Events:
                     await self._catch_up()
                 self._is_resumed = True
                 self.opened.set()
+                self._noticed(True)
                 frames = Frames()
                 async for line in stream:
                     if self._held and seconds and until is not None and loop.time() > until - seconds / 2:

@@ -218,11 +218,13 @@ class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
 
 
 class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
-    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for people."""
+    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for staff;
+    says: what the visitor reads if the operator has no sentence for the code."""
 
     connection: str
     code: str
     text: str = ""
+    says: str = ""
 
 
 class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
@@ -232,20 +234,25 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
     reason: str = ""
 
 
-class PartyInterrupted(_Event, frozen=True, tag="PartyInterrupted"):
-    """A desk that has the conversation cannot be reached for now, or can again. text: for the visitor."""
+class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
+    """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
+    has no words for it. values: of the `{names}` in either. line: it cannot be reached for now, or can again."""
 
     connection: str
+    code: str
     text: str = ""
-    over: bool = False
+    values: dict[str, str] = {}
+    line: Literal["", "lost", "back"] = ""
 
 
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
-    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
+    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told.
+    again: somebody had accepted, and gave it back."""
 
     connection: str
     position: int = 0
     wait_s: int = -1
+    again: bool = False
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
@@ -412,8 +419,8 @@ Event = (
     | PartyAccepted
     | PartyDeclined
     | PartyLeft
-    | PartyInterrupted
     | QueuePositionChanged
+    | NoticeGiven
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

@@ -170,6 +170,10 @@ class Sessions:
         self.desks[connection].detach(self._name(key))
         await self.stop_following(conversation_id, connection)
 
+    @property
+    def n_followed(self) -> int:
+        return len(self._following)
+
     async def aclose(self) -> None:
         """Stop following; the desks keep the sessions."""
         tasks = [task for task, _ in self._following.values()]

@@ -13,7 +13,8 @@ from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.facts import Facts
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.texts import Texts
 
 _replace = msgspec.structs.replace
 
@@ -30,6 +31,11 @@ class Context(msgspec.Struct, frozen=True):
     directory: Directory
     now_ms: int
     facts: Facts
+
+    @property
+    def texts(self) -> Texts:
+        """In the visitor's language."""
+        return self.rules.texts.for_facts(self.facts.plain)
 
     def decide(
         self,

@@ -65,7 +65,7 @@ def prefixed(context: Context, agent: ExternalAgent, parts: tuple[Content, ...])
 
 
 def _prefix(context: Context, agent: ExternalAgent) -> str:
-    return context.rules.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
+    return context.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
 
 
 def serves(conversation: Conversation, user_id: str) -> bool:

@@ -93,12 +93,13 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     speech = conversation.speech
     is_unclear = event.fallback or speech.unclear
     fallbacks = conversation.fallbacks + 1 if is_unclear else 0 if not event.welcome else conversation.fallbacks
+    waiting = _still_waiting(conversation, event.message_id)
     after = _replace(
         conversation,
-        waiting=_still_waiting(conversation, event.message_id),
+        waiting=waiting,
         options=conversation.options if speech.offered else (),
         fallbacks=fallbacks,
-        told_delay=False,
+        told_delay=conversation.told_delay and bool(waiting),  # not for each of those that waited together
         speech=Speech(),
     )
     if _is_lost(context, event.connection, fallbacks):
@@ -195,14 +196,14 @@ def _give_up(context: Context, connection: str, fallbacks: int, says: tuple[Comm
 
 
 def _close(context: Context, connection: str, says: tuple[Command, ...]) -> Decision:
-    comment = CloseConversation(context.rules.texts.close_comment or "Closed.")
+    comment = CloseConversation(context.texts.close_comment or "Closed.")
     return context.decide(f"{connection} closes the conversation", context.conversation, *says, comment)
 
 
 def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     """Leave the visitor no longer without a word, once per wait."""
     conversation = context.conversation
-    told = tell(conversation, context.rules.texts.delayed, event.connection)
+    told = tell(conversation, context.texts.delayed, event.connection)
     if (
         conversation.told_delay
         or (conversation.desk is not None and conversation.desk.interrupted)
@@ -233,7 +234,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
         if event.command in ("SendToVisitor", "UpdateMessage"):
-            after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
+            after, told = tell_once(context.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
     context = _with(context, after)
@@ -241,7 +242,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     bot = context.directory.connection(connection)
     if bot and bot.handover_when_down:
         return handover.begin(context, reason, say="bot_down")
-    after, told = tell_once(context.rules.texts, after, "bot_down", connection)
+    after, told = tell_once(context.texts, after, "bot_down", connection)
     return context.decide(f"{reason}: the visitor {'is told' if told else 'knows already, or need not'}", after, *told)
 
 

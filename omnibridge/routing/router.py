@@ -284,7 +284,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.PartyDeclined: desks.declined,
     ev.PartyLeft: desks.left,
     ev.QueuePositionChanged: desks.moved_up,
-    ev.PartyInterrupted: desks.interrupted,
+    ev.NoticeGiven: desks.noticed,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: persona_moves.move_succeeded,

@@ -14,7 +14,7 @@ from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSetting
 from connectors.salesforce_live_agent.state import Kept, decode
 from omnibridge.connector import Content, DeliveryError, DeliveryRejected, Text, Turn
 from omnibridge.connector import desks as desk
-from omnibridge.connector.desks import Opening, SessionEvent, Spoke
+from omnibridge.connector.desks import Notice, Opening, SessionEvent, Spoke
 from omnibridge.connector.testing import FakeContext, turn
 from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
 from tests.connectors.salesforce_live_agent.services import RunningService, eventually, service
@@ -142,8 +142,14 @@ class Alone:
 
     def parts(self) -> list[tuple[str, Content]]:
         """(name of who said it, what) of all that the visitor is to see."""
-        said = [each.reply for each in self.session.events if isinstance(each, Spoke)]
-        return [(each.agent.name if each.agent else "", part) for each in said for part in each.parts]
+        found: list[tuple[str, Content]] = []
+        for each in self.session.events:
+            if isinstance(each, Notice):
+                found.append(("", Text(each.text.format(**each.values))))
+            elif isinstance(each, Spoke):
+                name = each.reply.agent.name if each.reply.agent else ""
+                found += [(name, part) for part in each.reply.parts]
+        return found
 
     def words(self) -> list[tuple[str, str]]:
         return [(name, part.text) for name, part in self.parts() if isinstance(part, Text)]

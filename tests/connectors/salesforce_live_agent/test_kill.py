@@ -141,7 +141,7 @@ async def start(relay: Relay, bridge: Bridge) -> None:
 async def asks_nothing_while_it_cannot_hold(
     relay: Relay, bridge: Bridge, locking: sqlite3.Connection, asked: int
 ) -> None:
-    """The database cannot be written, so no session can be held; the process runs and answers. asked: requests before."""
+    """The database cannot be written, so no session can be held; the process runs and answers. asked: calls before."""
     async with aiohttp.ClientSession() as session:
         for _ in range(20):
             async with session.get(f"{bridge.url}/livez") as answer:

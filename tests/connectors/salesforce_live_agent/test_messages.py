@@ -256,7 +256,7 @@ async def test_s2_03_targets_are_tried_in_their_order() -> None:
 
 
 async def test_s2_03_conference_is_told_and_each_speaks_under_his_own_name(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay(settings='conference_left = "{name} is gone."')
+    relay = await make_relay(settings='[texts.desk]\n"sales:conference-left" = "{name} is gone."')
     visitor = await relay.with_agent()
     relay.desk.confer(relay.sid, "Carla Clerk")
     for who, text in (("Carla Clerk", "Carla here."), ("Alex Agent", "She knows more."), ("Carla Clerk", "I do.")):

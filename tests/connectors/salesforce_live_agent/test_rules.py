@@ -84,7 +84,7 @@ def test_patterns_that_take_for_ever_do_not() -> None:
     found = mask(f"{NUMBER} {SLOW_WORDS}", (*read_rules([SLOW] * 2), *read_rules([CARD])))
 
     assert len(found.failed) == 2 and found.text.startswith("[card] aaa")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 def test_size_of_a_pattern_is_that_of_its_repeats() -> None:

@@ -279,6 +279,18 @@ async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
     assert len(relay.of_kind("end")) == 1
 
 
+async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500, "count": 4}], "move_all": True})
+    await eventually(lambda: not relay.sf.faults.waiting or relay.sf.faults.waiting[0].count < 4)
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert [each["reason"] for each in relay.of_kind("end")] == ["client"]
+    assert not relay.of_kind("left")
+
+
 @pytest.mark.parametrize("agent", [True, False])
 async def test_visitor_may_close_when_the_session_is_gone(make_relay: MakeRelay, agent: bool) -> None:  # noqa: F811
     relay = await make_relay(settings="restarts = 0")

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from cryptography.hazmat.primitives import serialization
@@ -21,20 +22,33 @@ GUEST = {"orgId": ORG_ID, "esDeveloperName": DEVELOPER_NAME, "capabilitiesVersio
 
 
 class RunningOrg(Simulator):
+    """Behind a socket that may go away and come back at the same address."""
+
     url = ""
+    _socket: Socket | None = None
+
+    async def listen(self) -> None:
+        port = urlsplit(self.url).port or 0
+        self._socket = Socket(self.app(), "127.0.0.1", port)
+        await self._socket.start()
+        self.url = self._socket.url
+
+    async def go_away(self) -> None:
+        """Whoever connects is refused."""
+        self.org.feeds.cut_all()
+        if self._socket is not None:
+            await self._socket.stop()
+            self._socket = None
 
 
 @asynccontextmanager
 async def org() -> AsyncIterator[RunningOrg]:
     found = RunningOrg()
-    socket = Socket(found.app(), "127.0.0.1", 0)
-    await socket.start()
-    found.url = socket.url
+    await found.listen()
     try:
         yield found
     finally:
-        found.org.feeds.cut_all()
-        await socket.stop()
+        await found.go_away()
 
 
 async def eventually(holds: Callable[[], object]) -> None:
