@@ -19,8 +19,8 @@ MOST_RULES, LONGEST_PATTERN = 50, 1_000
 LARGEST = 5_000
 """Elements of a pattern with its repeats written out: what compiling it costs."""
 RULE_S, MOST_SLOW = 0.1, 5
-"""For one expression and one text; that it is over is noticed a little late: 0.3 s were measured. So many may take longer
-before the others are not tried."""
+"""For one expression and one text; that it is over is noticed a little late: 0.3 s were measured. So many may take
+longer, and then no other is tried."""
 
 _REFERENCE = re.compile(r"\$(\$|&|\d{1,2})")
 _REPEAT = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")

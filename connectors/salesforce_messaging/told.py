@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -32,7 +32,6 @@ NOTICES = {
     "closed": "Our team is outside of its business hours.",
 }
 """What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
-LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
 FAILURES = {"SubmissionError": "submission-error", "Unknown": "unknown"}
 """Why a conversation was not routed, as codes; all others are that nobody is there."""
 
@@ -110,7 +109,7 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
 
 
 def _notice(code: str) -> Notice:
-    return Notice(code, NOTICES[code], {}, LINES.get(code, ""))
+    return Notice(code, NOTICES[code])
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:
