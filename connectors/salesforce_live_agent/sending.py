@@ -85,15 +85,18 @@ async def post(live: LiveChat, given: Post) -> None:
 
 def over() -> DeliveryRetryable:
     """The decision that follows from the end is under way, and takes the words elsewhere."""
-    return DeliveryRetryable("the chat is over", code="over", retry_after_s=NOT_READY_S, answered=True)
+    return DeliveryRetryable("the chat is over", code="over", retry_after_s=NOT_READY_S, answered=True, nobody=True)
 
 
 def not_ready() -> DeliveryRetryable:
-    return DeliveryRetryable("no agent is there yet", code="not-ready", retry_after_s=SOON_S, answered=True)
+    return DeliveryRetryable(
+        "no agent is there yet", code="not-ready", retry_after_s=SOON_S, answered=True, nobody=True
+    )
 
 
 def _later(exc: DeliveryError, seconds: float) -> DeliveryRetryable:
-    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=seconds, answered=True)
+    nobody = exc.code == "not-established"
+    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=seconds, answered=True, nobody=nobody)
 
 
 # -- files ---------------------------------------------------------------------------------------------------

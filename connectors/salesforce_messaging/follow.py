@@ -16,10 +16,12 @@ from functools import partial
 from typing import Any
 
 from connectors.salesforce_messaging.chat import Chat, Shared
-from connectors.salesforce_messaging.content import attachments_of, text_message
-from connectors.salesforce_messaging.entries import Event, Joined, Routed, Said, Typing
+from connectors.salesforce_messaging.content import attachments_of, contents_of, text_message
+from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
+from connectors.salesforce_messaging.forms import form_of
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
+from connectors.salesforce_messaging.tokens import Access
 from connectors.salesforce_messaging.told import Told, encode, is_end, matters
 from connectors.salesforce_messaging.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
@@ -76,22 +78,31 @@ class Follower:
             return False
         pause_s = FIRST_PAUSE_S
         try:
-            access = await shared.access(chat.kept.user)
+            access = await self._renew()
         except DeliveryError as exc:
-            shared.context.count("tokens_failed", 1)
-            self._trouble.noticed(False)
+            self._noticed(False)
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
             return False
         if self._is_dead:
             await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
-        await chat.change(access=access)
-        shared.context.count("tokens_renewed", 1)
         # Also where a token lives for less than `renew_s` it is used for most of its life.
         self._margin_s = min(shared.settings.renew_s, (access.expires_s - shared.now_s()) / 4)
         self._is_dead = False
         return True
+
+    async def _renew(self) -> Access:
+        """Of a verified user. Raises DeliveryError."""
+        chat, shared = self._chat, self._shared()
+        try:
+            access = await shared.access(chat.kept.user)
+        except DeliveryError:
+            shared.context.count("tokens_failed", 1)
+            raise
+        await chat.change(access=access)
+        shared.context.count("tokens_renewed", 1)
+        return access
 
     def _left_s(self) -> float:
         shared = self._shared()
@@ -121,7 +132,8 @@ class Follower:
             lambda: (chat.kept.conversation,),
             self._take,
             shared.context.count,
-            noticed=self._trouble.noticed,
+            noticed=self._noticed,
+            recheck_s=shared.settings.recheck_s,
         )
         try:
             await self._stream(events)
@@ -134,6 +146,10 @@ class Follower:
             if exc.code != "token":
                 raise
             self._is_dead = True
+
+    def _noticed(self, is_open: bool) -> None:
+        self._chat.listens(is_open)
+        self._trouble.noticed(is_open)
 
     async def _stream(self, events: Events) -> None:
         chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)
@@ -231,6 +247,8 @@ class Follower:
         for each in mine:
             if isinstance(each, Typing):
                 self._types(each.is_typing)
+            elif isinstance(each, Echo):
+                chat.echoed(each.id)
         told = tuple(each for each in mine if matters(each, shared.settings))
         if not told:
             return
@@ -245,6 +263,8 @@ class Follower:
             match each:
                 case Joined():
                     fields |= {"is_accepted": True, "is_requeued": False}
+                case Said(abstract=abstract) if form := form_of(contents_of(abstract)):
+                    fields["form"] = form
                 case Routed(is_transfer=True):
                     is_requeued = fields["is_requeued"] = True
         kind = type(told[0]).__struct_config__.tag
@@ -252,10 +272,12 @@ class Follower:
         if said and shared.settings.receipts:
             self._acknowledge(chat, [each.id for each in said])
         if ends:
+            chat.ended()
             raise _Over
 
     async def _end(self, *, declined: str = "", left: str = "") -> None:
         await self._chat.change("over", encode(Told(declined=declined, left=left)), is_over=True)
+        self._chat.ended()
 
     def _types(self, is_typing: bool) -> None:
         chat = self._chat
@@ -287,7 +309,10 @@ class Follower:
             except DeliveryRejected:
                 raise
             except DeliveryError as exc:
-                if attempt == DOWNLOADS or exc.code == "token":
+                is_dead = exc.code == "token"
+                if attempt == DOWNLOADS or (is_dead and not chat.kept.user):
                     raise
+                if is_dead:  # the stream's will be found dead too
+                    await self._renew()
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")

@@ -37,6 +37,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     user_audience: the org's My Domain URL, empty = left out. Empty key = visitors are guests, whose chats end with
     their token. user_fact: fact that says who the visitor is; empty, or nothing known = one user for each conversation.
     renew_s: so long before its end a token is renewed, or a guest's chat ended.
+    recheck_s: so often, about, entries are read although the stream is healthy, 0 = never: an event may be lost.
     turn_timeout_s: for one request. longest_text: what is longer goes in pieces.
     """
 
@@ -71,6 +72,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     user_audience: str = ""
     user_fact: str = ""
     renew_s: Positive = 60.0
+    recheck_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 4_000
 

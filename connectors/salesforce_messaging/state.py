@@ -8,6 +8,7 @@ import uuid
 import msgspec
 
 from connectors.salesforce_messaging.client import NewSession
+from connectors.salesforce_messaging.forms import OpenForm
 from connectors.salesforce_messaging.stream import Position
 from connectors.salesforce_messaging.tokens import Access
 
@@ -16,8 +17,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """conversation: its id at Salesforce. access: None where the desk is closed. user: the verified one's name.
 
     history: what the agent reads first; given away when `is_begun`.
-    is_accepted: an agent has it. is_requeued: it waits again after that. trouble: the visitor was told that nothing
-    comes through.
+    form: an agent asked it, and nobody has answered. is_accepted: an agent has it. is_requeued: it waits again after
+    that. trouble: the visitor was told that nothing comes through.
     is_begun: the conversation is known to be there. is_over: nothing more is told of it.
     """
 
@@ -27,6 +28,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     session: NewSession = NewSession()
     history: tuple[str, ...] = ()
     position: Position | None = None
+    form: OpenForm | None = None
     is_accepted: bool = False
     is_requeued: bool = False
     trouble: bool = False

@@ -18,6 +18,7 @@ from connectors.salesforce_messaging.entries import (
     SessionIs,
     Unreadable,
 )
+from connectors.salesforce_messaging.forms import form_of
 from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
@@ -27,6 +28,7 @@ AUTOMATIC = ("System", "Router")
 NOTICES = {
     "requeued": "You will be connected to another agent in a moment.",
     "inactive": "Are you still there? Write anything to go on.",
+    "form": "Please answer in one message, with a line for each question.",
     "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
     "trouble-over": "The connection is back.",
     "closed": "Our team is outside of its business hours.",
@@ -88,7 +90,8 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
                 return ()
             agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
             parts = shown(abstract, told.files)
-            return (Spoke(Reply(parts, agent=agent)),) if parts else ()
+            hint = (_notice("form"),) if form_of(parts) else ()
+            return (Spoke(Reply(parts, agent=agent)), *hint) if parts else ()
         case Routed(failure=failure) if failure:
             return (Declined(FAILURES.get(failure, "no-agents"), failure),)
         case Routed(is_transfer=is_transfer, wait_s=wait_s):

@@ -108,11 +108,12 @@ class OpenSession(_Command, frozen=True, tag="OpenSession"):
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     """The last turns of a party, which were refused when it gave way, are its again: those under way, or not sent.
 
-    Not new ones: what is known of their attempts says whether they may have arrived.
+    Not new ones: what is known of their attempts says whether they may have arrived. within_ms: as of SendToParty.
     """
 
     connection: str
     count: int
+    within_ms: int = 0
 
 
 class HurryTurns(_Command, frozen=True, tag="HurryTurns"):
@@ -139,10 +140,11 @@ class HandTranscript(_Command, frozen=True, tag="HandTranscript"):
 
 
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
-    """Tell a backend that the conversation is over for it."""
+    """Tell a backend that the conversation is over for it. within_ms: how long that is worth trying, 0 = as usual."""
 
     connection: str
     reason: str = ""
+    within_ms: int = 0
 
 
 class ListAgents(_Command, frozen=True, tag="ListAgents"):

@@ -261,7 +261,7 @@ class Processor:
             self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
-            self._resume(work, stream, command.count, epoch)
+            self._resume(work, stream, command, epoch)
             return
         if isinstance(command, cmd.HurryTurns):
             lane_id, now = work.lane.id, work.now_ms
@@ -322,9 +322,10 @@ class Processor:
             return PLAIN if source in PLAIN_SOURCES else WIDGET
         return self._policy.sides.of(state.workspace, connection, source)
 
-    def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
-        lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]
-        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, count, epoch, until))
+    def _resume(self, work: Work, stream: str, command: cmd.ResumeTurns, epoch: int) -> None:
+        within_ms = command.within_ms or self._policy.deadlines["SendToParty"]
+        lane_id, until = work.lane.id, work.now_ms + within_ms
+        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, command.count, epoch, until))
         work.resumed.append((lane_id, stream))
 
     def _enqueue(

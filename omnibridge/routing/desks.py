@@ -12,9 +12,9 @@ from __future__ import annotations
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, CloseSession, Command, HurryTurns
+from omnibridge.domain.commands import CloseConversation, CloseSession, Command, HurryTurns, ResumeTurns
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskEnding, DeskState
-from omnibridge.domain.directory import Desk, Way
+from omnibridge.domain.directory import Desk, Directory, Way
 from omnibridge.routing import handover, next_steps, parties, personas
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, tell, tell_once
 from omnibridge.routing.decision import Decision
@@ -214,11 +214,28 @@ def _go_on(context: Context, state: DeskState, ending: DeskEnding, way: Way, *, 
     return next_steps.look_for_people(context, before, reason, (), *told)
 
 
-def tidy(before: DeskState, decision: Decision) -> Decision:
-    """A desk that has the conversation no more is told, whatever ended it."""
+def owed(context: Context) -> tuple[Command, ...]:
+    """A close is no reason to lose what the visitor wrote before it: the desk gets that, and then is told. It may take
+    long, where it is down or takes so many a minute. Where nobody is there any more it is not waited for (`nobody` of
+    DeliveryRetryable)."""
+    conversation = context.conversation
+    state, n_words = conversation.desk, sum(not turn.welcome for turn in conversation.waiting)
+    if state is None or state.stage != "accepted" or conversation.control.connection != state.connection:
+        return ()
+    return (ResumeTurns(state.connection, n_words, _turn_ms(context.directory, state)),) if n_words else ()
+
+
+def _turn_ms(directory: Directory, state: DeskState) -> int:
+    party = directory.connection(state.connection)
+    return party.desk.turn_ms if party and party.desk else 0
+
+
+def tidy(before: DeskState, decision: Decision, directory: Directory) -> Decision:
+    """A desk that has the conversation no more is told, whatever ended it; if it is down, as long as words wait for it:
+    else its people would look at a conversation that is over."""
     after, desk = decision.after, decision.after.desk
     has_it = desk if desk is not None and desk.connection == after.control.connection else None
     if has_it is not None and has_it.connection == before.connection:
         return decision
-    close = CloseSession(before.connection, decision.reason)
+    close = CloseSession(before.connection, decision.reason, _turn_ms(directory, before))
     return _replace(decision, after=_replace(after, desk=has_it), commands=(*decision.commands, close))

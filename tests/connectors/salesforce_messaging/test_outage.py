@@ -38,7 +38,7 @@ async def test_org_that_is_down_for_half_an_hour(
     await visitor.say("v0")
     assert await time.until(lambda: DELAYED in relay.words(visitor), 10, 0.25) <= 10
     for at in range(1, 60):
-        await time.pass_by(29, 2.9)
+        await time.pass_by(29, 4.9)
         await visitor.say(f"v{at}")
         if at % 10 == 0:
             relay.desk.say(relay.cid, f"a{at}")
@@ -52,7 +52,7 @@ async def test_org_that_is_down_for_half_an_hour(
     shown = await time.until(lambda: "a50" in relay.words(visitor), 60)
     took_s = await time.until(lambda: "v59" in relay.heard(), 400)
 
-    assert shown <= 31  # the longest pause between two attempts for a stream
+    assert shown <= 35  # the longest pause between two attempts for a stream, and a little
     assert relay.heard() == [f"v{at}" for at in range(60)]
     assert relay.repeats() == 0
     assert most_in_a_minute(sf) <= 22
@@ -70,3 +70,69 @@ async def test_org_that_is_down_for_half_an_hour(
     assert words.count(DELAYED) == 1
     assert relay.streams() == 1
     assert not relay.session().status == "Ended"
+
+
+async def test_more_than_the_limit_arrives_in_order_and_the_close_waits_for_it(
+    make_relay: MakeRelay,  # noqa: F811
+    sf: RunningOrg,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """60 lines within a minute, and the visitor leaves at once: nothing is joined, nothing is lost."""
+    time = MovedTime(monkeypatch, sf)
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    for at in range(60):
+        await visitor.say(f"v{at}")
+        await time.pass_by(0.5, 0.5)
+    await visitor.close()
+    took_s = await time.until(lambda: relay.session().status == "Ended", 400)
+
+    assert relay.heard() == [f"v{at}" for at in range(60)]
+    assert relay.repeats() == 0
+    assert most_in_a_minute(sf) == 22
+    assert sf.api.limited == []
+    assert took_s <= 180
+
+
+async def test_visitor_who_leaves_while_the_org_is_down_is_heard_first_and_then_closed(
+    make_relay: MakeRelay,  # noqa: F811
+    sf: RunningOrg,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long that takes: else the agent would look at a chat that is over."""
+    time = MovedTime(monkeypatch, sf)
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    await sf.go_away()
+    for at in range(3):
+        await visitor.say(f"v{at}")
+    await visitor.close()
+    await time.pass_by(15 * 60, 5)
+    await sf.listen()
+    await time.until(lambda: relay.session().status == "Ended", 90)
+
+    assert relay.heard() == ["v0", "v1", "v2"]
+    assert relay.repeats() == 0
+    await time.until(lambda: relay.world.rows("SELECT count(*) FROM desk_sessions") == [(0,)], 10)
+
+
+async def test_what_waits_for_an_agent_who_ended_it_too_is_given_to_nobody(
+    make_relay: MakeRelay,  # noqa: F811
+    sf: RunningOrg,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both have left: it is over when the next is due, and no new session is begun for words that nobody would read."""
+    time = MovedTime(monkeypatch, sf)
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    for at in range(30):
+        await visitor.say(f"v{at}")
+    await visitor.close()
+    await time.until(lambda: len(relay.heard()) >= 20, 10)
+    relay.desk.end(relay.cid)
+    await time.until(lambda: relay.world.rows("SELECT count(*) FROM desk_sessions") == [(0,)], 90)
+
+    heard = relay.heard()
+    assert heard == [f"v{at}" for at in range(len(heard))]
+    assert len(heard) < 22  # the history was the first of them
+    assert len(relay.sf.org.conversations[relay.cid].sessions) == 1

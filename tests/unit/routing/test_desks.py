@@ -13,6 +13,7 @@ from omnibridge.domain.commands import (
     CloseSession,
     EnsureAgent,
     OpenSession,
+    ResumeTurns,
     ReturnToQueue,
     SendToParty,
     SendToVisitor,
@@ -151,6 +152,27 @@ def test_who_is_given_back_to_the_queue_is_told_his_place_again() -> None:
     assert kinds(story.on(ev.QueuePositionChanged("sales", 1, again=True))) == ["SendToVisitor"]
 
 
+def test_close_waits_for_what_the_visitor_wrote_before_it() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
+    story.on(ev.PartyReplied("sales", 2, story.state.control.epoch, accepted=True, message_id="m2"))
+    decision = story.on(ev.ConversationClosed())
+
+    assert decision.commands == (
+        ResumeTurns("sales", 2, DAY_MS),
+        CloseSession("sales", decision.reason, DAY_MS),
+    )
+    epoch = story.state.control.epoch
+    assert story.on(ev.PartyReplied("sales", 3, epoch, accepted=True, message_id="m3")).commands == ()
+
+
+def test_close_before_anybody_accepted_is_told_at_once() -> None:
+    story = offered()
+    story.on(said("a", 2))
+
+    assert kinds(story.on(ev.ConversationClosed())) == ["CloseSession", "CloseSession"]  # the bot's, the desk's
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -179,7 +201,7 @@ def test_declined_goes_back_to_the_bot_at_once_where_that_is_wanted() -> None:
 
     assert decision.after.control.connection == "helper"
     assert decision.after.desk is None
-    assert decision.commands[-1] == CloseSession("sales", decision.reason)
+    assert decision.commands[-1] == CloseSession("sales", decision.reason, DAY_MS)
     assert SendToVisitor(Text(Texts().nobody_online), "helper", "system") in decision.commands
 
 
@@ -234,7 +256,7 @@ def test_person_who_takes_the_room_ends_the_session_of_the_desk() -> None:
     decision = story.on(ev.AgentAssigned(ALICE))
 
     assert [each for each in decision.commands if isinstance(each, CloseSession)] == [
-        CloseSession("sales", "alice took over")
+        CloseSession("sales", "alice took over", DAY_MS)
     ]
     assert story.on(ev.PartySpoke("sales", (Text("late"),))).commands == ()
 
@@ -318,7 +340,7 @@ def test_desk_that_gives_way_does_not_have_it_back_without_a_session(event: ev.E
     story = accepted()
     decision = story.on(event)
 
-    assert CloseSession("sales", decision.reason) in decision.commands
+    assert CloseSession("sales", decision.reason, DAY_MS) in decision.commands
     assert decision.after.handover.from_connection == "helper"
 
 
