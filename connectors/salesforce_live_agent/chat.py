@@ -42,8 +42,8 @@ class NotKept(Exception):
 class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
-    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
-    reads, and again while it waits. None lasts longer.
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request, and
+    for one that reads again while it waits. None lasts longer.
 
     noticed: told after each request that reads whether the service answered it.
 
@@ -179,6 +179,8 @@ class Chat:
                 await self._change(Step(session))
 
     async def _post(self, post: Post) -> None:
+        if self._held:
+            await self._held()  # a process that slept for a minute may not be the one any more
         async with self._changing:
             if post.id in self.session.done:
                 return
