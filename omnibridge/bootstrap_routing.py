@@ -101,6 +101,7 @@ def _asker(decider: str, system: str, deciders: DeciderSender) -> AskDecider:
             if not each.why_not
         ]
         body = {
+            "workspace": "", "conversation": "", "asked": len(excluded) + 1, "department": "", "reason": "work waits",
             "work": {"id": work.id, "serial": work.serial, "weight": work.weight, "preferred": work.preferred},
             "facts": work.facts, "excluded": excluded, "candidates": people,
         }  # fmt: skip

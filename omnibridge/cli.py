@@ -15,6 +15,7 @@ from omnibridge.cli_agents import agents_app
 from omnibridge.cli_bots import bots_app
 from omnibridge.cli_crm import crm_app
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_routing import routing_app
 from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
@@ -38,6 +39,7 @@ app.add_typer(agents_app, name="agents")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bots_app, name="bots")
 app.add_typer(crm_app, name="crm")
+app.add_typer(routing_app, name="routing")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -63,6 +63,7 @@ async def _run(
 ) -> int:
     with tempfile.TemporaryDirectory(prefix="omnibridge-demo-") as folder:
         async with Stage(Path(folder), sys.stderr if as_json else sys.stdout, hub_version=hub_version) as stage:
+            stage.stays = not once
             verdict = await play(stage)
             if not once:
                 await talk(stage.hub, stage.screen)
@@ -74,9 +75,11 @@ async def _run(
 class Stage:
     """A simulated Rocket.Chat, every simulator, and a bridge with the configuration that the story gives it.
 
-    told: what `omnibridge sandbox` prints. hub: client of the simulated Rocket.Chat.
-    options: of the sandbox.
+    told: what `omnibridge sandbox` prints. hub: client of the simulated Rocket.Chat. stays: a person types after the
+    play. options: of the sandbox.
     """
+
+    stays = False
 
     def __init__(self, folder: Path, out: TextIO, **options: Any) -> None:
         self.folder = folder

@@ -35,6 +35,7 @@ TOP = {
     "omnibridge.cli_crm",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_routing",
     "omnibridge.cli_setup",
     "omnibridge.cli_tokens",
     "omnibridge.server",

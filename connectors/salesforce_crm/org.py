@@ -12,6 +12,7 @@ PREFIXES = {
     "Account": "001", "Contact": "003", "Lead": "00Q", "Case": "500", "Task": "00T", "ContentVersion": "068",
     "ContentDocument": "069", "ContentDocumentLink": "06A", "User": "005", "Group": "00G", "ServiceChannel": "0N9",
     "PendingServiceRouting": "0JR", "AgentWork": "0Bz", "UserServicePresence": "0N5", "SkillRequirement": "0Hx",
+    "ServicePresenceStatus": "0N6", "ServiceChannelStatus": "0N7",
     "Skill": "0C5",
 }  # fmt: skip
 REQUIRED = {
@@ -43,6 +44,8 @@ FIELDS = {
     "User": {"Name", "Email", "IsActive", "UserType"},
     "Group": {"Name", "DeveloperName", "Type"},
     "ServiceChannel": {"MasterLabel", "DeveloperName"},
+    "ServiceChannelStatus": {"ServiceChannelId", "ServicePresenceStatusId"},
+    "ServicePresenceStatus": {"MasterLabel", "DeveloperName"},
     "Skill": {"MasterLabel", "DeveloperName"},
     "SkillRequirement": {"RelatedRecordId", "SkillId", "SkillLevel"},
     "UserServicePresence": {"UserId", "ServicePresenceStatusId", "IsCurrentState", "IsAway", "ConfiguredCapacity"}

@@ -43,7 +43,7 @@ class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
     held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
-    reads, and none lasts longer.
+    reads, and again while it waits. None lasts longer.
 
     noticed: told after each request that reads whether the service answered it.
 
@@ -66,6 +66,9 @@ class Chat:
         self._changing, self._order = asyncio.Lock(), asyncio.Lock()
         self._reading: asyncio.Task[Reply] | None = None
         self._posting: asyncio.Task[int] | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._at_half: asyncio.TimerHandle | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._moves = 0
 
     def use(self, api: LiveAgent) -> None:
@@ -117,10 +120,39 @@ class Chat:
 
     async def _read(self, session: Session, request: Request, limit_s: float | None) -> Reply:
         try:
-            async with asyncio.timeout(limit_s):
-                return await self._api.read(session, request)
+            async with asyncio.timeout(limit_s) as limit:
+                self._ask_at_half(limit, limit_s)
+                try:
+                    return await self._api.read(session, request)
+                finally:
+                    self._ask_no_more()
         except TimeoutError as exc:
             raise DeliveryUncertain("nobody may read this session any longer", code="not-held") from exc
+
+    # A poll waits longer than a session is held at once. Ended by us every time, it would look as if the service did
+    # not answer, and each next one would need a connection of its own.
+
+    def _ask_at_half(self, limit: asyncio.Timeout, limit_s: float | None) -> None:
+        self._limit = limit
+        if limit_s is not None:
+            self._at_half = asyncio.get_running_loop().call_later(limit_s / 2, self._ask)
+
+    def _ask(self) -> None:
+        self._asking = asyncio.create_task(self._hold_on())
+
+    async def _hold_on(self) -> None:
+        limit = self._limit
+        assert self._held is not None and limit is not None
+        left_s = await self._held()
+        if self._limit is limit and not limit.expired():
+            limit.reschedule(asyncio.get_running_loop().time() + left_s)
+            self._ask_at_half(limit, left_s)
+
+    def _ask_no_more(self) -> None:
+        for each in (self._at_half, self._asking):
+            if each is not None:
+                each.cancel()
+        self._limit = self._at_half = self._asking = None
 
     async def post(self, post: Post) -> None:
         """In the order of the calls; once for each id, however often. Raises DeliveryError.

@@ -209,6 +209,7 @@ class Events:
                     if frame is not None:
                         self._pause_s = FIRST_PAUSE_S
                         await self._took(frame)
+                        frame = None  # it may be hours until the next
                         if loop.time() >= self._recheck_at:  # pings come often enough
                             await self._check_again()
         except (httpx2.HTTPError, TimeoutError) as exc:

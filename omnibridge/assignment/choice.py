@@ -54,6 +54,8 @@ def choose(
         free = each.free - given.get(each.id, 0.0)
         if each.why_not:
             why = each.why_not
+        elif each.channels is not None and work.channel not in each.channels:
+            why = "he does not take this sort of work now"
         elif each.id not in known:
             why = "no agent of the directory"
         elif each.id in refused:

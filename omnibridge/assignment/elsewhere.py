@@ -47,6 +47,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 GIVE_UP_MS = 72 * 3_600_000
 """A question that cannot be taken back is forgotten after this."""
 
+MOST_FAILURES = 5
+"""Steps of one round."""
+
 LOOKED_AT = 200
 """Questions in one look."""
 
@@ -78,7 +81,7 @@ class Elsewhere:
         self._faults = faults
         self._links, self._database, self._lanes, self._ids = links, database, lanes, ids
         self._clock, self._counters = clock, counters
-        self._pauses: dict[int, tuple[float, float]] = {}
+        self._pauses: dict[tuple[int, str], tuple[float, float]] = {}
 
     # -- deliveries -------------------------------------------------------------------------------------
 
@@ -147,16 +150,16 @@ class Elsewhere:
             return False
         await database.writer.submit(partial(routing.withdraw_closed, router=name))
         rows = routing.questions(database.reader, name)
-        slots = asyncio.Semaphore(link.at_a_time)
+        slots, failed = asyncio.Semaphore(link.at_a_time), list[str]()
         open_rows = [each for each in rows if each.stage == routing.OPEN]
         withdrawn = [each for each in rows if each.stage == routing.WITHDRAWN]
         await asyncio.gather(
-            *(self._one(link, each, slots, self._asked) for each in open_rows),
-            *(self._one(link, each, slots, self._taken_back) for each in withdrawn),
+            *(self._one(link, each, slots, failed, self._asked) for each in open_rows),
+            *(self._one(link, each, slots, failed, self._taken_back) for each in withdrawn),
         )
         waiting = [each for each in routing.questions(database.reader, name) if each.stage == routing.ASKED]
         for at in range(0, len(waiting), LOOKED_AT):
-            await self._look(link, waiting[at : at + LOOKED_AT], slots)
+            await self._look(link, waiting[at : at + LOOKED_AT], slots, failed)
         return True
 
     async def _one(
@@ -164,25 +167,31 @@ class Elsewhere:
         link: ElsewhereLink,
         row: QuestionRow,
         slots: asyncio.Semaphore,
+        failed: list[str],
         work: Callable[[ElsewhereLink, QuestionRow], Awaitable[None]],
     ) -> None:
-        """A step that failed is taken again, later each time."""
-        now = self._clock.monotonic()
-        not_before, pause_s = self._pauses.get(row.ticket, (0.0, FIRST_PAUSE_S))
-        if now < not_before:
+        """A step that failed is taken again, later each time. failed: steps of this round; after some it is the system,
+        and nobody waits for its time-outs one after the other."""
+        key = (row.ticket, row.stage)
+        not_before, pause_s = self._pauses.get(key, (0.0, FIRST_PAUSE_S))
+        if self._clock.monotonic() < not_before:
             return
         try:
             async with slots:
+                if len(failed) >= MOST_FAILURES:
+                    return
                 await work(link, row)
         except DeliveryError as exc:
             wait_s = getattr(exc, "retry_after_s", None) or pause_s
-            self._pauses[row.ticket] = (self._clock.monotonic() + wait_s, min(LONGEST_PAUSE_S, pause_s * 2))
+            self._pauses[key] = (self._clock.monotonic() + wait_s, min(LONGEST_PAUSE_S, pause_s * 2))
             self._counters.add("routing", 1, row.router, "retried")
             _log.info("routing_step_failed", router=row.router, ticket=row.ticket, stage=row.stage, code=exc.code)
             if isinstance(exc, DeliveryRejected):
                 await self._refused(row, exc)
+            else:
+                failed.append(exc.code)
             return
-        self._pauses.pop(row.ticket, None)
+        self._pauses.pop(key, None)
 
     async def _asked(self, link: ElsewhereLink, row: QuestionRow) -> None:
         if not routing.is_asked(self._database.reader, row.ticket):
@@ -191,7 +200,9 @@ class Elsewhere:
         self._faults.reach("asked_to_row")
         await self._move(row, (routing.OPEN,), routing.ASKED)
 
-    async def _look(self, link: ElsewhereLink, rows: list[QuestionRow], slots: asyncio.Semaphore) -> None:
+    async def _look(
+        self, link: ElsewhereLink, rows: list[QuestionRow], slots: asyncio.Semaphore, failed: list[str]
+    ) -> None:
         by_ticket = {str(each.ticket): each for each in rows}
         asked = {key: Asked(_question.decode(each.question), each.state) for key, each in by_ticket.items()}
         try:
@@ -201,7 +212,7 @@ class Elsewhere:
             _log.info("routing_look_failed", router=rows[0].router, code=exc.code)
             return
         await asyncio.gather(
-            *(self._one(link, by_ticket[key], slots, partial(self._answer, asked=asked[key], named=each))
+            *(self._one(link, by_ticket[key], slots, failed, partial(self._answer, asked=asked[key], named=each))
               for key, each in named.items())
         )  # fmt: skip
 
@@ -248,7 +259,8 @@ class Elsewhere:
         self._counters.add("routing", 1, row.router, "withdrawn")
 
     async def _forget(self, row: QuestionRow) -> None:
-        self._pauses.pop(row.ticket, None)
+        for stage in (routing.OPEN, routing.ASKED, routing.WITHDRAWN):
+            self._pauses.pop((row.ticket, stage), None)
         await self._database.writer.submit(partial(routing.forget, ticket=row.ticket))
 
     async def _move(self, row: QuestionRow, before: tuple[str, ...], stage: str, agent: str = "") -> None:

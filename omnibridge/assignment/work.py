@@ -107,17 +107,22 @@ class WorkRouter:
         again: list[tuple[WorkRow, Work]] = []
         for row in rows:
             standing = found[row.work]
-            known = {each.push for each in routing.work_of(self._database.reader, self._name, row.work)}
-            ours = [each for each in standing.pushes if each.id not in known and each.agent == row.agent]
-            if ours:
-                await self._put(row, PUSHED, push=ours[0].id)
-                self._count("arrived")
-            elif standing.waits and standing.serial == row.serial:
+            if standing.waits and standing.serial == row.serial and not self._ours(row, standing):
                 again.append((row, _work_of(row)))
             else:
-                await self._put(row, LAPSED)
-                self._count("lapsed")
+                await self._has_ended(row, standing)
         return await self._push_all(again)
+
+    def _ours(self, row: WorkRow, standing: Standing) -> str:
+        """Id of a push that this row must have made; empty = there is none."""
+        known = {each.push for each in routing.work_of(self._database.reader, self._name, row.work)}
+        return next((each.id for each in standing.pushes if each.id not in known and each.agent == row.agent), "")
+
+    async def _has_ended(self, row: WorkRow, standing: Standing) -> None:
+        """It arrived, or is of no use any more."""
+        push = self._ours(row, standing)
+        await self._put(row, PUSHED if push else LAPSED, push=push)
+        self._count("arrived" if push else "lapsed")
 
     # -- decisions --------------------------------------------------------------------------------------
 
@@ -197,13 +202,22 @@ class WorkRouter:
         return sum(done)
 
     async def _push(self, row: WorkRow, work: Work, slots: asyncio.Semaphore, failed: list[str]) -> bool:
-        """A refusal is settled; whatever else goes wrong leaves the row to the next round, which looks first."""
+        """A refusal is settled, after a look: an earlier attempt may have come first, or the work may be gone. Whatever
+        else goes wrong leaves the row to the next round, which looks as well."""
         async with slots:
             if len(failed) >= MOST_FAILURES:
                 return False
             try:
                 push = await self._connector.push(work, row.agent)
             except DeliveryRejected as exc:
+                try:
+                    standing = (await self._connector.standing([row.work]))[row.work]
+                except DeliveryError as unknown:
+                    failed.append(unknown.code)
+                    return False
+                if self._ours(row, standing) or not standing.waits or standing.serial != row.serial:
+                    await self._has_ended(row, standing)
+                    return False
                 refused = [*_names.decode(row.refused), row.agent]
                 await self._put(row, REFUSED, refused=_encode(refused).decode())
                 self._count("refused")

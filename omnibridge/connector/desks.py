@@ -82,12 +82,15 @@ SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice
 
 
 class Session(Protocol):
-    """A session as the engine hands it to its connector. state: as it was saved last, bytes of the connector's own."""
+    """A session as the engine hands it to its connector."""
 
     id: str
     workspace: str
     room: str
-    state: bytes
+
+    @property
+    def state(self) -> bytes:
+        """As it was saved last, bytes of the connector's own. Read anew each time: keep what you made of it."""
 
     async def tell(self, key: str, body: bytes, state: bytes | None = None) -> None:
         """Journal what the desk told, raw, together with the state that follows from it; durable on return, so that the

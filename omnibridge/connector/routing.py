@@ -96,7 +96,7 @@ class Work(msgspec.Struct, frozen=True):
     """Something that waits there for somebody. id and serial name one decision: a serial comes with each change.
 
     priority: the smallest first. since: when it was asked for; compared as text. weight: what it takes of a capacity.
-    pushes: that there were, the oldest first. facts: for deciders.
+    channel: its sort, '' = any. pushes: that there were, the oldest first. facts: for deciders.
     """
 
     id: str
@@ -104,6 +104,7 @@ class Work(msgspec.Struct, frozen=True):
     priority: float = 0.0
     since: str = ""
     weight: float = 1.0
+    channel: str = ""
     preferred: str = ""
     pushes: tuple[Push, ...] = ()
     facts: dict[str, Any] = {}
@@ -111,7 +112,7 @@ class Work(msgspec.Struct, frozen=True):
 
 class Candidate(msgspec.Struct, frozen=True):
     """One of their people as they are now. free: capacity that is left. idle_since: ms; 0 = not known.
-    why_not: why he cannot take any work; empty = he can."""
+    why_not: why he cannot take any work; empty = he can. channels: that he takes work of; None = of any."""
 
     id: str
     name: str = ""
@@ -119,6 +120,7 @@ class Candidate(msgspec.Struct, frozen=True):
     load: float = 0.0
     idle_since: int = 0
     why_not: str = ""
+    channels: tuple[str, ...] | None = None
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -57,19 +57,22 @@ class Seal(Protocol):
 class OpenedSession:
     """connector.desks.Session. One object for each open session: keep it small."""
 
-    __slots__ = ("_keeper", "_key", "id", "opened_at", "room", "state", "workspace")
+    __slots__ = ("_keeper", "_key", "id", "opened_at", "room", "workspace")
 
-    def __init__(
-        self, keeper: Sessions, key: Key, name: str, workspace: str, room: str, state: bytes, opened_at: int
-    ) -> None:
+    def __init__(self, keeper: Sessions, key: Key, name: str, workspace: str, room: str, opened_at: int) -> None:
         self._keeper, self._key, self.id, self.opened_at = keeper, key, name, opened_at
-        self.workspace, self.room, self.state = workspace, room, state
+        self.workspace, self.room = workspace, room
+
+    @property
+    def state(self) -> bytes:
+        """Read when it is asked for: connectors keep what they made of it."""
+        return self._keeper.state(self._key)
 
     async def tell(self, key: str, body: bytes, state: bytes | None = None) -> None:
         await self._keeper.told(self, self._key, key, body, state)
 
     async def save(self, state: bytes) -> None:
-        await self._keeper.saved(self, self._key, state)
+        await self._keeper.saved(self._key, state)
 
     async def held(self) -> float:
         return await self._keeper.held()
@@ -197,12 +200,16 @@ class Sessions:
         )
         self._counters.add("observations", 1, DESK, key[1])
         await self._lanes.tell(row, self._state_unit(key, state) if state is not None else None)
-        if state is not None:
-            session.state = state
 
-    async def saved(self, session: OpenedSession, key: Key, state: bytes) -> None:
+    async def saved(self, key: Key, state: bytes) -> None:
         await self._database.writer.submit(self._state_unit(key, state))
-        session.state = state
+
+    def state(self, key: Key) -> bytes:
+        """Raises StorageError for a session that is over."""
+        row = sessions.load(self._database.reader, *key)
+        if row is None:
+            raise StorageError("the session is over, and nothing is kept of it")
+        return self._opened(row.state)
 
     async def held(self) -> float:
         while (left := self._held_until - MARGIN_MS - self._clock.now_ms()) <= 0:
@@ -225,7 +232,7 @@ class Sessions:
             _log.warning("session_without_owner", conversation=row.conversation_id, connection=row.connection)
             return None
         key = (row.conversation_id, row.connection)
-        session = OpenedSession(self, key, self._name(key), *found, self._opened(row.state), row.opened_at)
+        session = OpenedSession(self, key, self._name(key), *found, row.opened_at)
         connector.attach(session)
         return session
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import cast
 
 import httptools
@@ -54,13 +53,36 @@ class LineStream(asyncio.Protocol):
     idle_s: longest time from line to line, or until the head; then httpx2.ReadTimeout. Bytes that make no line do not
     count: who drips them for ever is not alive. A broken connection is httpx2.ReadError. May be closed at any time,
     also while somebody waits for a line: he gets a ReadError.
+
+    Thousands of these wait for hours: slots, lists and one timer instead of attributes, deques and time-outs.
     """
+
+    __slots__ = (
+        "_chunks",
+        "_error",
+        "_has_head",
+        "_head_size",
+        "_idle_s",
+        "_is_framed",
+        "_is_over",
+        "_is_paused",
+        "_lines",
+        "_parser",
+        "_raw",
+        "_ready",
+        "_size",
+        "_transport",
+        "_waiter",
+        "headers",
+        "status",
+    )
 
     def __init__(self, idle_s: float, max_line_bytes: int) -> None:
         self._idle_s, self._lines = idle_s, Lines(max_line_bytes)
         self._parser = httptools.HttpResponseParser(self)
-        self._chunks: deque[bytes] = deque()
-        self._ready: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
+        self._ready: list[bytes] = []
+        """Newest first."""
         self._size = self._head_size = 0
         self._raw: list[tuple[bytes, bytes]] = []
         self._has_head = self._is_framed = self._is_over = self._is_paused = False
@@ -86,23 +108,24 @@ class LineStream(asyncio.Protocol):
         return self
 
     async def __anext__(self) -> bytes:
-        if self._ready:
-            return self._ready.popleft()
-        try:
-            async with asyncio.timeout(self._idle_s):
+        if not self._ready:
+            silent = asyncio.get_running_loop().call_later(self._idle_s, self._is_silent)
+            try:
                 while not self._ready:
                     await self._read()
-        except TimeoutError as exc:
-            self.close()
-            raise httpx2.ReadTimeout(f"silent for {self._idle_s:g} s") from exc
-        return self._ready.popleft()
+            finally:
+                silent.cancel()
+        return self._ready.pop()
+
+    def _is_silent(self) -> None:
+        self._fail(httpx2.ReadTimeout(f"silent for {self._idle_s:g} s"))
 
     async def _read(self) -> None:
         """Some more bytes into lines. What came before an error is told before it."""
         if self._chunks:
-            chunk = self._chunks.popleft()
+            chunk = self._chunks.pop(0)
             self._size -= len(chunk)
-            self._ready.extend(self._lines.feed(chunk))
+            self._ready = self._lines.feed(chunk)[::-1]
             if self._is_paused and self._size < LOW and self._transport:
                 self._is_paused = False
                 self._transport.resume_reading()

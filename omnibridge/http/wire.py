@@ -21,6 +21,7 @@ import httpx2
 from omnibridge.http.connection import Answer, Connection
 from omnibridge.http.lines import LineStream
 from omnibridge.http.request import Origin, request_bytes
+from omnibridge.http.tls import Secured, Sessions
 
 CONNECT_S = 5.0
 IDLE_S = 4.0
@@ -48,7 +49,7 @@ class Wire:
         judge: Callable[[str, str], None] | None = None,
         trust: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._trust = trust or _trusted
+        self._trust, self._sessions = trust or _trusted, Sessions()
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
@@ -102,6 +103,7 @@ class Wire:
         self._streams.add(stream)
         try:
             await stream.open(request)
+            del request, headers, content  # it may stay for hours
             yield stream
         finally:
             self._streams.discard(stream)
@@ -164,13 +166,13 @@ class Wire:
         try:
             async with asyncio.timeout(self._connect_s):
                 plug = await plug_to(origin, self._judge)
-                secure = origin.scheme == "https"
-                await asyncio.get_running_loop().create_connection(
-                    lambda: connection,
-                    sock=plug,
-                    ssl=self._trust() if secure else None,
-                    server_hostname=origin.name if secure else None,
-                )
+                loop = asyncio.get_running_loop()
+                if origin.scheme != "https":
+                    await loop.create_connection(lambda: connection, sock=plug)
+                else:
+                    secured = Secured(connection, self._trust(), (origin.name, origin.port), self._sessions)
+                    await loop.create_connection(lambda: secured, sock=plug)
+                    await secured.secure()
         except TimeoutError as exc:
             raise httpx2.ConnectTimeout("no connection in time") from exc
         except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own

@@ -85,7 +85,8 @@ def ask(cursor: Any, row: QuestionRow) -> None:
     )
     cursor.execute(
         "INSERT OR IGNORE INTO routing_questions (ticket, router, conversation_id, stage, question, state, agent, at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS "
+        "(SELECT 1 FROM routing_questions WHERE conversation_id = ?3 AND router = ?2 AND ticket > ?1)",
         msgspec.structs.astuple(row),
     )
 

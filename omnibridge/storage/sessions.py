@@ -1,4 +1,8 @@
-"""Sessions that connectors hold with desks: what is kept of each, and who may follow it. Times in ms."""
+"""Sessions that connectors hold with desks: what is kept of each, and who may follow it. Times in ms.
+
+Until when its owner holds a session says one row for all of them (`instance`, HELD): it is renewed every few seconds,
+and thousands of rows with their states would be written each time.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, String, Table
 
+from omnibridge.storage import instance
 from omnibridge.storage.tables import metadata
+
+HELD = "desk_sessions_held"
+"""Name in `instance`: `OWNER UNTIL`."""
 
 desk_sessions = Table(
     "desk_sessions",
@@ -22,8 +30,8 @@ desk_sessions = Table(
 
 
 class SessionRow(msgspec.Struct, frozen=True):
-    """state: sealed. owner: the process that follows it, until `held_until`. opened_at: tells it from an earlier one of
-    the same conversation and connection."""
+    """state: sealed. owner: who follows it, at least until `held_until`, see HELD. opened_at: tells it from
+    an earlier one of the same conversation and connection."""
 
     conversation_id: int
     connection: str
@@ -92,11 +100,12 @@ def save_state(cursor: Any, conversation_id: int, connection: str, state: str) -
 def take(cursor: Any, owner: str, until: int) -> None:
     """All of them: only for a process that holds the database alone, so that no other can be following one."""
     cursor.execute("UPDATE desk_sessions SET owner = ?, held_until = ?", (owner, until))
+    renew(cursor, owner, until)
 
 
 def renew(cursor: Any, owner: str, until: int) -> None:
-    """Those that are this process's, in one statement."""
-    cursor.execute("UPDATE desk_sessions SET held_until = ? WHERE owner = ?", (until, owner))
+    """Those that are this process's, in one row."""
+    instance.write(cursor, HELD, f"{owner} {until}")
 
 
 def end(cursor: Any, conversation_id: int, connection: str) -> None:

@@ -106,6 +106,26 @@ def test_story_that_is_not_there_and_an_extra_that_is_not_installed_are_told(mon
         demo_stage.run_story("salesforce", once=True, as_json=True, hub_version="8.3")
 
 
+def test_story_that_stops_is_told_and_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def nobody(chapter: Any) -> None:
+        raise TimeoutError("nobody accepts")
+
+    monkeypatch.setattr(demo_stage, "LIMIT_S", 0.5)
+    monkeypatch.setattr(story.Messaging, "_with_alex", nobody)
+    monkeypatch.setattr(story.LiveAgent, "play", nobody)
+    code = demo_stage.run_story("salesforce", once=True, as_json=True, hub_version="8.3")
+    printed = capsys.readouterr()
+    verdict = msgspec.json.decode(printed.out)
+    messaging = verdict["messaging"]
+
+    assert (code, verdict["ok"]) == (1, False)
+    assert messaging["problem"] == verdict["live_agent"]["problem"] == "nobody accepts"
+    assert messaging["bot_answered"] and messaging["history_shown_to_agent"] and not messaging["handed_over"]
+    assert "!! nobody accepts" in printed.err
+
+
 def test_mapping_of_the_story_goes_with_the_package() -> None:
     folder = Path(story.__file__).parent
 

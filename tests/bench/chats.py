@@ -117,6 +117,11 @@ class Process:
         fields = (self._at / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def written_kb(self) -> float:
+        """What it had the kernel write to disks."""
+        rows = dict(line.split(": ") for line in (self._at / "io").read_text().splitlines())
+        return int(rows["write_bytes"]) / 1024
+
     def files(self) -> int:
         return len(os.listdir(self._at / "fd"))
 
@@ -192,10 +197,15 @@ class Bench:
         empty, no_files = self.process.memory_kb(), self.process.files()
         self.at_start = no_files, await self.gauge("tasks")
         began, cpu = time.monotonic(), self.process.cpu_s()
-        await self._open()
+        await self._open(self._chats // 2)
+        await self.quiet()
+        half = self.process.memory_kb()
+        await self._open(self._chats)
         opened_s, opened_cpu_s = time.monotonic() - began, self.process.cpu_s() - cpu
         await self.quiet()
+        written_kb = self.process.written_kb()
         cpu_s = await self._idle()
+        written_kb = self.process.written_kb() - written_kb
         idle, files = self.process.memory_kb(), self.process.files()
         result: dict[str, float] = {
             "chats": self._chats,
@@ -204,8 +214,10 @@ class Bench:
             "empty_mb": empty["pss"] / 1024,
             "idle_mb": idle["pss"] / 1024,
             "kb_per_chat": (idle["pss"] - empty["pss"]) / self._chats,
+            "kb_per_further_chat": (idle["pss"] - half["pss"]) / (self._chats - self._chats // 2),
             "rss_kb_per_chat": (idle["rss"] - empty["rss"]) / self._chats,
             "cpu_s_per_chat_hour": cpu_s / self._chats * 3600 / self._idle_s,
+            "written_kb_per_s": written_kb / self._idle_s,
             "files_per_chat": (files - no_files) / self._chats,
         }
         return result, empty["pss"]
@@ -230,7 +242,8 @@ class Bench:
             "followed_twice": told["double"],
         }
 
-    async def _open(self) -> None:
+    async def _open(self, most: int) -> None:
+        """Until there are so many chats."""
         coming: set[asyncio.Task[None]] = set()
 
         async def come(n: int) -> None:
@@ -239,10 +252,10 @@ class Bench:
             await visitor.say(f"Hello, where is my order {n}?")
             self.visitors.append(visitor)
 
-        begun, served = 0, 0
+        begun = served = len(self.visitors)
         until = time.monotonic() + self._limit_s
-        while begun < self._chats:
-            for n in range(begun, min(self._chats, served + self._at_a_time)):
+        while begun < most:
+            for n in range(begun, min(most, served + self._at_a_time)):
                 coming.add(asyncio.create_task(come(n)))
                 begun += 1
             for each in [each for each in coming if each.done()]:
@@ -253,8 +266,8 @@ class Bench:
             if time.monotonic() > until:
                 raise TimeoutError(f"{served} of {begun} visitors have an agent")
         await asyncio.gather(*coming)
-        enough = self._chats * STREAM_ALIVE
-        await self.org_says(lambda told: told["chats"] >= self._chats and told["followed"] >= enough, "all are served")
+        enough = most * STREAM_ALIVE
+        await self.org_says(lambda told: told["chats"] >= most and told["followed"] >= enough, "all are served")
 
     async def quiet(self) -> None:
         """Until the bridge has nothing left to decide or to send."""

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
 from tests.bench.chats import PROTOCOLS, Bench
 
 CHATS = 50
@@ -21,25 +19,30 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-async def test_chats_that_are_over_leave_nothing_behind(tmp_path: Path, protocol: str) -> None:
+async def _play(folder: Path, protocol: str) -> dict[str, float]:
+    folder.mkdir()
+    return await Bench(folder, protocol, CHATS, 0.2, is_tls=protocol == "messaging").measure(_close)
+
+
+async def _close(bench: Bench) -> None:
+    files, tasks = bench.at_start
+    assert await bench.gauge("sessions_followed") == CHATS
+    assert bench.process.files() > files + SPARE and await bench.gauge("tasks") >= tasks + CHATS
+
+    await asyncio.gather(*(each.close() for each in bench.visitors))
+    await bench.org_says(lambda told: told["chats"] == told["followed"] == 0, "all are over")
+    await bench.quiet()
+    assert await bench.gauge("sessions_followed") == 0
+
+    async def given_back() -> bool:
+        return bench.process.files() <= files + SPARE and await bench.gauge("tasks") <= tasks + SPARE
+
+    await eventually(given_back)
+
+
+async def test_chats_that_are_over_leave_nothing_behind(tmp_path: Path) -> None:
     """Sessions, tasks and files of the bridge go back to where they were before the first chat."""
-    bench = Bench(tmp_path, protocol, CHATS, 0.2, is_tls=protocol == "messaging")
+    results = await asyncio.gather(*(_play(tmp_path / each, each) for each in PROTOCOLS))
 
-    async def close(bench: Bench) -> None:
-        assert await bench.gauge("sessions_followed") == CHATS
-        files, tasks = bench.at_start
-        assert bench.process.files() > files + SPARE and await bench.gauge("tasks") >= tasks + CHATS
-        await asyncio.gather(*(each.close() for each in bench.visitors))
-        await bench.org_says(lambda told: told["chats"] == told["followed"] == 0, "all are over")
-        await bench.quiet()
-        assert await bench.gauge("sessions_followed") == 0
-
-        async def given_back() -> bool:
-            return bench.process.files() <= files + SPARE and await bench.gauge("tasks") <= tasks + SPARE
-
-        await eventually(given_back)
-
-    result = await bench.measure(close)
-
-    assert result["kb_per_chat"] > 0 and result["files_per_chat"] > 0.5
+    for each in results:
+        assert each["kb_per_chat"] > 0 and each["files_per_chat"] > 0.5

@@ -113,7 +113,7 @@ def from_the_bot_to_salesforce_and_back(browser: Browser, hub: Hub, pictures: Pa
 
 
 def files_both_ways(widget: Widget, org: Org) -> None:
-    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": png((180, 60, 60))}
+    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": png((180, 60, 60), 32)}
     widget.frame.locator("input[type=file]").set_input_files(broken)  # type: ignore[arg-type]
     until(lambda: len(org.rows("file")) == 1)
     widget.picture("file-for-the-agent")

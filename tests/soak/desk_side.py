@@ -126,7 +126,7 @@ class DeskSide(ABC):
 
     @abstractmethod
     def trouble(self) -> str:
-        """One fault of the vendor's, by chance; what it is called."""
+        """One fault of the vendor's, by chance; what it is called, empty = none this time."""
 
     @abstractmethod
     def calm(self) -> None:

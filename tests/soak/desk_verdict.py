@@ -49,10 +49,7 @@ WRONG = (
 def judge(
     side: DeskSide, hub: SimulatedHub, database: Path, names: dict[str, str], ended: set[str], away_s: float
 ) -> dict[str, Any]:
-    """names: room -> `c17`. ended: rooms that visitor or agent has ended. away_s: the longest that we were not there.
-
-    left_open: chats that are over for the visitor, and not at the desk.
-    """
+    """names: room -> `c17`. ended: rooms that visitor or agent has ended. away_s: the longest we were not there."""
     details: list[str] = []
     asked, shown = _said(hub)
     reached = {room: _read(texts) for room, texts in side.reached().items()}
@@ -66,14 +63,14 @@ def judge(
     if side.grace_s and away_s > side.grace_s:
         by_us = [each for each in by_us if each.why != "left timeout"]
     details += [f"{names.get(each.room)} was ended: {each.why}" for each in by_us]
-    left_open = [chat for chat in side.rooms if side.rooms[chat] in ended and side.is_live(chat)]
-    details += [f"{names.get(side.rooms[each])} is still open at the desk" for each in left_open]
+    still_open = left_open(side, ended)
+    details += [f"{names.get(side.rooms[each])} is still open at the desk" for each in still_open]
     return {
         "lost": counts["lost"],
         "doubled": counts["doubled"],
         "out_of_order": counts["out_of_order"],
         "ended_by_us": len(by_us),
-        "left_open": len(left_open),
+        "left_open": len(still_open),
         "messages": sum(map(len, asked.values())),
         "echoes_told": sum(map(len, told.values())),
         "conversations": len(names),
@@ -81,6 +78,17 @@ def judge(
         **_outbox(database, {tag for tags in reached.values() for tag in tags}),
         "details": details,
     }
+
+
+def left_open(side: DeskSide, ended: set[str]) -> list[str]:
+    """Chats that are over for the visitor, and not at the desk."""
+    return [chat for chat in side.live if side.rooms[chat] in ended and side.is_live(chat)]
+
+
+def unread(side: DeskSide, hub: SimulatedHub) -> set[str]:
+    """What visitors said and no agent has read."""
+    said = {tag for each in hub.messages.values() if each.kind == "visitor" for tag in tags_of(each.text)}
+    return said - {tag for texts in side.reached().values() for tag in _read(texts)}
 
 
 def _said(hub: SimulatedHub) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

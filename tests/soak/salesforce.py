@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import time
 from collections import Counter
@@ -25,13 +26,14 @@ import aiohttp
 import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.engine.faults import POINTS
+from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
 from tests.command_line import omnibridge
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
 from tests.soak.desk_load import COMING_A_SECOND, Load
 from tests.soak.desk_side import DeskSide
-from tests.soak.desk_verdict import WRONG, judge
+from tests.soak.desk_verdict import WRONG, judge, left_open, unread
 from tests.soak.desk_watch import Watch, p99
 from tests.soak.live_agent import LiveAgentSide
 from tests.soak.messaging import MessagingSide
@@ -49,6 +51,8 @@ MOST_DETAILS = 40
 
 async def run(protocols: Iterable[str], folder: Path, **wish: Any) -> dict[str, Any]:
     """Each protocol under its name, and the sums of what has to be 0. wish: of `DeskSoak`."""
+    # A simulated stream that writes to a killed process is told so by asyncio, a line for each time.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     found = {}
     for each in protocols:
         place = folder / each
@@ -60,8 +64,9 @@ async def run(protocols: Iterable[str], folder: Path, **wish: Any) -> dict[str, 
 class DeskSoak:
     """visitors: chats at a time. stop_s: before each fourth kill the process is stopped for so long, 0 = never.
 
-    life_s: how long a chat lives. vendor_faults: the desk's servers fail now and then. gap_s: from a start of the
-    process to the next kill by the clock.
+    wait_s: patience of a visitor, 0 = by their number: what the hub gave up telling is found by the reconciler, which
+    reads ten rooms a second and begins anew with each process. life_s: how long a chat lives. vendor_faults: the desk's
+    servers fail now and then. gap_s: from a start of the process to the next kill by the clock.
     """
 
     def __init__(
@@ -72,14 +77,15 @@ class DeskSoak:
         kills: int,
         seed: int = 1,
         visitors: int = 12,
-        wait_s: float = 120.0,
+        wait_s: float = 0.0,
         stop_s: float = 0.0,
         life_s: tuple[float, float] = (20.0, 60.0),
         vendor_faults: bool = True,
         gap_s: tuple[float, float] = (1.0, 4.0),
     ) -> None:
         self._side, self._folder, self._kills, self._seed = side, folder, kills, seed
-        self._visitors, self._wait_s, self._stop_s, self._life_s = visitors, wait_s, stop_s, life_s
+        self._visitors, self._stop_s, self._life_s = visitors, stop_s, life_s
+        self._wait_s = wait_s or 120.0 + visitors
         self._vendor_faults, self._gap_s, self._random = vendor_faults, gap_s, random.Random(seed)
         self._watch = Watch(side)
         self.by_point: Counter[str] = Counter()
@@ -94,7 +100,7 @@ class DeskSoak:
                 bot_first=True,
                 duplicate_rate=0.05,
                 swap_rate=0.05,
-                http_timeout_ms=1200,
+                http_timeout_ms=1500,
                 seed=self._seed,
             )
         )
@@ -134,7 +140,7 @@ class DeskSoak:
             load.stop()
             await asyncio.gather(*chats)
             await client.settled(30_000)
-            await self._quiet(bridge.database)
+            await self._quiet(bridge.database, hub, load)
             rss_mb = bridge.rss_mb()
             await bridge.stop()
         finally:
@@ -175,7 +181,8 @@ class DeskSoak:
 
     async def _trouble(self) -> None:
         while True:
-            self._side.faults[self._side.trouble()] += 1
+            if name := self._side.trouble():
+                self._side.faults[name] += 1
             await asyncio.sleep(FAULT_EVERY_S)
 
     async def _kill_again_and_again(self, bridge: Bridge, session: aiohttp.ClientSession) -> None:
@@ -214,15 +221,18 @@ class DeskSoak:
         self.stops += 1
         await asyncio.sleep(2.0)
 
-    async def _quiet(self, database: Path) -> None:
+    async def _quiet(self, database: Path, hub: SimulatedHub, load: Load) -> None:
+        """Until nothing is on its way. What the hub gave up telling is found by the reconciler, the end of a chat too;
+        it reads ten rooms a second. What is not done then, the verdict tells."""
         sql = (
             "SELECT 1 FROM deliveries WHERE state = 0 AND stream NOT LIKE 'timer:%' "
             "UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
         )
+        side, limit_s = self._side, 60.0 + 0.4 * len(load.names)
         with contextlib.closing(sqlite.connect(str(database))) as reader, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(30):
-                while reader.execute(sql).fetchone():
-                    await asyncio.sleep(0.1)
+            async with asyncio.timeout(limit_s):
+                while reader.execute(sql).fetchone() or left_open(side, load.ended) or unread(side, hub):
+                    await asyncio.sleep(0.5)
 
     # -- how it is set up ---------------------------------------------------------------------------------
 

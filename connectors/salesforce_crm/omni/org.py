@@ -55,14 +55,28 @@ class OmniOrg(Org):
         own = {"Model__c": model, "Channel__c": channel, **more}
         return self.create("Group", {"Name": name, "DeveloperName": name, "Type": "Queue", **own})
 
-    def person(self, name: str, capacity: int = 5, online: bool = True, **how: Any) -> str:
-        """Id of the user, who is online with so much capacity. how: see Person."""
+    def status(self, *channels: str) -> str:
+        """A presence status for these channels; without any it would be one of being away."""
+        status = self.create("ServicePresenceStatus", {"DeveloperName": "available"})
+        for each in channels:
+            self.create("ServiceChannelStatus", {"ServicePresenceStatusId": status, "ServiceChannelId": each})
+        return status
+
+    def person(self, name: str, capacity: int = 5, online: bool = True, status: str = "", **how: Any) -> str:
+        """Id of the user, who is online with so much capacity. status: '' = for every channel. how: see Person."""
         user = self.create("User", {"Name": name, "IsActive": True, "UserType": "Standard"})
         self.people[user] = Person(user, **how)
         if online:
             self.create(
                 "UserServicePresence",
-                {"UserId": user, "IsCurrentState": True, "IsAway": False, "ConfiguredCapacity": capacity},
+                {
+                    "UserId": user,
+                    "IsCurrentState": True,
+                    "IsAway": False,
+                    "ConfiguredCapacity": capacity,
+                    "ServicePresenceStatusId": status or None,
+                    "StatusStartDate": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+                },
             )
         return user
 
@@ -78,6 +92,7 @@ class OmniOrg(Org):
                 del self.records[name][record_id]
                 raise Refused("INVALID_INPUT", "queue-based routing begins with the owner of the work item")
             self.made.append(record_id)
+            self._transfer(str(record["WorkItemId"]))
             self._begin(record, ready=bool(record.get("IsReadyForRouting")))
         self._owned(record)
         return record_id
@@ -105,9 +120,7 @@ class OmniOrg(Org):
         queue = self.records.get("Group", {}).get(str(record.get("OwnerId") or ""))
         if queue is None or self._routing_of(record["Id"]):
             return
-        for each in self._works(WorkItemId=record["Id"]):
-            if each["Status"] in OPEN:
-                each["Status"] = "Transferred"
+        self._transfer(record["Id"])
         routing_id = self._next_id("PendingServiceRouting")
         routing = {
             "Id": routing_id, "WorkItemId": record["Id"], "ServiceChannelId": queue["Channel__c"],
@@ -119,6 +132,11 @@ class OmniOrg(Org):
         self.made.append(routing_id)
         self._changed("create", "PendingServiceRouting", routing_id, [])
         self._begin(routing, ready=True)
+
+    def _transfer(self, item: str) -> None:
+        for each in self._works(WorkItemId=item):
+            if each["Status"] in OPEN:
+                each["Status"] = "Transferred"
 
     def _begin(self, routing: dict[str, Any], *, ready: bool) -> None:
         given = {"CapacityWeight": 1, "RoutingModel": "LeastActive"}
@@ -137,7 +155,8 @@ class OmniOrg(Org):
             raise Refused("INVALID_OPERATION", "the work item is pushed to an agent already")
         if routing["WorkItemId"] != data.get("WorkItemId") or routing["RoutingModel"] != EXTERNAL:
             raise Refused("INVALID_INPUT", "this work is not routed from outside")
-        if self.free(str(data.get("UserId"))) < float(data.get("CapacityWeight") or 1):
+        channel = str(data.get("ServiceChannelId"))
+        if self.free(str(data.get("UserId")), channel) < float(data.get("CapacityWeight") or 1):
             raise Refused("INVALID_INPUT", "the agent is not available for this work")
         return self._push(routing, str(data["UserId"]))
 
@@ -192,24 +211,33 @@ class OmniOrg(Org):
 
     def _route(self, routing: dict[str, Any]) -> None:
         """Least active, and the one who declined last only when there is nobody else."""
-        able = [each for each in self.people if self.free(each) >= float(routing["CapacityWeight"])]
+        able = [
+            each
+            for each in self.people
+            if self.free(each, routing["ServiceChannelId"]) >= float(routing["CapacityWeight"])
+        ]
         declined = str(routing.get("LastDeclinedAgentSession") or "").removeprefix("session-of-")
         if able:
             best = sorted(able, key=lambda each: (each == declined, -self.free(each), each))
             preferred = routing.get("PreferredUserId")
             self._push(routing, preferred if preferred in able else best[0])
 
-    def free(self, user: str) -> float:
-        """Capacity that is left; -1 = not online."""
+    def free(self, user: str, channel: str = "") -> float:
+        """Capacity that is left; -1 = not online, or not for this channel."""
         states = [
             each
             for each in self.of("UserServicePresence").values()
             if each["UserId"] == user and each["IsCurrentState"] and not each["IsAway"]
         ]
-        if not states:
+        if not states or (channel and not self._is_for(states[0]["ServicePresenceStatusId"], channel)):
             return -1.0
         open_works = (each for each in self._works(UserId=user) if each["Status"] in OPEN)
         return float(states[0]["ConfiguredCapacity"]) - sum(float(each["CapacityWeight"]) for each in open_works)
+
+    def _is_for(self, status: str | None, channel: str) -> bool:
+        links = self.of("ServiceChannelStatus").values()
+        mine = [each["ServiceChannelId"] for each in links if each["ServicePresenceStatusId"] == status]
+        return status is None or channel in mine
 
     def _routing_of(self, item: str) -> dict[str, Any] | None:
         found = self.of("PendingServiceRouting").values()

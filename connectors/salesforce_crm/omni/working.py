@@ -6,6 +6,7 @@ declined is read from the AgentWork of the routing itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from connectors.salesforce_crm.client import Client, quoted
 from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
+from connectors.salesforce_crm.trouble import Trouble
 from omnibridge.connector.routing import Candidate, Push, Standing, Work
 
 OPEN = ("Assigned", "Opened")
@@ -30,9 +32,14 @@ _PUSHES = (
     "ORDER BY CreatedDate"
 )
 _STAFF = (
-    "SELECT UserId, IsAway, ConfiguredCapacity, StatusStartDate FROM UserServicePresence WHERE IsCurrentState = true"
+    "SELECT UserId, IsAway, ConfiguredCapacity, StatusStartDate, ServicePresenceStatusId FROM UserServicePresence "
+    "WHERE IsCurrentState = true"
 )
 _LOADS = "SELECT UserId, CapacityWeight FROM AgentWork WHERE Status IN {} AND UserId IN {}"
+_CHANNELS = "SELECT ServicePresenceStatusId, ServiceChannelId FROM ServiceChannelStatus LIMIT 2000"
+CHANNELS_S = 300.0
+"""Which status is for which channels is asked for again after this."""
+
 IDS = 200
 """Ids in one query."""
 
@@ -43,6 +50,8 @@ class Working:
     def __init__(self, client: Client, settings: SalesforceOmniSettings) -> None:
         self._client, self._settings = client, settings
         self._names: dict[str, str] = {}
+        self._channels: dict[str, list[str]] = {}
+        self._asked_at = -CHANNELS_S
 
     async def waiting(self, most: int) -> list[Work]:
         soql = quoted(_WAITING, [long_id(each) for each in self._settings.routes], most)
@@ -60,6 +69,7 @@ class Working:
         new = sorted(set(states) - set(self._names))
         for each in await self._chunked("SELECT Id, Name FROM User WHERE Id IN {}", new, "User"):
             self._names[long_id(each["Id"])] = str(each["Name"] or "")
+        channels = await self._channels_of_statuses()
         return [
             Candidate(
                 user,
@@ -68,9 +78,24 @@ class Working:
                 loads[user],
                 _ms(state["StatusStartDate"]),
                 "he is away" if state["IsAway"] else "",
+                tuple(channels[status]) if (status := str(state["ServicePresenceStatusId"])) in channels else None,
             )
             for user, state in sorted(states.items())
         ]
+
+    async def _channels_of_statuses(self) -> dict[str, list[str]]:
+        """A status without any channel is one of being away. Empty when the user has no right to see them: whom
+        Salesforce does not take then is found out by its refusal."""
+        if time.monotonic() - self._asked_at >= CHANNELS_S:
+            found: dict[str, list[str]] = {}
+            try:
+                for each in (await self._client.query(_CHANNELS, "ServiceChannelStatus"))[0]:
+                    found.setdefault(each["ServicePresenceStatusId"], []).append(each["ServiceChannelId"])
+            except Trouble as trouble:
+                if trouble.kind not in ("missing", "refused"):
+                    raise
+            self._channels, self._asked_at = found, time.monotonic()
+        return self._channels
 
     async def standing(self, ids: Sequence[str]) -> Mapping[str, Standing]:
         rows = {each["Id"]: each for each in await self._chunked(_STANDING, list(ids), "PendingServiceRouting")}
@@ -121,6 +146,7 @@ def _work(row: dict[str, Any], pushes: tuple[Push, ...]) -> Work:
         NO_PRIORITY if priority is None else float(priority),
         since,
         float(row["CapacityWeight"] or 1),
+        row["ServiceChannelId"],
         long_id(row["PreferredUserId"] or ""),
         pushes,
         {key: value for key, value in facts.items() if value is not None},

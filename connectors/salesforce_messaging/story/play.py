@@ -13,7 +13,7 @@ from connectors.salesforce_messaging.story import cast
 from connectors.salesforce_messaging.story.chapters import Chapter, LiveAgent, Messaging, agents_csv
 from connectors.salesforce_messaging.story.configuration import DEPARTMENT, MAPPING, configuration, rules
 from connectors.salesforce_messaging.story.evidence import Evidence, gathered
-from connectors.salesforce_messaging.story.verdict import CHECKS, judge, kept, summed
+from connectors.salesforce_messaging.story.verdict import CHECKS, COUNTS, judge, kept, summed
 from omnibridge.connector import ConfigError
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ async def play(stage: Stage) -> dict[str, Any]:
         except (TimeoutError, RuntimeError) as exc:
             problem = str(exc)
             screen.tell(f"!! {problem}")
-        evidence = await gathered(chapter, customers[customer.chat_key])
-        found = parts[chapter.name] = {**judge(evidence), **({"problem": problem} if problem else {})}
-        _tell(stage, evidence, found)
-    for desk in ("salesforce_messaging", "salesforce_live_agent"):
-        await stage.simulator(desk).control(accepts=True, echoes=True)
+        parts[chapter.name] = dict.fromkeys(CHECKS, False) | dict.fromkeys(COUNTS, 0)
+        if chapter.visitor.rid:
+            evidence = await gathered(chapter, customers[customer.chat_key])
+            parts[chapter.name] = judge(evidence)
+            _tell(stage, evidence, parts[chapter.name])
+        if problem:
+            parts[chapter.name]["problem"] = problem
     verdict = summed(parts)
     screen.tell()
     screen.tell("Live Agent has no choices and no files of agents: there a menu is text, and a file is a link.")
@@ -53,6 +55,10 @@ async def play(stage: Stage) -> dict[str, Any]:
         f"2 conversations; lost {verdict['lost']}, doubled {verdict['doubled']}, "
         f"out of order {verdict['out_of_order']}. {'Everything holds.' if verdict['ok'] else 'NOT everything holds.'}"
     )
+    if stage.stays:
+        for desk in ("salesforce_messaging", "salesforce_live_agent"):
+            await stage.simulator(desk).control(accepts=True, echoes=True)
+        screen.tell('To "talk to a human" brings an agent, who repeats what you say.')
     return verdict
 
 

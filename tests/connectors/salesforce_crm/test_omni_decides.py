@@ -104,6 +104,27 @@ async def test_skills_are_required_before_it_is_ready(omni: Omni, make_world: Ma
     assert changes.index(("create", "SkillRequirement", ["RelatedRecordId", "SkillId", "SkillLevel"])) < ready
 
 
+async def test_many_with_declines_and_faults_get_one_routing_each_and_whom_it_chose(
+    omni: Omni, make_world: MakeWorld
+) -> None:
+    queue = omni.org.queue("chats")
+    for name in ("alice", "bob", "carol"):
+        omni.person(name, capacity=9, answers=["decline", "accept", "accept", "timeout"] * 6)
+    world = await omni.bridge(make_world, f'queue = "{queue}"{FIELDS}')
+    omni.simulator.lock_rate = omni.simulator.cut_rate = 0.1
+    visitors = [await world.visitor(f"Visitor {n}") for n in range(15)]
+    omni.simulator.tokens.clear()
+    for each in visitors:
+        await omni.until(lambda rid=each.rid: world.sandbox.hub.rooms[rid].served_by, 20)
+    users = {key: name for name, key in omni.people.items()}
+    served = {each.name: world.sandbox.hub.rooms[each.rid].served_by.username for each in visitors}
+    taken = {each["WorkItemId"]: users[each["UserId"]] for each in omni.all("AgentWork") if each["Status"] == "Opened"}
+
+    assert {each["Subject"].removeprefix("Chat with "): taken[each["Id"]] for each in omni.all("Case")} == served
+    assert len(omni.org.made) == len(omni.all("Case")) == 15
+    assert omni.simulator.failures["cut"] and omni.simulator.failures["UNABLE_TO_LOCK_ROW"]
+
+
 async def test_org_that_is_down_is_asked_when_it_is_back(omni: Omni, make_world: MakeWorld) -> None:
     queue = omni.org.queue("chats")
     omni.person("alice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -15,12 +16,10 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.connectors.salesforce_crm.omnis import Omni
 from tests.soak.processes import Bridge
 
-QUESTION = (
-    "question_to_promise", "question_step:1", "question_step:2", "asked_to_row",
-    "answer_to_journal", "journal_to_row",
-)  # fmt: skip
-WORK = ("work_to_journal", "journal_to_push", "push_to_settle")
-CASES = 4
+QUESTION = ("question_to_promise", "question_step:2", "asked_to_row", "answer_to_journal", "journal_to_row")
+WORK = ("journal_to_push", "push_to_settle")
+CASES = int(os.environ.get("OMNI_CASES", "4"))
+"""Pieces of work at each kill."""
 
 CONFIG = """
 [server]
@@ -61,18 +60,19 @@ def journalled(database: Path, sql: str) -> list[Any]:
 
 async def test_killed_between_each_two_steps_asks_once_and_pushes_once(omni: Omni, tmp_path: Path) -> None:
     sandbox = await start(SandboxOptions(simulators=False, bot_first=False))
-    org, told, client = omni.org, sandbox.description, SandboxClient(sandbox.url)
+    org, description, client = omni.org, sandbox.description, SandboxClient(sandbox.url)
     sandbox.hub.add_user("bob", "secret", {"livechat-agent", "user"})
     chats, calls = org.queue("chats"), org.queue("calls", "ExternalRouting")
     for name in ("alice", "bob"):
-        omni.person(name, capacity=90, answers=["accept", "decline"] * 20)
+        omni.person(name, capacity=900, answers=["accept", "decline"] * 200)
+    omni.simulator.lock_rate = omni.simulator.cut_rate = 0.05
     (tmp_path / "rules.toml").write_text('default = "decider:omni"', "utf-8")
     text = CONFIG.format(
-        hub=told["url"], relay=told["service_account"], token=told["webhook_token"], url=omni.url, chats=chats,
-        calls=calls, client_id=CLIENT_ID, client_secret=CLIENT_SECRET,
+        hub=description["url"], relay=description["service_account"], token=description["webhook_token"],
+        url=omni.url, chats=chats, calls=calls, client_id=CLIENT_ID, client_secret=CLIENT_SECRET,
         agents="\n".join(f'"{key}" = "{name}"' for name, key in omni.people.items()),
     )  # fmt: skip
-    bridge, visitors, n_cases = Bridge(tmp_path, told, "", text=text), [], 0
+    bridge, visitors, n_cases = Bridge(tmp_path, description, "", text=text), [], 0
     await client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main", routing_method="Manual_Selection")
     try:
         async with aiohttp.ClientSession() as session:
@@ -91,9 +91,10 @@ async def test_killed_between_each_two_steps_asks_once_and_pushes_once(omni: Omn
             assert await bridge.ready(session) is not None
             served = sandbox.hub.rooms
             await omni.until(lambda: all(served[each.rid].served_by for each in visitors), 15)
-            await omni.until(lambda: not omni.all("PendingServiceRouting"))
+            await omni.until(lambda: not omni.all("PendingServiceRouting"), 30)
             left = "SELECT stage FROM routed_work WHERE stage <> 'pushed'"
-            await omni.until(lambda: not journalled(bridge.database, left))
+            await omni.until(lambda: not journalled(bridge.database, left), 30)
+        told = journalled(bridge.database, "SELECT count(*) FROM observations WHERE source = 'decision'")
         pushes = {row[0] for row in journalled(bridge.database, "SELECT push FROM routed_work")}
     finally:
         await bridge.kill()
@@ -108,6 +109,7 @@ async def test_killed_between_each_two_steps_asks_once_and_pushes_once(omni: Omn
         each["Omnibridge_Key__c"]: of_case[each["Id"]] for each in omni.all("Case") if "Omnibridge_Key__c" in each
     }
 
+    assert told == [(len(visitors),)]
     assert set(items.values()) == {1} and len(org.made) == len(visitors) + n_cases
     assert len(of_key) == len(visitors)
     assert Counter(of_key.values()) == Counter(

@@ -11,6 +11,7 @@ import pytest
 from connectors.salesforce_crm.omni.connector import SalesforceOmniConnector
 from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
+from connectors.salesforce_crm.org import FIELDS
 from connectors.salesforce_crm.simulator import CLIENT_ID, CLIENT_SECRET
 from omnibridge.connector import DeliveryError, DeliveryRejected
 from omnibridge.connector.routing import Asked, Question
@@ -117,6 +118,8 @@ async def test_answers_of_an_earlier_question_do_not_count(omni: Omni) -> None:
 
     assert await made.answers([Asked(msgspec.structs.replace(QUESTION, id="18"), second.state)]) == {}
     assert [each["Status"] for each in omni.all("AgentWork")] == ["Transferred", "Assigned"]
+    omni.all("AgentWork")[0]["Status"] = "Opened"  # in an org that leaves it open
+    assert await made.answers([Asked(msgspec.structs.replace(QUESTION, id="18"), second.state)]) == {}
     await made.aclose()
 
 
@@ -138,6 +141,18 @@ async def test_routing_that_somebody_deleted_names_nobody(omni: Omni) -> None:
     named = (await made.answers([kept.asked]))["17"]
 
     assert named.external_id == "" and "taken away" in named.cause
+    await made.aclose()
+
+
+async def test_routing_that_was_deleted_while_we_were_dead_is_not_made_again(omni: Omni) -> None:
+    made, kept = await connector(omni, **by_skills(omni)), Kept()
+    kept.dies_at = 2
+    with pytest.raises(Killed):
+        await made.ask(QUESTION, b"", kept)
+    omni.org.delete("PendingServiceRouting", omni.org.made[0])
+    await made.ask(QUESTION, kept.state, kept)
+
+    assert (await made.answers([kept.asked]))["17"].external_id == "" and len(omni.org.made) == 1
     await made.aclose()
 
 
@@ -164,6 +179,18 @@ async def test_only_those_who_cannot_serve_take_it_and_then_it_is_given_up(omni:
         await made.ask(QUESTION, kept.state, kept)
     with pytest.raises(DeliveryRejected, match="ONLY_EXCLUDED_AGENTS"):
         await made.excluded(kept.asked, omni.people["alice"])
+    await made.aclose()
+
+
+async def test_staff_is_known_although_channels_of_statuses_may_not_be_seen(
+    omni: Omni, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    omni.org.person("Alice", status=omni.org.status(), capacity=3)
+    monkeypatch.delitem(FIELDS, "ServiceChannelStatus")
+    made = await connector(omni, routes=[omni.org.queue("calls", "ExternalRouting")])
+    (found,) = await made.staff()
+
+    assert (found.name, found.free, found.channels, found.why_not) == ("Alice", 3, None, "") and found.idle_since
     await made.aclose()
 
 

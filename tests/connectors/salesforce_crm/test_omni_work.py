@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
+from connectors.salesforce_crm.omni.connector import SalesforceOmniConnector
+from omnibridge.connector.routing import Standing
 from tests.conftest import MakeWorld, World
 from tests.connectors.salesforce_crm.omnis import Omni
 
@@ -39,6 +43,7 @@ async def test_waiting_work_goes_to_the_least_busy_agent_and_the_decision_says_w
     away = omni.person("carol", capacity=9)
     omni.org.update("UserServicePresence", omni.all("UserServicePresence")[2]["Id"], {"IsAway": True})
     stranger = omni.org.person("Stranger", capacity=9)
+    chats = omni.person("dave", capacity=9, status=omni.org.status(omni.org.create("ServiceChannel", {})))
     world = await omni.bridge(make_world, f'routes = ["{queue[:15]}"]', rules="")
     cases(omni, queue, 3)
     await all_taken(omni, 3)
@@ -51,6 +56,7 @@ async def test_waiting_work_goes_to_the_least_busy_agent_and_the_decision_says_w
         bob: "taken",
         away: "he is away",
         stranger: "no agent of the directory",
+        chats: "he does not take this sort of work now",
     }
     assert [each["CapacityWeight"] for each in omni.all("AgentWork")] == [2, 2, 2]
     assert omni.org.ledger()["double_pushes"] == 0
@@ -81,6 +87,28 @@ async def test_push_whose_answer_is_lost_is_not_repeated_although_it_was_decline
 
     assert rows(world, "serial, agent, push")[:2] == pushes and pushes[0][1] != pushes[1][1]
     assert omni.org.pushes[omni.org.made[0], 1] == 1
+
+
+async def test_push_that_arrives_after_we_looked_is_found_when_its_repeat_is_refused(
+    omni: Omni, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, look = omni.org.queue("calls", "ExternalRouting"), SalesforceOmniConnector.standing
+    omni.person("alice", then="wait")
+    looks: list[int] = []
+
+    async def too_early(self: SalesforceOmniConnector, ids: Sequence[str]) -> Mapping[str, Standing]:
+        looks.append(len(ids))
+        found = await look(self, ids)
+        return {each: Standing(1, True, ()) for each in ids} if len(looks) == 1 else found
+
+    monkeypatch.setattr(SalesforceOmniConnector, "standing", too_early)
+    omni.simulator.fail_next = [{"status": 502, "html": True, "match": "POST AgentWork", "after_effect": True}]
+    world = await omni.bridge(make_world, f'routes = ["{queue}"]', rules="")
+    cases(omni, queue, 1)
+    await omni.until(lambda: rows(world, "1", "stage = 'pushed'"))
+
+    assert rows(world, "push, refused") == [(omni.all("AgentWork")[0]["Id"], "[]")]
+    assert looks == [1, 1]
 
 
 async def test_push_that_did_not_arrive_is_repeated_to_the_same_agent(omni: Omni, make_world: MakeWorld) -> None:
@@ -132,7 +160,14 @@ async def test_nobody_online_is_written_down_once_and_looked_at_again(omni: Omni
     await omni.until(lambda: omni.simulator.calls["GET query"] > looks + 6)
     assert rows(world, "at") == before
     omni.org.create(
-        "UserServicePresence", {"UserId": alice, "IsCurrentState": True, "IsAway": False, "ConfiguredCapacity": 5}
+        "UserServicePresence",
+        {
+            "UserId": alice,
+            "IsCurrentState": True,
+            "IsAway": False,
+            "ConfiguredCapacity": 5,
+            "ServicePresenceStatusId": None,
+        },
     )
     await all_taken(omni, 2)
 

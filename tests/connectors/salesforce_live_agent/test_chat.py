@@ -332,7 +332,27 @@ async def test_no_poll_lasts_longer_than_the_session_is_held() -> None:
             polls = [each for each in one.service.api.calls if each["path"].endswith("/Messages")]
             assert polls == []
             held.set()
-            await eventually(lambda: len(asked) > 4)
+            await eventually(lambda: one.service.service.sessions[one.id].poll)
+            held.clear()
+            await eventually(lambda: one.service.service.sessions[one.id].poll is None)
+            held.set()
+            one.service.desk.say(one.id, "hi")
+            await eventually(lambda: one.said == ["hi"])
+
+
+async def test_poll_goes_on_while_the_session_is_held_further() -> None:
+    async with holder(poll_s=30) as one:
+        asked, noticed = list[float](), list[bool]()
+
+        async def hold() -> float:
+            asked.append(asyncio.get_running_loop().time())
+            return 0.1
+
+        one.chat = Chat(one.api, one.kept, one._keep, held=hold, noticed=noticed.append)
+        async with one.running():
+            await eventually(lambda: len(asked) > 12)
+            assert False not in noticed
+            assert sum(each["path"].endswith("/Messages") for each in one.service.api.calls) <= 2
             one.service.desk.say(one.id, "hi")
             await eventually(lambda: one.said == ["hi"])
 

@@ -273,6 +273,16 @@ async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make
     assert not relay.of_kind("left")
 
 
+async def test_end_that_a_move_swallowed_is_told_again(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.session().affinity = "elsewhere"  # only who asks anew is told so: the poll goes on waiting
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert [each["reason"] for each in relay.of_kind("end")] == ["client"]
+
+
 @pytest.mark.parametrize("agent", [True, False])
 async def test_visitor_may_close_when_the_session_is_gone(make_relay: MakeRelay, agent: bool) -> None:  # noqa: F811
     relay = await make_relay(settings="restarts = 0")

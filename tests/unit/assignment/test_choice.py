@@ -38,22 +38,24 @@ def test_least_busy_and_then_longest_idle_takes_it() -> None:
 
 def test_why_not_is_said_of_each() -> None:
     choice = chosen(
-        WORK,
+        Work("w1", 3, weight=2.0, channel="calls"),
         Candidate("away", free=9, why_not="he is away"),
         Candidate("stranger", free=9),
         Candidate("full", free=3),
         Candidate("not-taken", free=9),
-        known={"away", "full", "not-taken"},
+        Candidate("chats", free=9, channels=("chats",)),
+        known={"away", "full", "not-taken", "chats"},
         given={"full": 1.5},
         refused={"not-taken"},
     )
 
-    assert (choice.agent, choice.reason) == ("", "nobody of 4 can take it")
+    assert (choice.agent, choice.reason) == ("", "nobody of 5 can take it")
     assert why(choice) == {
         "away": "he is away",
         "stranger": "no agent of the directory",
         "full": "no capacity left: 1.5 of the 2 that it takes",
         "not-taken": "the system did not take him for it",
+        "chats": "he does not take this sort of work now",
     }
 
 

@@ -1,0 +1,135 @@
+"""TLS of our own connections, with asyncio's server on the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from omnibridge.http import wire as http_wire
+from omnibridge.http.request import Origin
+from omnibridge.http.wire import Wire
+from tests.certificates import server_context
+
+LARGE = bytes(range(256)) * 8192
+
+
+class Server:
+    """Answers each request with as many bytes as its body has. resumed: of each connection."""
+
+    def __init__(self) -> None:
+        self.resumed: list[bool] = []
+        self.ends: list[str] = []
+        self.says_goodbye = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.resumed.append(bool(writer.get_extra_info("ssl_object").session_reused))
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.partition(b"Content-Length: ")[2].split(b"\r\n")[0] or b"0")
+                body = await reader.readexactly(length)
+                close = b"Connection: close\r\n" if self.says_goodbye else b""
+                writer.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (close, len(body)) + body)
+                if self.says_goodbye:
+                    writer.close()
+                    return
+        except (asyncio.IncompleteReadError, OSError) as exc:
+            self.ends.append(type(exc).__name__)
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> AsyncIterator[tuple[Server, Wire, Origin]]:
+    context, trusted = server_context(folder, "127.0.0.1")
+    context.maximum_version = version
+    found = Server()
+    listening = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=context)
+    port = int(listening.sockets[0].getsockname()[1])
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    http_wire._trusted.cache_clear()
+    wire = Wire(8)
+    try:
+        yield found, wire, Origin("https", "127.0.0.1", port, f"127.0.0.1:{port}")
+    finally:
+        wire.close()
+        listening.close()
+        http_wire._trusted.cache_clear()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_large_bodies_both_ways_on_one_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    async with served(tmp_path, monkeypatch, version) as (server, wire, origin):
+        for body in (b"small", LARGE, b"", LARGE):
+            assert (await wire.exchange(origin, "POST", "/", (), body)).body == body
+        assert server.resumed == [False]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_next_connection_resumes_the_session_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    async with served(tmp_path, monkeypatch, version) as (server, wire, origin):
+        server.says_goodbye = True
+        for _ in range(3):
+            assert (await wire.exchange(origin, "POST", "/", (), b"x")).body == b"x"
+        assert server.resumed == [False, True, True]
+
+
+async def test_session_is_resumed_for_an_hour_and_with_its_own_trust_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path, monkeypatch) as (server, wire, origin):
+        server.says_goodbye = True
+        await wire.exchange(origin, "POST", "/", (), b"x")
+        http_wire._trusted.cache_clear()  # another context, as after a change of trust
+        await wire.exchange(origin, "POST", "/", (), b"x")
+        monkeypatch.setattr("omnibridge.http.tls.RESUMED_S", -1.0)
+        await wire.exchange(origin, "POST", "/", (), b"x")
+        assert server.resumed == [False, False, False]
+
+
+async def test_idle_connection_that_we_close_says_goodbye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path, monkeypatch) as (server, wire, origin):
+        await wire.exchange(origin, "POST", "/", (), b"x")
+        wire.close()
+        async with asyncio.timeout(5):
+            while not server.ends:
+                await asyncio.sleep(0.005)
+        assert server.ends == ["IncompleteReadError"]  # the end of the stream, and no error of TLS or reset
+
+
+async def test_lines_over_tls_until_the_server_says_goodbye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path, monkeypatch) as (server, wire, origin):
+        server.says_goodbye = True
+        body = b"one\ntwo\n" + b"y" * 200_000 + b"\n"
+        given = {"idle_s": 5.0, "max_line_bytes": 1 << 20}
+        async with wire.lines(origin, "POST", "/", (), body, **given) as stream:
+            assert [each async for each in stream] == body.splitlines()
+
+
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-server\r\n"], ids=["hangs up", "no tls"])
+async def test_who_speaks_no_tls_is_no_connection(says: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = int(listening.sockets[0].getsockname()[1])
+    wire = Wire(1)
+    try:
+        for _ in range(3):
+            with pytest.raises(httpx2.ConnectError):
+                await wire.exchange(Origin("https", "127.0.0.1", port, "x"), "GET", "/", (), None)
+    finally:
+        wire.close()
+        listening.close()
