@@ -61,12 +61,15 @@ class Chat:
         "scope",
         "sent",
         "session",
+        "talking",
         "turn",
     )
 
     def __init__(self, session: Session) -> None:
         self.session, self.kept = session, decode(session.state)
         self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
+        self.talking = asyncio.Lock()
+        """Held while something of the visitor's is sent."""
         self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()

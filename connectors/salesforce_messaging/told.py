@@ -29,6 +29,7 @@ NOTICES = {
     "requeued": "You will be connected to another agent in a moment.",
     "inactive": "Are you still there? Write anything to go on.",
     "form": "Please answer in one message, with a line for each question.",
+    "reopened": "One moment please, you will be connected again.",
     "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
     "trouble-over": "The connection is back.",
     "closed": "Our team is outside of its business hours.",

@@ -128,7 +128,7 @@ async def test_what_waits_for_an_agent_who_ended_it_too_is_given_to_nobody(
     for at in range(30):
         await visitor.say(f"v{at}")
     await visitor.close()
-    await time.until(lambda: len(relay.heard()) >= 20, 10)
+    await time.until(lambda: len(relay.heard()) >= 20, 30, 0.05)
     relay.desk.end(relay.cid)
     await time.until(lambda: relay.world.rows("SELECT count(*) FROM desk_sessions") == [(0,)], 90)
 
