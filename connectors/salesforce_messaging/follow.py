@@ -264,7 +264,7 @@ class Follower:
         await chat.session.held()
         if chat.is_closing:
             raise _Over
-        self._refused = 0
+        self._refused, chat.heard = 0, position
         mine = [each for each in found if each.conversation in ("", chat.kept.conversation)]
         for each in mine:
             if isinstance(each, Typing):
