@@ -10,7 +10,7 @@ from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, decode, encode
 from connectors.salesforce_messaging.tokens import Access, Identity
-from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable
+from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable, Flag
 from omnibridge.connector.desks import Session
 
 
@@ -71,7 +71,7 @@ class Chat:
         self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
         self.talking = asyncio.Lock()
         """Held while something of the visitor's is sent."""
-        self.ready = asyncio.Event()
+        self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()
         self.heard = self.kept.position

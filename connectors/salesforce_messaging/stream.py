@@ -19,7 +19,14 @@ from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, mark_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
 from connectors.salesforce_messaging.tokens import Access
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector import (
+    AnswerTooLarge,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Flag,
+)
 
 MAX_FRAME_BYTES = 4 << 20
 REMEMBERED = 64
@@ -160,7 +167,7 @@ class Events:
         self.position = position or Position(access.last_event_id)
         self._is_resumed = position is not None
         self._sleep, self._pause_s = sleep, FIRST_PAUSE_S
-        self.opened = asyncio.Event()
+        self.opened = Flag()
 
     async def run(self) -> None:
         """Raises TokenDead (begin again with another token, and this position), or DeliveryRejected: it never works.
