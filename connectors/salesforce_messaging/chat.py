@@ -53,6 +53,7 @@ class Chat:
         "awaited",
         "beginning",
         "deaf_since",
+        "heard",
         "is_closing",
         "kept",
         "quiet",
@@ -73,6 +74,8 @@ class Chat:
         self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()
+        self.heard = self.kept.position
+        """How far the stream was read; `kept.position` is what led to something."""
         self.is_closing = False
         self.scope: asyncio.Timeout | None = None
         self.quiet: asyncio.TimerHandle | None = None
@@ -110,6 +113,8 @@ class Chat:
         """Before it is sent: the stream may be quicker than the answer."""
         if message_id not in self.awaited:
             self.awaited[message_id] = asyncio.get_running_loop().create_future()
+        if self.heard is not None and self.heard.has_message(self.kept.conversation, message_id):
+            self.echoed(message_id)
 
     def echoed(self, message_id: str) -> None:
         found = self.awaited.get(message_id)

@@ -105,6 +105,10 @@ class Unreadable(Happened, frozen=True, tag="unreadable", omit_defaults=True):
 Event = Said | Echo | Joined | Left | Routed | Worked | SessionIs | Closed | Typing | Seen | QueuePosition | Unreadable
 
 
+def mark_of(entry_type: str, identifier: str) -> str:
+    return blake2b(f"{entry_type}:{identifier}".encode(), digest_size=8).hexdigest()
+
+
 class _Sender(msgspec.Struct):
     role: str | None = None
     subject: str | None = None
@@ -124,7 +128,7 @@ class Entry(msgspec.Struct, rename="camel"):
     @property
     def mark(self) -> str:
         """The same for the same entry, wherever it is read. Short: many are remembered."""
-        return blake2b(f"{self.entry_type}:{self.identifier}".encode(), digest_size=8).hexdigest()
+        return mark_of(self.entry_type, self.identifier)
 
     @property
     def is_transient(self) -> bool:

@@ -46,6 +46,7 @@ async def reopen(chat: Chat, shared: Shared) -> None:
             is_requeued=True,
         )
         chat.ready.clear()
+        chat.heard = chat.kept.position
         shared.pacer.forget(kept.conversation)
     shared.context.count("guests_reopened", 1)
 

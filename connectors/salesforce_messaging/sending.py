@@ -122,7 +122,7 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
     if message_id in chat.kept.taken:  # by the agent before, in the conversation that this one goes on from
         chat.echoed(message_id)
         return
-    if message_id in chat.sent:
+    if message_id in chat.sent or chat.awaited[message_id].done():
         return
     conversation = chat.kept.conversation
     wait_s = shared.pacer.wait_s(conversation)

@@ -65,7 +65,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     automatic: bool = True
     receipts: bool = True
     typing: bool = True
-    trouble_s: Positive = 6.0
+    trouble_s: Positive = 4.0
     files: bool = True
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20

@@ -16,7 +16,7 @@ import httpx2
 import msgspec
 
 from connectors.salesforce_messaging.client import OrgClient
-from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, read_event
+from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, mark_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
 from connectors.salesforce_messaging.tokens import Access
 from omnibridge.connector import (
@@ -106,6 +106,11 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def place(self, conversation: str) -> Place:
         return self.places.get(conversation) or Place()
+
+    def has_message(self, conversation: str, message_id: str) -> bool:
+        """Whether it is among the last that were told."""
+        mark = mark_of("Message", message_id)
+        return any(each == mark for each, _ in self.place(conversation).seen)
 
     def after(self, conversation: str, entry: Entry, event_id: str = "") -> Position:
         places = self.places
