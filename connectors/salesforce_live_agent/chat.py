@@ -87,7 +87,7 @@ class Chat:
             request = next_request(session)
             if request is None:
                 return
-            moves = self._moves
+            moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
             try:
                 answer = await _result(self._reading)
@@ -95,7 +95,6 @@ class Chat:
                 answer = None
             if self._moves != moves:
                 continue  # a post was told that the session moved
-            step = None
             if answer is not None:
                 async with self._changing:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
@@ -200,6 +199,8 @@ class Chat:
                 if self._moves == moves:
                     await self._change(Step(not_sent(self.session, again=again)))
             raise
+        finally:
+            self._posting = None
         async with self._changing:
             if self._moves != moves or status is None:
                 # The number counts no more. The record of the conversation will tell whether it arrived.

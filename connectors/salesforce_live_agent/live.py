@@ -34,7 +34,7 @@ from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSetting
 from connectors.salesforce_live_agent.state import Kept, decode, encode
 from connectors.salesforce_live_agent.told import Told, matters
 from connectors.salesforce_live_agent.told import encode as encode_told
-from omnibridge.connector import Client, ConnectorContext, DeliveryError
+from omnibridge.connector import Client, ConnectorContext, DeliveryError, Flag
 from omnibridge.connector.desks import Session as DeskSession
 
 TYPING_S = 8.0
@@ -83,7 +83,7 @@ class LiveChat:
     def __init__(self, session: DeskSession, shared: Callable[[], Shared]) -> None:
         self.session, self.shared = session, shared
         self.kept: Kept = decode(session.state)
-        self.established, self.ready = asyncio.Event(), asyncio.Event()
+        self.established, self.ready = Flag(), Flag()
         self.is_closing = False
         self.noticed: Callable[[bool], None] = lambda answered: None
         self._lock = asyncio.Lock()

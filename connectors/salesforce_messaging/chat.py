@@ -10,7 +10,7 @@ from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, decode, encode
 from connectors.salesforce_messaging.tokens import Access, Identity
-from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable
+from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable, Flag
 from omnibridge.connector.desks import Session
 
 
@@ -61,13 +61,16 @@ class Chat:
         "scope",
         "sent",
         "session",
+        "talking",
         "turn",
     )
 
     def __init__(self, session: Session) -> None:
         self.session, self.kept = session, decode(session.state)
         self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
-        self.ready = asyncio.Event()
+        self.talking = asyncio.Lock()
+        """Held while something of the visitor's is sent."""
+        self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()
         self.is_closing = False

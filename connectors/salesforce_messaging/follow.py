@@ -19,6 +19,7 @@ from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, contents_of, text_message
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
 from connectors.salesforce_messaging.forms import form_of
+from connectors.salesforce_messaging.reopen import end_old, reopen
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access
@@ -31,6 +32,8 @@ TYPING_S = 5.0
 """So long an indicator is shown after it was told last (reference 2.7)."""
 DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
+LAST_TRY_S = 15.0
+"""A guest's chat that could not be reopened by then is ended."""
 REFUSALS = 3
 """Refused streams in a row after which it is believed."""
 
@@ -74,8 +77,7 @@ class Follower:
         if not self._is_dead and self._left_s() > 0:
             return True
         if not chat.kept.user:
-            await self._lapse()
-            return False
+            return await self._reopened() or await self._lapse()
         pause_s = FIRST_PAUSE_S
         try:
             access = await self._renew()
@@ -109,7 +111,25 @@ class Follower:
         margin_s = shared.settings.renew_s if self._margin_s is None else self._margin_s
         return self._chat.access.expires_s - shared.now_s() - margin_s
 
-    async def _lapse(self) -> None:
+    async def _reopened(self) -> bool:
+        """As another guest, while this one's token still lives; tried until shortly before it does not."""
+        chat, shared = self._chat, self._shared()
+        if shared.settings.guest_end != "reopen" or self._is_dead or not chat.kept.is_begun:
+            return False
+        while True:
+            try:
+                await reopen(chat, shared)
+                break
+            except DeliveryError as exc:
+                shared.context.log("guest_not_reopened", room=chat.session.room, code=exc.code)
+                left_s = chat.access.expires_s - shared.now_s()
+                if exc.code == "token" or isinstance(exc, DeliveryRejected) or left_s < LAST_TRY_S:
+                    return False
+            await asyncio.sleep(FIRST_PAUSE_S * 4)
+        self._margin_s = min(shared.settings.renew_s, (chat.access.expires_s - shared.now_s()) / 4)
+        return True
+
+    async def _lapse(self) -> bool:
         """A guest's token cannot be renewed, and no other user may see the conversation (reference 2.3)."""
         chat, shared = self._chat, self._shared()
         shared.context.count("guests_lapsed", 1)
@@ -118,7 +138,8 @@ class Follower:
                 await shared.org.close(chat.access, chat.kept.conversation)
             except DeliveryError as exc:
                 shared.context.log("conversation_not_closed", room=chat.session.room, code=exc.code)
-        await self._end(left="the guest's token of Salesforce ended")
+        await self._end(left="token-ended")
+        return False
 
     # -- the stream ---------------------------------------------------------------------------------------
 
@@ -201,7 +222,8 @@ class Follower:
                 await self._repeat(partial(org.send, chat.access, kept.conversation, message))
             if chat.is_closing:
                 return
-            await chat.change(is_begun=True, history=())
+            await end_old(chat, shared)
+            await chat.change(is_begun=True, history=(), old=None)
             chat.ready.set()
         except DeliveryRejected as exc:
             shared.context.log("conversation_refused", room=chat.session.room, code=exc.code, reason=str(exc))

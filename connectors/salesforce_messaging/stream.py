@@ -19,7 +19,14 @@ from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
 from connectors.salesforce_messaging.tokens import Access
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryUncertain
+from omnibridge.connector import (
+    AnswerTooLarge,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Flag,
+)
 
 MAX_FRAME_BYTES = 4 << 20
 REMEMBERED = 64
@@ -155,7 +162,7 @@ class Events:
         self.position = position or Position(access.last_event_id)
         self._is_resumed = position is not None
         self._sleep, self._pause_s = sleep, FIRST_PAUSE_S
-        self.opened = asyncio.Event()
+        self.opened = Flag()
 
     async def run(self) -> None:
         """Raises TokenDead (begin again with another token, and this position), or DeliveryRejected: it never works.
@@ -163,6 +170,7 @@ class Events:
         NotTaken: what `take` raised.
         """
         while True:
+            asked_s = 0.0
             try:
                 await self._listen()
             except DeliveryRejected:
@@ -171,10 +179,11 @@ class Events:
                 if exc.code == "token":
                     raise
                 self._count("stream_broken", 1)
+                asked_s = (exc.retry_after_s or 0.0) if isinstance(exc, DeliveryRetryable) else 0.0
             finally:
                 self.opened.clear()
                 self._noticed(False)
-            await self._sleep(self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+            await self._sleep(asked_s + self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
     async def _listen(self) -> None:

@@ -30,7 +30,7 @@ from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOY
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
-from tests.certificates import server_context
+from tests.certificates import chain
 from tests.command_line import omnibridge
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
 from tests.soak.processes import Bridge
@@ -76,8 +76,8 @@ class Org:
         more: list[str] = []
         trust: ssl.SSLContext | bool = True
         if self._is_tls:
-            _, trusted = server_context(self._folder, "127.0.0.1")
-            more, self.trusted = ["--certificate", str(self._folder / "both.pem")], str(trusted)
+            own, root = chain(self._folder, "127.0.0.1")
+            more, self.trusted = ["--certificate", str(own)], str(root)
             trust = ssl.create_default_context(cafile=self.trusted)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.bench.chats_org", "--protocol", self._protocol, *more,

@@ -69,6 +69,7 @@ class Load:
             except (TimeoutError, RuntimeError) as exc:  # the hub refuses what is said in a room that is closed
                 self.ended.discard(visitor.rid)
                 self.failures.append(f"chat {number}: {exc}"[:160])
+                await asyncio.sleep(SHORTEST_PAUSE_S)
 
     async def _chat(self, visitor: Visitor, number: int) -> None:
         self.names[await visitor.open_room()] = f"c{number}"
