@@ -129,19 +129,21 @@ def noticed(context: Context, event: ev.NoticeGiven) -> Decision:
     state = conversation.desk
     if state is None or state.connection != event.connection:
         return context.nothing(f"a notice of {event.connection}, which does not have the conversation")
-    if event.line and (state.stage != "accepted" or state.interrupted is (event.line == "lost")):
-        return context.nothing(f"notice of {event.connection}: {event.code}: the visitor knows, or need not")
+    if event.line and state.stage != "accepted":
+        return context.nothing(f"notice of {event.connection}: {event.code}: nobody of it is there yet")
+    knows = state.interrupted or conversation.told_delay
+    is_said = {"": True, "lost": not knows, "back": state.interrupted}[event.line]
     own = context.texts.of_desk(state.connection, event.code)
     text = event.text if own is None else own
     for name, value in event.values.items():
         text = text.replace(f"{{{name}}}", value)
-    told = () if event.line == "lost" and conversation.told_delay else tell(conversation, text, state.connection)
+    told = tell(conversation, text, state.connection) if is_said else ()
     if not told and not event.line:
         return context.nothing(f"notice of {event.connection}: {event.code}: its sentence is empty")
     after, waited = personas.before_others(context, conversation) if told else (conversation, ())
     hurry = (HurryTurns(state.connection),) if event.line == "back" and conversation.waiting else ()
     if event.line:
-        after = _replace(after, desk=_replace(state, interrupted=event.line == "lost"))
+        after = _replace(after, desk=_replace(state, interrupted=event.line == "lost" and (knows or bool(told))))
     return context.decide(f"notice of {event.connection}: {event.code}", after, *waited, *told, *hurry)
 
 

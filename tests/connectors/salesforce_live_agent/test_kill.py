@@ -138,15 +138,10 @@ async def start(relay: Relay, bridge: Bridge) -> None:
         assert await bridge.ready(session) is not None
 
 
-async def asks_nothing_while_it_cannot_hold(
-    relay: Relay, bridge: Bridge, locking: sqlite3.Connection, asked: int
-) -> None:
-    """The database cannot be written, so no session can be held; the process runs and answers. asked: calls before."""
-    async with aiohttp.ClientSession() as session:
-        for _ in range(20):
-            async with session.get(f"{bridge.url}/livez") as answer:
-                assert answer.status == 200
-            await asyncio.sleep(0.1)
+async def asks_nothing_while_it_cannot_hold(relay: Relay, locking: sqlite3.Connection, asked: int) -> None:
+    """The process runs, and tries to hold its sessions; the database cannot be written. asked: calls before."""
+    log = relay.world.folder / "bridge.log"
+    await until(lambda: "sessions_not_renewed" in log.read_text("utf-8"))
     assert len(relay.sf.service_calls()) == asked
     locking.execute("ROLLBACK")
     await until(lambda: len(relay.sf.service_calls()) > asked)
@@ -180,6 +175,7 @@ async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeR
         assert process is not None
         locking = sqlite3.connect(relay.world.folder / "test.db", isolation_level=None, timeout=10)
         if STOPPED_S > 30:
+            await until(lambda: chats.are_whole(2))
             locking.execute("BEGIN IMMEDIATE")  # before it is stopped: it may have been in the middle of a commit
         process.send_signal(signal.SIGSTOP)
         talking = asyncio.create_task(chats.talk(range(2, 4)))
@@ -187,7 +183,7 @@ async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeR
         asked = len(relay.sf.service_calls())
         process.send_signal(signal.SIGCONT)
         if STOPPED_S > 30:
-            await asks_nothing_while_it_cannot_hold(relay, bridge, locking, asked)
+            await asks_nothing_while_it_cannot_hold(relay, locking, asked)
         locking.close()
         await talking
         await until(lambda: chats.are_whole(4))

@@ -89,11 +89,12 @@ def test_place_in_the_queue_is_told_once_for_each_change() -> None:
 def test_visitor_reads_one_sentence_while_the_desk_cannot_be_reached() -> None:
     """Whichever comes first: the desk's own, or the engine's about a turn that waits."""
     lost, found = (ev.NoticeGiven("sales", "x", each, line=each) for each in ("lost", "back"))
-    late = ev.DeliveryDelayed(1, "sales")
+    late, silent = ev.DeliveryDelayed(1, "sales"), ev.NoticeGiven("sales", "x", line="lost")
     for events, told in (
         ((lost, late, lost, late), ["lost"]),
         ((late, lost, late), ["One moment please, this is taking longer than usual."]),
         ((found, lost, found, found, lost), ["lost", "back", "lost"]),
+        ((silent, late, found), ["One moment please, this is taking longer than usual."]),
     ):
         story = offered()
         assert story.on(lost).commands == ()  # nobody is there yet to whom the connection could be lost
