@@ -21,7 +21,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 		       "Another one: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "venv is missing: apt-get install python3-venv"; exit 2; }
-	@echo "Installing into $(VENV), once ..."
+	@echo "Installing into $(VENV), once ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -34,7 +34,7 @@ test: setup
 	@$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 	@echo "Not run here:"
 	@echo "  make simulation    the whole engine in virtual time: some hundred histories ran here, thousands a minute"
-	@echo "  make soak          kill -9 again and again under load: takes minutes"
+	@echo "  make soak          kill -9 again and again under load: takes minutes. ARGS=\"--scenario salesforce\": chats with desks"
 	@echo "  make soak-external 1,000 chats through the External routing method: takes a minute"
 	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"

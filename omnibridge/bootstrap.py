@@ -35,6 +35,7 @@ from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_gauges import show_gauges
 from omnibridge.bootstrap_records import RecordSystems
 from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
+from omnibridge.bootstrap_routing import Routers
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
 from omnibridge.botapi.service import BotApi
@@ -111,6 +112,7 @@ class Service:
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
         self._records = RecordSystems(settings)
+        self._routers = Routers(settings)
         self._proofs: dict[str, Proof] = {}
         self._files: Files | None = None
         self._contexts: Contexts = {}
@@ -247,6 +249,7 @@ class Service:
         self._routes += self._bots.routes()
         self._routes += analysis.routes(lanes, ids)
         await self._records.start(database, streams, ids, boot, self._clock, self.counters)
+        await self._routers.start(database, lanes, ids, self._clock, self.counters, self._faults)
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
         told = InteractionEndpoint(
@@ -285,6 +288,7 @@ class Service:
         if self._analysis:
             await self._analysis.aclose()
         await self._records.aclose()
+        await self._routers.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
         for client in self._clients:
@@ -362,17 +366,19 @@ class Service:
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
+        deciders = DeciderSender(links, database.secret, self._clock)
         others: dict[str, Sender] = {
             "connection": party_sender,
-            "decider": DeciderSender(links, database.secret, self._clock),
+            "decider": deciders,
             "agents": self._agents.sender(hubs),
             "timer": TimerSender(),
             "crm": self._records.sender(self._files.fetcher),
             "analysis": self._analysis.sender(hubs),
+            **self._routers.senders(),
         }
 
         def sender_for(stream: str) -> Sender:
-            return others.get(stream.partition(":")[0], hub_sender)
+            return others.get(stream) or others.get(stream.partition(":")[0], hub_sender)
 
         arrived = await self._streams.settle_arrived(self._lanes, sender_for)
         grace_ms = int(settings.engine.bot_turn_deadline_s * 1000)
@@ -385,6 +391,8 @@ class Service:
         _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
         if self._sessions.desks:
             self._in_background(self._sessions.keep_held())
+        for work in self._routers.work(deciders):
+            self._in_background(work)
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
 

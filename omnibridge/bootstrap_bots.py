@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from omnibridge.analysis.transcript import so_far
@@ -16,7 +17,7 @@ from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
-from omnibridge.domain.directory import BotConnection, Desk, HoldingBot
+from omnibridge.domain.directory import BotConnection, Desk, HoldingBot, Way
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
@@ -181,7 +182,16 @@ def _most_bytes(settings: Settings, connector: Connector) -> int:
 
 
 def _desk(each: ConnectionSettings) -> Desk:
-    return Desk(int(each.offer_s * 1000), int(each.desk_deadline_s * 1000), each.on_declined, each.on_left)
+    declined, declined_by = _ways(each.on_declined)
+    left, left_by = _ways(each.on_left)
+    times = int(each.offer_s * 1000), int(each.desk_deadline_s * 1000)
+    return Desk(*times, declined, left, declined_by, left_by)
+
+
+def _ways(setting: str | dict[str, str]) -> tuple[Way, dict[str, Way]]:
+    found = {"default": setting} if isinstance(setting, str) else setting
+    by_code = msgspec.convert({code.casefold(): way for code, way in found.items()}, dict[str, Way])
+    return by_code.pop("default"), by_code
 
 
 def sessions_of(

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from omnibridge.assignment.deciders import DeciderLink
 from omnibridge.clock import Clock
 from omnibridge.config import Settings
+from omnibridge.config_visitors import TextsSettings
 from omnibridge.connector.signing import read_secrets
 from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
 from omnibridge.domain.events import UserRef
@@ -27,13 +28,17 @@ from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.rocketchat.capabilities import Sides
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
 from omnibridge.routing.rules_file import parse_rules
+from omnibridge.routing.texts import Texts, language_tag
 from omnibridge.storage import seats
 from omnibridge.storage.database import Database
 from omnibridge.web.api import AssignmentEndpoint
 from omnibridge.web.decisions import DecisionEndpoint
 from omnibridge.web.external import ExternalEndpoint, ExternalRouting
+
+ASK_MS = 10_000
+"""For a question to a router to be written down."""
 
 ANSWER_BYTES = 64 * 1024
 """Of a decider's answer."""
@@ -41,7 +46,7 @@ ANSWER_BYTES = 64 * 1024
 
 def read_rules(settings: Settings) -> RuleSet:
     """The rules file with the texts of the configuration. Raises RuleInvalid or ConfigError."""
-    texts = msgspec.convert(settings.texts.model_dump(), Texts)
+    texts = texts_of(settings.texts)
     if settings.rules.file is None:
         return RuleSet(texts=texts)
     path = settings.resolve(settings.rules.file)
@@ -50,6 +55,23 @@ def read_rules(settings: Settings) -> RuleSet:
     except OSError as exc:
         raise ConfigError(f"[rules] file: {path}: {exc.strerror}") from exc
     return parse_rules(text, str(path), texts)
+
+
+def texts_of(settings: TextsSettings) -> Texts:
+    """Each language whole: what it leaves out is as in the others."""
+    own = settings.model_dump(exclude={"languages"})
+    languages = {}
+    for name, sentences in settings.languages.items():
+        given = sentences.model_dump(exclude_unset=True)
+        desk = _by_code({**settings.desk, **given.get("desk", {})})
+        languages[language_tag(name)] = {**own, **given, "desk": desk, "language_facts": ()}
+    return msgspec.convert({**own, "desk": _by_code(settings.desk), "languages": languages}, Texts)
+
+
+def _by_code(sentences: dict[str, str]) -> dict[str, str]:
+    """`CONNECTION:CODE`; codes come from other systems, in whatever case."""
+    parts = (key.rpartition(":") for key in sentences)
+    return {f"{desk}{colon}{code.casefold()}": sentences[f"{desk}{colon}{code}"] for desk, colon, code in parts}
 
 
 def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = frozenset()) -> list[str]:
@@ -120,13 +142,17 @@ def directory_of(settings: Settings, bots: list[BotConnection], holders: list[Ho
     deciders = tuple(
         Decider(each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
         for each in settings.decider
+    ) + tuple(
+        Decider(each.name, ASK_MS, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
+        for each in settings.router
     )
     return Directory(tuple(bots), deciders, tuple(holders), int(settings.assignment.look_again_s * 1000))
 
 
 def systems_of(settings: Settings) -> dict[str, str]:
     """Decider -> the external system whose ids it names."""
-    return {each.name: each.system or each.name for each in settings.decider}
+    deciders = {each.name: each.system or each.name for each in settings.decider}
+    return deciders | {each.name: each.system or each.name for each in settings.router}
 
 
 def only_by_decision(settings: Settings, reader: Any) -> Callable[[str, UserRef], bool]:

@@ -38,8 +38,8 @@ Contexts = dict[str, tuple[Any, ConnectorContext]]
 """Connection -> its connector, and what it was initialized with."""
 
 
-TAKEN_OVER = tuple(section for section in OPEN if section != "crm")
-"""Tables of connectors that hear of other settings; a system of records is read at start."""
+TAKEN_OVER = tuple(section for section in OPEN if section not in ("crm", "router"))
+"""Tables of connectors that hear of other settings; systems of records and of routing are read at start."""
 
 
 class Reloaded(msgspec.Struct):
@@ -187,9 +187,9 @@ def _checked(path: Path, environ: Mapping[str, str]) -> Settings:
     new = load(path, environ)
     kinds = plugins.installed_kinds()
     used = {each.kind for section in TAKEN_OVER for each in getattr(new, section)}
-    types = {kind: plugins.load_connector(kind).settings_type for kind in used} | plugins.records_types()
+    types = {kind: plugins.load_connector(kind).settings_type for kind in used} | plugins.apart_types()
     problems = check_options(new, types, kinds)
-    names = {each.name for each in new.connection}, {each.name for each in new.decider}
+    names = {each.name for each in new.connection}, new.decider_names
     problems += unknown_targets(read_rules(new), *names)
     if problems:
         raise ConfigError(problems)
@@ -220,7 +220,7 @@ def _fixed(old: Settings, new: Settings) -> list[str]:
             found += [
                 f"{header} {name} {key}" for key in keys if getattr(known[name], key) != getattr(wanted[name], key)
             ]
-            if section == "crm":
+            if section in ("crm", "router"):
                 old_ones, new_ones = known[name].options, wanted[name].options
                 keys = [key for key in {*old_ones, *new_ones} if old_ones.get(key) != new_ones.get(key)]
                 found += [f"{header} {name} {key}" for key in keys]

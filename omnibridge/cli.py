@@ -15,6 +15,7 @@ from omnibridge.cli_agents import agents_app
 from omnibridge.cli_bots import bots_app
 from omnibridge.cli_crm import crm_app
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_routing import routing_app
 from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
 from omnibridge.errors import ConfigError, OmnibridgeError, RuleInvalid
@@ -38,6 +39,7 @@ app.add_typer(agents_app, name="agents")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bots_app, name="bots")
 app.add_typer(crm_app, name="crm")
+app.add_typer(routing_app, name="routing")
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -61,8 +63,15 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="end after the play")] = False,
     as_json: Json = False,
     hub_version: Annotated[str, typer.Option(help="6.14, 7.7 or 8.3")] = "8.3",
+    story: Annotated[
+        str, typer.Option(help="another play: one of those that connectors bring, such as salesforce")
+    ] = "",
 ) -> None:
     """Play a conversation on a simulated Rocket.Chat with a simulated bot; then you are the visitor."""
+    if story:
+        from omnibridge.demo_stage import run_story
+
+        raise typer.Exit(run_story(story, once=once, as_json=as_json, hub_version=hub_version))
     from omnibridge.demo import run
 
     raise typer.Exit(run(once=once, as_json=as_json, hub_version=hub_version))
@@ -148,7 +157,7 @@ def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = F
             problems += unknown_targets(
                 read_rules(settings),
                 {each.name for each in settings.connection},
-                {each.name for each in settings.decider},
+                settings.decider_names,
             )
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems

@@ -7,7 +7,6 @@ Kinds of values are in `config_values.py`; some tables in `config_agents.py` and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidatio
 from omnibridge.config_agents import AgentsSettings
 from omnibridge.config_lines import Sources
 from omnibridge.config_values import (
+    FACTS,
+    FactName,
     Name,
     OptionalSigningSecret,
     RequiredSecret,
@@ -24,23 +25,10 @@ from omnibridge.config_values import (
     Section,
     SigningSecret,
     Url,
-    suggest,
+    Ways,
 )
 from omnibridge.config_visitors import FilesSettings, InteractionSettings, TextsSettings
 from omnibridge.errors import ConfigError
-
-FACTS = (
-    "workspace",
-    "room",
-    "department",
-    "source",
-    "visitor_id",
-    "visitor_name",
-    "visitor_username",
-    "visitor_email",
-    "text",
-)
-"""Names that `facts` may hold besides `room.<field>` and `visitor.<field>`; those that rules may read."""
 
 
 def _database_url(value: str) -> str:
@@ -48,12 +36,6 @@ def _database_url(value: str) -> str:
         raise ValueError("PostgreSQL comes with a later version; use sqlite:///PATH now, on one node")
     if not value.removeprefix("sqlite:///").strip("/") or not value.startswith("sqlite:///") or ":memory:" in value:
         raise ValueError("must be sqlite:///PATH, with the path of a file")
-    return value
-
-
-def _fact(value: str) -> str:
-    if value not in FACTS and not re.fullmatch(r"(room|visitor|crm)\.(\*|\S+)", value):
-        raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
     return value
 
 
@@ -166,7 +148,7 @@ class ConnectionSettings(BaseModel):
     )
     rocketchat_user_id: str = Field("", description="user id of that user; asked of the server when left out")
     rocketchat_token: RequiredSecret = Field(description="personal access token of that user")
-    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+    facts: tuple[FactName, ...] = Field(
         DEFAULT_FACTS, description="facts that the backend is told; room.* and visitor.* name whole groups"
     )
     on_uncertain: Literal["ask", "resend", "bury"] = Field(
@@ -194,12 +176,13 @@ class ConnectionSettings(BaseModel):
     analyses: bool = Field(False, description="it also looks at what is said while others are in control")
     hands_to: str = Field("", description="desk (another connection) that is offered the conversation before that")
     offer_s: float = Field(180.0, ge=1, le=86_400, description="of a desk: somebody has to accept within this time")
-    on_declined: Literal["ladder", "queue", "bot", "close"] = Field(
+    on_declined: Ways = Field(
         "ladder",
-        description="of a desk: when nobody accepts; people by the ladder, the queue, the bot, or the end",
+        description="of a desk: when nobody accepts; people by the ladder, the queue, the bot, or the end (close); "
+        'or by why: `{ default = "ladder", closed = "close" }`',
     )
-    on_left: Literal["ladder", "queue", "bot", "close"] = Field(
-        "close", description="of a desk: what follows when its agent has ended the chat"
+    on_left: Ways = Field(
+        "close", description="of a desk: what follows when its agent has ended the chat, as on_declined"
     )
     desk_deadline_s: float = Field(
         86_400.0, ge=30, description="of a desk: words of the visitor wait for it this long while it is down"
@@ -247,7 +230,7 @@ class DeciderSettings(Section):
     url: Url = Field(description="address that the questions are posted to")
     secret: SigningSecret = Field(description="whsec_ and base64: signs our questions and its answers to tickets")
     system: str = Field("", description="whose agent ids it names; empty = its own name")
-    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+    facts: tuple[FactName, ...] = Field(
         (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
     )
     timeout_ms: int = Field(3000, ge=50, le=60_000, description="it has this long to answer, attempts included")
@@ -296,7 +279,7 @@ class CrmSettings(BaseModel):
     on: tuple[Literal["start", "handover", "live", "close"], ...] = Field(
         ("start", "handover", "close"), description="when it is told; live: also while people talk"
     )
-    facts: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+    facts: tuple[FactName, ...] = Field(
         (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
     )
     link_field: str = Field("", description="custom field of the room that gets the link to the record; empty = none")
@@ -304,6 +287,39 @@ class CrmSettings(BaseModel):
     timeout_s: float = Field(300, ge=1, le=3600, description="for a whole sync; each of its calls has its own limit")
     keep_trying_h: float = Field(72, gt=0, le=720, description="a sync is tried for so long")
     at_a_time: int = Field(8, ge=1, le=64, description="conversations that are written at a time")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As of a connection."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})
+
+
+class RouterSettings(BaseModel):
+    """Another system's own routing: it decides like a decider, or we route for it. Further keys are its connector's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    name: Name = Field(description="name in rules and targets (decider:NAME), logs and traces")
+    kind: str = Field(min_length=1, description="which connector: the name of an installed one for routing")
+    system: str = Field("", description="whose agent ids it names; empty = its own name")
+    facts: tuple[FactName, ...] = Field(
+        (*FACTS, "room.*", "visitor.*"), description="facts that it is told; all of them by default"
+    )
+    ticket_timeout_ms: int = Field(300_000, ge=100, description="somebody there must have taken it within this time")
+    move_timeout_ms: int = Field(30_000, ge=1000, description="the agent must have the room within this time")
+    asks: int = Field(2, ge=1, le=5, description="questions per handover: again, when the named agent cannot serve")
+    on_timeout: Literal["ladder", "queue", "bot"] = Field(
+        "ladder", description="when nobody there serves: people by the ladder, wait in the queue, or the bot goes on"
+    )
+    poll_s: float = Field(2, ge=0.05, le=60, description="pause between two looks for answers, while any is awaited")
+    work_poll_s: float = Field(5, ge=0.05, le=300, description="pause between two looks for work that we route")
+    work_page: int = Field(100, ge=1, le=1000, description="pieces of work in one look, the first to be served first")
+    decider: str = Field("", description="[[decider]] that is asked who takes work; empty = the least busy agent")
+    keep_days: float = Field(30, gt=0, le=3650, description="decisions about work can be looked at for so long")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """As of a connection."""
@@ -335,6 +351,7 @@ class Settings(Section):
     decider: tuple[DeciderSettings, ...] = ()
     analyser: tuple[AnalyserSettings, ...] = ()
     crm: tuple[CrmSettings, ...] = ()
+    router: tuple[RouterSettings, ...] = ()
     assignment: AssignmentSettings = AssignmentSettings()
     rules: RulesSettings = RulesSettings()
     interactions: InteractionSettings = InteractionSettings()
@@ -347,6 +364,11 @@ class Settings(Section):
     def resolve(self, path: Path) -> Path:
         """A path of the configuration, relative to its file."""
         return path if path.is_absolute() else self.folder / path
+
+    @property
+    def decider_names(self) -> set[str]:
+        """Whom rules may ask who serves: `decider:NAME`."""
+        return {each.name for each in self.decider} | {each.name for each in self.router}
 
     @property
     def database_url(self) -> str:
@@ -371,6 +393,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "decider": (DeciderSettings, "[[decider]]"),
     "analyser": (AnalyserSettings, "[[analyser]]"),
     "crm": (CrmSettings, "[[crm]]"),
+    "router": (RouterSettings, "[[router]]"),
     "assignment": (AssignmentSettings, "[assignment]"),
     "rules": (RulesSettings, "[rules]"),
     "interactions": (InteractionSettings, "[interactions]"),

@@ -70,7 +70,7 @@ def _connector_path(variable: str, known: Mapping[str, KeyPath]) -> KeyPath | No
     path = known.get(f"{home}__KIND")
     return (
         (*path[:-1], key.lower())
-        if separator and key and path and path[0] in ("connection", "analyser", "crm")
+        if separator and key and path and path[0] in ("connection", "analyser", "crm", "router")
         else None
     )
 

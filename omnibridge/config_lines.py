@@ -60,6 +60,7 @@ def locate(text: str) -> dict[KeyPath, int]:
     """Line of every header and key, counted from 1. text: TOML that tomllib takes."""
     lines: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
+    implied: dict[KeyPath, int] = {}  # by the header of a table in them: `[a.b]` is the first that names `a`
     table: KeyPath = ()
     for number, statement, has_value in _statements(text):
         if has_value:
@@ -79,7 +80,9 @@ def locate(text: str) -> dict[KeyPath, int]:
             if table in counts:
                 table += (counts[table],)
         lines.setdefault(table, number)
-    return lines
+        for n in range(1, len(table)):
+            implied.setdefault(table[:n], number)
+    return {**implied, **lines}
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, bool]]:

@@ -18,13 +18,13 @@ from omnibridge.config_lines import KeyPath, Sources, locate
 from omnibridge.config_values import Secret, suggest
 from omnibridge.errors import ConfigError
 
-LISTED = ("workspace", "connection", "decider", "analyser", "crm")
-OPEN = ("connection", "analyser", "crm")
+LISTED = ("workspace", "connection", "decider", "analyser", "crm", "router")
+OPEN = ("connection", "analyser", "crm", "router")
 """Tables that have further keys, which belong to their connector."""
 
 DEFAULT_FILE = "omnibridge.toml"
-RECORDS = "omnibridge.crms:"
-"""In front of the kinds of systems of records, among those of other connectors."""
+APART = {"crm": "omnibridge.crms:", "router": "omnibridge.routers:"}
+"""In front of the kinds of systems of records, and of routing, among those of other connectors."""
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -70,9 +70,13 @@ def check_options(settings: Settings, types: Mapping[str, type[msgspec.Struct]],
 
 
 def _types_of(section: str, types: Mapping[str, type[msgspec.Struct]]) -> dict[str, type[msgspec.Struct]]:
-    """Those that a section may name: systems of records are another sort of connector."""
-    mine = {kind: each for kind, each in types.items() if kind.startswith(RECORDS) is (section == "crm")}
-    return {kind.removeprefix(RECORDS): each for kind, each in mine.items()}
+    """Those that a section may name: systems of records, and of routing, are other sorts of connectors."""
+    wanted = APART.get(section, "")
+    return {
+        kind.removeprefix(wanted): each
+        for kind, each in types.items()
+        if (kind.startswith(wanted) if wanted else not kind.startswith(tuple(APART.values())))
+    }
 
 
 def _option_problems(
@@ -273,6 +277,13 @@ class _Reading:
             if wanted and isinstance(wanted, str) and wanted not in known:
                 self.report(("analyser", index, "workspace"), f'no [[workspace]] "{wanted}"{suggest(wanted, known)}')
         deciders = [each["name"] for each in self.entries("decider") if isinstance(each.get("name"), str)]
+        for index, entry in enumerate(self.entries("router")):
+            if entry.get("name") in deciders:
+                self.report(("router", index, "name"), f'there is a [[decider]] called "{entry["name"]}"')
+            wanted = entry.get("decider", "")
+            if wanted and isinstance(wanted, str) and wanted not in deciders:
+                self.report(("router", index, "decider"), f'no [[decider]] "{wanted}"{suggest(wanted, deciders)}')
+        deciders += [each["name"] for each in self.entries("router") if isinstance(each.get("name"), str)]
         for index, entry in enumerate(self.entries("connection")):
             wanted = entry.get("decider", "")
             if wanted and isinstance(wanted, str) and wanted not in deciders:

@@ -27,11 +27,13 @@ EXAMPLES = {
     ("analyser", "kind"): '"suggest"',
     ("crm", "name"): '"sales"',
     ("crm", "kind"): '"salesforce_crm"',
+    ("router", "name"): '"omni"',
+    ("router", "kind"): '"salesforce_omni"',
     ("rules", "file"): '"rules.toml"',
 }
 """Values for what has no default. The kind named here is an example; any installed one will do."""
 
-NOT_NEEDED = frozenset({"decider", "analyser", "crm"})
+NOT_NEEDED = frozenset({"decider", "analyser", "crm", "router"})
 """Sections with required keys that a first configuration does without."""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import json
+import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 class Secret(SecretStr):
@@ -53,6 +55,42 @@ def _signing_secret(value: Secret) -> Secret:
     return value
 
 
+FACTS = (
+    "workspace",
+    "room",
+    "department",
+    "source",
+    "visitor_id",
+    "visitor_name",
+    "visitor_username",
+    "visitor_email",
+    "text",
+)
+"""Names that `facts` may hold besides `room.<field>` and `visitor.<field>`; those that rules may read."""
+
+
+def _fact(value: str) -> str:
+    if value not in FACTS and not re.fullmatch(r"(room|visitor|bot|crm)\.(\*|\S+)", value):
+        raise ValueError(f'there is no fact "{value}"{suggest(value, list(FACTS))}; room.FIELD and visitor.FIELD work')
+    return value
+
+
+def _ways(value: Any) -> Any:
+    for code, way in value.items() if isinstance(value, dict) else [("", value)]:
+        if way not in WAYS:
+            written = f"{code} = {json.dumps(way)}" if code else json.dumps(way)
+            raise ValueError(f"{written} is none of {', '.join(WAYS)}{suggest(str(way), list(WAYS))}")
+    if isinstance(value, dict) and "default" not in value:
+        raise ValueError('default is missing: what follows for any other reason, as in { default = "ladder" }')
+    return value
+
+
+WAYS = ("ladder", "queue", "bot", "close")
+"""What may follow when a desk does not take a conversation, or has ended it."""
+
+FactName = Annotated[str, AfterValidator(_fact)]
+Ways = Annotated[str | dict[str, str], BeforeValidator(_ways)]
+"""What follows, or by why it follows: `{ default = "bot", closed = "close" }`."""
 Url = Annotated[str, AfterValidator(_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 RequiredSecret = Annotated[Secret, Field(min_length=1)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
 
-from omnibridge.config_values import OptionalUrl, Section
+from pydantic import Field, field_validator
+
+from omnibridge.config_values import FactName, OptionalUrl, Section
 
 
 class InteractionSettings(Section):
@@ -18,8 +20,8 @@ class InteractionSettings(Section):
     )
 
 
-class TextsSettings(Section):
-    """Sentences that visitors read; empty = say nothing."""
+class Sentences(Section):
+    """Sentences that visitors read, in one language."""
 
     bot_down: str = Field("The assistant cannot be reached right now.", description="the bot gave no answer at all")
     delayed: str = Field("One moment please, this is taking longer than usual.", description="the bot is slow")
@@ -51,10 +53,41 @@ class TextsSettings(Section):
     queue_position: str = Field(
         "You are number {position} in the queue.", description="the visitor's place in a desk's queue, at each change"
     )
+    queue_position_wait: str = Field(
+        "You are number {position} in the queue; the wait is about {minutes} min.",
+        description="the same, where the desk tells how long it takes",
+    )
+    queue_wait: str = Field(
+        "The wait is about {minutes} min.", description="a desk tells how long it takes, and no place, at each change"
+    )
     desk_left: str = Field("", description="a desk's agent ended it")
     pressed: str = Field(
         "", description="what a visitor pressed, told in the room as {label}; empty = nothing of it is to be read there"
     )
+    desk: dict[str, str] = Field(
+        {},
+        description="by what a desk tells: why it does not take a conversation or ended it, or its notices: "
+        '`closed = "..."`, or `"CONNECTION:closed"` for one desk',
+    )
+
+
+class TextsSettings(Sentences):
+    """Sentences that visitors read; empty = say nothing."""
+
+    language_facts: tuple[FactName, ...] = Field(
+        ("visitor.language", "room.language"), description="facts that tell a visitor's language, the first that does"
+    )
+    languages: dict[str, Sentences] = Field(
+        {}, description="[texts.languages.de]: the same keys in German, also for de-AT; what it leaves out is as above"
+    )
+
+    @field_validator("languages")
+    @classmethod
+    def _are_languages(cls, value: dict[str, Sentences]) -> dict[str, Sentences]:
+        for each in value:
+            if not re.fullmatch(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*", each):
+                raise ValueError(f'"{each}" is no language: one such as de or pt-BR')
+        return value
 
 
 class FilesSettings(Section):

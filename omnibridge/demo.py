@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.config_reader import load
+from omnibridge.demo_screen import Screen
 from omnibridge.errors import ConfigError
 from omnibridge.log import configure_logging
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
-
-WIDTH = 62
 
 
 def run(*, once: bool, as_json: bool, hub_version: str) -> int:
@@ -60,7 +58,7 @@ async def _run(*, once: bool, as_json: bool, hub_version: str) -> int:
         verdict = await play.verdict()
         print(f"\n{_sentence(verdict)}", file=out)
         if not once:
-            await _talk(client, play)
+            await talk(client, play.screen)
         await node.stop()
         await client.aclose()
         await running.stop()
@@ -73,10 +71,8 @@ class Play:
     """One visitor, one bot, one person called Alice."""
 
     def __init__(self, client: SandboxClient, alice: Staff, database: Path, out: Any) -> None:
-        self._client, self._alice, self._out = client, alice, out
-        self._database = database
-        self._shown = 0
-        self._decided = 0
+        self._client, self._alice = client, alice
+        self.screen = Screen(client, database, out)
         self._said_by_bot = 0
         self.visitor = Visitor(client, "Vera")
 
@@ -93,12 +89,13 @@ class Play:
         await self._alice.say(visitor.rid, "Sorry to hear that. A new one is on its way.")
         await self._alice.close(visitor.rid)
         await visitor.wait_event("closed")
-        await self._show(visitor)
+        await self.screen.show(visitor)
 
     async def second_conversation(self) -> None:
         """The same visitor comes back, and nobody is online."""
-        print("-- Vera comes back; nobody is online now", file=self._out)
-        self._shown = self._said_by_bot = 0
+        self.screen.tell("-- Vera comes back; nobody is online now")
+        self.screen.begin()
+        self._said_by_bot = 0
         await self._client.control(available={"alice": False, "bot": True})
         visitor = Visitor(self._client, "Vera", self.visitor.token)
         await visitor.open_room()
@@ -106,7 +103,7 @@ class Play:
         await self._say(visitor, "talk to a human", 2)
         await self._say(visitor, "where is my order B20034", 1)
         await visitor.close()
-        await self._show(visitor)
+        await self.screen.show(visitor)
         await self._client.control(available={"alice": True})
 
     async def verdict(self) -> dict[str, int]:
@@ -115,7 +112,7 @@ class Play:
         rooms = (await self._client.ledger())["rooms"]
         said = [each for room in rooms for each in room["messages"] if not each["t"]]
         bot = [each for each in said if each["kind"] == "bot"]
-        order = [_expected(room) for room in rooms]
+        order = [bot_answers(room) for room in rooms]
         return {
             "conversations": len(rooms),
             "visitor_messages": sum(each["kind"] == "visitor" for each in said),
@@ -135,50 +132,31 @@ class Play:
         visitor = visitor or self.visitor
         self._said_by_bot += n
         await visitor.wait_for("bot", self._said_by_bot)
-        await self._show(visitor)
-
-    async def _show(self, visitor: Visitor) -> None:
-        """New messages on the left, new decisions on the right."""
-        await self._client.settled()
-        ledger = await self._client.call("GET", "/_sandbox/ledger", None, None, rid=visitor.rid)
-        room = ledger["rooms"][0]
-        new, self._shown = room["messages"][self._shown :], len(room["messages"])
-        left = [_line(each) for each in new if _line(each)]
-        right = self._reasons()
-        for at in range(max(len(left), len(right))):
-            chat = left[at] if at < len(left) else ""
-            reason = f"  | {right[at]}" if at < len(right) else ""
-            print(f"{chat:<{WIDTH}}{reason}".rstrip(), file=self._out)
-
-    def _reasons(self) -> list[str]:
-        with contextlib.closing(sqlite.connect(str(self._database))) as reader:
-            found = reader.execute(
-                "SELECT id, reason FROM events WHERE id > ? ORDER BY id", (self._decided,)
-            ).fetchall()
-        self._decided = found[-1][0] if found else self._decided
-        return [each[1] for each in found]
+        await self.screen.show(visitor)
 
 
-async def _talk(client: SandboxClient, play: Play) -> None:
+async def talk(client: SandboxClient, screen: Screen) -> None:
     """A person types as the visitor; answers are printed as they come."""
     visitor = Visitor(client, "You")
     await visitor.open_room()
-    print("\nNow you are the visitor. Type and press return; an empty line ends it.", file=play._out)
-    shown = asyncio.create_task(_print_answers(visitor))
+    screen.tell()
+    screen.tell("Now you are the visitor. Type and press return; an empty line ends it.")
+    shown = asyncio.create_task(_print_answers(visitor, screen))
     loop = asyncio.get_running_loop()
     while line := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
         await visitor.say(line)
     shown.cancel()
 
 
-async def _print_answers(visitor: Visitor) -> None:
+async def _print_answers(visitor: Visitor, screen: Screen) -> None:
     n = 0
     while True:
         with contextlib.suppress(TimeoutError):
             messages = await visitor.wait_for("any", n + 1, timeout_ms=60_000)
             for each in messages[n:]:
                 if each["kind"] != "visitor":
-                    print(_line(each, width=2_000), flush=True)
+                    screen.tell(screen.line(each, width=2_000))
+                    screen.out.flush()
             n = len(messages)
 
 
@@ -206,15 +184,6 @@ rocketchat_token = "{bot["auth_token"]}"
 """
 
 
-def _line(message: dict[str, Any], width: int = WIDTH) -> str:
-    if message["t"]:
-        return {"uj": f"-- {message['author']} serves", "livechat-close": "-- closed"}.get(message["t"], "")
-    who = {"visitor": "Vera", "bot": "Bot"}.get(message["kind"], message["author"].title())
-    pictures = "".join(f"[{each.get('title', 'file')}]" for each in message["attachments"])
-    text = f"{message['text']}{pictures}".replace("\n", " / ")
-    return f"{who + ':':<7}{text}"[: width - 1]
-
-
 def _handed_over(room: dict[str, Any]) -> bool:
     served = [each["who"] for each in room["log"] if each["what"] == "assigned"]
     return len(served) > 1 and served[0] != served[-1]
@@ -232,7 +201,7 @@ EXPECTED = {
 """What the simulated bot answers to the lines of the play."""
 
 
-def _expected(room: dict[str, Any]) -> tuple[int, int, int]:
+def bot_answers(room: dict[str, Any]) -> tuple[int, int, int]:
     """(lost, doubled, out of order) of a room: answers must follow the order of the questions."""
     wanted = [
         answer

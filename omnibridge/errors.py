@@ -60,14 +60,21 @@ class DeliveryError(OmnibridgeError):
 class DeliveryRetryable(DeliveryError):
     """Not processed by the other side; sending again is safe. Acts: retry loop.
 
-    answered: the other side did, so it is up: no reason to leave it alone.
+    answered: the other side did, so it is up: no reason to leave it alone. nobody: nobody is there to hear it, which is
+    not waited for once the conversation is closed.
     """
 
     def __init__(
-        self, message: str | None = None, *, code: str = "", retry_after_s: float | None = None, answered: bool = False
+        self,
+        message: str | None = None,
+        *,
+        code: str = "",
+        retry_after_s: float | None = None,
+        answered: bool = False,
+        nobody: bool = False,
     ) -> None:
         super().__init__(message, code=code)
-        self.retry_after_s, self.answered = retry_after_s, answered
+        self.retry_after_s, self.answered, self.nobody = retry_after_s, answered, nobody
 
 
 class DeliveryUncertain(DeliveryError):

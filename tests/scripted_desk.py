@@ -21,6 +21,7 @@ from omnibridge.connector.desks import (
     Accepted,
     Declined,
     Left,
+    Notice,
     Opening,
     Queued,
     Session,
@@ -28,12 +29,12 @@ from omnibridge.connector.desks import (
     Spoke,
 )
 
-News = Accepted | Declined | Left | Queued | str
+News = Accepted | Declined | Left | Notice | Queued | str
 """What a desk may tell; a text is what its agent says."""
 
 
 class _Told(msgspec.Struct):
-    event: Accepted | Declined | Left | Queued | None = None
+    event: Accepted | Declined | Left | Notice | Queued | None = None
     text: str = ""
 
 

@@ -29,6 +29,7 @@ TOP = {
     "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_gauges",
     "omnibridge.bootstrap_reload",
+    "omnibridge.bootstrap_routing",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
     "omnibridge.cli",
@@ -37,10 +38,13 @@ TOP = {
     "omnibridge.cli_crm",
     "omnibridge.cli_deliveries",
     "omnibridge.cli_operator",
+    "omnibridge.cli_routing",
     "omnibridge.cli_setup",
     "omnibridge.cli_tokens",
     "omnibridge.server",
     "omnibridge.demo",
+    "omnibridge.demo_screen",
+    "omnibridge.demo_stage",
     "omnibridge.__main__",
 }
 """Modules that put the parts together: they alone may import everything but connectors."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from connectors.salesforce_crm.budget import Budget
 from connectors.salesforce_crm.login import Login
-from connectors.salesforce_crm.settings import LOOPBACK, SalesforceCrmSettings
+from connectors.salesforce_crm.settings import LOOPBACK, OrgSettings
 from connectors.salesforce_crm.trouble import Trouble, from_exception, is_id
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Mine(threading.local):
 class Client:
     """Every method is one call, but for a log-in in front of it. Raises Trouble."""
 
-    def __init__(self, settings: SalesforceCrmSettings, budget: Budget | None = None) -> None:
+    def __init__(self, settings: OrgSettings, budget: Budget | None = None) -> None:
         self._settings = settings
         self._login = Login(settings)
         self.budget = budget or Budget(settings.requests_per_day, settings.reserve_percent)

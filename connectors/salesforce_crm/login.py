@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from connectors.salesforce_crm.settings import LOOPBACK, SalesforceCrmSettings
+from connectors.salesforce_crm.settings import LOOPBACK, OrgSettings
 from connectors.salesforce_crm.trouble import Trouble, from_exception
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class Login:
     """now: seconds, monotonic."""
 
-    def __init__(self, settings: SalesforceCrmSettings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: OrgSettings, now: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._now = settings, now
         self._lock = threading.Lock()
         self._token: tuple[str, str] | None = None

@@ -10,7 +10,10 @@ from typing import Any
 
 PREFIXES = {
     "Account": "001", "Contact": "003", "Lead": "00Q", "Case": "500", "Task": "00T", "ContentVersion": "068",
-    "ContentDocument": "069", "ContentDocumentLink": "06A",
+    "ContentDocument": "069", "ContentDocumentLink": "06A", "User": "005", "Group": "00G", "ServiceChannel": "0N9",
+    "PendingServiceRouting": "0JR", "AgentWork": "0Bz", "UserServicePresence": "0N5", "SkillRequirement": "0Hx",
+    "ServicePresenceStatus": "0N6", "ServiceChannelStatus": "0N7",
+    "Skill": "0C5",
 }  # fmt: skip
 REQUIRED = {
     "Contact": ("LastName",),
@@ -20,6 +23,9 @@ REQUIRED = {
     "Account": (),
     "ContentVersion": ("Title", "PathOnClient", "VersionData"),
     "ContentDocumentLink": ("ContentDocumentId", "LinkedEntityId"),
+    "PendingServiceRouting": ("WorkItemId", "ServiceChannelId"),
+    "AgentWork": ("WorkItemId", "ServiceChannelId", "UserId"),
+    "SkillRequirement": ("RelatedRecordId", "SkillId"),
 }
 _PERSON = {"FirstName", "LastName", "Email", "Phone", "MobilePhone", "LeadSource", "Description", "OwnerId"}
 FIELDS = {
@@ -35,10 +41,29 @@ FIELDS = {
     | {"Description"},
     "ContentDocument": {"Title"},
     "ContentDocumentLink": {"ContentDocumentId", "LinkedEntityId", "ShareType", "Visibility"},
+    "User": {"Name", "Email", "IsActive", "UserType"},
+    "Group": {"Name", "DeveloperName", "Type"},
+    "ServiceChannel": {"MasterLabel", "DeveloperName"},
+    "ServiceChannelStatus": {"ServiceChannelId", "ServicePresenceStatusId"},
+    "ServicePresenceStatus": {"MasterLabel", "DeveloperName"},
+    "Skill": {"MasterLabel", "DeveloperName"},
+    "SkillRequirement": {"RelatedRecordId", "SkillId", "SkillLevel"},
+    "UserServicePresence": {"UserId", "ServicePresenceStatusId", "IsCurrentState", "IsAway", "ConfiguredCapacity"}
+    | {"StatusStartDate"},
+    "PendingServiceRouting": {"WorkItemId", "ServiceChannelId", "GroupId", "RoutingType", "RoutingModel", "OwnerId"}
+    | {"RoutingPriority", "CapacityWeight", "PreferredUserId", "PushTimeout", "IsReadyForRouting", "IsPushed"}
+    | {"IsPushAttempted", "IsTransfer", "LastDeclinedAgentSession", "Serial", "CustomRequestedDateTime"},
+    "AgentWork": {"UserId", "WorkItemId", "ServiceChannelId", "PendingServiceRoutingId", "CapacityWeight", "Status"},
 }
 """Standard fields of standard objects. Everything that ends in __c is there."""
 
 READ_ONLY = {"Id", "CreatedDate", "LastModifiedDate", "CaseNumber", "IsClosed", "PersonContactId"}
+READ_ONLY_OF = {
+    "PendingServiceRouting": {"GroupId", "IsPushed", "IsPushAttempted", "LastDeclinedAgentSession", "Serial"},
+    "AgentWork": {"Status"},
+}
+"""By object; the object reference says so of both."""
+
 LENGTHS = {
     "LastName": 80,
     "FirstName": 40,
@@ -160,7 +185,7 @@ class Org:
 
     def _check(self, name: str, data: dict[str, Any]) -> None:
         for field, value in data.items():
-            if field in READ_ONLY:
+            if field in READ_ONLY | READ_ONLY_OF.get(name, set()):
                 raise Refused("INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {field}")
             if name in FIELDS and field not in FIELDS[name] and not field.endswith("__c"):
                 raise Refused("INVALID_FIELD", f"No such column '{field}' on sobject of type {name}")

@@ -1,4 +1,4 @@
-"""Settings of a `[[crm]]` of kind `salesforce_crm`."""
+"""How an org is reached, and the settings of a `[[crm]]` of kind `salesforce_crm`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class SalesforceCrmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """url: My Domain of the org. mapping: the text of the mapping file, given as `mapping_file`.
+class OrgSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """url: My Domain of the org.
 
     flow: `client_credentials` (client_id, client_secret; the run-as user is set on the app) or `jwt` (client_id,
     username, private_key in PEM; audience is https://login.salesforce.com, or https://test.salesforce.com for a
@@ -22,7 +22,6 @@ class SalesforceCrmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=T
 
     url: str
     client_id: str
-    mapping: str
     flow: Literal["client_credentials", "jwt"] = "client_credentials"
     client_secret: str = ""
     username: str = ""
@@ -37,8 +36,6 @@ class SalesforceCrmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     proxy: str = ""
 
     def __post_init__(self) -> None:
-        from connectors.salesforce_crm.mapping import parse_mapping
-
         parts = urlsplit(self.url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ValueError("url must begin with https:// and be your My Domain: https://NAME.my.salesforce.com")
@@ -57,4 +54,15 @@ class SalesforceCrmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=T
             raise ValueError("workers: 1 to 32; reserve_percent: 0 to 99; requests_per_day: 0 or more")
         if not 0 < self.connect_timeout_s <= 120 or not 0 < self.read_timeout_s <= 600:
             raise ValueError("connect_timeout_s: up to 120; read_timeout_s: up to 600; both above 0")
+
+
+class SalesforceCrmSettings(OrgSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """mapping: the text of the mapping file, given as `mapping_file`."""
+
+    mapping: str
+
+    def __post_init__(self) -> None:
+        from connectors.salesforce_crm.mapping import parse_mapping
+
+        OrgSettings.__post_init__(self)
         parse_mapping(self.mapping)

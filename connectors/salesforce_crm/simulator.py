@@ -20,7 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.salesforce_crm.org import FIELDS, Org, Refused
+from connectors.salesforce_crm.omni.org import OmniOrg
+from connectors.salesforce_crm.org import FIELDS, Refused
 from connectors.salesforce_crm.soql import Malformed, Query, parse
 
 CLIENT_ID = "sandbox-crm-client"
@@ -33,7 +34,7 @@ class Simulator:
     """State and handlers. page: rows per page of a query. limit: calls that are left, None = as many as you like."""
 
     def __init__(self) -> None:
-        self.org = Org()
+        self.org = OmniOrg()
         self.calls: Counter[str] = Counter()
         self.logins: list[str] = []
         self.failures: Counter[str] = Counter()
@@ -140,6 +141,7 @@ class Simulator:
                 return self._send(_error(before))
             if self.delay_ms:
                 await asyncio.sleep(self.delay_ms / 1000)
+            self.org.advance()
             try:
                 answer: Response = await handle(request, body)
             except Refused as exc:
@@ -164,9 +166,10 @@ class Simulator:
                 return {"status": 403, "code": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}
             self.limit -= 1
         found = self._failure(request.method, kind)
-        if found is None and request.method in ("POST", "PATCH") and self.random.random() < self.lock_rate:
+        writes = request.method in ("POST", "PATCH", "DELETE")
+        if found is None and writes and self.random.random() < self.lock_rate:
             found = {"status": 400, "code": "UNABLE_TO_LOCK_ROW", "message": "unable to obtain exclusive access"}
-        if found is None and request.method in ("POST", "PATCH") and self.random.random() < self.cut_rate:
+        if found is None and writes and self.random.random() < self.cut_rate:
             found = {"status": 502, "html": True, "code": "cut", "after_effect": True}
         if found is not None:
             self.failures[str(found.get("code", found.get("status")))] += 1
@@ -258,6 +261,7 @@ class Simulator:
     # -- for tests and people ---------------------------------------------------------------------------
 
     async def show_ledger(self, _: Request) -> Response:
+        self.org.advance()
         records = {name: list(each.values()) for name, each in self.org.records.items() if each}
         return JSONResponse(
             {
@@ -266,6 +270,7 @@ class Simulator:
                 "calls": dict(self.calls),
                 "logins": self.logins,
                 "failures": dict(self.failures),
+                "omni": self.org.ledger(),
                 "texts": {
                     key: data.decode("utf-8", "replace") for key, data in self.org.uploads.items() if len(data) < 10_000
                 },
@@ -274,7 +279,7 @@ class Simulator:
 
     async def control(self, request: Request) -> Response:
         """down, delay_ms, page, token_s, revoked, limit, lock_rate, cut_rate, duplicate_rule, expire_tokens,
-        fail_next [{status, code, message, count, match, html, body, after_effect}], create [[object, fields]]."""
+        fail_next [{status, code, message, count, match, html, body, after_effect}], create [[object, fields]], omni."""
         wish = await request.json()
         for name in ("down", "delay_ms", "page", "token_s", "revoked", "limit", "lock_rate", "cut_rate"):
             if name in wish:
@@ -283,7 +288,8 @@ class Simulator:
         self.fail_next += wish.get("fail_next", [])
         if wish.get("expire_tokens"):
             self.tokens.clear()
-        return JSONResponse({"ids": [self.org.create(name, data) for name, data in wish.get("create", [])]})
+        made = self.org.control(wish.get("omni", {}))
+        return JSONResponse({"ids": [self.org.create(name, data) for name, data in wish.get("create", [])], **made})
 
     async def start_again(self, _: Request) -> Response:
         self.reset()

@@ -35,7 +35,7 @@ NOT_TAKEN = {
     "salesforce_bot_password": "a personal access token of the user instead: rocketchat_token_file",
     "dialogflow_bot_password": "a personal access token of the user instead: rocketchat_token_file",
     "la_no_queue_message": "who is next in the queue is told nothing",
-    "technical_difficulty_message": "see trouble and trouble_over of the connection",
+    "technical_difficulty_message": "see trouble and trouble-over of [texts.desk]",
     "dialogflow_enable_end_event": EVENTS,
     "dialogflow_agent_ended_chat_event_name": EVENTS,
     "dialogflow_customer_ended_chat_event_name": EVENTS,
@@ -77,14 +77,17 @@ def imported(given: bytes) -> Imported:
     lines = ["[[connection]]", 'name = "salesforce"', 'kind = "salesforce_live_agent"']
     lines += [f"{key} = {_quoted(value)}" for key, value in connection.items()]
     lines += ['rocketchat_token_file = "salesforce_token"', f'on_declined = "{way}"', f'on_left = "{way}"']
+    of_desk: list[str] = []
     warning = values.get("customer_timeout_warning_message", "")
     if "%t" in warning:
-        not_taken.append(("customer_timeout_warning_message", "%t: no time is counted down; see idle_warning"))
+        not_taken.append(("customer_timeout_warning_message", "%t: no time is counted down; [texts.desk] idle-warning"))
     elif warning:
-        lines.append(f"idle_warning = {_quoted(warning)}")
+        of_desk = ["[texts.desk]", f"idle-warning = {_quoted(warning)}"]
     texts = [f"{ours} = {_quoted(_text(values[theirs]))}" for theirs, ours in TEXTS.items() if values.get(theirs)]
     if texts:
         lines += ["", "[texts]", *texts]
+    if of_desk:
+        lines += ["", *of_desk]
     lines += [f"# not taken: {_CONTROL.sub(' ', name)[:80]}: {why}" for name, why in not_taken]
     return Imported("\n".join(lines) + "\n", tuple(not_taken))
 

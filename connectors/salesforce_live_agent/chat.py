@@ -12,13 +12,14 @@ from typing import TypeVar
 
 from connectors.salesforce_live_agent.client import LiveAgent, Reply
 from connectors.salesforce_live_agent.errors import ServerMoved, SessionGone
-from connectors.salesforce_live_agent.messages import Event
+from connectors.salesforce_live_agent.messages import Event, SwitchServer
 from connectors.salesforce_live_agent.poll import (
     Post,
     Request,
     Session,
     Step,
     answered,
+    at_base,
     begun,
     given_up,
     moved,
@@ -26,7 +27,7 @@ from connectors.salesforce_live_agent.poll import (
     not_sent,
     posted,
 )
-from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector import ConfigError, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
@@ -41,8 +42,8 @@ class NotKept(Exception):
 class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
-    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
-    reads, and again while it waits. None lasts longer.
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request, and
+    for one that reads again while it waits. None lasts longer.
 
     noticed: told after each request that reads whether the service answered it.
 
@@ -74,10 +75,13 @@ class Chat:
         """From the next request on; close the old one, which ends what is under way."""
         self._api = api
 
-    async def run(self) -> None:
-        """Until the session is over. Cancel it to stop reading; the session lives on for a while."""
+    async def run(self, *, until_ready: bool = False) -> None:
+        """Until the session is over. Cancel it to stop reading; the session lives on for a while.
+
+        until_ready: only until posts may be sent: after a move, where nobody reads any more.
+        """
         pause_s = FIRST_PAUSE_S
-        while next_request(self.session) is not None:
+        while next_request(self.session) is not None and not (until_ready and self.session.is_ready):
             limit_s = await self._held() if self._held else None
             session = self.session  # a post may have changed it meanwhile
             request = next_request(session)
@@ -93,7 +97,7 @@ class Chat:
                 continue  # a post was told that the session moved
             if answer is not None:
                 async with self._changing:
-                    step = answered(self.session, request.kind, answer.status, answer.body)
+                    step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
                     await self._change(step)
             if self._noticed:
                 self._noticed(step is not None and not step.pauses)
@@ -102,6 +106,16 @@ class Chat:
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 pause_s = FIRST_PAUSE_S
+
+    def _at_new_base(self, step: Step) -> Step:
+        """Where the org says that it moved to, if that is an address of Salesforce's."""
+        for each in step.events:
+            if isinstance(each, SwitchServer):
+                try:
+                    step = step._replace(session=at_base(step.session, self._api.judged(each.url)))
+                except (ConfigError, DeliveryRejected):
+                    continue  # whoever keeps the state sees that the base is as before
+        return step
 
     async def _read(self, session: Session, request: Request, limit_s: float | None) -> Reply:
         try:
@@ -165,6 +179,8 @@ class Chat:
                 await self._change(Step(session))
 
     async def _post(self, post: Post) -> None:
+        if self._held:
+            await self._held()  # a process that slept for a minute may not be the one any more
         async with self._changing:
             if post.id in self.session.done:
                 return

@@ -157,18 +157,25 @@ class LiveAgent:
         return await self._resource(base, "Settings", query)
 
     async def _resource(self, base: str, name: str, query: Mapping[str, str]) -> dict[str, Any]:
-        answer = await self._call(base, "GET", f"/Visitor/{name}", {}, query)
-        for each in _object(answer).get("messages") or ():
-            message = each.get("message") or {}
-            if each.get("type") == "SwitchServer":
-                raise Switched(self.judged(str(message.get("newUrl") or "")))
+        answer = _object(await self._call(base, "GET", f"/Visitor/{name}", {}, query))
+        self._look_for_move(answer)
+        for each in answer.get("messages") or ():
             if each.get("type") == name:
-                return dict(message)
+                return dict(each.get("message") or {})
         raise DeliveryUncertain(f"the answer of Live Agent is no {name}", code="bad-answer")
+
+    def _look_for_move(self, answer: dict[str, Any]) -> None:
+        """Raises Switched."""
+        for each in answer.get("messages") or ():
+            if each.get("type") == "SwitchServer":
+                raise Switched(self.judged(str((each.get("message") or {}).get("newUrl") or "")))
 
     def judged(self, new_url: str) -> str:
         """An address that the org says it moved to. Raises DeliveryRejected for one that is none of Salesforce's."""
-        parts = urlsplit(new_url)
+        try:
+            parts = urlsplit(new_url)
+        except ValueError:
+            parts = urlsplit("")
         host = parts.hostname or ""
         is_own = parts.netloc == self._host and self.base.startswith(f"{parts.scheme}:")
         if not is_own and (parts.scheme != "https" or parts.username or not host.endswith(OTHER_HOSTS)):
@@ -183,6 +190,7 @@ class LiveAgent:
         """A session without a chat; post `init` next."""
         answer = await self._call(base, "GET", "/System/SessionId", {"X-LIVEAGENT-AFFINITY": "null"})
         found = _object(answer)
+        self._look_for_move(found)
         try:
             poll_s = min(float(found.get("clientPollTimeout") or 40), 300.0)  # a string or a number
             return Session(base, str(found["id"]), str(found["key"]), str(found["affinityToken"]), poll_s)

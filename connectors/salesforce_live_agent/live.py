@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.salesforce_live_agent.chat import Chat
 from connectors.salesforce_live_agent.client import LiveAgent
+from connectors.salesforce_live_agent.errors import Switched
 from connectors.salesforce_live_agent.messages import (
     Agent,
     Ended,
@@ -19,11 +21,15 @@ from connectors.salesforce_live_agent.messages import (
     Failed,
     FileOutcome,
     FileWanted,
+    Requested,
+    Rules,
     Said,
+    SwitchServer,
     Typing,
     Unreadable,
 )
 from connectors.salesforce_live_agent.poll import Post, Session
+from connectors.salesforce_live_agent.rules import Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode, encode
 from connectors.salesforce_live_agent.told import Told, matters
@@ -36,19 +42,32 @@ TYPING_S = 8.0
 AGAIN_S = 1.0
 MOST_AGENTS = 4
 
+_T = TypeVar("_T")
+
 
 @dataclass
 class Shared:
-    """Made anew with each change of settings; chats stay. base: where new sessions are asked for."""
+    """Made anew with each change of settings; chats stay. base: where new sessions are asked for. threads: for patterns
+    that may take long."""
 
     context: ConnectorContext
     settings: SalesforceLiveAgentSettings
     api: LiveAgent
     files: Client
     base: str
+    threads: Executor
 
     def now_ms(self) -> int:
         return self.context.clock.now_ms()
+
+    async def at_base(self, call: Callable[[str], Awaitable[_T]]) -> _T:
+        """A call where the org is; once more where it says that it moved to."""
+        try:
+            return await call(self.base)
+        except Switched as exc:
+            self.context.log("org_moved")
+            self.base = exc.new_base
+            return await call(exc.new_base)
 
     async def aclose(self) -> None:
         await self.api.aclose()
@@ -72,7 +91,6 @@ class LiveChat:
         self._silent: asyncio.TimerHandle | None = None
         self._acting: asyncio.Task[None] | None = None
         self.typed = 0
-        self.uploaded: set[str] = set()
         self.chat: Chat | None = None
         self.renew()
         self._arm()
@@ -86,7 +104,7 @@ class LiveChat:
             )
         if found is not None and found.has_agent:
             self.established.set()
-        if self.kept.is_accepted and not self.kept.history:
+        if self.kept.is_accepted and not self.kept.history and not self.kept.event:
             self.ready.set()
 
     async def change(self, key: str = "", told: Told | None = None, **fields: object) -> None:
@@ -109,13 +127,18 @@ class LiveChat:
                 self._types(each.is_typing)
             elif isinstance(each, Said):
                 self._types(False)
+            elif isinstance(each, SwitchServer):
+                self._moved_to(session.base)
             elif not matters(each, settings):
                 self.shared().context.count("events_not_told", 1)
         fields = self._follows(events)
         fields["session"] = session
         begins_anew = session.phase == "over" and self._may_begin_anew(events)
         agents = dict(fields.get("agents", self.kept.agents))
-        told = () if begins_anew else tuple(_named(each, agents) for each in events if matters(each, settings))
+        news = () if begins_anew else events
+        if self.kept.upload is not None:  # it goes as a link if that failed
+            news = tuple(each for each in news if not isinstance(each, FileOutcome))
+        told = tuple(_named(each, agents) for each in news if matters(each, settings))
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
         was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
@@ -133,6 +156,15 @@ class LiveChat:
             self.established.clear()
         self._arm()
 
+    def _moved_to(self, base: str) -> None:
+        """Of the whole org: new chats begin there."""
+        shared, before = self.shared(), self.kept.session
+        if before is not None and before.base != base:
+            shared.base = base
+            shared.context.log("org_moved", room=self.session.room)
+        else:
+            shared.context.count("foreign_hosts", 1)
+
     def _follows(self, events: tuple[Event, ...]) -> dict[str, Any]:
         """Of our own state from what happened."""
         kept, now_ms = self.kept, self.shared().now_ms()
@@ -146,10 +178,14 @@ class LiveChat:
                 case Said(agent=who):
                     silence = silence.agent_said(now_ms)
                     agents = _with_agent(agents, who)
+                case Requested(rules=rules) | Rules(rules=rules):
+                    fields["rules"] = rules
                 case FileWanted():
                     fields["wanted"] = each
                 case FileOutcome():
                     fields["wanted"] = None
+                    if kept.upload is not None and each.token in ("", kept.upload.token):
+                        fields["upload"] = msgspec.structs.replace(kept.upload, outcome=each.outcome)
                     if each.outcome == "Failure":
                         self.shared().context.count("files_failed", 1)
         if silence is not kept.silence:
@@ -164,6 +200,21 @@ class LiveChat:
         if any(isinstance(each, Failed | Ended) for each in events) or self.is_closing:
             return False
         return not kept.is_accepted and kept.visitor is not None and kept.begins <= self.shared().settings.restarts
+
+    # -- sensitive data -----------------------------------------------------------------------------------
+
+    async def masked(self, text: str) -> tuple[str | None, tuple[Rule, ...]]:
+        """What agents may read, and the rules that changed it. None: nobody can tell."""
+        shared, rules = self.shared(), self.kept.rules
+        if not rules or not text or shared.settings.sensitive_data == "off":
+            return text, ()
+        found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        if found.failed:
+            shared.context.count("rules_failed", len(found.failed))
+            shared.context.log("rules_failed", room=self.session.room, rules=[each[:80] for each in found.failed[:5]])
+            if shared.settings.sensitive_data == "withhold":
+                return None, ()
+        return found.text, found.hits
 
     # -- typing and silence -------------------------------------------------------------------------------
 
@@ -222,7 +273,7 @@ class LiveChat:
             body = {"idleTimeoutWarningEvent": "triggered"}
             await chat.post(Post(f"warned-{since}", "ChasitorIdleTimeoutWarningEvent", body))
             if self.kept.silence.since_ms == since:
-                told = Told(says=shared.settings.idle_warning) if shared.settings.idle_warning else None
+                told = Told(notice="idle-warning")
                 await self.change(f"warned-{since}", told, silence=self.kept.silence.warned())
                 self._arm()
         except Exception as exc:  # the service is down, or the database is: tried again

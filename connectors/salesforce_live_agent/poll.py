@@ -126,6 +126,11 @@ def moved(session: Session) -> Step:
     return Step(_with(session, phase="moved"))
 
 
+def at_base(session: Session, base: str) -> Session:
+    """The org moved to another address; the session goes on there."""
+    return _with(session, base=base)
+
+
 def answered(session: Session, kind: str, status: int, body: bytes) -> Step:
     """kind: of the request that was answered."""
     if status == 503:
@@ -209,8 +214,8 @@ def _restore(session: Session, lines: tuple[Line, ...]) -> tuple[Session, list[S
         fresh = own[session.own :] if len(own) >= session.own else own[-1:]  # a record that was cut: its last line
         if any(_same(each, str(pending.body.get("text"))) for each in fresh):
             session = _taken(session, pending)
-    elif pending:
-        session = _taken(session, pending)  # typing and the like: what a move swallowed is not repeated
+    elif pending and pending.noun in TYPING:
+        session = _taken(session, pending)  # what a move swallowed of it is not repeated; a ChatEnd is
     return _with(session, own=max(session.own, len(own)), phase="resyncing"), found
 
 

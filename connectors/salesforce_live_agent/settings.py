@@ -14,6 +14,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 _API_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FACT = re.compile(r"[a-z_]+(\.[^\s.]+)*")
+_BOT_FACT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
 
 
@@ -55,8 +56,11 @@ class EntitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """endpoint: as Setup shows it (`https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/`). org_id, deployment_id,
-    button_id: 15 or 18 characters. department_buttons: Rocket.Chat department = button, for others than button_id.
+    button_id: 15 or 18 characters.
+    department_buttons: button of a department, for others than button_id: by what the bot names when it gives the
+    conversation away, or by the id of the room's department, as it is in its address in Rocket.Chat's administration.
     agent_fact: fact that names one agent (Salesforce user id), the button's if he is not there.
+    button_overrides: buttons and agents (`agent_button` for both) to be tried one after the other instead.
 
     agent_system: the agents' system in `omnibridge agents`; their ids are Salesforce user ids of 18 characters.
     visitor_name_facts: the first that is known is the visitor's name; visitor_name: where none is.
@@ -64,13 +68,19 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     language, language_facts, history…, visitor_label, bot_label, agent_label, longest_text: as in salesforce_messaging.
     availability: ask first whether anybody is online, and decline at once where nobody is.
     typing: Salesforce is told that the visitor types.
-    idle: the time-outs that Salesforce tells are run here; idle_warning: what the visitor reads before the end.
-    requeued: what he reads when his agent gives the chat back or drops. Empty texts are not said.
+    idle: the time-outs that Salesforce tells are run here.
+    sensitive_data: the org's rules for sensitive data are applied to what the visitor says and said before. A rule that
+    cannot be applied (its pattern is not understood, or takes too long): `withhold` gives the words to nobody there and
+    tells the visitor so, `send` gives them without that rule. `off`: no rule is applied.
     files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
-    file_asked: what the visitor reads when an agent asks. file_types: which, empty = any; max_file_bytes: 5 MB at most.
-    custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
+    file_types: which, empty = any; max_file_bytes: 5 MB at most.
+    custom_events: those of agents are kept as contents that nobody is shown; else they are dropped, but for the types
+    in event_facts (their data is the fact `bot.NAME` for rules), event_fields (it is written to this custom field of
+    the room) and event_texts (the visitor reads this, `{data}` in it).
+    event_on_accept: type of an event with the facts of the conversation (`facts`) as JSON, told to who accepts.
     restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor reads `trouble`, and `trouble_over` after it.
+    trouble_s: so long without an answer of Salesforce the visitor is told. Shorter than `[engine] notice_after_s`, so
+    that he does not read first that it takes longer.
     """
 
     endpoint: str
@@ -79,6 +89,7 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     button_id: str
     department_buttons: dict[str, str] = {}
     agent_fact: str = ""
+    button_overrides: tuple[str, ...] = ()
     api_version: Annotated[int, msgspec.Meta(ge=37, le=99)] = 49
     agent_system: str = "salesforce"
     visitor_name_facts: tuple[str, ...] = ("visitor_name", "visitor_username")
@@ -98,18 +109,18 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     availability: bool = True
     typing: bool = True
     idle: bool = True
-    idle_warning: str = "Are you still there? This chat is about to end."
-    requeued: str = "You will be connected to another agent in a moment."
+    sensitive_data: Literal["withhold", "send", "off"] = "withhold"
     files: bool = True
     file_links: bool = True
-    file_asked: str = "The agent asks you to send a file."
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
+    event_facts: dict[str, str] = {}
+    event_fields: dict[str, str] = {}
+    event_texts: dict[str, str] = {}
+    event_on_accept: str = ""
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    trouble_s: Positive = 6.0
-    trouble: str = "The connection to the agent is interrupted. What you write will be delivered."
-    trouble_over: str = "The connection is back."
+    trouble_s: Positive = 4.0
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
@@ -122,6 +133,13 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
             short_id(button)
         except ValueError as exc:
             raise ConfigError(f"department_buttons: {department}: {exc}") from None
+    for each in settings.button_overrides:
+        try:
+            override_of(each)
+        except ValueError as exc:
+            raise ConfigError(f"button_overrides: {exc}") from None
+    if wrong_names := [each for each in settings.event_facts.values() if not _BOT_FACT.fullmatch(each)]:
+        raise ConfigError(f"event_facts: {wrong_names[0]!r}: a fact is letters, digits and _, without bot. in front")
     labels = [each.label for each in settings.details]
     if twice := [each for each in labels if labels.count(each) > 1]:
         raise ConfigError(f"details: the label {twice[0]!r} stands there twice")
@@ -139,6 +157,11 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
         raise ConfigError('history = "summary" needs summary_fact, such as bot.summary')
     if not LANGUAGE.fullmatch(settings.language):
         raise ConfigError("language is one such as en or en_US")
+
+
+def override_of(text: str) -> str:
+    """A button, an agent, or `agent_button`, in ids of 15 characters. Raises ValueError."""
+    return "_".join(short_id(each) for each in text.split("_", 1))
 
 
 def _check_entity(entity: EntitySettings, labels: list[str]) -> None:

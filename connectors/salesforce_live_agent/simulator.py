@@ -20,7 +20,7 @@ from starlette.routing import Route
 from connectors.salesforce_live_agent.simulated.api import Api
 from connectors.salesforce_live_agent.simulated.desk import Desk
 from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOYMENT_ID, ORG_ID, Options, Service
-from omnibridge.connector.simulating import Cuttable, Faults
+from omnibridge.connector.simulating import Cuttable, Faults, files_of
 
 ROOT = "/chat/rest"
 DESK_CALLS = (
@@ -115,6 +115,7 @@ class Simulator:
             "calls": self.api.calls,
             **service.counts,
             "sessions": sessions,
+            "files": files_of(service.files),
             "waiting": self.desk.waiting(),
         }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from connectors.salesforce_live_agent.messages import (
     Agent,
+    Conference,
     CustomEvent,
     Ended,
     Established,
@@ -21,10 +24,11 @@ from connectors.salesforce_live_agent.messages import (
     Unreadable,
     read_again,
 )
+from connectors.salesforce_live_agent.opening import plain
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from omnibridge.connector import Content, Custom, ExternalAgent, Reply, Text
 from omnibridge.connector import desks as desk
-from omnibridge.connector.desks import SessionEvent, Spoke
+from omnibridge.connector.desks import Notice, SessionEvent, Spoke
 
 DECLINES = {
     "Unavailable": "no-agents",
@@ -39,14 +43,31 @@ NOBODY = {"agentsUnavailable": "no-agents", "agentPushTimeout": "not-accepted", 
 """Reasons of ChatEnded that say that nobody took it."""
 
 
+NOTICES = {
+    "requeued": "You will be connected to another agent in a moment.",
+    "conference-joined": "{name} has joined the conversation.",
+    "conference-left": "{name} has left the conversation.",
+    "file-asked": "The agent asks you to send a file.",
+    "idle-warning": "Are you still there? This chat is about to end.",
+    "file-failed": "Your file did not reach the agent. Please send it again.",
+    "withheld": "Your last message could not be passed on: it could not be checked for sensitive data.",
+    "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
+    "trouble-over": "The connection is back.",
+}
+"""What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
+
+LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
+NAMELESS = "Another agent"
+
+
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """events: of one batch, in its order. says: words of ours for the visitor. declined: ours, not Salesforce's.
+    """events: of one batch, in its order. notice, declined: ours, not Salesforce's.
 
     is_accepted: an agent had accepted before this.
     """
 
     events: tuple[Event, ...] = ()
-    says: str = ""
+    notice: str = ""
     declined: str = ""
     is_accepted: bool = False
 
@@ -64,8 +85,8 @@ def read(body: bytes, settings: SalesforceLiveAgentSettings) -> tuple[SessionEve
         for event in read_again(each) if isinstance(each, Unreadable) else (each,):
             found += meaning(event, settings, is_accepted)
             is_accepted = is_accepted or isinstance(event, Established)
-    if told.says:
-        found.append(_words(told.says))
+    if told.notice:
+        found.append(_notice(told.notice))
     if told.declined:
         found.append(desk.Declined(told.declined))
     return tuple(found)
@@ -92,16 +113,32 @@ def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bo
             return (desk.Left(reason),)
         case Lost(reason=reason):
             return (desk.Left(reason),) if is_accepted else (desk.Declined("lost", reason),)
-        case Requeued() if settings.requeued:
-            return (_words(settings.requeued),)
-        case FileWanted() if settings.files and settings.file_asked:
-            return (_words(settings.file_asked),)
-        case CustomEvent(kind=kind, data=data) if settings.custom_events:
-            return (_shown(Custom({"type": kind, "data": data})),)
-        case FileOutcome() | Unreadable():
-            return ()
+        case Requeued():
+            return (_notice("requeued"),)
+        case Conference(name=name, joined=joined):
+            code = "conference-joined" if joined else "conference-left"
+            return (_notice(code, name=plain(name).strip() or NAMELESS),)
+        case FileWanted() if settings.files:
+            return (_notice("file-asked"),)
+        case CustomEvent():
+            return _custom(event, settings)
+        case FileOutcome(outcome="Failure"):
+            return (_notice("file-failed"),)
         case _:
             return ()
+
+
+def _custom(event: CustomEvent, settings: SalesforceLiveAgentSettings) -> tuple[SessionEvent, ...]:
+    data, parts = plain(event.data), list[Content]()
+    if settings.custom_events:
+        parts.append(Custom({"type": event.kind, "data": event.data}))
+    if text := settings.event_texts.get(event.kind, ""):
+        parts.append(Text(text.replace("{data}", data)))
+    facts = {settings.event_facts[event.kind]: data} if event.kind in settings.event_facts else {}
+    fields = {settings.event_fields[event.kind]: data} if event.kind in settings.event_fields else {}
+    if not parts and not facts and not fields:
+        return ()
+    return (Spoke(Reply(tuple(parts), facts=dict(facts), fields=fields)),)
 
 
 def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent | None:
@@ -111,8 +148,8 @@ def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent
     return ExternalAgent(settings.agent_system, who.id or who.name, who.name)
 
 
-def _words(text: str) -> Spoke:
-    return _shown(Text(text))
+def _notice(code: str, **values: str) -> Notice:
+    return Notice(code, NOTICES[code], values, LINES.get(code, ""))
 
 
 def _shown(part: Content) -> Spoke:

@@ -44,12 +44,15 @@ class Shared:
 class Chat:
     """kept: as it is durable. What is changed is changed in `change`, one after the other.
 
-    is_closing: the conversation is being ended by us, and nothing is told of it any more.
+    is_closing: the conversation is being ended by us, and nothing is told of it any more. deaf_since: no stream is open
+    since then, by the loop's time; None = one is.
     """
 
     __slots__ = (
         "_lock",
+        "awaited",
         "beginning",
+        "deaf_since",
         "is_closing",
         "kept",
         "quiet",
@@ -58,17 +61,26 @@ class Chat:
         "scope",
         "sent",
         "session",
+        "talking",
+        "turn",
     )
 
     def __init__(self, session: Session) -> None:
         self.session, self.kept = session, decode(session.state)
         self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
+        self.talking = asyncio.Lock()
+        """Held while something of the visitor's is sent."""
         self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()
         self.is_closing = False
         self.scope: asyncio.Timeout | None = None
         self.quiet: asyncio.TimerHandle | None = None
+        self.deaf_since: float | None = asyncio.get_running_loop().time()
+        self.awaited: dict[str, asyncio.Future[bool]] = {}
+        """Messages of the turn under way, until the stream tells of them; False: the session ended before it did."""
+        self.turn = ""
+        """delivery_id of the turn under way."""
         self.sent: set[str] = set()
         """Ids of the turn under way that were taken: not sent twice when a later part of it fails."""
         self.refused = ("", 0)
@@ -93,6 +105,28 @@ class Chat:
         """Have its follower look again at what holds now."""
         if self.scope is not None and not self.scope.expired():
             self.scope.reschedule(0.0)
+
+    def await_echo(self, message_id: str) -> None:
+        """Before it is sent: the stream may be quicker than the answer."""
+        if message_id not in self.awaited:
+            self.awaited[message_id] = asyncio.get_running_loop().create_future()
+
+    def echoed(self, message_id: str) -> None:
+        found = self.awaited.get(message_id)
+        if found is not None and not found.done():
+            found.set_result(True)
+
+    def ended(self) -> None:
+        """No agent of this session will read what was not told of until now."""
+        for each in self.awaited.values():
+            if not each.done():
+                each.set_result(False)
+
+    def listens(self, is_open: bool) -> None:
+        if is_open:
+            self.deaf_since = None
+        elif self.deaf_since is None:
+            self.deaf_since = asyncio.get_running_loop().time()
 
     def forget(self) -> None:
         if self.quiet is not None:

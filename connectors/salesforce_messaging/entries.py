@@ -38,7 +38,9 @@ class Said(Happened, frozen=True, tag="said", omit_defaults=True):
 
 class Echo(Happened, frozen=True, tag="echo", omit_defaults=True):
     """A message of the visitor, as Salesforce has it: id is the one that it was sent with. A link that was split from
-    it has an id of its own."""
+    it has an id of its own. abstract: as of Said, empty where it cannot be read."""
+
+    abstract: dict[str, Any] = {}
 
 
 class Joined(Happened, frozen=True, tag="joined", omit_defaults=True):
@@ -175,7 +177,8 @@ def events_of(conversation: str, entry: Entry) -> tuple[Event, ...]:
 
 def _message(payload: dict[str, Any], common: dict[str, Any]) -> tuple[Event, ...]:
     if common["sender"].role == "EndUser":
-        return (Echo(**common),)
+        own = payload.get("abstractMessage")
+        return (Echo(abstract=own if isinstance(own, dict) else {}, **common),)
     abstract = payload["abstractMessage"]
     if not isinstance(abstract, dict) or not isinstance(abstract["messageType"], str):
         raise ValueError("no message")

@@ -15,14 +15,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from connectors.salesforce_messaging.chat import Chat, Shared
-from connectors.salesforce_messaging.content import attachments_of, text_message
-from connectors.salesforce_messaging.entries import Event, Said, Typing
+from connectors.salesforce_messaging.content import attachments_of, contents_of, text_message
+from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
+from connectors.salesforce_messaging.forms import form_of
+from connectors.salesforce_messaging.reopen import end_old, reopen
 from connectors.salesforce_messaging.state import uuid4_of
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
-from connectors.salesforce_messaging.told import Told, is_end, matters
+from connectors.salesforce_messaging.tokens import Access
+from connectors.salesforce_messaging.told import Told, encode, is_end, matters
+from connectors.salesforce_messaging.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
@@ -30,10 +32,10 @@ TYPING_S = 5.0
 """So long an indicator is shown after it was told last (reference 2.7)."""
 DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
+LAST_TRY_S = 15.0
+"""A guest's chat that could not be reopened by then is ended."""
 REFUSALS = 3
 """Refused streams in a row after which it is believed."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class _Over(Exception):
@@ -50,8 +52,15 @@ class Follower:
         self._is_dead = False
         self._refused = 0
         self._margin_s: float | None = None
+        self._trouble = Trouble(chat, shared)
 
     async def run(self) -> None:
+        try:
+            await self._follow()
+        finally:
+            self._trouble.close()
+
+    async def _follow(self) -> None:
         chat = self._chat
         if not chat.kept.is_over and chat.kept.access is None:
             await self._end(declined="closed")
@@ -68,32 +77,59 @@ class Follower:
         if not self._is_dead and self._left_s() > 0:
             return True
         if not chat.kept.user:
-            await self._lapse()
-            return False
+            return await self._reopened() or await self._lapse()
         pause_s = FIRST_PAUSE_S
         try:
-            access = await shared.access(chat.kept.user)
+            access = await self._renew()
         except DeliveryError as exc:
-            shared.context.count("tokens_failed", 1)
+            self._noticed(False)
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
             return False
         if self._is_dead:
             await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
-        await chat.change(access=access)
-        shared.context.count("tokens_renewed", 1)
         # Also where a token lives for less than `renew_s` it is used for most of its life.
         self._margin_s = min(shared.settings.renew_s, (access.expires_s - shared.now_s()) / 4)
         self._is_dead = False
         return True
+
+    async def _renew(self) -> Access:
+        """Of a verified user. Raises DeliveryError."""
+        chat, shared = self._chat, self._shared()
+        try:
+            access = await shared.access(chat.kept.user)
+        except DeliveryError:
+            shared.context.count("tokens_failed", 1)
+            raise
+        await chat.change(access=access)
+        shared.context.count("tokens_renewed", 1)
+        return access
 
     def _left_s(self) -> float:
         shared = self._shared()
         margin_s = shared.settings.renew_s if self._margin_s is None else self._margin_s
         return self._chat.access.expires_s - shared.now_s() - margin_s
 
-    async def _lapse(self) -> None:
+    async def _reopened(self) -> bool:
+        """As another guest, while this one's token still lives; tried until shortly before it does not."""
+        chat, shared = self._chat, self._shared()
+        if shared.settings.guest_end != "reopen" or self._is_dead or not chat.kept.is_begun:
+            return False
+        while True:
+            try:
+                await reopen(chat, shared)
+                break
+            except DeliveryError as exc:
+                shared.context.log("guest_not_reopened", room=chat.session.room, code=exc.code)
+                left_s = chat.access.expires_s - shared.now_s()
+                if exc.code == "token" or isinstance(exc, DeliveryRejected) or left_s < LAST_TRY_S:
+                    return False
+            await asyncio.sleep(FIRST_PAUSE_S * 4)
+        self._margin_s = min(shared.settings.renew_s, (chat.access.expires_s - shared.now_s()) / 4)
+        return True
+
+    async def _lapse(self) -> bool:
         """A guest's token cannot be renewed, and no other user may see the conversation (reference 2.3)."""
         chat, shared = self._chat, self._shared()
         shared.context.count("guests_lapsed", 1)
@@ -102,7 +138,8 @@ class Follower:
                 await shared.org.close(chat.access, chat.kept.conversation)
             except DeliveryError as exc:
                 shared.context.log("conversation_not_closed", room=chat.session.room, code=exc.code)
-        await self._end(left="the guest's token of Salesforce ended")
+        await self._end(left="token-ended")
+        return False
 
     # -- the stream ---------------------------------------------------------------------------------------
 
@@ -116,6 +153,8 @@ class Follower:
             lambda: (chat.kept.conversation,),
             self._take,
             shared.context.count,
+            noticed=self._noticed,
+            recheck_s=shared.settings.recheck_s,
         )
         try:
             await self._stream(events)
@@ -128,6 +167,10 @@ class Follower:
             if exc.code != "token":
                 raise
             self._is_dead = True
+
+    def _noticed(self, is_open: bool) -> None:
+        self._chat.listens(is_open)
+        self._trouble.noticed(is_open)
 
     async def _stream(self, events: Events) -> None:
         chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)
@@ -179,7 +222,8 @@ class Follower:
                 await self._repeat(partial(org.send, chat.access, kept.conversation, message))
             if chat.is_closing:
                 return
-            await chat.change(is_begun=True, history=())
+            await end_old(chat, shared)
+            await chat.change(is_begun=True, history=(), old=None)
             chat.ready.set()
         except DeliveryRejected as exc:
             shared.context.log("conversation_refused", room=chat.session.room, code=exc.code, reason=str(exc))
@@ -225,6 +269,8 @@ class Follower:
         for each in mine:
             if isinstance(each, Typing):
                 self._types(each.is_typing)
+            elif isinstance(each, Echo):
+                chat.echoed(each.id)
         told = tuple(each for each in mine if matters(each, shared.settings))
         if not told:
             return
@@ -234,15 +280,26 @@ class Follower:
         files = {name: url for each in said for name, url in (await self._files(each)).items()}
         ends = any(map(is_end, told))
         fields: dict[str, Any] = {"position": position, "is_over": ends}
+        is_requeued = chat.kept.is_requeued
+        for each in told:
+            match each:
+                case Joined():
+                    fields |= {"is_accepted": True, "is_requeued": False}
+                case Said(abstract=abstract) if form := form_of(contents_of(abstract)):
+                    fields["form"] = form
+                case Routed(is_transfer=True):
+                    is_requeued = fields["is_requeued"] = True
         kind = type(told[0]).__struct_config__.tag
-        await chat.change(f"{kind}:{told[0].id}", _encode(Told(told, files)), **fields)
+        await chat.change(f"{kind}:{told[0].id}", encode(Told(told, files, is_requeued)), **fields)
         if said and shared.settings.receipts:
             self._acknowledge(chat, [each.id for each in said])
         if ends:
+            chat.ended()
             raise _Over
 
     async def _end(self, *, declined: str = "", left: str = "") -> None:
-        await self._chat.change("over", _encode(Told(declined=declined, left=left)), is_over=True)
+        await self._chat.change("over", encode(Told(declined=declined, left=left)), is_over=True)
+        self._chat.ended()
 
     def _types(self, is_typing: bool) -> None:
         chat = self._chat
@@ -274,7 +331,10 @@ class Follower:
             except DeliveryRejected:
                 raise
             except DeliveryError as exc:
-                if attempt == DOWNLOADS or exc.code == "token":
+                is_dead = exc.code == "token"
+                if attempt == DOWNLOADS or (is_dead and not chat.kept.user):
                     raise
+                if is_dead:  # the stream's will be found dead too
+                    await self._renew()
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")

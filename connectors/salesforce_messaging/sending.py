@@ -5,6 +5,7 @@ Ids are made of the turn's, so that a turn is sent again as often as needed and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from connectors.salesforce_messaging.content import (
     pieces,
     text_message,
 )
+from connectors.salesforce_messaging.forms import OpenForm, answers_of
 from connectors.salesforce_messaging.opening import plain
 from connectors.salesforce_messaging.state import uuid4_of
 from omnibridge.connector import (
@@ -31,30 +33,61 @@ from omnibridge.connector import (
     TurnFile,
 )
 
+OVER_S = 2.0
 PATIENCE = 3
 """A refusal that goes with the end of a session is believed after so many: its event may be under way."""
 SHORT_S = 1.0
+ECHO_S = 4.0
+"""The stream tells of a message at once, or has lost it."""
+DEAF_S = 10.0
+"""Without a stream nobody knows whether the session still is: so long words wait, and then they go on."""
 
 Send = Callable[[], Awaitable[None]]
 
 
 async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
-    """Raises as `Connector.on_message`."""
-    messages = messages_of(shared, turn)
+    """Raises as `Connector.on_message`.
+
+    A message that Salesforce takes after the agent's end begins a session that nobody is in (reference 2.4). Which was
+    first is told by the order of the stream, so a turn is over when the stream has told of its messages.
+    """
+    form = chat.kept.form
+    messages = messages_of(shared, turn, form)
     if not messages and not turn.files:
         return Reply(accepted=True, declined="nothing that could be sent")
+    if chat.turn != turn.delivery_id:
+        chat.turn, chat.awaited = turn.delivery_id, {}
+        chat.sent.clear()
     for each in messages:
         await _once(chat, shared, str(each["id"]), partial(_say, chat, shared, each))
     for at, file in enumerate(turn.files):
         message_id = uuid4_of(turn.session_id, turn.delivery_id, "file", str(at))
         said = file_message(message_id, uuid4_of(message_id, "data"))
         await _once(chat, shared, message_id, partial(_upload, chat, shared, file, said))
+    await _told_of(chat, shared)
+    if form is not None and chat.kept.form == form and messages and "formResponse" in messages[0]:
+        await chat.change(form=None)
+    chat.turn, chat.awaited = "", {}
     chat.sent.clear()
     return Reply(accepted=True)
 
 
-def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
-    """All but files, in order."""
+async def _told_of(chat: Chat, shared: Shared) -> None:
+    """By the stream. Raises `over` where the end was told first: the words are for who comes next."""
+    done, missing = await asyncio.wait(chat.awaited.values(), timeout=ECHO_S)
+    if not all(each.result() for each in done):
+        shared.context.count("words_after_the_end", 1)
+        raise over()
+    if not missing:
+        return
+    since = chat.deaf_since
+    if since is not None and asyncio.get_running_loop().time() - since < DEAF_S:
+        raise DeliveryRetryable("no stream is open", code="deaf", retry_after_s=SHORT_S, answered=True)
+    shared.context.count("echoes_missing", len(missing))
+
+
+def messages_of(shared: Shared, turn: Turn, form: OpenForm | None = None) -> list[dict[str, Any]]:
+    """All but files, in order. form: the one that was asked last and is open."""
 
     def message_id(at: int) -> str:
         return uuid4_of(turn.session_id, turn.delivery_id, str(at))
@@ -63,6 +96,8 @@ def messages_of(shared: Shared, turn: Turn) -> list[dict[str, Any]]:
     if chosen is not None:
         return [chosen]
     values = turn.interaction.actions[0].values if turn.interaction and turn.interaction.actions else {}
+    if form is not None and not values:
+        values = answers_of(form, plain(turn.text)) or {}
     filled = form_message(message_id(0), values) if values else None
     if filled is not None:
         return [filled]
@@ -83,6 +118,10 @@ async def _say(chat: Chat, shared: Shared, message: dict[str, Any]) -> None:
 
 async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None:
     """Within the limit, unless it was taken."""
+    chat.await_echo(message_id)
+    if message_id in chat.kept.taken:  # by the agent before, in the conversation that this one goes on from
+        chat.echoed(message_id)
+        return
     if message_id in chat.sent:
         return
     conversation = chat.kept.conversation
@@ -102,6 +141,11 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
             raise
         raise _soon(exc) from exc
     chat.sent.add(message_id)
+
+
+def over() -> DeliveryRetryable:
+    """The decision that follows from the end is under way, and takes the words elsewhere."""
+    return DeliveryRetryable("the chat is over", code="over", retry_after_s=OVER_S, answered=True, nobody=True)
 
 
 def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) -> DeliveryError:

@@ -22,7 +22,7 @@ from connectors.salesforce_messaging.simulated.desk import Desk
 from connectors.salesforce_messaging.simulated.feeds import StreamFaults
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID, Options, Org
 from connectors.salesforce_messaging.simulated.tokens import Keyset
-from omnibridge.connector.simulating import Cuttable, Faults
+from omnibridge.connector.simulating import Cuttable, Faults, files_of
 
 ROOT = "/iamessage/api/v2"
 DESK_CALLS = (
@@ -103,7 +103,8 @@ class Simulator:
         return call
 
     def ledger(self) -> dict[str, Any]:
-        """desk: what reached the agents. visitor: events that were written to streams, in order, repeats too.
+        """desk: what reached the agents. limited: what was over a limit. visitor: events that were written to
+        streams, in order, repeats too.
 
         streams: by subject; most_open is how many there were at one time.
         """
@@ -113,11 +114,13 @@ class Simulator:
             "visitor": [{"subject": who, "event_id": number, "event": name} for who, number, name in org.feeds.written],
             "calls": self.api.calls,
             "tokens": self.api.issued,
+            "limited": self.api.limited,
             "streams": {
                 who: {"open": feed.open, "most_open": feed.most_open, "opened": feed.opened}
                 for who, feed in org.feeds.by_subject.items()
             },
             "conversations": {each.id: conversation_of(each) for each in org.conversations.values()},
+            "files": files_of(org.files),
             "waiting": self.desk.waiting(),
         }
 

@@ -7,6 +7,7 @@ that reaches, the entries of each conversation are read too after every reconnec
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -18,7 +19,14 @@ from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
 from connectors.salesforce_messaging.tokens import Access
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryUncertain, Flag
+from omnibridge.connector import (
+    AnswerTooLarge,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Flag,
+)
 
 MAX_FRAME_BYTES = 4 << 20
 REMEMBERED = 64
@@ -62,7 +70,8 @@ class Frames:
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one conversation is known. at: milliseconds of its newest entry, 0 = none yet.
+    """How far one conversation is known. at: milliseconds of its newest entry, 0 = none yet. checked: that of the
+    newest one when the entries were read last.
 
     seen: marks and times of the last entries. floor: time of the newest one that is no longer among them; what is not
     newer than that was told.
@@ -71,6 +80,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int = 0
     floor: int = 0
     seen: tuple[tuple[str, int], ...] = ()
+    checked: int = 0
 
     def knows(self, entry: Entry) -> bool:
         mark = entry.mark
@@ -79,12 +89,12 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     def after(self, entry: Entry) -> Place:
         seen = (*self.seen, (entry.mark, entry.at))
         gone = [at for _, at in seen[:-REMEMBERED]]
-        return Place(max(self.at, entry.at), max([self.floor, *gone]), seen[-REMEMBERED:])
+        return Place(max(self.at, entry.at), max([self.floor, *gone]), seen[-REMEMBERED:], self.checked)
 
     @property
     def since(self) -> int:
-        """Where to begin to read entries again."""
-        return max(self.floor, self.at - OVERLAP_MS)
+        """Where to begin to read entries again: what was lost since they were read last is behind that."""
+        return max(0, self.floor, min(self.at, self.checked) - OVERLAP_MS)
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,6 +112,12 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
         if not entry.is_transient:
             places = {**places, conversation: self.place(conversation).after(entry)}
         return Position(event_id or self.last_event_id, places)
+
+    def checked(self, conversation: str) -> Position:
+        """Its entries were read up to the newest."""
+        place = self.place(conversation)
+        places = {**self.places, conversation: msgspec.structs.replace(place, checked=place.at)}
+        return Position(self.last_event_id, places)
 
     def passed(self, event_id: str) -> Position:
         return Position(event_id or self.last_event_id, self.places)
@@ -122,6 +138,9 @@ class Events:
     opened: set while a stream is open; open it before the first message is sent (reference 2.8).
     held: seconds for which nobody else may listen for this user, waits until there are any. It is asked again while
     the stream lives; without an answer in time the stream is closed.
+    recheck_s: so often, about, entries are read although the stream is healthy: an event may be lost without a break;
+    0 = never.
+    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened.
     """
 
     def __init__(
@@ -134,8 +153,10 @@ class Events:
         count: Callable[[str, int], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         held: Callable[[], Awaitable[float]] | None = None,
+        noticed: Callable[[bool], None] = lambda is_open: None,
+        recheck_s: float = 0.0,
     ) -> None:
-        self._held = held
+        self._held, self._noticed, self._recheck_s, self._recheck_at = held, noticed, recheck_s, math.inf
         self._org, self._conversations, self._take, self._count = org, conversations, take, count
         self.access = access
         self.position = position or Position(access.last_event_id)
@@ -149,6 +170,7 @@ class Events:
         NotTaken: what `take` raised.
         """
         while True:
+            asked_s = 0.0
             try:
                 await self._listen()
             except DeliveryRejected:
@@ -157,9 +179,11 @@ class Events:
                 if exc.code == "token":
                     raise
                 self._count("stream_broken", 1)
+                asked_s = (exc.retry_after_s or 0.0) if isinstance(exc, DeliveryRetryable) else 0.0
             finally:
                 self.opened.clear()
-            await self._sleep(self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+                self._noticed(False)
+            await self._sleep(asked_s + self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
     async def _listen(self) -> None:
@@ -179,7 +203,9 @@ class Events:
                 if self._is_resumed:
                     await self._catch_up()
                 self._is_resumed = True
+                self._check_later()
                 self.opened.set()
+                self._noticed(True)
                 frames = Frames()
                 async for line in stream:
                     if self._held and seconds and until is not None and loop.time() > until - seconds / 2:
@@ -191,6 +217,8 @@ class Events:
                         self._pause_s = FIRST_PAUSE_S
                         await self._took(frame)
                         frame = None  # it may be hours until the next
+                        if loop.time() >= self._recheck_at:  # pings come often enough
+                            await self._check_again()
         except (httpx2.HTTPError, TimeoutError) as exc:
             raise from_exception(exc) from exc
 
@@ -209,6 +237,21 @@ class Events:
             return
         await self._give(envelope.conversation_id, envelope.conversation_entry, frame.id)
 
+    def _check_later(self) -> None:
+        if self._recheck_s:
+            pause_s = self._recheck_s * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+            self._recheck_at = asyncio.get_running_loop().time() + pause_s
+
+    async def _check_again(self) -> None:
+        """The stream goes on whatever comes of it."""
+        self._check_later()
+        try:
+            await self._catch_up()
+        except DeliveryError as exc:
+            if exc.code == "token":
+                raise
+            self._count("rechecks_failed", 1)
+
     async def _catch_up(self) -> None:
         """The entries of each conversation since shortly before the newest that is known."""
         for conversation in tuple(self._conversations()):
@@ -220,6 +263,7 @@ class Events:
                         self._count("events_caught_up", 1)
                         await self._give(conversation, each, "")
                 if len(entries) < PAGE:
+                    self.position = self.position.checked(conversation)
                     break
                 begin = max(begin + 1, entries[-1].at)  # that millisecond again: the page may have cut it
 

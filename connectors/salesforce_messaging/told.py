@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,24 +18,42 @@ from connectors.salesforce_messaging.entries import (
     SessionIs,
     Unreadable,
 )
+from connectors.salesforce_messaging.forms import form_of
 from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
-from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued, SessionEvent, Spoke
 
 AUTOMATIC = ("System", "Router")
+NOTICES = {
+    "requeued": "You will be connected to another agent in a moment.",
+    "inactive": "Are you still there? Write anything to go on.",
+    "form": "Please answer in one message, with a line for each question.",
+    "reopened": "One moment please, you will be connected again.",
+    "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
+    "trouble-over": "The connection is back.",
+    "closed": "Our team is outside of its business hours.",
+}
+"""What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
+LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
+FAILURES = {"SubmissionError": "submission-error", "Unknown": "unknown"}
+"""Why a conversation was not routed, as codes; all others are that nobody is there."""
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """events: of one entry. files: attachment -> where it is kept. declined, left: ours, not Salesforce's."""
+    """events: of one entry. files: attachment -> where it is kept. is_requeued: somebody had accepted before.
+    notice, declined, left: ours, not Salesforce's."""
 
     events: tuple[Event, ...] = ()
     files: dict[str, str] = {}
+    is_requeued: bool = False
+    notice: str = ""
     declined: str = ""
     left: str = ""
 
 
 _told = msgspec.json.Decoder(Told)
+encode = msgspec.json.Encoder().encode
 
 
 def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
@@ -44,8 +62,10 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
     found: list[SessionEvent] = []
     for each in told.events:
         found += _meant(each, told, settings)
+    if told.notice:
+        found.append(_notice(told.notice))
     if told.declined:
-        found.append(Declined(told.declined))
+        found.append(Declined(told.declined, says=NOTICES.get(told.declined, "")))
     if told.left:
         found.append(Left(told.left))
     return tuple(found)
@@ -53,7 +73,9 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
 
 def matters(event: Event, settings: SalesforceMessagingSettings) -> bool:
     """Whether it has to be journalled."""
-    return isinstance(event, Unreadable) or bool(_meant(event, Told(), settings))
+    if isinstance(event, Unreadable) or (isinstance(event, Routed) and event.is_transfer):
+        return True
+    return bool(_meant(event, Told(), settings))
 
 
 def is_end(event: Event) -> bool:
@@ -70,11 +92,17 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
                 return ()
             agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
             parts = shown(abstract, told.files)
-            return (Spoke(Reply(parts, agent=agent)),) if parts else ()
+            hint = (_notice("form"),) if form_of(parts) else ()
+            return (Spoke(Reply(parts, agent=agent)), *hint) if parts else ()
         case Routed(failure=failure) if failure:
-            return (Declined("no-agents", failure),)
+            return (Declined(FAILURES.get(failure, "no-agents"), failure),)
+        case Routed(is_transfer=is_transfer, wait_s=wait_s):
+            told_wait = (Queued(0, wait_s, is_transfer or told.is_requeued),) if wait_s else ()
+            return ((_notice("requeued"),) if is_transfer else ()) + told_wait
         case QueuePosition(position=position) if position is not None and position > 0:
-            return (Queued(position),)
+            return (Queued(position, again=told.is_requeued),)
+        case SessionIs(status="Inactive"):
+            return (_notice("inactive"),)
         case SessionIs(status="Ended"):
             return (Left("ended"),)
         case Closed():
@@ -83,6 +111,10 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             raise ValueError(f"an entry of kind {kind!r} cannot be read")
         case _:
             return ()
+
+
+def _notice(code: str) -> Notice:
+    return Notice(code, NOTICES[code], line=LINES.get(code, ""))
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx2
 import msgspec
@@ -84,7 +85,7 @@ class DeciderSender:
         if link is None:
             raise DeliveryRejected(f"decider {name!r} is not configured any more", code="decider-unknown")
         if row.command == "CancelDecision":
-            await self._post(link, row, self._cancellation(row, workspace, conversation), link.timeout_s)
+            await self._post(link, row.id, self._cancellation(row, workspace, conversation), link.timeout_s)
             return Sent()
         now = self._clock.now_ms()
         if link.breaker.wait_until(now):
@@ -93,7 +94,7 @@ class DeciderSender:
         until = row.deadline_at if row.attempts or now < row.deadline_at else now + int(link.timeout_s * 1000)
         left_s = max(SHORTEST_S, min(link.timeout_s, (until - now) / 1000))
         try:
-            answer = await self._post(link, row, self._question(link, name, row, workspace, conversation), left_s)
+            answer = await self._post(link, row.id, self._question(link, name, row, workspace, conversation), left_s)
         except DeliveryRejected:
             link.breaker.succeeded()  # it answered: it is up
             raise
@@ -109,6 +110,22 @@ class DeciderSender:
             raise
         link.breaker.succeeded()
         return Sent(_read(name, link.system, answer))
+
+    async def ask_about(self, name: str, question: str, body: dict[str, Any]) -> AssignmentRequested | DecisionFailed:
+        """A question that is about no conversation, answered at once. question: its id, the same at each repeat."""
+        link = self._links[name]
+        if link.breaker.wait_until(self._clock.now_ms()):
+            return DecisionFailed(name, "decider-down")
+        asked = {"type": "decision.needed", **body, "within_ms": int(link.timeout_s * 1000)}
+        try:
+            answer = await self._post(link, question, _encode(asked), link.timeout_s)
+        except DeliveryError as exc:
+            if not isinstance(exc, DeliveryRejected):
+                link.breaker.failed(self._clock.now_ms())
+            return DecisionFailed(name, exc.code)
+        link.breaker.succeeded()
+        found = _read(name, link.system, answer)
+        return DecisionFailed(name, "no-tickets-here") if isinstance(found, DecisionPending) else found
 
     def _question(
         self, link: DeciderLink, name: str, row: Delivery, workspace: str, conversation: Conversation
@@ -148,9 +165,9 @@ class DeciderSender:
             }
         )
 
-    async def _post(self, link: DeciderLink, row: Delivery, body: bytes, limit_s: float) -> Answer:
+    async def _post(self, link: DeciderLink, question: int | str, body: bytes, limit_s: float) -> Answer:
         """Raises DeliveryError for all but 2xx."""
-        signed = signed_headers(link.keys, f"dec_{row.id}", self._clock.now_ms() // 1000, body)
+        signed = signed_headers(link.keys, f"dec_{question}", self._clock.now_ms() // 1000, body)
         headers = {"content-type": "application/json", "user-agent": "omnibridge", **signed}
         try:
             async with asyncio.timeout(limit_s), link.slots:

@@ -6,7 +6,7 @@ only one to do so: two that ask a desk for news of one session would each get ha
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -40,10 +40,12 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Declined(msgspec.Struct, frozen=True, tag=True):
-    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for people."""
+    """Nobody will take it. code: `no-agents`, `closed`, or a word of the connector's; text: for staff. says: what the
+    visitor reads if `[texts.desk]` has nothing for the code; empty = nothing but what follows."""
 
     code: str
     text: str = ""
+    says: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
@@ -53,10 +55,11 @@ class Left(msgspec.Struct, frozen=True, tag=True):
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):
-    """position: 1 = next. wait_s: -1 = not told."""
+    """position: 1 = next, 0 = not told. wait_s: -1 = not told. again: somebody had accepted, and gave it back."""
 
     position: int
     wait_s: int = -1
+    again: bool = False
 
 
 class Spoke(msgspec.Struct, frozen=True, tag=True):
@@ -65,7 +68,19 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-SessionEvent = Accepted | Declined | Left | Queued | Spoke
+class Notice(msgspec.Struct, frozen=True, tag=True):
+    """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
+    connector's, for which operators have their own words and languages; text: what is read without. values: of the
+    `{names}` in either. line: the desk cannot be reached for now, or can again: told once, and not beside the engine's
+    own sentence about words that wait; when it is back, what waits is tried at once."""
+
+    code: str
+    text: str = ""
+    values: dict[str, str] = {}
+    line: Literal["", "lost", "back"] = ""
+
+
+SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice
 
 
 class Session(Protocol):

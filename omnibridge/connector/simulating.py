@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -138,6 +139,14 @@ class Cuttable:
             if transport is not None:
                 scope[CUT] = transport.abort
         await self.app(scope, receive, send)
+
+
+def files_of(files: Mapping[str, tuple[str, str, bytes]]) -> list[dict[str, Any]]:
+    """For a ledger. files: by id, (name, media type, content)."""
+    return [
+        {"name": name, "type": kind, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, kind, content in files.values()
+    ]
 
 
 async def cut(scope: Scope, receive: Receive) -> None:

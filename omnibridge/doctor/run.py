@@ -78,9 +78,7 @@ def exit_code(findings: list[Finding]) -> int:
 def _rules(settings: Settings) -> tuple[RuleSet | None, list[Finding]]:
     try:
         rules = read_rules(settings)
-        problems = unknown_targets(
-            rules, {each.name for each in settings.connection}, {each.name for each in settings.decider}
-        )
+        problems = unknown_targets(rules, {each.name for each in settings.connection}, settings.decider_names)
     except (ConfigError, RuleInvalid) as exc:
         rules, problems = None, exc.problems
     if problems or rules is None:

@@ -108,11 +108,18 @@ class OpenSession(_Command, frozen=True, tag="OpenSession"):
 class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     """The last turns of a party, which were refused when it gave way, are its again: those under way, or not sent.
 
-    Not new ones: what is known of their attempts says whether they may have arrived.
+    Not new ones: what is known of their attempts says whether they may have arrived. within_ms: as of SendToParty.
     """
 
     connection: str
     count: int
+    within_ms: int = 0
+
+
+class HurryTurns(_Command, frozen=True, tag="HurryTurns"):
+    """What waits for a party that could not be reached is tried now: it can be reached again."""
+
+    connection: str
 
 
 class ObserveMessage(_Command, frozen=True, tag="ObserveMessage"):
@@ -133,10 +140,11 @@ class HandTranscript(_Command, frozen=True, tag="HandTranscript"):
 
 
 class CloseSession(_Command, frozen=True, tag="CloseSession"):
-    """Tell a backend that the conversation is over for it."""
+    """Tell a backend that the conversation is over for it. within_ms: how long that is worth trying, 0 = as usual."""
 
     connection: str
     reason: str = ""
+    within_ms: int = 0
 
 
 class ListAgents(_Command, frozen=True, tag="ListAgents"):
@@ -251,6 +259,7 @@ Command = (
     | RemoveChoices
     | OpenSession
     | ResumeTurns
+    | HurryTurns
     | ObserveMessage
     | HandTranscript
     | EditTurn
@@ -284,7 +293,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession() | HurryTurns():
             return f"connection:{command.connection}"
         case ObserveMessage() | HandTranscript():
             return f"analysis:{command.connection}"

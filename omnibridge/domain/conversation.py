@@ -143,17 +143,28 @@ class Persona(msgspec.Struct, frozen=True, omit_defaults=True):
     held: tuple[Content, ...] = ()
 
 
+class DeskEnding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a desk has a conversation no more. code: in a word; says: what the visitor reads if the operator has no
+    sentence for the code."""
+
+    reason: str
+    code: str
+    says: str = ""
+
+
 class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
-    position: in its queue, as the visitor was told. since: when it was offered, ms. over: why it does not take it, if
-    it said so before its user had the room."""
+    position, minutes: in its queue and of waiting, as the visitor was told. since: when it was offered, ms. ending: why
+    it does not take it, if it said so before its user had the room. interrupted: it cannot be reached, as it told."""
 
     connection: str
     stage: Literal["offered", "accepted"] = "offered"
     giver: str = ""
     position: int = 0
     since: int = 0
-    over: str = ""
+    minutes: int = 0
+    ending: DeskEnding | None = None
+    interrupted: bool = False
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,12 +21,15 @@ class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
     """How people of another system are asked to take conversations. Times in ms.
 
     offer: for somebody of the desk to accept. turn: how long the visitor's words wait for a desk that is down.
+    declined_by, left_by: what follows for a reason of its own, by its code in lower case.
     """
 
     offer_ms: int = 180_000
     turn_ms: int = 86_400_000
     on_declined: Way = "ladder"
     on_left: Way = "close"
+    declined_by: dict[str, Way] = {}
+    left_by: dict[str, Way] = {}
 
 
 class BotConnection(msgspec.Struct, frozen=True, omit_defaults=True):

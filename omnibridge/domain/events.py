@@ -204,6 +204,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     updates: tuple[MessageUpdate, ...] = ()
     thread_id: str = ""
     """Of the message that begins the thread where it is said; empty = in the room."""
+    facts: dict[str, str | int | float | bool] = {}
+    """What a desk tells of the conversation, beside those that are known."""
     intent: str = ""
     losses: tuple[str, ...] = ()
 
@@ -216,11 +218,13 @@ class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
 
 
 class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
-    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for people."""
+    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for staff;
+    says: what the visitor reads if the operator has no sentence for the code."""
 
     connection: str
     code: str
     text: str = ""
+    says: str = ""
 
 
 class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
@@ -230,12 +234,25 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
     reason: str = ""
 
 
+class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
+    """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
+    has no words for it. values: of the `{names}` in either. line: it cannot be reached for now, or can again."""
+
+    connection: str
+    code: str
+    text: str = ""
+    values: dict[str, str] = {}
+    line: Literal["", "lost", "back"] = ""
+
+
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
-    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told."""
+    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told.
+    again: somebody had accepted, and gave it back."""
 
     connection: str
     position: int = 0
     wait_s: int = -1
+    again: bool = False
 
 
 class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
@@ -403,6 +420,7 @@ Event = (
     | PartyDeclined
     | PartyLeft
     | QueuePositionChanged
+    | NoticeGiven
     | TurnRepeated
     | AgentsListed
     | MoveSucceeded

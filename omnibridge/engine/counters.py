@@ -53,6 +53,7 @@ HELP = {
     "sessions_interrupted": "Times that following a desk's session ended with an error, by connection",
     "interactions_sent": "Interactions that clients sent to bots, by bot",
     "files": "Files of visitors and bots, by outcome",
+    "routing": "Questions to routing systems, and work that we route for them, by router and outcome",
     "connector": "Counted by a connector, by connection and name",
 }
 """Every counter, with its help text; `_total` is added on export."""

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Notice, Queued, SessionEvent, Spoke
 from omnibridge.domain.conversation import DeskState
-from omnibridge.domain.events import Event, PartyAccepted, PartyDeclined, PartyLeft, PartySpoke, QueuePositionChanged
+from omnibridge.domain.events import (
+    Event,
+    NoticeGiven,
+    PartyAccepted,
+    PartyDeclined,
+    PartyLeft,
+    PartySpoke,
+    QueuePositionChanged,
+)
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
+from omnibridge.routing.facts import told_facts
 from omnibridge.storage.journal import Observation
 
 DESK = "desk"
 """Source of what desks told."""
 
-LONGEST_TEXT = 500
+LONGEST_TEXT, LONGEST_VALUE = 500, 100
 
 
 def derive_desk(row: Observation, desks: Mapping[str, HoldsSessions]) -> Derivation:
@@ -44,12 +53,15 @@ def event_of(connection: str, told: SessionEvent) -> Event:
     match told:
         case Accepted(agent):
             return PartyAccepted(connection, speaker_of(agent))
-        case Declined(code, text):
-            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT))
+        case Declined(code, text, says):
+            return PartyDeclined(connection, plain(code, 64), plain(text, LONGEST_TEXT), plain(says, LONGEST_TEXT))
         case Left(reason):
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
-        case Queued(position, wait_s):
-            return QueuePositionChanged(connection, position, wait_s)
+        case Queued(position, wait_s, again):
+            return QueuePositionChanged(connection, position, wait_s, again)
+        case Notice(code, text, values, line):
+            known = {name: plain(value, LONGEST_VALUE) for name, value in values.items()}
+            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT), known, line)
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(
@@ -62,4 +74,5 @@ def event_of(connection: str, told: SessionEvent) -> Event:
                 fields=reply.fields,
                 agent=speaker_of(reply.agent),
                 updates=reply.updates,
+                facts=told_facts(reply.facts),
             )

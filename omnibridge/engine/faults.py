@@ -31,6 +31,18 @@ DECISION_POINTS = (
 )
 """Those that a decision of an external system passes. `decision_to_answer`: it is durable, and not answered yet."""
 
+ROUTING_POINTS = (
+    "question_to_promise",
+    "question_step",
+    "asked_to_row",
+    "answer_to_journal",
+    "journal_to_row",
+    "work_to_journal",
+    "journal_to_push",
+    "push_to_settle",
+)
+"""Those that a question to a routing system passes, and work that we route for one."""
+
 
 class Faults:
     """`spec` is `point:n` or `point/Command:n`: die when the point is reached for the n-th time, with such a delivery.
@@ -39,8 +51,8 @@ class Faults:
     def __init__(self, spec: str = "") -> None:
         point, _, count = spec.partition(":")
         self._point, _, self._command = point.partition("/")
-        if self._point and self._point not in (*POINTS, *DECISION_POINTS):
-            known = sorted({*POINTS, *(each.partition("/")[0] for each in DECISION_POINTS)})
+        if self._point and self._point not in (*POINTS, *DECISION_POINTS, *ROUTING_POINTS):
+            known = sorted({*POINTS, *ROUTING_POINTS, *(each.partition("/")[0] for each in DECISION_POINTS)})
             raise ValueError(f"unknown fault point {self._point!r}; known: {', '.join(known)}")
         self._left = int(count or 1)
 

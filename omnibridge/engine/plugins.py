@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from omnibridge.connector import Connector, SyncsRecords
+from omnibridge.connector.routing import RoutingConnector
 from omnibridge.errors import ConfigError
 
 GROUP = "omnibridge.connectors"
 RECORDS = "omnibridge.crms"
+ROUTERS = "omnibridge.routers"
 
 
 def installed_kinds() -> list[str]:
@@ -33,15 +35,44 @@ def load_connector(kind: str) -> type[Connector]:
 
 
 def settings_types(kinds: set[str]) -> dict[str, type[msgspec.Struct]]:
-    """Kind -> the struct that describes its settings, for those that are installed; and of every system of records,
-    under `omnibridge.crms:KIND`."""
+    """Kind -> the struct that describes its settings, for those that are installed; and of every system of records
+    and of routing, see `apart_types`."""
     found = {kind: load_connector(kind).settings_type for kind in kinds if kind in installed_kinds()}
-    return found | records_types()
+    return found | apart_types()
 
 
-def records_types() -> dict[str, type[msgspec.Struct]]:
-    """The same of every system of records, under `omnibridge.crms:KIND`."""
-    return {f"{RECORDS}:{kind}": load_records(kind).settings_type for kind in records_kinds()}
+def apart_types() -> dict[str, type[msgspec.Struct]]:
+    """The same of every system of records, under `omnibridge.crms:KIND`, and of routing, `omnibridge.routers:KIND`."""
+    records = {f"{RECORDS}:{kind}": load_records(kind).settings_type for kind in records_kinds()}
+    return records | {f"{ROUTERS}:{kind}": load_router(kind).settings_type for kind in router_kinds()}
+
+
+def router_kinds() -> list[str]:
+    """Names that `[[router]] kind` may have here."""
+    return sorted(each.name for each in entry_points(group=ROUTERS))
+
+
+def load_router(kind: str) -> type[RoutingConnector]:
+    """The class of a connector to another system's routing. Raises ConfigError when it is not there."""
+    found = next((each for each in entry_points(group=ROUTERS) if each.name == kind), None)
+    if found is None:
+        known = ", ".join(router_kinds()) or "none"
+        raise ConfigError(f"[[router]] kind {kind!r} is not installed; installed: {known}")
+    try:
+        connector: type[RoutingConnector] = found.load()
+    except ImportError as exc:
+        raise ConfigError(f"[[router]] kind {kind!r} cannot be loaded: {exc}; pip install omnibridge[{kind}]") from exc
+    return connector
+
+
+def create_router(kind: str, raw: dict[str, Any], where: str) -> tuple[RoutingConnector, Any]:
+    """An instance and its validated settings. Raises ConfigError with the setting's name."""
+    connector = load_router(kind)
+    try:
+        settings = msgspec.convert(raw, connector.settings_type)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(f"{where}: {exc}") from exc
+    return connector(), settings
 
 
 def records_kinds() -> list[str]:

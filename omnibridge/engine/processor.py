@@ -37,6 +37,7 @@ from omnibridge.rocketchat.capabilities import PLAIN, PLAIN_SOURCES, WIDGET, Cap
 from omnibridge.rocketchat.derive import DerivedEvent
 from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.routing.decision import Decision, encode_decision
+from omnibridge.routing.facts import Facts
 from omnibridge.routing.router import route
 from omnibridge.storage import conversations, findings, journal, outbox
 from omnibridge.storage.compact import without_known_messages
@@ -239,7 +240,7 @@ class Processor:
         stream, kind = cmd.stream_of(command), cmd.kind_of(command)
         if isinstance(command, cmd.SendToVisitor):
             said_by_us = command.voice == "system"
-            for message in self._with_file(command, self._rendered(work.lane.state, command, intent)):
+            for message in self._with_file(work.lane.state, command, self._rendered(work.lane.state, command, intent)):
                 if command.thread_id:
                     message = msgspec.structs.replace(message, tmid=command.thread_id)
                 body = _encode(message)
@@ -260,7 +261,12 @@ class Processor:
             self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
             return
         if isinstance(command, cmd.ResumeTurns):
-            self._resume(work, stream, command.count, epoch)
+            self._resume(work, stream, command, epoch)
+            return
+        if isinstance(command, cmd.HurryTurns):
+            lane_id, now = work.lane.id, work.now_ms
+            work.writes.append(lambda cur: outbox.hurry(cur, lane_id, stream, now))
+            work.resumed.append((lane_id, stream))
             return
         if isinstance(command, cmd.RequeueStray):
             self._counters.add("assignments_stray")
@@ -289,13 +295,16 @@ class Processor:
             messages = [msgspec.structs.replace(each, speaker=command.speaker) for each in messages]
         return messages
 
-    def _with_file(self, command: cmd.SendToVisitor, messages: list[OutgoingMessage]) -> list[OutgoingMessage]:
+    def _with_file(
+        self, state: Conversation, command: cmd.SendToVisitor, messages: list[OutgoingMessage]
+    ) -> list[OutgoingMessage]:
         """Of a bot whose files are uploaded: what it is, beside what is shown if it cannot be."""
         content = command.content
         if not isinstance(content, Image | File):
             return messages
         is_kept = content.url.startswith(KEPT)
-        lost = self._policy.rules.texts.file_lost.replace("{name}", plain_name(content.title))
+        texts = self._policy.rules.texts.for_facts(Facts(state, None).plain)
+        lost = texts.file_lost.replace("{name}", plain_name(content.title))
         alone = OutgoingMessage(lost, speaker=command.speaker)
         shown = [alone] if is_kept and lost else [] if is_kept else messages
         bot = self._policy.directory.connection(command.connection)
@@ -313,9 +322,10 @@ class Processor:
             return PLAIN if source in PLAIN_SOURCES else WIDGET
         return self._policy.sides.of(state.workspace, connection, source)
 
-    def _resume(self, work: Work, stream: str, count: int, epoch: int) -> None:
-        lane_id, until = work.lane.id, work.now_ms + self._policy.deadlines["SendToParty"]
-        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, count, epoch, until))
+    def _resume(self, work: Work, stream: str, command: cmd.ResumeTurns, epoch: int) -> None:
+        within_ms = command.within_ms or self._policy.deadlines["SendToParty"]
+        lane_id, until = work.lane.id, work.now_ms + within_ms
+        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, command.count, epoch, until))
         work.resumed.append((lane_id, stream))
 
     def _enqueue(

@@ -38,6 +38,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _turn = msgspec.json.Decoder(SendToParty)
 
 CONTROL_CHANGED = "control-changed"
+NOBODY_LEFT = "nobody-left"
+"""Of a conversation that is closed: whom it was for has left too."""
 
 BRIEFLY_S = 0.002
 """Pause before a row is looked at again whose decision the lane does not know yet."""
@@ -277,6 +279,8 @@ class Streams:
         uncertain = row.uncertain + isinstance(error, DeliveryUncertain)
         if isinstance(error, DeliveryUncertain):
             self._counters.add("deliveries_uncertain", 1, row.command)
+        if isinstance(error, DeliveryRetryable) and error.nobody and self._is_closed(row):
+            error = DeliveryRejected(str(error), code=NOBODY_LEFT)
         decision = decide_retry(error, attempts, now, max(row.deadline_at, self._grace_until))
         if decision.action == "bury":
             return await self._bury(key, row, workspace, room, error, attempts)
@@ -300,10 +304,15 @@ class Streams:
         await self._notices.tell(row, workspace, room, now)
         return False
 
+    def _is_closed(self, row: Delivery) -> bool:
+        assert self._lanes is not None
+        found = self._lanes.conversation(row.conversation_id)
+        return found is not None and found[1].closed
+
     async def _bury(
         self, key: StreamKey, row: Delivery, workspace: str, room: str, error: DeliveryError, attempts: int
     ) -> bool:
-        refused = isinstance(error, DeliveryRejected) and error.code == CONTROL_CHANGED
+        refused = isinstance(error, DeliveryRejected) and error.code in (CONTROL_CHANGED, NOBODY_LEFT)
         self._counters.add(
             "deliveries_refused" if refused else "deliveries_buried",
             1,

@@ -18,7 +18,7 @@ from omnibridge.domain.events import (
 from omnibridge.domain.files import FileRef
 from omnibridge.errors import DeliveryRetryable
 from omnibridge.rocketchat.render import OutgoingMessage
-from omnibridge.storage import said
+from omnibridge.storage import said, uploads
 from omnibridge.storage.amend import RESENT
 from omnibridge.storage.said import Told
 from omnibridge.storage.tables import DONE, DUE
@@ -45,7 +45,7 @@ def lines_of(reader: Any, conversation_id: int, from_id: int, limit: int, *, to_
             if to_the_end:
                 raise StillSaying("not everything is said yet", code="still-saying", retry_after_s=SAYING_PAUSE_S)
             break
-        line = _line(told, names)
+        line = _line(reader, told, names)
         if line is not None and len(found) < limit:
             found.append(line)
         if len(found) == limit and not to_the_end:
@@ -70,12 +70,14 @@ def _names(reader: Any, conversation_id: int) -> dict[str, str]:
     return names
 
 
-def _line(told: Told, names: dict[str, str]) -> Line | None:
+def _line(reader: Any, told: Told, names: dict[str, str]) -> Line | None:
     if told.kind in said.WORDS:
         return _ours(told) if told.state == DONE or told.code == RESENT else None
     match _event.decode(told.data):
         case AgentAssigned(agent):
             names[agent.id] = agent.name or agent.username
+        case MessagePosted() as event if event.has_file and uploads.is_ours(reader, event.message_id):
+            return None  # the hub's report of a file of ours, which has its line
         case MessagePosted() as event:
             file = f"[file: {event.file_name or 'without a name'}]" if event.has_file else ""
             text = " ".join(each for each in (event.text, file) if each.strip())
@@ -97,7 +99,7 @@ def _line(told: Told, names: dict[str, str]) -> Line | None:
 def _ours(told: Told) -> Line | None:
     message = _outgoing.decode(told.data)
     titles = " ".join(f"[{each.get('title') or 'attachment'}]" for each in message.attachments)
-    text = " ".join(each for each in (message.text, titles) if each)
+    text = f"[file: {told.file}]" if told.file else " ".join(each for each in (message.text, titles) if each)
     if not text:
         return None
     if told.kind == "SystemText":

@@ -13,7 +13,8 @@ from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import Event
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.facts import Facts
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.texts import Texts
 
 _replace = msgspec.structs.replace
 
@@ -30,6 +31,11 @@ class Context(msgspec.Struct, frozen=True):
     directory: Directory
     now_ms: int
     facts: Facts
+
+    @property
+    def texts(self) -> Texts:
+        """In the visitor's language."""
+        return self.rules.texts.for_facts(self.facts.plain)
 
     def decide(
         self,
@@ -84,10 +90,9 @@ def end_session(conversation: Conversation, reason: str) -> tuple[Conversation, 
 
 
 def poster(conversation: Conversation, connection: str) -> str:
-    """Whose bot user posts; empty = the relay account, when the bot user could not be made to serve, or the room is
-    with somebody for whom the connection speaks."""
-    persona = conversation.persona
-    return "" if conversation.relay_posts or (persona is not None and persona.user_id) else connection
+    """Whose bot user posts; empty = the relay account: when the bot user could not be made to serve, and while the
+    connection speaks for somebody, whose user has the room, gets it, or gives it to the next one."""
+    return "" if conversation.relay_posts or conversation.persona is not None else connection
 
 
 def tell(conversation: Conversation, text: str, connection: str) -> tuple[Command, ...]:

@@ -29,7 +29,8 @@ PLAIN_FACTS = (
 BOT = "bot."
 CRM = "crm."
 AGE = "crm.age_s"
-MOST_TOLD, LONGEST_TOLD = 20, 256
+MOST_TOLD, LONGEST_TOLD, LONGEST_ALL = 20, 2_000, 5_120
+"""Of a bot's answer: how many, and characters of one and of all. A summary for the people who take over is one."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -59,11 +60,12 @@ class Facts:
     def __init__(
         self,
         conversation: Conversation,
-        event: Event,
+        event: Event | None,
         instead: Mapping[str, Fact] = MappingProxyType({}),
         now_ms: int = 0,
     ) -> None:
-        """instead: facts that shall be other than found: what a replay asks "what if" with. now_ms: for ages."""
+        """instead: facts that shall be other than found: what a replay asks "what if" with. now_ms: for ages.
+        event: none = what is known of the conversation alone."""
         self._conversation, self._event, self._instead, self._now_ms = conversation, event, instead, now_ms
         self.read: dict[str, Fact | None] = {}
         self._plain: dict[str, Any] = {}
@@ -119,7 +121,11 @@ def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in facts.items()
         if _NAME.fullmatch(name) and _is_scalar(value) and (isinstance(value, str) or abs(value) < 2**53)
     }
-    return dict(list(found.items())[:MOST_TOLD])
+    left, kept = LONGEST_ALL, dict[str, Any]()
+    for name, value in list(found.items())[:MOST_TOLD]:
+        kept[name] = value[:left] if isinstance(value, str) else value
+        left -= len(kept[name]) if isinstance(value, str) else 0
+    return kept
 
 
 def allowed_facts(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

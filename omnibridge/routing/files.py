@@ -40,7 +40,7 @@ def sort_out(context: Context, connection: str, event: ev.MessagePosted) -> Sort
     """What a connection takes of a message, by its policy."""
     if not event.has_file:
         return Sorted()
-    bot, texts = context.directory.connection(connection), context.rules.texts
+    bot, texts = context.directory.connection(connection), context.texts
     if bot is None or bot.files is None or not event.files:
         return Sorted((), max(1, len(event.files)), (texts.no_files,))
     policy = bot.files

@@ -75,11 +75,11 @@ def begin(
     connection = conversation.control.connection
     told: tuple[Command, ...] = ()
     if len(recent) >= policy.max_handovers and connection:
-        after, told = tell_once(context.rules.texts, conversation, "nobody_online", connection)
+        after, told = tell_once(context.texts, conversation, "nobody_online", connection)
         why = f"{reason}, but it came back {len(recent)} times within {policy.window_s} s: the bot stays"
         return context.decide(why, after, *before, *told)
     if say:
-        conversation, told = tell_once(context.rules.texts, conversation, say, connection)
+        conversation, told = tell_once(context.texts, conversation, say, connection)
     giver = context.directory.connection(connection)
     desk = context.directory.connection(giver.hands_to) if giver and decider is None and not wanted else None
     if desk is not None and desk.desk is not None:
@@ -194,7 +194,7 @@ def nobody(
     bot_serves = bot is not None and (ours or bool(conversation.control.connection))
     said: tuple[Command, ...] = ()
     if not silently:
-        after, said = tell_once(context.rules.texts, after, "nobody_online", connection if bot_serves else "")
+        after, said = tell_once(context.texts, after, "nobody_online", connection if bot_serves else "")
     told = "" if silently else "the visitor is told"
     if bot is None or not bot_serves:
         why = f"{reason}: {told} and waits" if told else f"{reason}: the visitor waits"

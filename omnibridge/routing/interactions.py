@@ -47,7 +47,7 @@ def received(context: Context, event: ev.InteractionReceived) -> Decision:
     after, sends = parties.give_turn(context, conversation, event.connection, turn)
     if not interaction.actor.is_visitor:
         return context.decide(f"{did}: it is told", after, *removes, sends)
-    text = context.rules.texts.pressed.replace("{label}", first.label or first.value)
+    text = context.texts.pressed.replace("{label}", first.label or first.value)
     told = tell(conversation, text, event.connection)
     return context.decide(f"{did}: it is in control", _replace(after, told=()), *removes, *told, sends)
 

@@ -48,6 +48,16 @@ def say(
     return _replace(conversation, persona=_replace(persona, held=(*persona.held, *parts))), commands
 
 
+def before_others(context: Context, conversation: Conversation) -> tuple[Conversation, tuple[Command, ...]]:
+    """What he said and that waits for his user, because somebody else's words follow: their order matters more than his
+    face."""
+    persona = conversation.persona
+    if persona is None or not persona.held:
+        return conversation, ()
+    words = spoken(context, conversation, persona, persona.held)
+    return _replace(conversation, persona=_replace(persona, held=())), words
+
+
 def prefixed(context: Context, agent: ExternalAgent, parts: tuple[Content, ...]) -> tuple[Content, ...]:
     """His words as the connection itself would say them."""
     prefix = _prefix(context, agent)
@@ -55,7 +65,7 @@ def prefixed(context: Context, agent: ExternalAgent, parts: tuple[Content, ...])
 
 
 def _prefix(context: Context, agent: ExternalAgent) -> str:
-    return context.rules.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
+    return context.texts.speaks_as.replace("{name}", agent.name) if agent.name else ""
 
 
 def serves(conversation: Conversation, user_id: str) -> bool:

@@ -13,6 +13,7 @@ from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, parties, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.facts import told_facts
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -92,12 +93,13 @@ def _accepted(context: Context, event: ev.PartyReplied) -> Decision:
     speech = conversation.speech
     is_unclear = event.fallback or speech.unclear
     fallbacks = conversation.fallbacks + 1 if is_unclear else 0 if not event.welcome else conversation.fallbacks
+    waiting = _still_waiting(conversation, event.message_id)
     after = _replace(
         conversation,
-        waiting=_still_waiting(conversation, event.message_id),
+        waiting=waiting,
         options=conversation.options if speech.offered else (),
         fallbacks=fallbacks,
-        told_delay=False,
+        told_delay=conversation.told_delay and bool(waiting),  # not for each of those that waited together
         speech=Speech(),
     )
     if _is_lost(context, event.connection, fallbacks):
@@ -126,6 +128,9 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
         unclear=speech.unclear or event.fallback,
     )
     after = _replace(conversation, options=options or conversation.options, speech=speech)
+    if event.facts:
+        others = {name: value for name, value in conversation.bot_facts.items() if name not in event.facts}
+        after = _replace(after, bot_facts=told_facts({**event.facts, **others}))
     if event.handover:
         # The turn that led to it is answered by that: it must not be given to the bot again.
         return _hand_over(_with(context, _replace(after, waiting=after.waiting[1:])), event, says)
@@ -162,8 +167,11 @@ def _says(context: Context, event: ev.PartyReplied | ev.PartySpoke) -> tuple[Con
         return after, (*updates, *spoken, *set_fields(event.fields))
     posts_as = poster(conversation, event.connection)
     thread = event.thread_id if isinstance(event, ev.PartySpoke) else ""
+    waited: tuple[Command, ...] = ()
+    if shown:
+        conversation, waited = personas.before_others(context, conversation)
     says = (SendToVisitor(each, posts_as, thread_id=thread) for each in shown)
-    return conversation, (*updates, *says, *set_fields(event.fields))
+    return conversation, (*updates, *waited, *says, *set_fields(event.fields))
 
 
 def _updates(event: ev.PartyReplied | ev.PartySpoke) -> tuple[Command, ...]:
@@ -188,16 +196,17 @@ def _give_up(context: Context, connection: str, fallbacks: int, says: tuple[Comm
 
 
 def _close(context: Context, connection: str, says: tuple[Command, ...]) -> Decision:
-    comment = CloseConversation(context.rules.texts.close_comment or "Closed.")
+    comment = CloseConversation(context.texts.close_comment or "Closed.")
     return context.decide(f"{connection} closes the conversation", context.conversation, *says, comment)
 
 
 def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     """Leave the visitor no longer without a word, once per wait."""
     conversation = context.conversation
-    told = tell(conversation, context.rules.texts.delayed, event.connection)
+    told = tell(conversation, context.texts.delayed, event.connection)
     if (
         conversation.told_delay
+        or (conversation.desk is not None and conversation.desk.interrupted)
         or conversation.speech.said
         or not told
         or conversation.control.connection != event.connection
@@ -225,7 +234,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     if event.command != "SendToParty" or connection != event.connection:
         after = conversation
         if event.command in ("SendToVisitor", "UpdateMessage"):
-            after, told = tell_once(context.rules.texts, conversation, "undeliverable", "")
+            after, told = tell_once(context.texts, conversation, "undeliverable", "")
         return context.decide(f"{event.command} could not be delivered ({event.code})", after, *told)
     after = _replace(conversation, waiting=_still_waiting(conversation, event.message_id))
     context = _with(context, after)
@@ -233,7 +242,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     bot = context.directory.connection(connection)
     if bot and bot.handover_when_down:
         return handover.begin(context, reason, say="bot_down")
-    after, told = tell_once(context.rules.texts, after, "bot_down", connection)
+    after, told = tell_once(context.texts, after, "bot_down", connection)
     return context.decide(f"{reason}: the visitor {'is told' if told else 'knows already, or need not'}", after, *told)
 
 

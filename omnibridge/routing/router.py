@@ -70,7 +70,7 @@ def route(
     if conversation.assignment.stage != "idle":
         decision = assignment_moves.tidy(conversation, decision, directory)
     if conversation.desk is not None:
-        decision = desks.tidy(conversation.desk, decision)
+        decision = desks.tidy(conversation.desk, decision, directory)
     if conversation.persona is not None:
         decision = personas.tidy(context, conversation.persona, decision)
     return strays.look_again(context, decision) if directory.holders else decision
@@ -240,6 +240,7 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
         options=(),
         handover=Handover(started_at=after.handover.started_at),
     )
+    commands = (*desks.owed(context), *commands)
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
@@ -284,6 +285,7 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.PartyDeclined: desks.declined,
     ev.PartyLeft: desks.left,
     ev.QueuePositionChanged: desks.moved_up,
+    ev.NoticeGiven: desks.noticed,
     ev.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
     ev.MoveSucceeded: persona_moves.move_succeeded,

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from omnibridge.routing.decision import Considered
+from omnibridge.routing.texts import Texts
 
 Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not", "at_least", "at_most"]
 On = Literal["start", "message"]
@@ -105,26 +106,6 @@ class HandoverPolicy(msgspec.Struct, frozen=True):
     window_s: int = 60
     queue_when_nobody: bool = False
     decider: str = ""
-
-
-class Texts(msgspec.Struct, frozen=True):
-    """Sentences of ours that a visitor may read; empty = say nothing."""
-
-    bot_down: str = "The assistant cannot be reached right now."
-    delayed: str = "One moment please, this is taking longer than usual."
-    nobody_online: str = "Nobody is available right now. Please leave a message or try again later."
-    handover: str = "I am connecting you with a colleague."
-    undeliverable: str = "One answer could not be delivered. Please ask again."
-    no_files: str = "I cannot read files. Please describe it in words."
-    file_too_big: str = "{name} is too big: at most {limit} can be read here."
-    file_type: str = "{name} cannot be read here: files of this type are not taken."
-    file_count: str = "At most {limit} files can be read at a time; the others were not."
-    file_lost: str = "A file for you could not be delivered: {name}."
-    close_comment: str = "Closed by the assistant."
-    speaks_as: str = "{name}: "
-    queue_position: str = "You are number {position} in the queue."
-    desk_left: str = ""
-    pressed: str = ""
 
 
 class RuleSet(msgspec.Struct, frozen=True):

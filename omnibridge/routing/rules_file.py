@@ -40,8 +40,8 @@ from omnibridge.routing.rules import (
     RuleSet,
     Target,
     TargetKind,
-    Texts,
 )
+from omnibridge.routing.texts import Texts
 
 OPERATORS = get_args(Operator)
 TARGETS = get_args(TargetKind)

@@ -19,7 +19,8 @@ ROWS = 128
 
 class Told(msgspec.Struct, frozen=True):
     """An event, or a message of ours. state: of its delivery, as in the outbox; 1 for events. code: of the delivery.
-    message_id: of ours. settled_at: 0 = not yet."""
+    message_id: of ours. settled_at: 0 = not yet. file: name of the file that is in the room in place of the words,
+    which are for when it could not be uploaded."""
 
     id: int
     at: int
@@ -30,6 +31,7 @@ class Told(msgspec.Struct, frozen=True):
     code: str = ""
     message_id: str = ""
     settled_at: int = 0
+    file: str = ""
 
 
 def told(reader: Any, conversation_id: int, from_id: int) -> Iterator[Told]:
@@ -64,6 +66,16 @@ def all_of(reader: Any, conversation_id: int, kind: str) -> list[bytes]:
     return [bytes(row[0]) for row in reader.execute(sql, (conversation_id, kind))]
 
 
+def with_choices(reader: Any, conversation_id: int) -> Iterator[bytes]:
+    """Decisions that offered the visitor something to choose, or took his choice, oldest first."""
+    rows = reader.execute(
+        "SELECT decision FROM events WHERE conversation_id = ? AND (instr(decision, CAST('\"options\"' AS BLOB)) "
+        "OR instr(decision, CAST('\"choice_value\"' AS BLOB))) ORDER BY id",
+        (conversation_id,),
+    )
+    return (bytes(row[0]) for row in rows)
+
+
 def waits_behind(reader: Any, conversation_id: int, stream: str, delivery_id: int) -> bool:
     """Whether another row waits in a stream behind this one."""
     return bool(
@@ -76,12 +88,14 @@ def waits_behind(reader: Any, conversation_id: int, stream: str, delivery_id: in
 
 def _posts(reader: Any, event_id: int) -> Iterator[Told]:
     rows = reader.execute(
-        "SELECT id, event_id, created_at, command, body, connection, state, code, external_id, settled_at "
+        "SELECT id, event_id, created_at, command, body, connection, state, code, external_id, settled_at, "
+        "(SELECT name FROM uploads WHERE delivery_id = deliveries.id AND message_id <> '') "
         "FROM deliveries WHERE id > ? ORDER BY id LIMIT ?",
         (event_id, ROWS),
     )
-    for row_id, of_event, at, command, body, connection, state, code, message_id, settled_at in rows:
+    for row_id, of_event, at, command, body, connection, state, code, message_id, settled_at, file in rows:
         if of_event != event_id:
             return
         if command in WORDS:
-            yield Told(row_id, at, command, bytes(body), connection, state, code, message_id or "", settled_at or 0)
+            message_id, settled_at, file = message_id or "", settled_at or 0, file or ""
+            yield Told(row_id, at, command, bytes(body), connection, state, code, message_id, settled_at, file)

@@ -336,6 +336,27 @@ async def test_what_is_seen_to_be_missing_comes_first(make_world: MakeWorld, mon
     assert world.node.service.counters.value("reconcile_histories") <= 2  # of the five of this run, at 0.4 s each
 
 
+async def test_what_may_be_told_yet_holds_up_nothing_that_is_missing(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    visitors = [await greeted(world, f"V{n}") for n in range(5)]
+    await compared_first(world)
+    await world.hub.settled()
+    await world.node.stop()
+    monkeypatch.setattr(reconciler, "SETTLE_MS", 2_500)
+    await world.hub.control(drop_rate=1.0)
+    await visitors[-1].say("echo lost")
+    await nothing_young(world)
+    for each in visitors[:-1]:
+        await each.say("echo young")
+    monkeypatch.setattr(reconciler, "PACE_S", 0.4)
+    await world.begin()
+    await visitors[-1].wait_for("bot", 2)
+
+    assert world.node.service.counters.value("reconcile_histories") <= 2
+
+
 async def test_room_that_can_never_be_read_is_given_up(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "TRIES", 1)
     world = await make_world(engine=OFTEN)

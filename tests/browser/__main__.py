@@ -21,7 +21,7 @@ from omnibridge.sandbox.visitor import SandboxClient
 from omnibridge.server import Node
 from tests.acceptance.test_personas import town
 from tests.browser.environment import HERE, prepare
-from tests.browser.worlds import with_buttons
+from tests.browser.worlds import with_buttons, with_salesforce
 from tests.command_line import omnibridge
 from tests.fetched import Missing
 
@@ -54,7 +54,13 @@ async def play() -> int:
             decided.sandbox.hub.change_setting("Accounts_AvatarCacheTime", 2)
             made = await omnibridge(decided.folder, "tokens", "create", "router", "--system", "crm")
             more = {"router_url": decided.faces, "bridge_url": decided.url, "push_token": made.out.strip()}
-            worlds = {"bots": sandbox.description, "router": {**decided.sandbox.description, **more}, **buttons}
+            salesforce = await stack.enter_async_context(with_salesforce(Path(folder) / "salesforce", widget))
+            worlds = {
+                "bots": sandbox.description,
+                "router": {**decided.sandbox.description, **more},
+                "salesforce": salesforce,
+                **buttons,
+            }
             process = await asyncio.create_subprocess_exec(
                 python, HERE / "plays.py", chromium, PICTURES.absolute(), *sys.argv[1:], stdin=asyncio.subprocess.PIPE
             )

@@ -64,12 +64,12 @@ class Staff:
         return self._hub.call("POST", f"/api/v1/{path}", body, "admin", self._proof)
 
 
-def png(colour: Colour) -> bytes:
-    """8 x 8 points of one colour."""
+def png(colour: Colour, points: int = 8) -> bytes:
+    """A square of one colour, of so many points each way."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    rows = (b"\0" + bytes(colour) * 8) * 8
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    rows = (b"\0" + bytes(colour) * points) * points
+    header = struct.pack(">IIBBBBB", points, points, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

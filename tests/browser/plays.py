@@ -1,6 +1,7 @@
 """What visitors live through in the widget. Usage: plays.py CHROMIUM FOLDER [WORD], and on stdin a JSON object:
-`bots` = the description of a sandbox with a bot, `router` = of one where an external system decides, `dialogflow`,
-`rasa`, `bot_api` = of ones with the companion app and such a bot. WORD: of a name.
+`bots` = the description of a sandbox with a bot, `router` = of one where an external system decides, `salesforce` = of
+one whose bots hand over to Salesforce, `dialogflow`, `rasa`, `bot_api` = of ones with the companion app and such a bot.
+WORD: of a name.
 
 One line per play; exit 1 when one fails. Pictures of each step go into FOLDER: they are for people to look at.
 """
@@ -18,6 +19,7 @@ from buttons import a_quick_reply_is_pressed
 from faces import BLUE, GREEN, RED, Staff
 from people import unknown_people_one_after_another, who_serves_at_once_is_shown_far_away_too
 from playwright.sync_api import Browser, expect, sync_playwright
+from salesforce import from_the_bot_to_salesforce_and_back
 from widget import Hub, Widget
 
 
@@ -144,6 +146,7 @@ PLAYS = [
     (a_quick_reply_is_pressed, "dialogflow"),
     (a_quick_reply_is_pressed, "rasa"),
     (a_quick_reply_is_pressed, "bot_api"),
+    (from_the_bot_to_salesforce_and_back, "salesforce"),
 ]
 """With the world that each needs."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from connectors.salesforce_messaging.story.play import set_up
 from omnibridge.client import BotClient, Button
 from omnibridge.config_reader import load
+from omnibridge.demo_stage import Stage
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
 from omnibridge.server import Node
@@ -44,6 +47,16 @@ async def with_buttons(kind: str, folder: Path, widget: Path) -> AsyncIterator[d
         await hub.aclose()
         await node.stop()
         await sandbox.stop()
+
+
+@asynccontextmanager
+async def with_salesforce(folder: Path, widget: Path) -> AsyncIterator[dict[str, Any]]:
+    """The world of `omnibridge demo --story salesforce`, with the companion app and the widget."""
+    folder.mkdir()
+    async with Stage(folder, io.StringIO(), widget=str(widget)) as stage:
+        await set_up(stage, f'app_secret = "{SECRET}"\nblocks = true')
+        await stage.hub.control(app_url=f"{stage.bridge_url}/webhooks/rocketchat-app/demo", app_secret=SECRET)
+        yield stage.told
 
 
 async def telegram_like(url: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from omnibridge.config_reader import load
 from omnibridge.connector import DeliveryRejected, DeliveryRetryable, DeliveryUncertain, ExternalAgent
-from omnibridge.connector.desks import Accepted, Declined, Left, Queued
+from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued
 from omnibridge.engine import plugins
 from omnibridge.errors import ConfigError
 from omnibridge.operator.replay import Replay
@@ -299,3 +299,37 @@ async def test_without_a_key_for_them_the_service_does_not_start(make_world: Mak
     path.write_text(text.replace('hands_to = "sales"', 'hands_to = "sale"'), "utf-8")
     with pytest.raises(ConfigError, match='no other \\[\\[connection\\]\\] "sale"; did you mean "sales"'):
         load(path, {})
+
+
+LANGUAGES = """
+on_left = { default = "bot", idle = "close" }
+[texts.desk]
+idle = "We have not heard from you, goodbye."
+[texts.languages.de]
+queue_position = "Platz {position}."
+[texts.languages.de.desk]
+requeued = "Gleich kommt jemand anderes."
+"""
+
+
+async def test_visitor_reads_of_a_desk_in_his_language(make_world: MakeWorld, desk: ScriptedDesk) -> None:
+    world = await make_world()
+    await with_desk(world, LANGUAGES)
+    visitor = await world.visitor(
+        customFields=[{"key": "language", "value": "de-AT", "overwrite": True}],
+    )
+    await visitor.say("talk to a human")
+    await until(world, lambda: desk.chats)
+    chat = desk.chat
+    for news in (Queued(3), Accepted(ANN), Notice("requeued", "Another one comes."), Notice("idle-warning", "Hello?")):
+        chat.tell(news)
+    chat.tell(Left("idle"))
+    await until(world, lambda: chat.closed)
+    await visitor.wait_event("closed")
+
+    assert [text for _, text in said(world, visitor.rid)][2:] == [
+        "Platz 3.",
+        "Gleich kommt jemand anderes.",
+        "Hello?",
+        "We have not heard from you, goodbye.",
+    ]

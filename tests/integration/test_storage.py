@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from omnibridge.errors import ConcurrentUpdate, ConfigError
-from omnibridge.storage import conversations, findings, journal, outbox, sessions
+from omnibridge.storage import conversations, findings, journal, outbox, routing, sessions
 from omnibridge.storage.database import connect, database_path, migrate, open_database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import BURIED, DONE, Delivery
@@ -114,7 +114,7 @@ async def test_sessions_for_which_something_waits_are_followed_first(tmp_path: P
 
 
 def test_migrated_schema_is_the_schema_of_the_tables(tmp_path: Path) -> None:
-    assert {findings.findings.name, sessions.desk_sessions.name} <= set(metadata.tables)
+    assert {findings.findings.name, sessions.desk_sessions.name, routing.routed_work.name} <= set(metadata.tables)
     migrate(tmp_path / "migrated.db")
     fresh = create_engine("sqlite://", module=sqlite, creator=lambda: connect(tmp_path / "fresh.db"))
     metadata.create_all(fresh)

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from omnibridge.analysis.transcript import so_far
+from omnibridge.engine.transcripts import lines_of
 from omnibridge.sandbox.server import Socket
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.conftest import MakeWorld, World
@@ -94,6 +96,27 @@ async def test_bots_file_is_in_the_room_byte_by_byte(make_world: MakeWorld, shel
     assert await shown(world, visitor.rid) == [("a b.pdf", DIGEST, "The prices")]
     assert heard[0]["author"] == "bot"
     assert world.node.service.counters.value("files", "uploaded") == 1
+
+
+@pytest.mark.parametrize(("largest", "told"), [(-1, "[file: a b.pdf]"), (1000, None)])
+async def test_records_and_who_takes_over_read_what_became_of_a_file(
+    make_world: MakeWorld, shelf: Shelf, largest: int, told: str | None
+) -> None:
+    """Not what would have been said if it could not be uploaded, and not twice."""
+    world = await make_world(connection=uploading(shelf))
+    await world.hub.control(settings={"FileUpload_MaxFileSize": largest})
+    visitor = await world.visitor()
+    await visitor.say(f"file {shelf.url}/a%20b.pdf")
+    await visitor.wait_for("bot", 1)
+    await world.hub.settled()
+    await world.quiet()
+    (conversation,) = world.rows("SELECT id FROM conversations")[0]
+    database = world.node.service._database
+    assert database
+    wanted = [told or f"{shelf.url}/a%20b.pdf"]
+
+    assert [each.text for each in lines_of(database.reader, conversation, 0, 9, to_the_end=True)][1:] == wanted
+    assert [each.text for each in so_far(database.reader, conversation)][1:] == wanted
 
 
 async def test_old_generation_is_used_where_there_is_no_other(make_world: MakeWorld, shelf: Shelf) -> None:

@@ -19,9 +19,9 @@ import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.engine.faults import POINTS
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
+from tests.soak import salesforce
 from tests.soak.processes import Bridge, Sandbox
 from tests.soak.races import CLOSE, TAKEOVER, judge_races, race_of
-from tests.soak.salesforce import SalesforceSoak
 from tests.soak.trouble import ENGINE, KINDS, TURN_TIMEOUT_S, Trouble
 from tests.soak.verdict import GAVE_WAY, judge, rooms_given_up, tags_of
 
@@ -261,7 +261,14 @@ def main() -> int:
     parser.add_argument("--hub-version", default="8.3")
     parser.add_argument("--kind", default="rasa", help="connector whose simulator plays the bot")
     parser.add_argument("--scenario", choices=("bot", "salesforce"), default="bot", help="who is spoken to")
+    parser.add_argument("--protocol", choices=tuple(salesforce.SIDES), help="salesforce: only this one, else both")
     parser.add_argument("--stop-s", type=float, default=0.0, help="salesforce: also stop the process for so long")
+    parser.add_argument(
+        "--vendor-faults",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="salesforce: its servers fail now and then",
+    )
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
@@ -269,8 +276,19 @@ def main() -> int:
         path = wish.keep or Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         if wish.scenario == "salesforce":
-            desks = SalesforceSoak(wish.kills, wish.seed, wish.visitors, path, stop_s=wish.stop_s)
-            return _told(asyncio.run(desks.run()), DESK_WRONG, as_json=wish.json)
+            protocols = [wish.protocol] if wish.protocol else list(salesforce.SIDES)
+            found = asyncio.run(
+                salesforce.run(
+                    protocols,
+                    path,
+                    kills=wish.kills,
+                    seed=wish.seed,
+                    visitors=wish.visitors,
+                    stop_s=wish.stop_s,
+                    vendor_faults=wish.vendor_faults,
+                )
+            )
+            return _told(found, salesforce.WRONG, as_json=wish.json)
         soak = Soak(
             wish.kills,
             wish.seed,
@@ -287,7 +305,6 @@ def main() -> int:
 
 
 WRONG = ("lost", "doubled", "out_of_order", "unsettled", "echoes")
-DESK_WRONG = ("lost", "doubled", "out_of_order", "unsettled", "duplicate_polls", "ended_by_us", "buried", "refused")
 
 
 def _told(result: dict[str, Any], wrong: tuple[str, ...], *more: str, as_json: bool) -> int:

@@ -112,6 +112,13 @@ class Bridge:
             return False
         return self._process.returncode == -signal.SIGKILL
 
+    def rss_mb(self) -> float:
+        """Memory that the process has in use now; 0 when it is over."""
+        if not self.is_running or self._process is None:
+            return 0.0
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text("utf-8").split()[1])
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), 1)
+
     def pause(self) -> None:
         """SIGSTOP: it does nothing, and does not know it."""
         assert self._process

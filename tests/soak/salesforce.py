@@ -1,9 +1,12 @@
 """Chats with Salesforce agents while the bridge is killed: `make soak ARGS="--scenario salesforce --kills 20 --json"`.
 
-Hub and org are in this process, over real sockets; the bridge is `omnibridge serve`, killed with SIGKILL again and
-again, by the clock and at its fault points. Each visitor says numbered things, and the agent echoes each. Then both
-ledgers are compared: each thing reached the agent once and in order, each echo was shown once and in order, no user
-ever had two streams, and no chat was ended by anybody but its two sides.
+Hub and desk are in this process, over real sockets; the bridge is `omnibridge serve`, killed with SIGKILL again and
+again, by the clock and at its fault points. So many visitors chat at a time (desk_load.py), each chat over many kills,
+and the vendor fails a little as well (`trouble` of each side). Then the ledgers of both sides are compared
+(desk_verdict.py, which says what is excused): each thing reached the agent once and in order, each echo was shown once
+and in order, nobody ever asked for news of one chat twice at a time, and no chat was ended by us.
+
+Both protocols are run, one after the other, or one of them. What differs is in messaging.py and live_agent.py.
 """
 
 from __future__ import annotations
@@ -11,136 +14,182 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pysqlite3.dbapi2 as sqlite
 
-from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from omnibridge.engine.faults import POINTS
+from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
-from omnibridge.sandbox.visitor import SandboxClient, Visitor
+from omnibridge.sandbox.visitor import SandboxClient
 from tests.command_line import omnibridge
-from tests.connectors.salesforce_messaging.orgs import RunningOrg, org
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.soak.desk_load import COMING_A_SECOND, Load
+from tests.soak.desk_side import DeskSide
+from tests.soak.desk_verdict import WRONG, judge, left_open, unread
+from tests.soak.desk_watch import Watch, p99
+from tests.soak.live_agent import LiveAgentSide
+from tests.soak.messaging import MessagingSide
 from tests.soak.processes import Bridge
-from tests.soak.verdict import SLACK_MS, WINDOW_MS, acknowledged
 
-Excused = Callable[[str, str], bool]
-
-MOST_SAID = 10
-"""Of one visitor: below what Salesforce takes in a minute, so that a chat does not wait for that."""
-HISTORY = "Conversation so far:"
+SIDES: dict[str, type[DeskSide]] = {each.name: each for each in (MessagingSide, LiveAgentSide)}
 POINT_LIMIT_S = 10.0
+FAULT_EVERY_S = 0.5
+"""A fault of the vendor's: at a low rate, as all chats share it."""
+RAMP_LIMIT_S = 120.0
+MANY = 60
+"""Visitors who pass a fault point 80 times in some seconds."""
+MOST_DETAILS = 40
 
 
-class SalesforceSoak:
-    """chats: at a time. stop_s: before each fourth kill the process is stopped for so long, 0 = never."""
+async def run(protocols: Iterable[str], folder: Path, **wish: Any) -> dict[str, Any]:
+    """Each protocol under its name, and the sums of what has to be 0. wish: of `DeskSoak`."""
+    # A simulated stream that writes to a killed process is told so by asyncio, a line for each time.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    found = {}
+    for each in protocols:
+        place = folder / each
+        place.mkdir()
+        found[each] = await DeskSoak(SIDES[each](wish.get("seed", 1)), place, **wish).run()
+    return {name: sum(each[name] for each in found.values()) for name in WRONG} | found
+
+
+class DeskSoak:
+    """visitors: chats at a time. stop_s: before each fourth kill the process is stopped for so long, 0 = never.
+
+    wait_s: patience of a visitor, 0 = by their number: what the hub gave up telling is found by the reconciler, which
+    reads ten rooms a second and begins anew with each process. life_s: how long a chat lives. vendor_faults: the desk's
+    servers fail now and then. gap_s: from a start of the process to the next kill by the clock.
+    """
 
     def __init__(
-        self, kills: int, seed: int, chats: int, folder: Path, *, wait_s: float = 60.0, stop_s: float = 0.0
+        self,
+        side: DeskSide,
+        folder: Path,
+        *,
+        kills: int,
+        seed: int = 1,
+        visitors: int = 12,
+        wait_s: float = 0.0,
+        stop_s: float = 0.0,
+        life_s: tuple[float, float] = (20.0, 60.0),
+        vendor_faults: bool = True,
+        gap_s: tuple[float, float] = (1.0, 4.0),
     ) -> None:
-        self._kills, self._chats, self._folder, self._wait_s, self._stop_s = kills, chats, folder, wait_s, stop_s
-        self._random = random.Random(seed)
-        self._stopping, self._n = False, 0
-        self._rooms: dict[str, str] = {}
-        self._ended: set[str] = set()
-        self.failures: list[str] = []
+        self._side, self._folder, self._kills, self._seed = side, folder, kills, seed
+        self._visitors, self._stop_s, self._life_s = visitors, stop_s, life_s
+        self._wait_s = wait_s or 120.0 + visitors
+        self._vendor_faults, self._gap_s, self._random = vendor_faults, gap_s, random.Random(seed)
         self.by_point: Counter[str] = Counter()
         self.recovery_s: list[float] = []
-        self.stops = 0
+        self.stops, self._is_up = 0, True
 
     async def run(self) -> dict[str, Any]:
         began = time.monotonic()
         sandbox = await start(
-            SandboxOptions(simulators=False, bot_first=True, duplicate_rate=0.05, swap_rate=0.05, http_timeout_ms=1200)
+            SandboxOptions(
+                simulators=False,
+                bot_first=True,
+                duplicate_rate=0.05,
+                swap_rate=0.05,
+                http_timeout_ms=1500,
+                seed=self._seed,
+            )
         )
         client = SandboxClient(sandbox.url)
+        await self._side.start()
         try:
-            async with org() as salesforce, aiohttp.ClientSession() as session:
-                salesforce.wish({"accepts": True, "echoes": True, "options": {"tokens_per_minute": 0}})
-                bridge = Bridge(self._folder, {}, "", text=self._configuration(sandbox, salesforce))
+            async with aiohttp.ClientSession() as session:
+                bridge = Bridge(self._folder, {}, "", text=self._configuration(sandbox))
                 try:
                     await client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main")
-                    await bridge.start()
-                    assert await bridge.ready(session) is not None, "the bridge did not start: see bridge.log"
-                    synced = await omnibridge(self._folder, "agents", "sync")
-                    assert synced.code == 0, synced.err
-                    load = [asyncio.create_task(self._visit(client, salesforce)) for _ in range(self._chats)]
-                    await self._kill_again_and_again(bridge, session)
-                    self._stopping = True
-                    await asyncio.gather(*load)
-                    await client.settled(30_000)
-                    await self._quiet(bridge.database)
-                    await bridge.stop()
+                    found = await self._run(sandbox, client, bridge, session)
                 finally:
                     await bridge.kill()
-                excused = _excuses(await client.ledger(), bridge.database)
-                verdict = self._judge(sandbox, salesforce, excused)
         finally:
             await client.aclose()
+            await self._side.stop()
             await sandbox.stop()
-        verdict |= _outbox(bridge.database)
-        verdict["details"] = (self.failures + verdict["details"])[:40]
+        return found | {"seconds": round(time.monotonic() - began, 1)}
+
+    async def _run(
+        self, sandbox: RunningSandbox, client: SandboxClient, bridge: Bridge, session: aiohttp.ClientSession
+    ) -> dict[str, Any]:
+        await bridge.start()
+        assert await bridge.ready(session) is not None, "the bridge did not start: see bridge.log"
+        synced = await omnibridge(self._folder, "agents", "sync")
+        assert synced.code == 0, synced.err
+        side, hub = self._side, sandbox.hub
+        load = Load(client, hub, side, self._visitors, self._life_s, self._wait_s, self._seed)
+        watch = self._watch = Watch(side, load.ended)
+        chats = load.start()
+        around = [asyncio.create_task(watch.run()), *chats]
+        try:
+            ramp_s = await self._all_chat(load)
+            if self._vendor_faults:
+                around.append(asyncio.create_task(self._trouble(bridge)))
+            await self._kill_again_and_again(bridge, session)
+            side.calm()
+            load.stop()
+            await asyncio.gather(*chats)
+            await client.settled(30_000)
+            await self._quiet(bridge.database, hub, load)
+            rss_mb = bridge.rss_mb()
+            await bridge.stop()
+        finally:
+            for each in around:
+                each.cancel()
+            await asyncio.gather(*around, return_exceptions=True)
+        away_s = max(self.recovery_s, default=0.0) + self._stop_s
+        verdict = judge(side, hub, bridge.database, load.names, load.ended, away_s)
+        details = (load.failures + verdict.pop("details"))[:MOST_DETAILS]
         return {
             **verdict,
+            "visitors": self._visitors,
+            "waited_in_vain": len(load.failures),
+            "slowest_echo_s": round(load.slowest_s, 3),
+            "transfers": load.transfers,
+            "vendor_faults": dict(sorted(side.faults.items())),
             "kills": self.by_point.total(),
             "kills_by_point": dict(self.by_point),
             "stops": self.stops,
-            "recovery_s_p99": round(sorted(self.recovery_s or [0.0])[int(len(self.recovery_s) * 0.99)], 3),
-            "seconds": round(time.monotonic() - began, 1),
+            "recovery_s_p99": p99(self.recovery_s),
+            "resumed": len(watch.resumed_s),
+            "resumed_s_p99": p99(watch.resumed_s),
+            "longest_alone_s": round(watch.longest_alone_s, 3),
+            "longest_alone": load.names.get(watch.alone, ""),
+            "ramp_s": round(ramp_s, 1),
+            "rss_mb": rss_mb,
+            "details": details,
         }
 
-    # -- the load -----------------------------------------------------------------------------------------
-
-    async def _visit(self, client: SandboxClient, salesforce: RunningOrg) -> None:
-        while not self._stopping:
-            self._n += 1
-            number = self._n
-            try:
-                await self._chat(client, salesforce, number)
-            except TimeoutError:
-                self.failures.append(f"chat {number} waited in vain")
-
-    async def _chat(self, client: SandboxClient, salesforce: RunningOrg, number: int) -> None:
-        visitor = Visitor(client, f"Visitor {number}")
-        self._rooms[await visitor.open_room()] = f"c{number}"
-        said = 0
-        while said < MOST_SAID and not (self._stopping and said):
-            for _ in range(self._random.choice((1, 1, 2, 3))):
-                said += 1
-                await visitor.say(f"c{number}-m{said:03}")
-            await self._heard(visitor, {f"echo c{number}-m{each:03}" for each in range(1, said + 1)})
-            await asyncio.sleep(self._random.random() * 0.5)
-        self._ended.add(visitor.rid)
-        mine = [each for each in salesforce.org.conversations.values() if self._room_of(each) == visitor.rid]
-        if number % 2 and mine and mine[-1].session:
-            salesforce.desk.end(mine[-1].id)
-            await visitor.wait_event("closed", timeout_ms=int(self._wait_s * 1000))
-        else:
-            await visitor.close()
-
-    async def _heard(self, visitor: Visitor, wanted: set[str]) -> None:
-        """Until all of this was shown. It may be one message of several lines: found by the reconciler after a gap."""
-        count, until = 1, time.monotonic() + self._wait_s
-        while True:
-            left_ms = int(max(0.1, until - time.monotonic()) * 1000)
-            found = await visitor.wait_for("bot", count, timeout_ms=left_ms)
-            lines = {line for each in found for line in _tags(each["text"])}
-            if {each.removeprefix("echo ") for each in wanted} <= lines:
-                return
-            count = len(found) + 1
+    async def _all_chat(self, load: Load) -> float:
+        """Until every visitor was answered. How long that took."""
+        began = time.monotonic()
+        limit_s = RAMP_LIMIT_S + self._visitors / COMING_A_SECOND
+        while len(load.answered) < self._visitors and time.monotonic() - began < limit_s:
+            await asyncio.sleep(0.1)
+        return time.monotonic() - began
 
     # -- the trouble --------------------------------------------------------------------------------------
 
+    async def _trouble(self, bridge: Bridge) -> None:
+        """Not while nobody is there: each process would begin with it, and the same chat would have it each time."""
+        while True:
+            if self._is_up and bridge.is_running and (name := self._side.trouble()):
+                self._side.faults[name] += 1
+            await asyncio.sleep(FAULT_EVERY_S)
+
     async def _kill_again_and_again(self, bridge: Bridge, session: aiohttp.ClientSession) -> None:
         points = [each for each in POINTS if each != "start_up"]
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(1.0)
         for n in range(self._kills):
             if self._stop_s and n % 4 == 1:
                 await self._stop_for_a_while(bridge)
@@ -151,97 +200,50 @@ class SalesforceSoak:
                 await bridge.kill()
                 self.by_point["clock"] += 1
             following = points[(n + 1) // 2 % len(points)] if (n + 1) % 2 and n + 1 < self._kills else ""
-            await bridge.start(f"{following}:{self._random.randint(20, 80)}" if following else "")
+            self._watch.started()
+            self._is_up = False
+            await bridge.start(f"{following}:{self._nth()}" if following else "")
             took = await bridge.ready(session)
             if took is not None:
                 self.recovery_s.append(took)
+            self._is_up = True
             if not following:
-                await asyncio.sleep(1.0 + 2.0 * self._random.random())
+                # As long as it took besides: a machine that is slow has a bridge that works half of the time too.
+                await asyncio.sleep(self._random.uniform(*self._gap_s) + (took or 0.0))
         if not bridge.is_running:
+            self._watch.started()
             await bridge.start()
             await bridge.ready(session)
 
+    def _nth(self) -> int:
+        """Which visit of a fault point is the end: reached within some seconds, however many chat."""
+        return max(3, round(self._random.randint(20, 80) * self._visitors / MANY))
+
     async def _stop_for_a_while(self, bridge: Bridge) -> None:
+        if not bridge.is_running:  # its fault point was reached meanwhile
+            return
         bridge.pause()
         await asyncio.sleep(self._stop_s)
         bridge.resume()
         self.stops += 1
         await asyncio.sleep(2.0)
 
-    async def _quiet(self, database: Path) -> None:
+    async def _quiet(self, database: Path, hub: SimulatedHub, load: Load) -> None:
+        """Until nothing is on its way. What the hub gave up telling is found by the reconciler, the end of a chat too;
+        it reads ten rooms a second. What is not done then, the verdict tells."""
         sql = (
             "SELECT 1 FROM deliveries WHERE state = 0 AND stream NOT LIKE 'timer:%' "
             "UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
         )
+        side, limit_s = self._side, 60.0 + 0.4 * len(load.names)
         with contextlib.closing(sqlite.connect(str(database))) as reader, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(30):
-                while reader.execute(sql).fetchone():
-                    await asyncio.sleep(0.1)
-
-    # -- what came of it ----------------------------------------------------------------------------------
-
-    def _judge(self, sandbox: RunningSandbox, salesforce: RunningOrg, excused: Excused) -> dict[str, Any]:
-        org_, details = salesforce.org, list[str]()
-        asked = self._said(sandbox)
-        reached: defaultdict[str, list[str]] = defaultdict(list)
-        echoed: defaultdict[str, list[str]] = defaultdict(list)
-        for row in org_.desk:
-            if row["kind"] == "message":
-                lines = row["text"].splitlines()
-                lines = [each.removeprefix("Visitor: ") for each in lines[1:]] if lines[:1] == [HISTORY] else lines
-                reached[self._room_of(org_.conversations[row["conversation"]])] += _tags("\n".join(lines))
-        for each in org_.conversations.values():
-            for entry in each.entries:
-                if entry["entryType"] == "Message" and entry["sender"]["role"] == "Agent":
-                    text = entry["entryPayload"]["abstractMessage"]["staticContent"]["text"]
-                    echoed[self._room_of(each)] += _tags(text)
-        shown = self._shown(sandbox)
-        counts = Counter[str]()
-        for room in self._rooms:
-            name = self._rooms[room]
-            compare(f"{name} to the agent", asked[room], reached[room], counts, details, excused)
-            compare(f"{name} to the visitor", echoed[room], shown[room], counts, details)
-        ended = [each for each in org_.conversations.values() if each.is_closed or each.session is None]
-        ended_by_us = [each for each in ended if self._room_of(each) not in self._ended]
-        details += [f"ended by us: {self._rooms.get(self._room_of(each))}" for each in ended_by_us]
-        several = Counter(self._room_of(each) for each in org_.conversations.values())
-        counts["doubled"] += sum(count - 1 for count in several.values())
-        feeds = org_.feeds.by_subject.values()
-        return {
-            "lost": counts["lost"],
-            "doubled": counts["doubled"],
-            "out_of_order": counts["out_of_order"],
-            "duplicate_polls": sum(each.most_open > 1 for each in feeds),
-            "ended_by_us": len(ended_by_us),
-            "messages": sum(map(len, asked.values())),
-            "echoes_told": sum(map(len, echoed.values())),
-            "conversations": len(self._rooms),
-            "streams": sum(each.opened for each in feeds),
-            "repeats_folded": sum(each.get("repeats", 0) for each in org_.desk),
-            "details": details,
-        }
-
-    def _said(self, sandbox: RunningSandbox) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for each in sorted(sandbox.hub.messages.values(), key=lambda message: message.seq):
-            if each.kind == "visitor":
-                found[each.rid] += _tags(each.text)
-        return found
-
-    def _shown(self, sandbox: RunningSandbox) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for each in sorted(sandbox.hub.messages.values(), key=lambda message: message.seq):
-            if each.kind != "visitor" and "echo " in each.text:
-                found[each.rid] += _tags(each.text.partition("echo ")[2])
-        return found
-
-    @staticmethod
-    def _room_of(conversation: Any) -> str:
-        return str(conversation.sessions[0].attributes.get("Room_Id", ""))
+            async with asyncio.timeout(limit_s):
+                while reader.execute(sql).fetchone() or left_open(side, load.ended) or unread(side, hub):
+                    await asyncio.sleep(0.5)
 
     # -- how it is set up ---------------------------------------------------------------------------------
 
-    def _configuration(self, sandbox: RunningSandbox, salesforce: RunningOrg) -> str:
+    def _configuration(self, sandbox: RunningSandbox) -> str:
         hub, told = sandbox.hub, sandbox.description
         maker = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
         for each in RIGHTS:
@@ -271,75 +273,7 @@ provisioner_user_id = "{maker.id}"
 provisioner_token = "{maker_token}"
 [[connection]]
 name = "sales"
-kind = "salesforce_messaging"
-url = "{salesforce.url}"
-org_id = "{ORG_ID}"
-es_developer_name = "{DEVELOPER_NAME}"
 rocketchat_user = "bot"
 rocketchat_token = "{told["bot_account"]["auth_token"]}"
-routing_attributes = {{ Room_Id = "room" }}
+{self._side.connection()}
 """
-
-
-def _tags(text: str) -> list[str]:
-    """`c3-m001` of a line, with or without `echo` before it; a message of several lines has several."""
-    found = (line.rpartition("echo ")[2].strip() for line in text.splitlines())
-    return [each for each in found if each.startswith("c") and "-m" in each]
-
-
-def _never(first: str, second: str) -> bool:
-    return False
-
-
-def compare(
-    name: str,
-    wanted: list[str],
-    got: list[str],
-    counts: Counter[str],
-    details: list[str],
-    excused: Excused = _never,
-) -> None:
-    """excused: (first, second) may have come the other way round."""
-    times, place = Counter(got), {each: at for at, each in enumerate(got)}
-    for each in wanted:
-        counts["lost"] += times[each] == 0
-        counts["doubled"] += times[each] > 1
-        if times[each] != 1:
-            details.append(f"{name}: {each} {times[each]} times")
-    counts["doubled"] += sum(each not in wanted for each in got)
-    once = [each for each in wanted if times[each] == 1]
-    for at, first in enumerate(once):
-        for second in once[at + 1 :]:
-            if place[first] > place[second] and not excused(first, second):
-                counts["out_of_order"] += 1
-                details.append(f"{name}: {first} came after {second}")
-
-
-def _excuses(hub: dict[str, Any], database: Path) -> Excused:
-    """As verdict.py has it: the first of two was reported so much later than the second that nobody could know."""
-    done, begun = acknowledged(hub), acknowledged(hub, also_cut=True)
-    sql = "SELECT received_at, body FROM observations WHERE source = 'webhook' AND kind = 'Message' ORDER BY id DESC"
-    with contextlib.closing(sqlite.connect(str(database))) as reader:
-        received = {json.loads(body)["messages"][0]["_id"]: at for at, body in reader.execute(sql)}
-    ids = {each["text"]: each["id"] for room in hub["rooms"] for each in room["messages"] if each["kind"] == "visitor"}
-
-    def excused(first: str, second: str) -> bool:
-        one, other = ids[first], ids[second]
-        if one not in done or other not in begun:
-            return one not in done  # found by the reconciler
-        apart = [done[one] - begun[other]]
-        if one in received and other in received:
-            apart.append(received[one] - received[other])
-        return max(apart) > WINDOW_MS - SLACK_MS
-
-    return excused
-
-
-def _outbox(database: Path) -> dict[str, int]:
-    with contextlib.closing(sqlite.connect(str(database))) as reader:
-        sql = (
-            "SELECT sum(uncertain), sum(state = 3), sum(state = 0 AND stream NOT LIKE 'timer:%'), "
-            "sum(state = 2 AND command = 'SendToParty') FROM deliveries"
-        )
-        uncertain, buried, due, refused = (int(each or 0) for each in reader.execute(sql).fetchone())
-    return {"uncertain": uncertain, "buried": buried, "unsettled": due, "refused": refused}

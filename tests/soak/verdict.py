@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from omnibridge.routing.rules import Texts
+from omnibridge.routing.texts import Texts
 
 WINDOW_MS = 150
 GAVE_WAY = Texts().bot_down

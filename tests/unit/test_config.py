@@ -10,13 +10,16 @@ from typing import Literal
 import msgspec
 import pytest
 
-from omnibridge.config import FACTS, SECTIONS, Settings
+from omnibridge.bootstrap_decisions import texts_of
+from omnibridge.config import SECTIONS, Settings
 from omnibridge.config_lines import locate
 from omnibridge.config_reader import check, check_options, load
 from omnibridge.config_sample import sample, settings_table
+from omnibridge.config_values import FACTS
+from omnibridge.config_visitors import TextsSettings
 from omnibridge.errors import ConfigError
 from omnibridge.routing.facts import PLAIN_FACTS
-from omnibridge.routing.rules import Texts
+from omnibridge.routing.texts import Texts
 
 GOOD = """\
 [server]
@@ -352,5 +355,47 @@ def test_settings_table_has_a_row_for_every_key() -> None:
 def test_texts_and_facts_are_those_of_routing() -> None:
     """The configuration imports no other part, so these two are written twice."""
     assert set(SECTIONS["texts"][0].model_fields) == set(Texts.__struct_fields__)
-    assert SECTIONS["texts"][0]().model_dump() == msgspec.to_builtins(Texts())
+    assert texts_of(TextsSettings()) == Texts()
     assert FACTS == PLAIN_FACTS
+
+
+def test_language_has_its_own_sentences_and_otherwise_the_general_ones(tmp_path: Path) -> None:
+    added = """
+[texts]
+handover = "One moment."
+[texts.desk]
+Closed = "We are closed."
+"sales:Closed" = "Sales is closed."
+[texts.languages.de-AT]
+handover = "Einen Moment."
+desk_left = ""
+[texts.languages.de-AT.desk]
+closed = "Geschlossen."
+"""
+    texts = texts_of(read(tmp_path, GOOD + added).texts)
+    german = texts.languages["de-at"]
+
+    assert (texts.handover, german.handover, german.delayed) == ("One moment.", "Einen Moment.", Texts().delayed)
+    assert german.of_desk("sales", "closed") == "Sales is closed."
+    assert german.of_desk("support", "CLOSED") == "Geschlossen."
+
+
+@pytest.mark.parametrize(
+    ("added", "problem"),
+    [
+        (
+            '[texts.languages.de]\nhandovr = "x"',
+            '18: [texts] languages de handovr: unknown key; did you mean "handover"?',
+        ),
+        ('[texts.languages.german]\nhandover = "x"', '17: [texts] languages: "german" is no language: one such as de'),
+        ('[texts]\nlanguage_facts = ["vistor.x"]', '18: [texts] language_facts: there is no fact "vistor.x"'),
+        ('on_left = "bott"', '17: [[connection]] my-bot on_left: "bott" is none of ladder, queue, bot, close; did you'),
+        ('on_left = { closed = "bot" }', "17: [[connection]] my-bot on_left: default is missing: what follows"),
+        ('on_left = { default = "bot", x = "y" }', '17: [[connection]] my-bot on_left: x = "y" is none of ladder, que'),
+        ("on_left = { default = 7 }", "17: [[connection]] my-bot on_left: default = 7 is none of ladder"),
+    ],
+)
+def test_wrong_texts_and_next_steps_are_refused_with_their_line(tmp_path: Path, added: str, problem: str) -> None:
+    found = problems(tmp_path, f"{GOOD}{added}\n")
+
+    assert [each for each in found if each.startswith(f"omnibridge.toml:{problem}")], found

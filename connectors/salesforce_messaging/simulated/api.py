@@ -30,12 +30,14 @@ _URL_AT_AN_END = re.compile(r"(?:^(https?://\S+)(?=\s))|(?:(?<=\s)(https?://\S+)
 
 
 class Api:
-    """Handlers. calls: every request that got here, in order of arrival; tokens by number, never their text."""
+    """Handlers. calls: every request that got here, in order of arrival; tokens by number, never their text.
+    limited: those that were over a limit (429)."""
 
     def __init__(self, org: Org) -> None:
         self.org = org
         self.calls: list[dict[str, Any]] = []
         self.issued: list[dict[str, Any]] = []
+        self.limited: list[dict[str, Any]] = []
 
     # -- tokens -----------------------------------------------------------------------------------------
 
@@ -320,6 +322,7 @@ class Api:
     def _limit(self, kind: str, key: str, most: int, seconds: float) -> None:
         wait = self.org.windows.take(kind, key, most, seconds)
         if wait > 0:
+            self.limited.append({"at": self.org.clock.now_ms(), "limit": kind, "of": key})
             headers = {"Retry-After": str(int(wait) + 1)} if self.org.options.retry_after else None
             raise HTTPException(429, f"more than {most} in {seconds:.0f} s", headers)
 

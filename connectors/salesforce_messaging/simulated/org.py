@@ -89,7 +89,8 @@ class Conversation:
 class Options:
     """limits: 0 = none. prechat_per_session: a new session needs routing attributes, else 417. receipts: taken at all.
 
-    retry_after: told with 429. business_hours: the whole answer. closes_with_session: "Session-Based Chat".
+    retry_after: told with 429. wait_s: the estimated wait, 0 = not told. business_hours: the whole answer.
+    closes_with_session: "Session-Based Chat".
     """
 
     messages_per_minute: int = 22
@@ -99,6 +100,7 @@ class Options:
     receipts: bool = True
     retry_after: bool = True
     closes_with_session: bool = False
+    wait_s: int = 60
     business_hours: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,8 +153,8 @@ class Org:
             "failureType": failure,
             "failureReason": reason,
             "recordId": session.id if session else "",
-            "estimatedWaitTime": 60,
-            "isEWTAvailable": True,
+            "estimatedWaitTime": self.options.wait_s,
+            "isEWTAvailable": self.options.wait_s > 0,
             "isEWTRequested": True,
         }
         self.enter(conversation, "RoutingResult", payload, ROUTER)

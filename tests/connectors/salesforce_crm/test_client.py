@@ -269,7 +269,7 @@ def test_what_others_need_is_left_to_them() -> None:
     budget.spend()
 
 
-async def test_limit_of_the_org_is_met_by_a_pause(org: Desk) -> None:
+async def test_s2_04_quota_of_the_org_is_met_by_a_pause(org: Desk) -> None:
     org.simulator.limit = 1
     crm = client(org)
     await crm.query(ASKED, "Contact")

@@ -124,7 +124,7 @@ ContactId = {{ record = "person" }}
 
 
 @pytest.mark.parametrize(("policy", "referred"), [("newest", "newer"), ("none", ""), ("label", "")])
-async def test_conflict_policy(org: Desk, policy: str, referred: str) -> None:
+async def test_s2_04_several_hits_follow_the_conflict_policy(org: Desk, policy: str, referred: str) -> None:
     crm = await org.use(SEVERAL.format(policy=policy) + '[link]\nrecords = ["person"]\n')
     ids = {
         name: org.org.create("Contact", {"LastName": name, "Email": "vera@example.com"}) for name in ("old", "newer")
@@ -136,7 +136,7 @@ async def test_conflict_policy(org: Desk, policy: str, referred: str) -> None:
 
 
 @pytest.mark.parametrize("stored", ["+4930123456", "030 123456", "+49 30 123456", "030123456"])
-async def test_phone_is_found_however_it_is_written(org: Desk, stored: str) -> None:
+async def test_s2_04_search_hits_a_phone_however_it_is_written(org: Desk, stored: str) -> None:
     by_phone = SEVERAL.format(policy="newest").replace('"Email"', '["Phone", "MobilePhone"]')
     by_phone = by_phone.replace('"visitor_email"', '"visitor.phone"').replace('"email"', '"phone"\nregion = "DE"')
     crm = await org.use(by_phone)
@@ -165,7 +165,7 @@ Email = { fact = "visitor_email", as = "email" }
 """
 
 
-async def test_lead_that_was_converted_is_not_found(org: Desk) -> None:
+async def test_s2_04_lead_that_was_converted_is_no_hit(org: Desk) -> None:
     crm = await org.use(LEAD)
     org.org.create("Lead", {"LastName": "L", "Company": "C", "Email": "vera@example.com", "IsConverted": True})
     for number in (1, 2):  # two conversations of one visitor
@@ -289,7 +289,7 @@ ContactId = {{ record = "person" }}
 
 
 @pytest.mark.parametrize(("how", "contacts", "referred"), [("label", 1, ""), ("use", 1, "old"), ("save", 2, "new")])
-async def test_duplicates_that_the_org_detects(org: Desk, how: str, contacts: int, referred: str) -> None:
+async def test_s2_04_duplicates_that_the_org_detects(org: Desk, how: str, contacts: int, referred: str) -> None:
     org.org.duplicate_rule = True
     crm, one = await org.use(DUPLICATE.format(how=how)), Conversation()
     old = org.org.create("Contact", {"LastName": "Known", "Email": "vera@example.com"})
@@ -302,7 +302,7 @@ async def test_duplicates_that_the_org_detects(org: Desk, how: str, contacts: in
     assert org.org.get("Contact", old)["LastName"] == "Known"
 
 
-async def test_duplicates_that_shall_be_refused(org: Desk) -> None:
+async def test_s2_04_duplicates_that_shall_be_refused(org: Desk) -> None:
     org.org.duplicate_rule = True
     crm = await org.use(DUPLICATE.format(how="refuse"))
     org.org.create("Contact", {"LastName": "Known", "Email": "vera@example.com"})

@@ -99,7 +99,8 @@ async def sf() -> AsyncIterator[RunningService]:
 
 @pytest.fixture
 def make_relay(make_world: MakeWorld, bot_kind: str, sf: RunningService) -> MakeRelay:
-    """`await make_relay(settings="…", agents="…", **make_world's)`: TOML of the desk's connection."""
+    """`await make_relay(settings="…", agents="…", **make_world's)`: TOML of the desk's connection;
+    DEPARTMENT in it is the id of the hub's."""
 
     async def make(*, settings: str = "", agents: str = "creation = true", **options: Any) -> Relay:
         world = await make_world(**options)
@@ -119,7 +120,7 @@ def make_relay(make_world: MakeWorld, bot_kind: str, sf: RunningService) -> Make
             rocketchat_user = "desk"
             rocketchat_token = "{token}"
 
-            {settings}
+            {settings.replace("DEPARTMENT", next(iter(hub.departments), ""))}
         """
         path.write_text(f"{text}\n{connection}\n", "utf-8")
         await with_provisioner(world, agents)

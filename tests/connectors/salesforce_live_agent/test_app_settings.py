@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,13 @@ def test_every_shape_is_read_and_the_result_loads(tmp_path: Path, given: Any) ->
         "customer_timeout_warning_message",
     ]
     assert "\x1b" not in found.toml
+
+
+def test_warning_that_counts_nothing_down_is_taken() -> None:
+    toml = imported(json.dumps({**PLAIN, "customer_timeout_warning_message": "Hello?"}).encode()).toml
+
+    assert tomllib.loads(toml)["texts"]["desk"] == {"idle-warning": "Hello?"}
+    assert tomllib.loads(toml)["texts"]["nobody_online"].startswith("Nobody there.")
 
 
 def test_password_of_an_old_release_is_not_repeated() -> None:

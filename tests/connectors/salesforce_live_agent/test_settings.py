@@ -51,6 +51,7 @@ FIELD = {"field": "Email", "label": "E-mail"}
         ({"endpoint": "https://d.la1.salesforceliveagent.com/other"}, "endpoint ends with the host"),
         ({"org_id": "00D"}, "org_id, deployment_id, button_id: a Salesforce id has 15 or 18"),
         ({"department_buttons": {"sales": "x"}}, "department_buttons: sales: a Salesforce id has"),
+        ({"button_overrides": ["573SM0000001Btn_x"]}, "button_overrides: a Salesforce id has"),
         ({"details": [{"label": "A"}]}, "'A' needs either fact or value"),
         ({"details": [{"label": "A", "fact": "room", "value": "x"}]}, "'A' needs either fact or value"),
         ({"details": [{"label": "A", "fact": "room"}, {"label": "A", "value": "x"}]}, "'A' stands there twice"),

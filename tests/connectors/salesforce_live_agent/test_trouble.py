@@ -261,6 +261,46 @@ async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None: 
     assert relay.of_kind("end")[0]["reason"] == "client"
 
 
+@pytest.mark.parametrize("move", ["before", "with it", "after effect"])
+async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
+    make_relay: MakeRelay,  # noqa: F811
+    move: str,
+) -> None:
+    """Nobody polls any more who would reconnect it."""
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    if move == "before":
+        relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500}], "move_all": True})
+    else:
+        relay.sf.wish({"fail_next": [{"on": "post", "status": 503, "after_effect": move != "with it"}]})
+    await visitor.close()
+    await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))
+
+    assert len(relay.of_kind("end")) == 1
+
+
+async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500, "count": 4}], "move_all": True})
+    await eventually(lambda: not relay.sf.faults.waiting or relay.sf.faults.waiting[0].count < 4)
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert [each["reason"] for each in relay.of_kind("end")] == ["client"]
+    assert not relay.of_kind("left")
+
+
+async def test_end_that_a_move_swallowed_is_told_again(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.session().affinity = "elsewhere"  # only who asks anew is told so: the poll goes on waiting
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert [each["reason"] for each in relay.of_kind("end")] == ["client"]
+
+
 @pytest.mark.parametrize("agent", [True, False])
 async def test_visitor_may_close_when_the_session_is_gone(make_relay: MakeRelay, agent: bool) -> None:  # noqa: F811
     relay = await make_relay(settings="restarts = 0")

@@ -8,10 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.requests import Request
+from starlette.responses import Response
 
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from connectors.salesforce_messaging.simulator import ROOT, Simulator
@@ -21,20 +24,60 @@ GUEST = {"orgId": ORG_ID, "esDeveloperName": DEVELOPER_NAME, "capabilitiesVersio
 
 
 class RunningOrg(Simulator):
+    """Behind a socket that may go away and come back at the same address. before: is told each call
+    before it is carried out, with the subject of its token, empty where it has none; a status is its answer then."""
+
     url = ""
+    _socket: Socket | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[str, str], int | None] = lambda name, subject: None
+
+    def _call(self, name: str) -> Callable[[Request], Any]:
+        call = super()._call(name)
+
+        async def noted(request: Request) -> Response:
+            bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+            token = self.org.tokens._issued.get(bearer)
+            status = self.before(name, token.subject if token else "")
+            if status:
+                return Response(status_code=status, headers={"Retry-After": "1"} if status == 429 else None)
+            answer: Response = await call(request)
+            return answer
+
+        return noted
+
+    async def listen(self) -> None:
+        port = urlsplit(self.url).port or 0
+        self._socket = Socket(self.app(), "127.0.0.1", port)
+        await self._socket.start()
+        self.url = self._socket.url
+
+    def kill_tokens(self, subject: str) -> None:
+        """Of one user."""
+        tokens = self.org.tokens
+        for each in tokens._issued.values():
+            if each.subject == subject:
+                tokens.revoke(each)
+        self.org.feeds.wake_all()
+
+    async def go_away(self) -> None:
+        """Whoever connects is refused."""
+        self.org.feeds.cut_all()
+        if self._socket is not None:
+            await self._socket.stop()
+            self._socket = None
 
 
 @asynccontextmanager
 async def org() -> AsyncIterator[RunningOrg]:
     found = RunningOrg()
-    socket = Socket(found.app(), "127.0.0.1", 0)
-    await socket.start()
-    found.url = socket.url
+    await found.listen()
     try:
         yield found
     finally:
-        found.org.feeds.cut_all()
-        await socket.stop()
+        await found.go_away()
 
 
 async def eventually(holds: Callable[[], object]) -> None:

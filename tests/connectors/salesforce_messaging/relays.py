@@ -22,7 +22,7 @@ from tests.scripted import ScriptedConnector
 
 ALEX, BEA = "005SM0000001Alx", "005SM0000002BeaYAE"
 """As the API may tell them: 15 characters, or 18."""
-TOLD = 'facts = ["workspace", "room", "visitor.*", "room.*", "department"]'
+TOLD = 'facts = ["workspace", "room", "visitor.*", "room.*", "bot.*", "department"]'
 
 
 @pytest.fixture

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from tests.soak.salesforce import SalesforceSoak, compare
+from tests.soak.desk_verdict import WRONG, compare
+from tests.soak.messaging import MessagingSide
+from tests.soak.salesforce import DeskSoak
 
 
 async def test_killed_and_stopped_process_loses_doubles_and_swaps_nothing(tmp_path: Path) -> None:
-    result = await SalesforceSoak(3, 7, 16, tmp_path, stop_s=1.0).run()
-    wrong = ("lost", "doubled", "out_of_order", "duplicate_polls", "ended_by_us", "unsettled", "buried", "refused")
+    soak = DeskSoak(
+        MessagingSide(7), tmp_path, kills=2, seed=7, visitors=16, stop_s=0.5, life_s=(2.0, 5.0), gap_s=(0.3, 1.0)
+    )
+    result = await soak.run()
 
-    assert [result[each] for each in wrong] == [0] * len(wrong), result
-    assert (result["kills"], result["stops"]) == (3, 1)
+    assert [result[each] for each in WRONG] == [0] * len(WRONG), result
+    assert (result["kills"], result["stops"], result["waited_in_vain"]) == (2, 1, 0)
     assert result["messages"] == result["echoes_told"] > 50
-    assert result["streams"] > result["conversations"]
+    assert result["streams"] > result["conversations"] > 16
+    assert sum(result["vendor_faults"].values()) > 5
 
 
 def test_verdict_sees_what_is_lost_doubled_and_swapped() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import connectors.salesforce_messaging.follow as follow_module
+import connectors.salesforce_messaging.sending as sending_module
 import connectors.salesforce_messaging.stream as stream_module
 from connectors.salesforce_messaging.pacing import Pacer
 from omnibridge.sandbox.visitor import Visitor
@@ -23,6 +25,7 @@ from tests.connectors.salesforce_messaging.relays import (
     sf,  # noqa: F401 - a fixture
 )
 from tests.integration.test_desks import control
+from tests.scripted import ScriptedConnector
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +51,12 @@ def agents_words(relay: Relay, visitor: Visitor) -> list[str]:
 @pytest.mark.parametrize(
     "stream",
     [
-        {"cut_every": 1},
-        {"cut_every": 1, "within": True},
         {"cut_every": 2, "double": True, "unknown": True},
         {"cut_every": 3, "replay": 1},
     ],
-    ids=["after each", "within each", "doubled", "forgets"],
+    ids=["doubled", "forgets"],
 )
-async def test_stream_that_is_cut_at_each_event(make_relay: MakeRelay, stream: dict[str, Any]) -> None:  # noqa: F811
+async def test_stream_that_is_cut_and_tells_twice_or_forgets(make_relay: MakeRelay, stream: dict[str, Any]) -> None:  # noqa: F811
     relay = await make_relay()
     relay.sf.wish({"stream": stream})
     visitor = await relay.with_agent()
@@ -82,40 +83,80 @@ async def test_event_that_the_stream_lost_is_found_at_the_next_connection(make_r
     assert sorted(agents_words(relay, visitor)) == ["a0", "a1"]
 
 
+async def test_event_that_is_lost_without_a_break_is_found_too(make_relay: MakeRelay) -> None:  # noqa: F811
+    """Also where much later ones came since: entries are read again from where they were read last."""
+    relay = await make_relay(settings="recheck_s = 0.4")
+    relay.sf.wish({"stream": {"ping_s": 0.1}})
+    visitor = await relay.with_agent()
+    relay.sf.wish({"stream": {"lose": 1}})
+    relay.desk.say(relay.cid, "a0")
+    relay.sf.wish({"advance_s": 100})
+    relay.desk.say(relay.cid, "a1")
+    await relay.until(lambda: {"a0", "a1"} <= set(relay.words(visitor)))
+    reads = [each for each in relay.sf.api.calls if each["path"].endswith("/entries")]
+
+    assert sorted(agents_words(relay, visitor)) == ["a0", "a1"]
+    assert relay.sf.org.feeds.by_subject[relay.sf.org.conversations[relay.cid].subject].opened == 1
+    assert len(reads) <= 12
+
+
+async def test_entries_that_cannot_be_read_again_leave_the_stream_alone(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay(settings="recheck_s = 0.1")
+    relay.sf.wish({"stream": {"ping_s": 0.05}})
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "entries", "status": status, "count": 1} for status in (429, 503, 403)]})
+    await relay.until(lambda: not relay.sf.faults.waiting)
+    relay.desk.say(relay.cid, "a0")
+    await relay.until(lambda: "a0" in relay.words(visitor))
+
+    assert relay.sf.org.feeds.by_subject[relay.sf.org.conversations[relay.cid].subject].opened == 1
+
+
+async def test_words_that_come_after_the_agents_end_go_to_who_is_next(make_relay: MakeRelay) -> None:  # noqa: F811
+    """Salesforce took them, and began a session that nobody is in: its stream tells that the end was first."""
+    relay = await make_relay(settings='on_left = "bot"')
+    visitor = await relay.with_agent()
+    await visitor.say("v0")
+    await relay.until(lambda: relay.heard() == ["v0"])
+    relay.sf.wish({"stream": {"stalled": True}})
+    relay.desk.end(relay.cid)
+    await visitor.say("echo too late")
+    async with asyncio.timeout(5):
+        while "echo too late" not in relay.heard():
+            await asyncio.sleep(0.01)
+    assert len(relay.sf.org.conversations[relay.cid].sessions) == 2
+    relay.sf.wish({"stream": {"stalled": False}})
+    await relay.until(lambda: "too late" in relay.words(visitor))
+    await relay.until(lambda: relay.sf.org.conversations[relay.cid].is_closed)
+
+    assert control(relay.world) == "connection:helper"
+    assert [each.text for each in ScriptedConnector.bot.given].count("echo too late") == 1
+    assert relay.heard().count("echo too late") == 1
+
+
+async def test_words_of_which_no_stream_tells_wait_a_little_and_go_on(
+    make_relay: MakeRelay,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its streams are refused, its messages are not."""
+    monkeypatch.setattr(sending_module, "ECHO_S", 0.1)
+    monkeypatch.setattr(sending_module, "DEAF_S", 0.5)
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "stream", "status": 503, "count": 1000}], "cut": True})
+    for at in range(3):
+        await visitor.say(f"v{at}")
+    await relay.until(lambda: "v2" in relay.heard())
+
+    assert relay.heard() == ["v0", "v1", "v2"]
+    assert relay.repeats() == 0
+
+
 def verified(sf: Any) -> str:  # noqa: F811
     private, public = key_pair()
     sf.wish({"keysets": [{"issuer": "bridge", "kid": "k1", "public_pem": public}]})
     key = private.replace("\n", "\\n")
     return f'user_key = "{key}"\nuser_key_id = "k1"\nuser_issuer = "bridge"'
-
-
-async def test_token_of_a_verified_user_may_die_at_each_step(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
-    relay = await make_relay(settings=verified(sf))
-
-    def dies() -> None:
-        sf.wish({"revoke_all": True})
-
-    visitor = await relay.handed_over()
-    dies()
-    await relay.until(lambda: relay.sf.org.desk)  # what was said before
-    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
-    dies()
-    relay.desk.say(relay.cid, "a0")
-    await relay.until(lambda: "a0" in relay.words(visitor))
-    dies()
-    await visitor.say("v0")
-    await relay.until(lambda: "v0" in relay.heard())
-    relay.desk.say(relay.cid, "a1")
-    await relay.until(lambda: "a1" in relay.words(visitor))
-    dies()
-    await visitor.close()
-    await relay.until(lambda: relay.session().status == "Ended")
-
-    assert agents_words(relay, visitor) == ["a0", "a1"]
-    assert relay.heard() == ["v0"]
-    assert len(sf.org.conversations) == 1
-    assert {each["asked"] for each in sf.api.issued} == {"verified"}
-    assert len({each["subject"] for each in sf.api.issued}) == 1
 
 
 async def test_token_is_renewed_before_it_ends(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811
@@ -138,6 +179,29 @@ async def test_guest_who_comes_back_for_a_verified_user_is_refused(make_relay: M
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
     assert sf.org.conversations == {}
+
+
+async def test_guest_who_comes_back_in_the_middle_of_a_verified_chat_is_never_used(
+    make_relay: MakeRelay,  # noqa: F811
+    sf: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The chat waits, the visitor reads it, and goes on once the keys are right again."""
+    monkeypatch.setattr(follow_module, "LONGEST_PAUSE_S", 0.2)
+    relay = await make_relay(settings=verified(sf) + "\ntrouble_s = 0.5")
+    visitor = await relay.with_agent()
+    sf.wish({"all_are_guests": True, "revoke_all": True})
+    await visitor.say("v0")
+    async with asyncio.timeout(10):
+        while not any("connection to the agent is interrupted" in each for each in relay.words(visitor)):
+            await asyncio.sleep(0.02)
+    guests = {each["n"] for each in sf.api.issued if "/ANON/" in each["subject"]}
+    assert relay.heard() == []
+    sf.wish({"all_are_guests": False})
+    await relay.until(lambda: relay.heard() == ["v0"] and "The connection is back." in relay.words(visitor))
+
+    assert guests and not [each for each in sf.api.calls if each["token"] in guests]
+    assert len(sf.org.conversations) == 1
 
 
 async def test_guest_whose_token_ends_goes_back_to_the_bot(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811

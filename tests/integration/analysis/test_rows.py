@@ -18,6 +18,7 @@ from omnibridge.storage.journal import Observation
 from tests.command_line import omnibridge
 from tests.conftest import MakeWorld, World
 from tests.integration.analysis.conftest import found, toy, until
+from tests.integration.interaction.clicking import as_visitor, clicked, press, shown_by_bot, with_app
 from tests.integration.test_app_events import SECRET, WORKSPACE
 from tests.toys import ToyAnalyser, analyser
 from tests.unit.rocketchat.envelopes import envelope, message, room
@@ -138,6 +139,40 @@ async def test_s1_05_what_was_said_is_read_without_a_scan_of_the_outbox(make_wor
     assert [(each.author, each.text) for each in said] == [("visitor", "echo two"), ("bot", "two")]
     assert plans
     assert [each for each in plans if each.startswith("SCAN")] == []
+
+
+async def test_who_takes_over_reads_words_of_another_systems_people_as_an_agents(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await world.visitor()
+    for turns, text in enumerate(("as 9 Ann Lee: How can I help?", "echo one"), 1):
+        await visitor.say(text)
+        await world.answered(turns)
+    database = world.node.service._database
+    assert database
+    said = so_far(database.reader, world.rows("SELECT id FROM conversations")[0][0])
+
+    assert [(each.author, each.text) for each in said if each.author != "visitor"] == [
+        ("agent", "How can I help?"),
+        ("bot", "one"),
+    ]
+
+
+async def test_who_takes_over_reads_what_was_chosen_by_number_by_words_and_by_a_press(make_world: MakeWorld) -> None:
+    world = await with_app(make_world)
+    visitor = await world.visitor()
+    for turns, text in enumerate(("menu", "1", "menu", "show A picture", "menu", "echo 1"), 1):
+        await visitor.say(text)
+        await world.answered(turns)
+    message = await shown_by_bot(world, visitor)
+    await press(world, visitor.rid, message, "button.1", "/support", as_visitor(visitor))
+    await clicked(world)
+    database = world.node.service._database
+    assert database
+    said = so_far(database.reader, world.rows("SELECT id FROM conversations")[0][0])
+
+    assert [each.text for each in said if each.author == "visitor"] == [
+        *("menu", "1 [chose: Show a picture]", "menu", "show A picture", "menu", "echo 1", "[chose: Support]")
+    ]
 
 
 async def test_s1_16_conversation_goes_on_after_a_restart(make_world: MakeWorld) -> None:

@@ -54,12 +54,13 @@ def test_what_no_fact_can_be_is_left_out_and_texts_are_cut() -> None:
         "nan": math.nan,
         "huge": 2**60,
         "much": math.inf,
-        "intent": "z" * 999,
+        "intent": "z" * 9999,
         "yes": True,
     }
 
-    assert told_facts(odd) == {"intent": "z" * 256, "yes": True}
+    assert told_facts(odd) == {"intent": "z" * 2000, "yes": True}
     assert len(told_facts({f"f{n}": n for n in range(99)})) == 20
+    assert sum(map(len, told_facts({f"f{n}": "z" * 3000 for n in range(9)}).values())) == 5_120
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from omnibridge.domain.commands import (
     CloseSession,
     EnsureAgent,
     OpenSession,
+    ResumeTurns,
     ReturnToQueue,
     SendToParty,
     SendToVisitor,
@@ -21,7 +22,8 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.content import Text
 from omnibridge.domain.directory import BotConnection, Desk, Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, Texts
+from omnibridge.routing.rules import Condition, Rule, RuleSet, Target
+from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import ALICE, BOT, NOW, Story, kinds, replied, said
 
 DESK_USER = UserRef("deskId", "desk")
@@ -84,6 +86,93 @@ def test_place_in_the_queue_is_told_once_for_each_change() -> None:
     assert story.on(ev.QueuePositionChanged("sales", 1)).commands == ()
 
 
+def test_visitor_reads_one_sentence_while_the_desk_cannot_be_reached() -> None:
+    """Whichever comes first: the desk's own, or the engine's about a turn that waits."""
+    lost, found = (ev.NoticeGiven("sales", "x", each, line=each) for each in ("lost", "back"))
+    late = ev.DeliveryDelayed(1, "sales")
+    for events, told in (
+        ((lost, late, lost, late), ["lost"]),
+        ((late, lost, late), ["One moment please, this is taking longer than usual."]),
+        ((found, lost, found, found, lost), ["lost", "back", "lost"]),
+    ):
+        story = offered()
+        assert story.on(lost).commands == ()  # nobody is there yet to whom the connection could be lost
+        story.on(ev.PartyAccepted("sales"), said("hello?", 2))
+        commands = [each for event in events for each in story.on(event).commands]
+        assert [each.content.text for each in commands if isinstance(each, SendToVisitor)] == told
+
+
+def test_notices_come_behind_what_an_agent_said_and_are_not_lost_on_the_way_to_another_ones_user() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("hello"),), agent=ANN))
+    commands = story.on(ev.PartySpoke("sales", (Text("Bob has joined"),))).commands
+
+    assert [(each.content.text, each.connection) for each in commands if isinstance(each, SendToVisitor)] == [
+        ("hello", "sales"),  # under his name, by the relay account
+        ("Bob has joined", ""),
+    ]
+
+
+def test_wait_is_told_with_a_new_place_or_where_there_is_no_place() -> None:
+    story = offered()
+    told = [(0, 61), (0, 119), (0, 200), (3, 200), (3, 20), (2, -1), (0, -1), (0, 0)]
+    words = [story.on(ev.QueuePositionChanged("sales", *each)).commands for each in told]
+
+    assert [each[0].content.text if each else "" for each in words] == [  # type: ignore[union-attr]
+        "The wait is about 2 min.",
+        "",
+        "The wait is about 4 min.",
+        "You are number 3 in the queue; the wait is about 4 min.",
+        "",
+        "You are number 2 in the queue.",
+        "",
+        "",
+    ]
+
+
+def test_words_that_waited_together_are_late_together() -> None:
+    """Each waits for the one before, and each would be told of."""
+    story = offered()
+    story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
+    late = [kinds(story.on(ev.DeliveryDelayed(2, "sales")))]
+    for at in (2, 3, 4):
+        story.on(ev.PartyReplied("sales", at, story.state.control.epoch, accepted=True, message_id=f"m{at}"))
+        late.append(kinds(story.on(ev.DeliveryDelayed(at + 1, "sales"))))
+
+    assert late == [["SendToVisitor"], [], [], ["SendToVisitor"]]
+
+
+def test_who_is_given_back_to_the_queue_is_told_his_place_again() -> None:
+    story = offered()
+    story.on(ev.QueuePositionChanged("sales", 1), ev.PartyAccepted("sales"))
+    told = [kinds(story.on(ev.QueuePositionChanged("sales", 1, again=each))) for each in (False, True, True)]
+    story.on(ev.PartyAccepted("sales", ANN))
+
+    assert told == [[], ["SendToVisitor"], []]
+    assert kinds(story.on(ev.QueuePositionChanged("sales", 1, again=True))) == ["SendToVisitor"]
+
+
+def test_close_waits_for_what_the_visitor_wrote_before_it() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
+    story.on(ev.PartyReplied("sales", 2, story.state.control.epoch, accepted=True, message_id="m2"))
+    decision = story.on(ev.ConversationClosed())
+
+    assert decision.commands == (
+        ResumeTurns("sales", 2, DAY_MS),
+        CloseSession("sales", decision.reason, DAY_MS),
+    )
+    epoch = story.state.control.epoch
+    assert story.on(ev.PartyReplied("sales", 3, epoch, accepted=True, message_id="m3")).commands == ()
+
+
+def test_close_before_anybody_accepted_is_told_at_once() -> None:
+    story = offered()
+    story.on(said("a", 2))
+
+    assert kinds(story.on(ev.ConversationClosed())) == ["CloseSession", "CloseSession"]  # the bot's, the desk's
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -112,7 +201,7 @@ def test_declined_goes_back_to_the_bot_at_once_where_that_is_wanted() -> None:
 
     assert decision.after.control.connection == "helper"
     assert decision.after.desk is None
-    assert decision.commands[-1] == CloseSession("sales", decision.reason)
+    assert decision.commands[-1] == CloseSession("sales", decision.reason, DAY_MS)
     assert SendToVisitor(Text(Texts().nobody_online), "helper", "system") in decision.commands
 
 
@@ -167,7 +256,7 @@ def test_person_who_takes_the_room_ends_the_session_of_the_desk() -> None:
     decision = story.on(ev.AgentAssigned(ALICE))
 
     assert [each for each in decision.commands if isinstance(each, CloseSession)] == [
-        CloseSession("sales", "alice took over")
+        CloseSession("sales", "alice took over", DAY_MS)
     ]
     assert story.on(ev.PartySpoke("sales", (Text("late"),))).commands == ()
 
@@ -251,7 +340,7 @@ def test_desk_that_gives_way_does_not_have_it_back_without_a_session(event: ev.E
     story = accepted()
     decision = story.on(event)
 
-    assert CloseSession("sales", decision.reason) in decision.commands
+    assert CloseSession("sales", decision.reason, DAY_MS) in decision.commands
     assert decision.after.handover.from_connection == "helper"
 
 

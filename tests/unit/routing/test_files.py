@@ -8,7 +8,8 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import EditTurn, RetractTurn, SendToParty, stream_of
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.files import FilePolicy, FileRef
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import BOT, DIRECTORY, NOW, Story, said
 from tests.unit.routing.test_told import sentences
 

@@ -8,7 +8,8 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import RemoveChoices, SendToParty, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Text
 from omnibridge.domain.interactions import Action, Actor, Interaction, MessageUpdate
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import ALICE, Story, kinds, said
 
 VISITOR = Actor("v1", "guest-1", "Vera", is_visitor=True, roles=("visitor",))

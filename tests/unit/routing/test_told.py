@@ -7,7 +7,8 @@ from omnibridge.domain.commands import SendToParty, SendToVisitor
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import VisitorTurn
 from omnibridge.routing.decision import Decision
-from omnibridge.routing.rules import RuleSet, Texts
+from omnibridge.routing.rules import RuleSet
+from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import NOW, Story, replied, said
 
 TEXTS = Texts()

@@ -1,0 +1,150 @@
+"""Settings in, routing systems out: their connectors, who follows what they are asked, and whom we route for."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from omnibridge.assignment.choice import Choice, Looked
+from omnibridge.assignment.deciders import DeciderSender
+from omnibridge.assignment.elsewhere import Elsewhere, ElsewhereLink
+from omnibridge.assignment.work import AskDecider, WorkRouter
+from omnibridge.clock import Clock
+from omnibridge.config import RouterSettings, Settings
+from omnibridge.connector import ConnectorContext
+from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
+from omnibridge.domain.events import AssignmentRequested
+from omnibridge.engine import plugins
+from omnibridge.engine.counters import Counters
+from omnibridge.engine.faults import Faults
+from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.lanes import Lanes
+from omnibridge.engine.streams import Sender
+from omnibridge.errors import DeliveryError
+from omnibridge.http import create_client
+from omnibridge.storage import directory
+from omnibridge.storage.database import Database
+
+
+class Routers:
+    """Make, `start`, begin `work`, close."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connectors: dict[str, RoutingConnector] = {}
+
+    async def start(
+        self, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters, faults: Faults
+    ) -> None:
+        """Raises ConfigError."""
+        self._database, self._clock, self._counters, self._faults = database, clock, counters, faults
+        for each in self._settings.router:
+            self._connectors[each.name] = await make_router(each, clock, counters)
+        links = {
+            each.name: ElsewhereLink(connector, frozenset(each.facts), each.poll_s)
+            for each in self._settings.router
+            if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
+        }
+        self._names = list(links)
+        self.elsewhere = Elsewhere(links, database, lanes, ids, clock, counters, faults)
+
+    def senders(self) -> dict[str, Sender]:
+        """By stream."""
+        return {f"decider:{name}": self.elsewhere for name in self._names}
+
+    def work(self, deciders: DeciderSender) -> list[Coroutine[Any, Any, None]]:
+        """What runs until it is cancelled; begin it when it is relayed."""
+        works = [self.elsewhere.follow(name) for name in self._names]
+        for each in self._settings.router:
+            connector = self._connectors[each.name]
+            if isinstance(connector, RoutesWork) and connector.routes_work:
+                works.append(self._router(each, connector, deciders).run())
+        return works
+
+    def _router(self, each: RouterSettings, connector: RoutesWork, deciders: DeciderSender) -> WorkRouter:
+        system = each.system or each.name
+        named, reader = self._settings.assignment.agents.get(system, {}), self._database.reader
+        places = [place.name for place in self._settings.workspace]
+
+        def is_known(agent: str) -> bool:
+            return agent in named or any(directory.find(reader, place, system, agent) for place in places)
+
+        return WorkRouter(
+            each.name,
+            connector,
+            self._database,
+            self._clock,
+            self._counters,
+            self._faults,
+            is_known,
+            ask=_asker(each.decider, system, deciders) if each.decider else None,
+            page=each.work_page,
+            poll_s=each.work_poll_s,
+            keep_ms=int(each.keep_days * 86_400_000),
+        )
+
+    async def aclose(self) -> None:
+        for each in self._connectors.values():
+            await each.aclose()
+
+
+def _asker(decider: str, system: str, deciders: DeciderSender) -> AskDecider:
+    """Asks a [[decider]] who takes a piece of work."""
+
+    async def ask(work: Work, staff: Sequence[Candidate], excluded: tuple[str, ...], question: str) -> Choice:
+        people = [
+            {"external_id": each.id, "name": each.name, "free": each.free, "load": each.load}
+            for each in staff
+            if not each.why_not
+        ]
+        body = {
+            "workspace": "", "conversation": "", "asked": len(excluded) + 1, "department": "", "reason": "work waits",
+            "work": {"id": work.id, "serial": work.serial, "weight": work.weight, "preferred": work.preferred},
+            "facts": work.facts, "excluded": excluded, "candidates": people,
+        }  # fmt: skip
+        found = await deciders.ask_about(decider, question, body)
+        looked = tuple(
+            Looked(each.id, each.name, False, each.why_not or "shown to the decider", each.load, each.free)
+            for each in staff
+        )
+        if not isinstance(found, AssignmentRequested):
+            return Choice(f"decider:{decider}", "", f"{decider} names nobody ({found.code})", work.facts, looked)
+        if found.agent.system != system:
+            why = f"{decider} names somebody of {found.agent.system}"
+            return Choice(f"decider:{decider}", "", why, work.facts, looked)
+        return Choice(f"decider:{decider}", found.agent.id, found.cause or "named", work.facts, looked)
+
+    return ask
+
+
+async def make_router(each: RouterSettings, clock: Clock, counters: Counters) -> RoutingConnector:
+    """Ready for use. Close it. Raises ConfigError."""
+    connector, options = plugins.create_router(each.kind, each.options, f"[[router]] {each.name}")
+    log = structlog.get_logger(f"omnibridge.router.{each.name}")
+    context = ConnectorContext(
+        name=each.name,
+        settings=options,
+        clock=clock,
+        create_client=create_client,
+        count=lambda name, n: counters.add("connector", n, each.name, name),
+        log=partial(log.info),
+    )
+    await connector.initialize(context)
+    return connector
+
+
+async def look_at_routers(settings: Settings, clock: Clock) -> list[dict[str, Any]]:
+    """Of every one whether it answers: `{"router", "ok", "text"}`. Raises ConfigError."""
+    found = []
+    for each in settings.router:
+        connector = await make_router(each, clock, Counters())
+        try:
+            found.append({"router": each.name, "ok": True, "text": await connector.check()})
+        except DeliveryError as exc:
+            found.append({"router": each.name, "ok": False, "text": str(exc)})
+        finally:
+            await connector.aclose()
+    return found

@@ -1,0 +1,110 @@
+"""What a visitor reads of queues, transfers, silence and hours: sentences of ours, once for each change."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from connectors.salesforce_messaging.entries import Routed, SessionIs
+from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
+from connectors.salesforce_messaging.told import NOTICES, Told, matters, read
+from omnibridge.connector.desks import Declined, Notice, Queued, SessionEvent
+from tests.connectors.salesforce_messaging.relays import (
+    ALEX,
+    BEA,
+    MakeRelay,
+    bot_kind,  # noqa: F401 - a fixture
+    make_relay,  # noqa: F401 - a fixture
+    sf,  # noqa: F401 - a fixture
+)
+from tests.integration.test_desks import control
+
+REQUEUED, INACTIVE = NOTICES["requeued"], NOTICES["inactive"]
+HOURS_OVER = {"businessHoursInfo": {"isActive": True, "businessHours": [{"startTime": 1, "endTime": 2}]}}
+
+
+async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:  # noqa: F811
+    relay = await make_relay()
+    relay.sf.wish({"options": {"wait_s": 200}})
+    visitor = await relay.handed_over()
+    await relay.until(lambda: "The wait is about 4 min." in relay.words(visitor))
+    begin = relay.words(visitor).index("The wait is about 4 min.")
+    relay.desk.queue_position(relay.cid, 2)
+    relay.desk.queue_position(relay.cid, 2)
+    relay.desk.queue_position(relay.cid, 1)
+    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
+    relay.sf.wish({"options": {"wait_s": 50}})
+    relay.desk.transfer(relay.cid)
+    relay.desk.queue_position(relay.cid, 1)
+    relay.desk.accept(relay.cid, BEA, "Bea Boss")
+    relay.desk.queue_position(relay.cid, 7)
+    relay.desk.inactive(relay.cid)
+    relay.desk.say(relay.cid, "Bea here.")
+    await relay.until(lambda: "Bea here." in relay.words(visitor))
+
+    assert relay.words(visitor)[begin:] == [
+        "The wait is about 4 min.",
+        "You are number 2 in the queue.",
+        "You are number 1 in the queue.",
+        REQUEUED,
+        "The wait is about 1 min.",
+        "You are number 1 in the queue.",
+        INACTIVE,
+        "Bea here.",
+    ]
+    await visitor.say("yes, here")
+    await relay.until(lambda: relay.heard() == ["yes, here"])
+    assert relay.session().status == "Active"
+
+
+async def test_each_reason_has_its_sentence(make_relay: MakeRelay) -> None:  # noqa: F811
+    sentences = '[texts.desk]\n"sales:closed" = "We open at nine."\nno-agents = "All are busy."'
+    relay = await make_relay(settings=f'on_declined = "bot"\n{sentences}')
+    visitor = await relay.handed_over()
+    relay.desk.fail_routing(relay.cid, "RoutingError")
+    await relay.until(lambda: control(relay.world) == "connection:helper")
+    relay.sf.wish({"options": {"business_hours": HOURS_OVER}})
+    await visitor.say("talk to a human")
+    await relay.until(lambda: "We open at nine." in relay.words(visitor))
+    await relay.until(lambda: control(relay.world) == "connection:helper")
+
+    assert [each for each in relay.words(visitor) if each in ("All are busy.", "We open at nine.")] == [
+        "All are busy.",
+        "We open at nine.",
+    ]
+
+
+COMMON = {"conversation": "c", "id": "e"}
+
+
+@pytest.mark.parametrize(
+    ("told", "meaning"),
+    [
+        (Told(declined="closed"), (Declined("closed", says=NOTICES["closed"]),)),
+        (Told(declined="bad-request"), (Declined("bad-request"),)),
+        (Told((Routed(failure="Unknown", **COMMON),)), (Declined("unknown", "Unknown"),)),
+        (Told((Routed(is_transfer=True, failure="RoutingError", **COMMON),)), (Declined("no-agents", "RoutingError"),)),
+        (Told((Routed(wait_s=0, **COMMON),)), ()),
+        (Told((Routed(wait_s=61, **COMMON),)), (Queued(0, 61),)),
+        (Told((Routed(wait_s=61, **COMMON),), is_requeued=True), (Queued(0, 61, again=True),)),
+        (Told((Routed(is_transfer=True, **COMMON),)), (Notice("requeued", REQUEUED),)),
+        (Told((SessionIs(status="Inactive", **COMMON),)), (Notice("inactive", INACTIVE),)),
+        (Told((SessionIs(status="Active", before="Inactive", **COMMON),)), ()),
+        (Told(notice="trouble"), (Notice("trouble", NOTICES["trouble"], line="lost"),)),
+    ],
+)
+def test_what_is_told_of_waiting(told: Told, meaning: tuple[SessionEvent, ...]) -> None:
+    settings = SalesforceMessagingSettings("https://a.example", "00DSM0000004Omn", "Web")
+
+    assert tuple(read(_encoded(told), settings)) == meaning
+
+
+def test_transfer_is_kept_in_mind() -> None:
+    settings = SalesforceMessagingSettings("https://a.example", "00DSM0000004Omn", "Web")
+
+    assert matters(Routed(is_transfer=True, **COMMON), settings)
+    assert not matters(Routed(**COMMON), settings)
+
+
+def _encoded(told: Told) -> bytes:
+    return msgspec.json.encode(told)
