@@ -124,7 +124,7 @@ class Closes:
                 self.rooms[visitor.rid] = n
                 await visitor.say(f"echo c{n} one")
                 await visitor.wait_for("bot", 1, timeout_ms=60_000)
-                await visitor.say(f"c{n} two{', a rather long line' * (1 + n % 30)}")
+                await visitor.say(f"c{n} two{', a rather long line' * (1 + n % 12)}")
                 await visitor.wait_for("bot", 2, timeout_ms=60_000)
                 await visitor.say("talk to a human")
                 await visitor.wait_event("assigned", "alice", timeout_ms=60_000)
@@ -226,13 +226,14 @@ class Closes:
                 continue
             lines = [line.split(": ", 1)[1] for each in parts for line in each["Description"].split("\n")]
             if lines != said[room]:
-                wrong("wrong_text", room, f"{len(lines)} lines for {len(said[room])}: {set(lines) ^ set(said[room])}")
+                differ = str(set(lines) ^ set(said[room]))[:200]
+                wrong("wrong_text", room, f"{len(lines)} lines for {len(said[room])}: {differ}")
             person = persons.get(case.get("ContactId", ""), {})
             is_right = person["Id"] == self._known[n] if n in self._known else person.get(KEY)
             if not is_right or person.get("Email") != f"visitor{n}@example.com":
-                wrong("wrong_record", room, "the case is not of its contact")
+                wrong("wrong_record", room, f"the case is of {person or 'nobody'}")
             if any(each["WhatId"] != case["Id"] for each in parts) or case["Status"] != "Closed":
-                wrong("wrong_record", room, "the transcript is not at its closed case")
+                wrong("wrong_record", room, f"the case is {case['Status']}; {[each.get('WhatId') for each in parts]}")
         ours = {f"{key}-" for key in keys.values()}
         foreign = [each for each in [*cases, *tasks] if not str(each.get(KEY, "")).startswith(tuple(ours))]
         return {
