@@ -138,7 +138,8 @@ class WorkRouter:
 
     async def _decide(self, waiting: list[Work]) -> int:
         staff = await self._connector.staff()
-        last_given, given = routing.last_pushes(self._database.reader, self._name), dict[str, float]()
+        last_given = routing.last_pushes(self._database.reader, self._name, [each.id for each in staff])
+        given: dict[str, float] = {}
         rows: list[tuple[WorkRow, Work]] = []
         now, known = self._clock.now_ms(), {each.id for each in staff if self._is_known(each.id)}
         for work in waiting:
