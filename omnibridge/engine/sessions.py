@@ -74,7 +74,7 @@ class OpenedSession:
         await self._keeper.told(self, self._key, key, body, state)
 
     async def save(self, state: bytes) -> None:
-        await self._keeper.saved(self._key, state)
+        await self._keeper.saved(self, self._key, state)
 
     async def held(self) -> float:
         return await self._keeper.held()
@@ -201,10 +201,10 @@ class Sessions:
             told_key(session.id, session.opened_at, name),
         )
         self._counters.add("observations", 1, DESK, key[1])
-        await self._lanes.tell(row, self._state_unit(key, state) if state is not None else None)
+        await self._lanes.tell(row, self._state_unit(session, key, state) if state is not None else None)
 
-    async def saved(self, key: Key, state: bytes) -> None:
-        await self._database.writer.submit(self._state_unit(key, state))
+    async def saved(self, session: OpenedSession, key: Key, state: bytes) -> None:
+        await self._database.writer.submit(self._state_unit(session, key, state))
 
     def state(self, key: Key) -> bytes:
         """Raises StorageError for a session that is over."""
@@ -263,8 +263,14 @@ class Sessions:
     def _name(self, key: Key) -> str:
         return session_id(self._database.secret, *key)
 
-    def _state_unit(self, key: Key, state: bytes) -> Unit:
-        return partial(sessions.save_state, conversation_id=key[0], connection=key[1], state=self._sealed(state))
+    def _state_unit(self, session: OpenedSession, key: Key, state: bytes) -> Unit:
+        return partial(
+            sessions.save_state,
+            conversation_id=key[0],
+            connection=key[1],
+            opened_at=session.opened_at,
+            state=self._sealed(state),
+        )
 
     def _sealed(self, state: bytes) -> str:
         assert self._seal is not None

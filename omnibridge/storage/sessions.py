@@ -92,11 +92,11 @@ def put(cursor: Any, row: SessionRow) -> None:
     )
 
 
-def save_state(cursor: Any, conversation_id: int, connection: str, state: str) -> None:
-    """Of a session that is over, nothing is kept."""
+def save_state(cursor: Any, conversation_id: int, connection: str, opened_at: int, state: str) -> None:
+    """Of a session that is over, nothing is kept, also if the conversation has another one with this desk by now."""
     cursor.execute(
-        "UPDATE desk_sessions SET state = ? WHERE conversation_id = ? AND connection = ?",
-        (state, conversation_id, connection),
+        "UPDATE desk_sessions SET state = ? WHERE conversation_id = ? AND connection = ? AND opened_at = ?",
+        (state, conversation_id, connection, opened_at),
     )
 
 

@@ -149,3 +149,19 @@ async def test_reader_cannot_write(tmp_path: Path) -> None:
 def test_other_databases_are_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="PostgreSQL comes"):
         database_path("postgresql://x")
+
+
+async def test_session_that_is_over_does_not_write_over_the_next_one(tmp_path: Path) -> None:
+    """What is still under way of it, such as that the visitor types, ends when there is another one already."""
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    try:
+        row = sessions.SessionRow(1, "desk", "keys of the second", "us", 0, opened_at=20)
+        await database.writer.submit(lambda cur: sessions.put(cur, row))
+        for opened_at, state in ((10, "keys of the first"), (20, "more of the second")):
+            await database.writer.submit(
+                lambda cur, at=opened_at, state=state: sessions.save_state(cur, 1, "desk", at, state)
+            )
+            found = sessions.load(database.reader, 1, "desk")
+            assert found is not None and found.state == ("keys of the second" if opened_at == 10 else state)
+    finally:
+        await database.aclose()
