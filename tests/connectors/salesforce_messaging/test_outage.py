@@ -36,10 +36,7 @@ async def test_org_that_is_down_for_half_an_hour(
         sf.wish({"down": True})
     assert await time.until(lambda: TROUBLE in relay.words(visitor), 10, 0.25) <= 10
     await visitor.say("v0")
-<<<<<<< HEAD
-=======
     await time.pass_by(10, 0.25)
->>>>>>> sfmiaw-6
     for at in range(1, 60):
         await time.pass_by(29, 4.9)
         await visitor.say(f"v{at}")
@@ -71,12 +68,8 @@ async def test_org_that_is_down_for_half_an_hour(
         "a50",
     ]
     assert words.count(TROUBLE) == words.count(OVER) == 1
-<<<<<<< HEAD
     assert words.count(DELAYED) <= 1
     assert DELAYED not in words[: words.index(OVER)]  # he knows; after it, that the limit makes words wait
-=======
-    assert words.count(DELAYED) <= 1  # as the limit holds up what waited; during the outage he knew already
->>>>>>> sfmiaw-6
     assert relay.streams() == 1
     assert not relay.session().status == "Ended"
 
