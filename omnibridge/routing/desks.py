@@ -119,7 +119,9 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
     told = tell(conversation, text, state.connection)
     known = _replace(state, position=max(0, event.position), minutes=minutes)
     where = f"number {event.position}" if event.position > 0 else f"{minutes} min"
-    return context.decide(f"{where} in the queue of {event.connection}", _replace(conversation, desk=known), *told)
+    after, waited = personas.before_others(context, conversation) if told else (conversation, ())
+    after = _replace(after, desk=known)
+    return context.decide(f"{where} in the queue of {event.connection}", after, *waited, *told)
 
 
 def noticed(context: Context, event: ev.NoticeGiven) -> Decision:

@@ -153,6 +153,18 @@ def test_who_is_given_back_to_the_queue_is_told_his_place_again() -> None:
     assert kinds(story.on(ev.QueuePositionChanged("sales", 1, again=True))) == ["SendToVisitor"]
 
 
+def test_last_words_of_who_gave_him_back_come_before_his_place() -> None:
+    """Also where the notice of that is not said: they wait for his user."""
+    story = offered()
+    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("Bea will help you."),), agent=ANN))
+    commands = story.on(ev.QueuePositionChanged("sales", 1, again=True)).commands
+
+    assert [each.content.text for each in commands] == [  # type: ignore[union-attr]
+        "Bea will help you.",
+        "You are number 1 in the queue.",
+    ]
+
+
 def test_close_waits_for_what_the_visitor_wrote_before_it() -> None:
     story = offered()
     story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
