@@ -21,6 +21,7 @@ from omnibridge.doctor import (
     reach,
     realtime,
     rights,
+    systems,
     webhook,
 )
 from omnibridge.doctor.backends import backend
@@ -59,6 +60,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     rules, findings = _rules(settings)
     findings += [local.sqlite_version(), local.database(path), local.disk(path), local.files()]
     backends = [asyncio.create_task(_backend(settings, each, clock)) for each in settings.connection]
+    beside = asyncio.create_task(_beside(backends, settings, path, clock))
     server = asyncio.create_task(local.our_server(settings, path))
     our = webhook.RoundTrip(server, Journal(path))
     seen = await asyncio.gather(*(_workspace(settings, each, our, clock) for each in settings.workspace))
@@ -66,7 +68,16 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     findings += _targets(rules, [view for view, _ in seen if view])
     findings += [each for _, found in seen for each in found]
     findings += [each for found in await asyncio.gather(*backends) for each in found]
+    findings += await beside
     return findings
+
+
+async def _beside(
+    backends: list[asyncio.Task[list[Finding]]], settings: Settings, path: Path, clock: Clock
+) -> list[Finding]:
+    """After the backends: importing a vendor's client holds up the loop, and their time is measured."""
+    await asyncio.gather(*backends)
+    return await systems.systems(settings, path, clock)
 
 
 def exit_code(findings: list[Finding]) -> int:
