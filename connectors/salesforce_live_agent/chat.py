@@ -42,8 +42,8 @@ class NotKept(Exception):
 class Chat:
     """keep: is given each new state with what happened, in order, and makes both durable together.
 
-    held: seconds for which nobody else may read this session, waits until there are any; asked before each request that
-    reads, and again while it waits. None lasts longer.
+    held: seconds for which nobody else may read this session, waits until there are any; asked before each request, and
+    for one that reads again while it waits. None lasts longer.
 
     noticed: told after each request that reads whether the service answered it.
 
@@ -87,7 +87,7 @@ class Chat:
             request = next_request(session)
             if request is None:
                 return
-            moves = self._moves
+            moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
             try:
                 answer = await _result(self._reading)
@@ -95,7 +95,6 @@ class Chat:
                 answer = None
             if self._moves != moves:
                 continue  # a post was told that the session moved
-            step = None
             if answer is not None:
                 async with self._changing:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
@@ -180,6 +179,8 @@ class Chat:
                 await self._change(Step(session))
 
     async def _post(self, post: Post) -> None:
+        if self._held:
+            await self._held()  # a process that slept for a minute may not be the one any more
         async with self._changing:
             if post.id in self.session.done:
                 return
@@ -198,6 +199,8 @@ class Chat:
                 if self._moves == moves:
                     await self._change(Step(not_sent(self.session, again=again)))
             raise
+        finally:
+            self._posting = None
         async with self._changing:
             if self._moves != moves or status is None:
                 # The number counts no more. The record of the conversation will tell whether it arrived.

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pysqlite3.dbapi2 as sqlite
 import pytest
 from sqlalchemy import create_engine
@@ -92,6 +93,23 @@ async def test_stream_gives_its_lowest_row_and_settling_is_final(tmp_path: Path)
     states = database.reader.execute("SELECT id, state, code FROM deliveries ORDER BY id").fetchall()
 
     assert states == [(1, 1, ""), (2, 1, "overlap"), (3, 2, "control-changed"), (4, 0, "")]
+    await database.aclose()
+
+
+async def test_sessions_for_which_something_waits_are_followed_first(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+
+    def rows(cursor: Any) -> None:
+        for n in (1, 2, 3):
+            sessions.put(cursor, sessions.SessionRow(n, "desk", f"state {n}", "me", 0, n))
+        for n, conversation, stream in ((1, 3, "connection:desk"), (2, 2, "connection:other"), (3, 1, "hub")):
+            outbox.enqueue(cursor, msgspec.structs.replace(delivery(n, stream), conversation_id=conversation))
+        sessions.renew(cursor, "me", 77)
+
+    await database.writer.submit(rows)
+    assert [each.conversation_id for each in sessions.all_open(database.reader)] == [3, 1, 2]
+    # The hold of all of them is one row; theirs are not written for it.
+    assert {each.held_until for each in sessions.all_open(database.reader)} == {0}
     await database.aclose()
 
 

@@ -261,6 +261,24 @@ async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None: 
     assert relay.of_kind("end")[0]["reason"] == "client"
 
 
+@pytest.mark.parametrize("move", ["before", "with it", "after effect"])
+async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
+    make_relay: MakeRelay,  # noqa: F811
+    move: str,
+) -> None:
+    """Nobody polls any more who would reconnect it."""
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    if move == "before":
+        relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500}], "move_all": True})
+    else:
+        relay.sf.wish({"fail_next": [{"on": "post", "status": 503, "after_effect": move != "with it"}]})
+    await visitor.close()
+    await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))
+
+    assert len(relay.of_kind("end")) == 1
+
+
 async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:  # noqa: F811
     relay = await make_relay()
     visitor = await relay.with_agent()
