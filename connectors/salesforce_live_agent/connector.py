@@ -117,7 +117,7 @@ class SalesforceLiveAgentConnector:
                 async with asyncio.timeout(READY_S):
                     await live.ready.wait()
             except TimeoutError:
-                raise not_ready() from None
+                raise not_ready(is_coming=live.is_followed and live.established.is_set()) from None
         return await send(live, turn)
 
     async def resolve(self, turn: Turn) -> None:

@@ -34,7 +34,7 @@ class Follower:
         live = self._live
         if live.kept.session is None and not live.kept.is_over:
             await self._decline(live.kept.declined or "lost")
-        live.noticed = self._noticed
+        live.noticed, live.is_followed = self._noticed, True
         try:
             while not live.kept.is_over and not live.is_closing:
                 session = live.kept.session
@@ -46,6 +46,7 @@ class Follower:
                 else:
                     await self._talk()
         finally:
+            live.is_followed = False
             self._quiet()
 
     # -- the beginning ------------------------------------------------------------------------------------

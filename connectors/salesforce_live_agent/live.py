@@ -84,7 +84,7 @@ class LiveChat:
         self.session, self.shared = session, shared
         self.kept: Kept = decode(session.state)
         self.established, self.ready = Flag(), Flag()
-        self.is_closing = False
+        self.is_closing = self.is_followed = False
         self.noticed: Callable[[bool], None] = lambda answered: None
         self._lock = asyncio.Lock()
         self._quiet: asyncio.TimerHandle | None = None

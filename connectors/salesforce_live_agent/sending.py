@@ -88,10 +88,10 @@ def over() -> DeliveryRetryable:
     return DeliveryRetryable("the chat is over", code="over", retry_after_s=NOT_READY_S, answered=True, nobody=True)
 
 
-def not_ready() -> DeliveryRetryable:
-    return DeliveryRetryable(
-        "no agent is there yet", code="not-ready", retry_after_s=SOON_S, answered=True, nobody=True
-    )
+def not_ready(*, is_coming: bool) -> DeliveryRetryable:
+    """is_coming: an agent is there, and reads what was said before."""
+    message = "the agent is told what was said before" if is_coming else "no agent is there yet"
+    return DeliveryRetryable(message, code="not-ready", retry_after_s=SOON_S, answered=True, nobody=not is_coming)
 
 
 def _later(exc: DeliveryError, seconds: float) -> DeliveryRetryable:

@@ -277,6 +277,22 @@ async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None: 
     assert relay.of_kind("end")[0]["reason"] == "client"
 
 
+async def test_agent_who_is_still_told_what_was_said_gets_what_the_visitor_wrote_before_he_closed(
+    make_relay: MakeRelay,  # noqa: F811
+) -> None:
+    relay = await make_relay()
+    visitor = await relay.handed_over()
+    relay.sf.wish({"fail_next": [{"on": "post", "status": 500, "count": 7}]})
+    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
+    relay.desk.say(relay.sid, "Hello, I am Alex.")
+    await relay.until(lambda: "Hello, I am Alex." in relay.words(visitor))
+    await visitor.say("v0")
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert relay.heard() == ["v0"]
+
+
 @pytest.mark.parametrize("move", ["before", "with it", "after effect"])
 async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
     make_relay: MakeRelay,  # noqa: F811
