@@ -21,7 +21,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 		       "Another one: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "venv is missing: apt-get install python3-venv"; exit 2; }
-	@echo "Installing into $(VENV), once ..."
+	@echo "Installing into $(VENV), once ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -39,7 +39,7 @@ test: setup
 	@echo "  make soak-decisions kill -9 while chats are decided in all four ways: takes minutes"
 	@echo "  make soak-controls the same with one guard switched off in turn: each run must find something"
 	@echo "  make soak-agents   kill -9 at every REST step of the making of users: takes minutes"
-	@echo "  make crm-closes    1,000 closes written to a simulated CRM: takes a minute or two"
+	@echo "  make crm-closes    1,000 closes written to a simulated CRM while the bridge is killed: takes minutes"
 	@echo "  make bench         a measurement: means something on a quiet machine only"
 	@echo "  make bench-chats   memory and CPU of 5,000 idle chats with Salesforce: takes a quarter of an hour"
 	@echo "  make bench-agents  the import of 100,000 agents while webhooks come: the same"
@@ -72,9 +72,10 @@ soak-controls: setup
 soak-agents: setup
 	@$(BIN)/python -m tests.soak.newcomers $(ARGS)
 
-# 1,000 conversations closed at once, written to a simulated CRM with limits, row locks and cut answers.
+# 1,000 conversations closed at once, written to a simulated CRM with limits, row locks and cut answers, by a bridge that
+# is killed meanwhile.
 crm-closes: setup
-	@CRM_CLOSES=$(or $(CLOSES),1000) $(BIN)/python -m pytest tests/connectors/salesforce_crm/test_closes.py --durations=3
+	@$(BIN)/python -m tests.soak.closes $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from omnibridge import open_files
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.sessions import Sessions
 from omnibridge.storage import conversations
@@ -27,4 +28,6 @@ def show_gauges(counters: Counters, database: Database, sessions: Sessions, is_r
         counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
     counters.gauge("sessions_followed", "Desks' sessions whose news we ask for", lambda: sessions.n_followed)
     counters.gauge("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks()))
+    counters.gauge("open_files", "Files and connections that are open", open_files.n_open)
+    counters.gauge("open_files_limit", "How many of them may be", open_files.limit)
     counters.gauge("ready", "1 when relaying", lambda: float(is_ready()))

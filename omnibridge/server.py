@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from omnibridge import open_files
 from omnibridge.bootstrap import Service
 from omnibridge.config import Settings
 from omnibridge.engine.faults import Faults
@@ -96,6 +97,9 @@ class Node:
 
 def serve(settings: Settings, faults: Faults) -> None:
     """Run until SIGINT or SIGTERM. Raises ConfigError, StorageError before anything is taken."""
+    files = open_files.allow_many()
+    if files < open_files.FEW:
+        _log.warning("few_open_files", limit=files, do=open_files.DO)
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {f"omnibridge.{each}" for each in ("errors", "clock", "config_lines", "http", "limits", "log", "sealed")}
+LEAVES = {
+    f"omnibridge.{each}"
+    for each in ("errors", "clock", "config_lines", "http", "limits", "log", "open_files", "sealed")
+}
 """Modules that every package may use."""
 
 TOP = {

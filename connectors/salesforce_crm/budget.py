@@ -74,6 +74,8 @@ class Budget:
         """How a call went: `limit`, or anything else; '' = well."""
         with self._lock:
             self._trying = False
+            if kind == "limit" and self._now() < self._until:
+                return  # begun before the pause, beside the call that led to it: no second refusal
             if kind == "limit":
                 self._pause_s = min(self._pause_s * 2 or self._first, LONGEST_PAUSE_S)
                 self._until, self._why = self._now() + self._pause_s, "REQUEST_LIMIT_EXCEEDED"

@@ -57,7 +57,9 @@ FIELDS = {
 }
 """Standard fields of standard objects. Everything that ends in __c is there."""
 
-READ_ONLY = {"Id", "CreatedDate", "LastModifiedDate", "CaseNumber", "IsClosed", "PersonContactId"}
+OUR_USER = "005000000000001AAA"
+"""Who is logged in."""
+READ_ONLY = {"Id", "CreatedById", "CreatedDate", "LastModifiedDate", "CaseNumber", "IsClosed", "PersonContactId"}
 READ_ONLY_OF = {
     "PendingServiceRouting": {"GroupId", "IsPushed", "IsPushAttempted", "LastDeclinedAgentSession", "Serial"},
     "AgentWork": {"Status"},
@@ -120,7 +122,7 @@ class Org:
             self._no_duplicate(name, data)
         record_id = self._next_id(name)
         now = _now(self._n)
-        record = {"Id": record_id, **data, "CreatedDate": now, "LastModifiedDate": now}
+        record = {"Id": record_id, **data, "CreatedDate": now, "LastModifiedDate": now, "CreatedById": OUR_USER}
         if name == "Case":
             record |= {"CaseNumber": f"{self._n:08}", "IsClosed": data.get("Status") == "Closed"}
         if name == "Account" and (data.get("LastName") or data.get("PersonEmail")):

@@ -104,7 +104,7 @@ def plan_write(
 ) -> Operation | Skipped:
     """What becomes of one [[write]]. place: of its record, as far as it is known. The trigger was looked at."""
     write = mapping.write[index]
-    key = f"{visitor_key if write.is_per_visitor else conversation_key}-{write.record}"
+    key = _key_of(write, conversation_key, visitor_key)
     values = values_of(mapping, write.fields, facts)
 
     def operation(how: Literal["upsert", "update"], record_id: str = "") -> Operation:
@@ -121,6 +121,18 @@ def plan_write(
     if write.if_found == "keep" or place.object != write.object:
         return Skipped(index, write.record, "one was found, and is kept as it is")
     return operation("update", place.id)
+
+
+def own_key(mapping: Mapping, find: Find, conversation_key: str, visitor_key: str) -> str:
+    """Of the record that we make where nothing is found; '' = we make none there."""
+    for write in mapping.write:
+        if (write.record, write.object) == (find.record, find.object):
+            return _key_of(write, conversation_key, visitor_key)
+    return ""
+
+
+def _key_of(write: Write, conversation_key: str, visitor_key: str) -> str:
+    return f"{visitor_key if write.is_per_visitor else conversation_key}-{write.record}"
 
 
 def is_due(write: Write, trigger: str) -> bool:

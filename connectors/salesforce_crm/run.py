@@ -20,6 +20,7 @@ from connectors.salesforce_crm.plan import (
     digest,
     is_due,
     looks,
+    own_key,
     places,
     plan_write,
     values_of,
@@ -77,6 +78,8 @@ class Run:
             self._places.pop(record, None)
             return
         self._places[record] = found
+        if found.ours:
+            return
         mark = f"{asked_for}:{'label' if found.label else 'found'}"
         await self._keep(Kept(f"find:{record}", found.object, found.id, False, mark))
 
@@ -86,10 +89,17 @@ class Run:
             return None
         either = " OR ".join(f"{field} IN ({', '.join('{}' for _ in look.values)})" for field in find.fields)
         converted = " AND IsConverted = false" if find.object == "Lead" else ""
-        soql = f"SELECT Id FROM {find.object} WHERE ({either}){converted} ORDER BY LastModifiedDate DESC LIMIT 2"  # noqa: S608
+        own, field = own_key(self._mapping, find, self._snapshot.key, self._snapshot.visitor_key), ""
+        if own:
+            field = f", {self._mapping.key_field}"
+        soql = f"SELECT Id{field} FROM {find.object} WHERE ({either}){converted} ORDER BY LastModifiedDate DESC LIMIT 2"  # noqa: S608
         rows, _ = await self._client.query(quoted(soql, *(look.values * len(find.fields))), find.object)
         if not rows:
             return None
+        for row in rows:
+            # Made by us for this visitor, and not remembered: we died right after, or it was in another conversation.
+            if own and row.get(self._mapping.key_field) == own:
+                return Place(find.object, str(row["Id"]), ours=True)
         several = (find.on_several or self._mapping.on_several) if len(rows) > 1 else "newest"
         if several == "none":
             return None

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -130,7 +130,10 @@ class Simulator:
 
     def _endpoint(self, handle: Any) -> Any:
         async def endpoint(request: Request) -> Response:
-            body = await request.body()
+            try:
+                body = await request.body()
+            except ClientDisconnect:  # its process was killed while it wrote
+                return Response(status_code=499)
             kind = f"{request.method} {request.path_params.get('name') or request.url.path.split('/')[4]}"
             self.calls[kind] += 1
             before, after = self._refusal(request, kind), None

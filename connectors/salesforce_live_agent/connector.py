@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import msgspec
@@ -11,7 +12,7 @@ from connectors.salesforce_live_agent.client import Availability, LiveAgent
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
-from connectors.salesforce_live_agent.opening import history_of, visitor_of
+from connectors.salesforce_live_agent.opening import event_of, history_of, visitor_of
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.sending import not_ready, over, send
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, check
@@ -40,6 +41,7 @@ class SalesforceLiveAgentConnector:
 
     def __init__(self) -> None:
         self._chats: dict[str, LiveChat] = {}
+        self._threads = ThreadPoolExecutor(2, "sensitive-data")
 
     async def initialize(self, context: ConnectorContext) -> None:
         settings: SalesforceLiveAgentSettings = context.settings
@@ -60,7 +62,7 @@ class SalesforceLiveAgentConnector:
         files = context.create_client(
             timeout_s=settings.turn_timeout_s, max_connections=4, max_answer_bytes=settings.max_file_bytes
         )
-        before, self._shared = self._shared, Shared(context, settings, api, files, api.base)
+        before, self._shared = self._shared, Shared(context, settings, api, files, api.base, self._threads)
         for live in self._chats.values():
             if live.chat is not None:
                 live.chat.use(api)
@@ -83,7 +85,7 @@ class SalesforceLiveAgentConnector:
             if not any(each.is_available for each in found.values()):
                 return encode(Kept(declined="no-agents"))
         session = await shared.at_base(shared.api.begin)
-        return encode(Kept(session, visitor=visitor, history=history))
+        return encode(Kept(session, visitor=visitor, history=history, event=event_of(shared.settings, opening)))
 
     async def _available(self, *ids: str) -> dict[str, Availability]:
         shared = self._now()
@@ -115,7 +117,7 @@ class SalesforceLiveAgentConnector:
                 async with asyncio.timeout(READY_S):
                     await live.ready.wait()
             except TimeoutError:
-                raise not_ready() from None
+                raise not_ready(is_coming=live.is_followed and live.established.is_set()) from None
         return await send(live, turn)
 
     async def resolve(self, turn: Turn) -> None:
@@ -154,6 +156,8 @@ class SalesforceLiveAgentConnector:
             await live.chat.post(Post(f"end-{live.kept.begins}", "ChatEnd", {"reason": "client"}))
         except SessionGone as exc:
             self._now().context.log("chat_gone", code=exc.code)
+        except TimeoutError as exc:
+            raise DeliveryRetryable("the chat is being restored", code="restoring") from exc
         except NotYet as exc:
             if exc.code != "not-established":
                 raise DeliveryRetryable(str(exc), code=exc.code, retry_after_s=1.0, answered=True) from exc
@@ -190,5 +194,6 @@ class SalesforceLiveAgentConnector:
         for live in self._chats.values():
             live.forget()
         shared, self._shared = self._shared, None
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if shared is not None:
             await shared.aclose()

@@ -12,8 +12,11 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
+
 from connectors.salesforce_live_agent.errors import SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
+from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.told import Told
 from omnibridge.connector import DeliveryError, DeliveryRejected
@@ -31,7 +34,7 @@ class Follower:
         live = self._live
         if live.kept.session is None and not live.kept.is_over:
             await self._decline(live.kept.declined or "lost")
-        live.noticed = self._noticed
+        live.noticed, live.is_followed = self._noticed, True
         try:
             while not live.kept.is_over and not live.is_closing:
                 session = live.kept.session
@@ -43,6 +46,7 @@ class Follower:
                 else:
                     await self._talk()
         finally:
+            live.is_followed = False
             self._quiet()
 
     # -- the beginning ------------------------------------------------------------------------------------
@@ -115,18 +119,31 @@ class Follower:
         """Before anything of the visitor's: who accepts reads first what was said before."""
         live = self._live
         await live.established.wait()
-        for at, text in enumerate(live.kept.history):
+        if not await self._tell_event():
+            return
+        whole, _ = await live.masked("".join(live.kept.history))
+        for at, text in enumerate(pieces(whole or "", live.shared().settings.longest_text)):
             if not await self._told(Post(f"history-{at}", "ChatMessage", {"text": text})):
                 return
         pause_s = FIRST_PAUSE_S
-        while live.kept.history:
+        while live.kept.history or live.kept.event:
             try:
-                await live.change(history=())
+                await live.change(history=(), event={})
             except Exception as exc:  # a database that is not to be written
                 live.shared().context.log("history_not_kept", room=live.session.room, reason=type(exc).__name__)
                 await _pause(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         live.ready.set()
+
+    async def _tell_event(self) -> bool:
+        """Facts for the agent's console, where they are wanted. False: the chat is over."""
+        live = self._live
+        kind, facts = live.shared().settings.event_on_accept, live.kept.event
+        if not kind or not facts:
+            return True
+        shown = {name: (await live.masked(value))[0] or "" for name, value in facts.items()}
+        data = msgspec.json.encode(shown).decode()
+        return await self._told(Post("event", "CustomEvent", {"type": kind, "data": data}))
 
     async def _told(self, post: Post) -> bool:
         """Until it is known that it was taken. False: the chat is over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,17 +21,20 @@ from connectors.salesforce_live_agent.messages import (
     Failed,
     FileOutcome,
     FileWanted,
+    Requested,
+    Rules,
     Said,
     SwitchServer,
     Typing,
     Unreadable,
 )
 from connectors.salesforce_live_agent.poll import Post, Session
+from connectors.salesforce_live_agent.rules import Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode, encode
 from connectors.salesforce_live_agent.told import Told, matters
 from connectors.salesforce_live_agent.told import encode as encode_told
-from omnibridge.connector import Client, ConnectorContext, DeliveryError
+from omnibridge.connector import Client, ConnectorContext, DeliveryError, Flag
 from omnibridge.connector.desks import Session as DeskSession
 
 TYPING_S = 8.0
@@ -43,13 +47,15 @@ _T = TypeVar("_T")
 
 @dataclass
 class Shared:
-    """Made anew with each change of settings; chats stay. base: where new sessions are asked for."""
+    """Made anew with each change of settings; chats stay. base: where new sessions are asked for. threads: for patterns
+    that may take long."""
 
     context: ConnectorContext
     settings: SalesforceLiveAgentSettings
     api: LiveAgent
     files: Client
     base: str
+    threads: Executor
 
     def now_ms(self) -> int:
         return self.context.clock.now_ms()
@@ -77,15 +83,14 @@ class LiveChat:
     def __init__(self, session: DeskSession, shared: Callable[[], Shared]) -> None:
         self.session, self.shared = session, shared
         self.kept: Kept = decode(session.state)
-        self.established, self.ready = asyncio.Event(), asyncio.Event()
-        self.is_closing = False
+        self.established, self.ready = Flag(), Flag()
+        self.is_closing = self.is_followed = False
         self.noticed: Callable[[bool], None] = lambda answered: None
         self._lock = asyncio.Lock()
         self._quiet: asyncio.TimerHandle | None = None
         self._silent: asyncio.TimerHandle | None = None
         self._acting: asyncio.Task[None] | None = None
         self.typed = 0
-        self.uploaded: set[str] = set()
         self.chat: Chat | None = None
         self.renew()
         self._arm()
@@ -99,7 +104,7 @@ class LiveChat:
             )
         if found is not None and found.has_agent:
             self.established.set()
-        if self.kept.is_accepted and not self.kept.history:
+        if self.kept.is_accepted and not self.kept.history and not self.kept.event:
             self.ready.set()
 
     async def change(self, key: str = "", told: Told | None = None, **fields: object) -> None:
@@ -130,7 +135,10 @@ class LiveChat:
         fields["session"] = session
         begins_anew = session.phase == "over" and self._may_begin_anew(events)
         agents = dict(fields.get("agents", self.kept.agents))
-        told = () if begins_anew else tuple(_named(each, agents) for each in events if matters(each, settings))
+        news = () if begins_anew else events
+        if self.kept.upload is not None:  # it goes as a link if that failed
+            news = tuple(each for each in news if not isinstance(each, FileOutcome))
+        told = tuple(_named(each, agents) for each in news if matters(each, settings))
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
         was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
@@ -170,10 +178,14 @@ class LiveChat:
                 case Said(agent=who):
                     silence = silence.agent_said(now_ms)
                     agents = _with_agent(agents, who)
+                case Requested(rules=rules) | Rules(rules=rules):
+                    fields["rules"] = rules
                 case FileWanted():
                     fields["wanted"] = each
                 case FileOutcome():
                     fields["wanted"] = None
+                    if kept.upload is not None and each.token in ("", kept.upload.token):
+                        fields["upload"] = msgspec.structs.replace(kept.upload, outcome=each.outcome)
                     if each.outcome == "Failure":
                         self.shared().context.count("files_failed", 1)
         if silence is not kept.silence:
@@ -188,6 +200,21 @@ class LiveChat:
         if any(isinstance(each, Failed | Ended) for each in events) or self.is_closing:
             return False
         return not kept.is_accepted and kept.visitor is not None and kept.begins <= self.shared().settings.restarts
+
+    # -- sensitive data -----------------------------------------------------------------------------------
+
+    async def masked(self, text: str) -> tuple[str | None, tuple[Rule, ...]]:
+        """What agents may read, and the rules that changed it. None: nobody can tell."""
+        shared, rules = self.shared(), self.kept.rules
+        if not rules or not text or shared.settings.sensitive_data == "off":
+            return text, ()
+        found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        if found.failed:
+            shared.context.count("rules_failed", len(found.failed))
+            shared.context.log("rules_failed", room=self.session.room, rules=[each[:80] for each in found.failed[:5]])
+            if shared.settings.sensitive_data == "withhold":
+                return None, ()
+        return found.text, found.hits
 
     # -- typing and silence -------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from connectors.salesforce_live_agent.ids import long_id
+from connectors.salesforce_live_agent.rules import Rule, read_rules
 
 
 class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,6 +37,7 @@ class Requested(msgspec.Struct, frozen=True, tag=True):
     wait_s: int | None
     timeout_s: float
     visitor_id: str = ""
+    rules: tuple[Rule, ...] = ()
 
 
 class Queued(msgspec.Struct, frozen=True, tag=True):
@@ -128,9 +130,9 @@ class FileOutcome(msgspec.Struct, frozen=True, tag=True):
 
 
 class Rules(msgspec.Struct, frozen=True, tag=True):
-    """Sensitive data: patterns and replacements."""
+    """Those for sensitive data, instead of the ones before."""
 
-    rules: tuple[dict[str, Any], ...]
+    rules: tuple[Rule, ...]
 
 
 class SwitchServer(msgspec.Struct, frozen=True, tag=True):
@@ -254,7 +256,8 @@ def _wait(message: dict[str, Any]) -> int | None:
 def _requested(message: dict[str, Any]) -> tuple[Event, ...]:
     timeout_s = float(message.get("connectionTimeout") or 40_000) / 1000
     position = int(message.get("queuePosition") or 0)
-    return (Requested(position, _wait(message), timeout_s, str(message.get("visitorId") or "")),)
+    rules = read_rules(message.get("sensitiveDataRules") or ())
+    return (Requested(position, _wait(message), timeout_s, str(message.get("visitorId") or ""), rules),)
 
 
 def _established(is_transfer: bool) -> Callable[[dict[str, Any]], tuple[Event, ...]]:
@@ -309,6 +312,6 @@ _KINDS: dict[str, Callable[[dict[str, Any]], tuple[Event, ...]]] = {
     "CustomEvent": lambda m: (CustomEvent(str(m["type"]), str(m.get("data") or "")),),
     "FileTransfer": _file,
     "RichMessage": _rich,
-    "SensitiveDataRules": lambda m: (Rules(tuple(dict(each) for each in m.get("sensitiveDataRules") or ())),),
+    "SensitiveDataRules": lambda m: (Rules(read_rules(m.get("sensitiveDataRules") or ())),),
     "SwitchServer": lambda m: (SwitchServer(str(m["newUrl"])),),
 }

@@ -12,6 +12,7 @@ from omnibridge.connector import Said
 from omnibridge.connector.desks import Opening
 
 LONGEST_DETAIL, LONGEST_NAME = 1_000, 80
+MOST_FACTS = 30
 MOST_PIECES = 5
 """Of the conversation so far: each is a message, and fewer than the posts that a session remembers."""
 
@@ -57,6 +58,15 @@ def _entity(each: Any) -> Entity:
     return Entity(each.name, fields, each.show_on_create, *links, each.save_to_transcript)
 
 
+def event_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> dict[str, str]:
+    """What who accepts is told in an event of its own."""
+    if not settings.event_on_accept:
+        return {}
+    known = {"department": opening.department, "reason": opening.reason, **opening.facts}
+    found = {name: plain(_written(value))[:LONGEST_DETAIL] for name, value in known.items()}
+    return {name: value for name, value in list(found.items())[:MOST_FACTS] if value}
+
+
 def language_of(settings: SalesforceLiveAgentSettings, facts: dict[str, Any]) -> str:
     for each in settings.language_facts:
         given = str(facts.get(each) or "")
@@ -74,7 +84,7 @@ def history_of(settings: SalesforceLiveAgentSettings, opening: Opening, now_ms: 
     if not lines:
         return ()
     text = "\n".join([settings.history_title, *lines] if settings.history_title else lines)
-    return pieces(text, settings.longest_text)[-MOST_PIECES:]
+    return cut(text, settings.longest_text)[-MOST_PIECES:]
 
 
 def _lines(settings: SalesforceLiveAgentSettings, said: tuple[Said, ...], now_ms: int) -> list[str]:
@@ -87,13 +97,18 @@ def _lines(settings: SalesforceLiveAgentSettings, said: tuple[Said, ...], now_ms
 
 def pieces(text: str, longest: int) -> tuple[str, ...]:
     """At most so long each, cut between words where that can be."""
+    return tuple(each.strip() for each in cut(text, longest) if each.strip())
+
+
+def cut(text: str, longest: int) -> tuple[str, ...]:
+    """The same, and together they are the text."""
     found = []
     while len(text) > longest:
         at = max(text.rfind("\n", longest // 2, longest), text.rfind(" ", longest // 2, longest))
         at = at if at > 0 else longest
         found.append(text[:at])
-        text = text[at:].lstrip()
-    return tuple(each for each in (*found, text) if each.strip())
+        text = text[at:]
+    return (*found, text)
 
 
 def plain(text: str) -> str:

@@ -214,8 +214,8 @@ def _restore(session: Session, lines: tuple[Line, ...]) -> tuple[Session, list[S
         fresh = own[session.own :] if len(own) >= session.own else own[-1:]  # a record that was cut: its last line
         if any(_same(each, str(pending.body.get("text"))) for each in fresh):
             session = _taken(session, pending)
-    elif pending and pending.noun != "ChatEnd":  # a chat that was ended tells so
-        session = _taken(session, pending)  # typing and the like: what a move swallowed is not repeated
+    elif pending and pending.noun in TYPING:
+        session = _taken(session, pending)  # what a move swallowed of it is not repeated; a ChatEnd is
     return _with(session, own=max(session.own, len(own)), phase="resyncing"), found
 
 

@@ -12,6 +12,9 @@ from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces, plain
 from connectors.salesforce_live_agent.poll import Post
+from connectors.salesforce_live_agent.rules import Rule
+from connectors.salesforce_live_agent.state import Upload
+from connectors.salesforce_live_agent.told import Told, encode
 from omnibridge.connector import (
     DeliveryError,
     DeliveryRejected,
@@ -25,22 +28,44 @@ from omnibridge.connector import (
 MOST_POSTS = 10
 """Of one turn: fewer than the posts that a session remembers."""
 NOT_READY_S, SOON_S = 2.0, 1.0
+OUTCOME_S = 15.0
+"""So long what became of an upload is waited for."""
 
 
 async def send(live: LiveChat, turn: Turn) -> Reply:
     """Raises as `Connector.on_message`."""
     settings = live.shared().settings
-    text = plain(turn.text)
+    text, hits = await live.masked(plain(turn.text))
+    nothing = "nothing that could be sent" if text is not None else "a rule for sensitive data could not be applied"
+    if text is None:
+        await _withhold(live, turn)
+        text = ""
     found = pieces(text, max(settings.longest_text, -(-2 * len(text) // MOST_POSTS)))
-    if not found and not turn.files:
-        return Reply(accepted=True, declined="nothing that could be sent")
+    if not found and not turn.files and not hits:
+        return Reply(accepted=True, declined=nothing)
     await live.visitor_spoke()
     for at, each in enumerate(found):
         await post(live, Post(f"{turn.delivery_id}.{at}", "ChatMessage", {"text": each}))
+    if hits:
+        await _tell_rules(live, turn, hits)
     for file in turn.files:
         await _give_file(live, turn, file)
     live.typed = 0
     return Reply(accepted=True)
+
+
+async def _withhold(live: LiveChat, turn: Turn) -> None:
+    """The visitor reads that his words went to nobody; once, however often the turn is given."""
+    await live.session.tell(f"withheld-{turn.delivery_id}", encode(Told(notice="withheld")))
+
+
+async def _tell_rules(live: LiveChat, turn: Turn, hits: tuple[Rule, ...]) -> None:
+    """Supervisors see that a rule was triggered. What Salesforce does not take of it keeps no words back."""
+    body = {"rules": [{"id": each.id, "name": each.name} for each in hits]}
+    try:
+        await post(live, Post(f"{turn.delivery_id}.rules", "SensitiveDataRuleTriggered", body))
+    except DeliveryRejected as exc:
+        live.shared().context.log("rules_not_told", room=live.session.room, code=exc.code)
 
 
 async def post(live: LiveChat, given: Post) -> None:
@@ -63,10 +88,10 @@ def over() -> DeliveryRetryable:
     return DeliveryRetryable("the chat is over", code="over", retry_after_s=NOT_READY_S, answered=True, nobody=True)
 
 
-def not_ready() -> DeliveryRetryable:
-    return DeliveryRetryable(
-        "no agent is there yet", code="not-ready", retry_after_s=SOON_S, answered=True, nobody=True
-    )
+def not_ready(*, is_coming: bool) -> DeliveryRetryable:
+    """is_coming: an agent is there, and reads what was said before."""
+    message = "the agent is told what was said before" if is_coming else "no agent is there yet"
+    return DeliveryRetryable(message, code="not-ready", retry_after_s=SOON_S, answered=True, nobody=not is_coming)
 
 
 def _later(exc: DeliveryError, seconds: float) -> DeliveryRetryable:
@@ -79,24 +104,53 @@ def _later(exc: DeliveryError, seconds: float) -> DeliveryRetryable:
 
 async def _give_file(live: LiveChat, turn: Turn, file: TurnFile) -> None:
     """To an agent who asked for one; else as a link, where that is wanted."""
-    shared, wanted, name = live.shared(), live.kept.wanted, f"{turn.delivery_id}.{file.id}"
-    if name in live.uploaded:
+    shared, name = live.shared(), f"{turn.delivery_id}.{file.id}"
+    if await _has_arrived(live, name):
         return
-    if wanted is not None and live.kept.session is not None:
+    wanted, session = live.kept.wanted, live.kept.session
+    if wanted is not None and session is not None:
         data = await _fetched(live, file)
         kind = file.media_type or "application/octet-stream"
+        await live.change(upload=Upload(name, wanted.token, shared.now_ms()))
         try:
-            await shared.api.upload(live.kept.session, wanted, file.name, kind, data)
+            await shared.api.upload(session, wanted, file.name, kind, data)
         except DeliveryRejected as exc:  # cancelled, used up, or too large: a link still tells of it
             shared.context.log("file_refused", room=live.session.room, code=exc.code)
             shared.context.count("files_refused", 1)
+            await live.change(upload=None)
+        except DeliveryRetryable:
+            await live.change(upload=None)
+            raise
         else:
-            live.uploaded.add(name)
-            await live.change(wanted=None)
+            await _arrived(live, name)
             return
     if not shared.settings.file_links:
         raise DeliveryRejected("the agent did not ask for a file", code="file-not-asked")
-    await post(live, Post(name, "ChatMessage", {"text": f"{plain(file.name)}: {file.url}"}))
+    shown, _ = await live.masked(plain(file.name))
+    await post(live, Post(name, "ChatMessage", {"text": f"{shown or 'file'}: {file.url}"}))
+
+
+async def _has_arrived(live: LiveChat, name: str) -> bool:
+    """A file whose upload was cut off: the poll tells what became of it. Where it does not for OUTCOME_S, it is sent
+    once more. Raises DeliveryRetryable while that is to be waited for."""
+    kept = live.kept
+    if name in kept.uploaded:
+        return True
+    upload = kept.upload
+    if upload is None or upload.name != name:
+        return False
+    if upload.outcome == "Success":
+        await _arrived(live, name)
+        return True
+    if not upload.outcome and live.shared().now_ms() - upload.since_ms < OUTCOME_S * 1000:
+        message = "what became of the file is not known yet"
+        raise DeliveryRetryable(message, code="upload-unknown", retry_after_s=SOON_S, answered=True)
+    await live.change(upload=None)
+    return False
+
+
+async def _arrived(live: LiveChat, name: str) -> None:
+    await live.change(wanted=None, upload=None, uploaded=(*live.kept.uploaded, name)[-MOST_POSTS:])
 
 
 async def _fetched(live: LiveChat, file: TurnFile) -> bytes:

@@ -14,6 +14,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 _API_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FACT = re.compile(r"[a-z_]+(\.[^\s.]+)*")
+_BOT_FACT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
 
 
@@ -68,11 +69,18 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     availability: ask first whether anybody is online, and decline at once where nobody is.
     typing: Salesforce is told that the visitor types.
     idle: the time-outs that Salesforce tells are run here.
+    sensitive_data: the org's rules for sensitive data are applied to what the visitor says and said before. A rule that
+    cannot be applied (its pattern is not understood, or takes too long): `withhold` gives the words to nobody there and
+    tells the visitor so, `send` gives them without that rule. `off`: no rule is applied.
     files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
     file_types: which, empty = any; max_file_bytes: 5 MB at most.
-    custom_events: those of agents are kept as contents that nobody is shown; else they are dropped.
+    custom_events: those of agents are kept as contents that nobody is shown; else they are dropped, but for the types
+    in event_facts (their data is the fact `bot.NAME` for rules), event_fields (it is written to this custom field of
+    the room) and event_texts (the visitor reads this, `{data}` in it).
+    event_on_accept: type of an event with the facts of the conversation (`facts`) as JSON, told to who accepts.
     restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor is told.
+    trouble_s: so long without an answer of Salesforce the visitor is told. Shorter than `[engine] notice_after_s`, so
+    that he does not read first that it takes longer.
     """
 
     endpoint: str
@@ -101,13 +109,18 @@ class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     availability: bool = True
     typing: bool = True
     idle: bool = True
+    sensitive_data: Literal["withhold", "send", "off"] = "withhold"
     files: bool = True
     file_links: bool = True
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
+    event_facts: dict[str, str] = {}
+    event_fields: dict[str, str] = {}
+    event_texts: dict[str, str] = {}
+    event_on_accept: str = ""
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    trouble_s: Positive = 6.0
+    trouble_s: Positive = 4.0
     turn_timeout_s: Positive = 20.0
     longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
@@ -140,6 +153,8 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
             override_of(each)
         except ValueError as exc:
             raise ConfigError(f"button_overrides: {exc}") from None
+    if wrong_names := [each for each in settings.event_facts.values() if not _BOT_FACT.fullmatch(each)]:
+        raise ConfigError(f"event_facts: {wrong_names[0]!r}: a fact is letters, digits and _, without bot. in front")
     labels = [each.label for each in settings.details]
     if twice := [each for each in labels if labels.count(each) > 1]:
         raise ConfigError(f"details: the label {twice[0]!r} stands there twice")

@@ -8,6 +8,16 @@ from connectors.salesforce_live_agent.client import Visitor
 from connectors.salesforce_live_agent.idle import Silence
 from connectors.salesforce_live_agent.messages import FileWanted, Idle
 from connectors.salesforce_live_agent.poll import Session
+from connectors.salesforce_live_agent.rules import Rule
+
+
+class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that may have arrived. name: of the turn's file. outcome: as the poll told, empty = not yet."""
+
+    name: str
+    token: str
+    since_ms: int
+    outcome: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,7 +26,9 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     visitor: who asks, until somebody accepted: with it a chat that is lost before is begun anew; begins: how often it
     was begun. is_begun: ChasitorInit was taken. history: what the agent reads first, until he has it.
     agents: (name, Salesforce user id) of those who spoke last. wanted: a file that the agent asked for.
-    trouble: the visitor was told that nothing comes through. is_over: nothing more is told of it.
+    rules: what agents must not read. upload: of which nobody knows yet. uploaded: names of the last that arrived.
+    event: what who accepts is told first. trouble: the visitor was told that nothing comes through.
+    is_over: nothing more is told of it.
     """
 
     session: Session | None = None
@@ -30,6 +42,10 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     silence: Silence = Silence()
     agents: tuple[tuple[str, str], ...] = ()
     wanted: FileWanted | None = None
+    rules: tuple[Rule, ...] = ()
+    upload: Upload | None = None
+    uploaded: tuple[str, ...] = ()
+    event: dict[str, str] = {}
     trouble: bool = False
     is_over: bool = False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from connectors.salesforce_live_agent.messages import (
@@ -47,11 +49,14 @@ NOTICES = {
     "conference-left": "{name} has left the conversation.",
     "file-asked": "The agent asks you to send a file.",
     "idle-warning": "Are you still there? This chat is about to end.",
+    "file-failed": "Your file did not reach the agent. Please send it again.",
+    "withheld": "Your last message could not be passed on: it could not be checked for sensitive data.",
     "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
     "trouble-over": "The connection is back.",
 }
 """What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
 
+LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
 NAMELESS = "Another agent"
 
 
@@ -115,12 +120,25 @@ def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bo
             return (_notice(code, name=plain(name).strip() or NAMELESS),)
         case FileWanted() if settings.files:
             return (_notice("file-asked"),)
-        case CustomEvent(kind=kind, data=data) if settings.custom_events:
-            return (_shown(Custom({"type": kind, "data": data})),)
-        case FileOutcome() | Unreadable():
-            return ()
+        case CustomEvent():
+            return _custom(event, settings)
+        case FileOutcome(outcome="Failure"):
+            return (_notice("file-failed"),)
         case _:
             return ()
+
+
+def _custom(event: CustomEvent, settings: SalesforceLiveAgentSettings) -> tuple[SessionEvent, ...]:
+    data, parts = plain(event.data), list[Content]()
+    if settings.custom_events:
+        parts.append(Custom({"type": event.kind, "data": event.data}))
+    if text := settings.event_texts.get(event.kind, ""):
+        parts.append(Text(text.replace("{data}", data)))
+    facts = {settings.event_facts[event.kind]: data} if event.kind in settings.event_facts else {}
+    fields = {settings.event_fields[event.kind]: data} if event.kind in settings.event_fields else {}
+    if not parts and not facts and not fields:
+        return ()
+    return (Spoke(Reply(tuple(parts), facts=dict(facts), fields=fields)),)
 
 
 def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent | None:
@@ -131,7 +149,7 @@ def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent
 
 
 def _notice(code: str, **values: str) -> Notice:
-    return Notice(code, NOTICES[code], values)
+    return Notice(code, NOTICES[code], values, LINES.get(code, ""))
 
 
 def _shown(part: Content) -> Spoke:

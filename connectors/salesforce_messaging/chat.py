@@ -10,7 +10,7 @@ from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, decode, encode
 from connectors.salesforce_messaging.tokens import Access, Identity
-from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable
+from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable, Flag
 from omnibridge.connector.desks import Session
 
 
@@ -53,6 +53,7 @@ class Chat:
         "awaited",
         "beginning",
         "deaf_since",
+        "heard",
         "is_closing",
         "kept",
         "quiet",
@@ -61,15 +62,20 @@ class Chat:
         "scope",
         "sent",
         "session",
+        "talking",
         "turn",
     )
 
     def __init__(self, session: Session) -> None:
         self.session, self.kept = session, decode(session.state)
         self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
-        self.ready = asyncio.Event()
+        self.talking = asyncio.Lock()
+        """Held while something of the visitor's is sent."""
+        self.ready = Flag()
         if self.kept.is_begun:
             self.ready.set()
+        self.heard = self.kept.position
+        """How far the stream was read; `kept.position` is what led to something."""
         self.is_closing = False
         self.scope: asyncio.Timeout | None = None
         self.quiet: asyncio.TimerHandle | None = None
@@ -107,6 +113,8 @@ class Chat:
         """Before it is sent: the stream may be quicker than the answer."""
         if message_id not in self.awaited:
             self.awaited[message_id] = asyncio.get_running_loop().create_future()
+        if self.heard is not None and self.heard.has_message(self.kept.conversation, message_id):
+            self.echoed(message_id)
 
     def echoed(self, message_id: str) -> None:
         found = self.awaited.get(message_id)

@@ -12,6 +12,7 @@ from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.follow import Follower
 from connectors.salesforce_messaging.opening import history_of, session_of
 from connectors.salesforce_messaging.pacing import Pacer
+from connectors.salesforce_messaging.reopen import end_old
 from connectors.salesforce_messaging.sending import over, send
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings, checked
 from connectors.salesforce_messaging.state import Kept, encode, uuid4_of
@@ -143,15 +144,16 @@ class SalesforceMessagingConnector:
         if chat is None or chat.kept.is_over:
             # The decision that follows from it is under way, and takes the turn elsewhere.
             raise over()
-        if not chat.ready.is_set():
-            try:
-                async with asyncio.timeout(READY_S):
-                    await chat.ready.wait()
-            except TimeoutError:
-                raise DeliveryRetryable(
-                    "the conversation is not made yet", code="not-ready", retry_after_s=NOT_READY_S, answered=True
-                ) from None
-        return await send(chat, self._now(), turn)
+        async with chat.talking:  # not while its conversation becomes another one
+            if not chat.ready.is_set():
+                try:
+                    async with asyncio.timeout(READY_S):
+                        await chat.ready.wait()
+                except TimeoutError:
+                    raise DeliveryRetryable(
+                        "the conversation is not made yet", code="not-ready", retry_after_s=NOT_READY_S, answered=True
+                    ) from None
+            return await send(chat, self._now(), turn)
 
     async def resolve(self, turn: Turn) -> None:
         """Send it again: Salesforce takes an id once."""
@@ -181,6 +183,7 @@ class SalesforceMessagingConnector:
 
     async def _close(self, chat: Chat) -> None:
         shared = self._now()
+        await end_old(chat, shared)
         try:
             await shared.org.close(chat.access, chat.kept.conversation)
         except DeliveryRetryable as exc:

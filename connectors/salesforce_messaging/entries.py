@@ -38,7 +38,9 @@ class Said(Happened, frozen=True, tag="said", omit_defaults=True):
 
 class Echo(Happened, frozen=True, tag="echo", omit_defaults=True):
     """A message of the visitor, as Salesforce has it: id is the one that it was sent with. A link that was split from
-    it has an id of its own."""
+    it has an id of its own. abstract: as of Said, empty where it cannot be read."""
+
+    abstract: dict[str, Any] = {}
 
 
 class Joined(Happened, frozen=True, tag="joined", omit_defaults=True):
@@ -103,6 +105,10 @@ class Unreadable(Happened, frozen=True, tag="unreadable", omit_defaults=True):
 Event = Said | Echo | Joined | Left | Routed | Worked | SessionIs | Closed | Typing | Seen | QueuePosition | Unreadable
 
 
+def mark_of(entry_type: str, identifier: str) -> str:
+    return blake2b(f"{entry_type}:{identifier}".encode(), digest_size=8).hexdigest()
+
+
 class _Sender(msgspec.Struct):
     role: str | None = None
     subject: str | None = None
@@ -122,7 +128,7 @@ class Entry(msgspec.Struct, rename="camel"):
     @property
     def mark(self) -> str:
         """The same for the same entry, wherever it is read. Short: many are remembered."""
-        return blake2b(f"{self.entry_type}:{self.identifier}".encode(), digest_size=8).hexdigest()
+        return mark_of(self.entry_type, self.identifier)
 
     @property
     def is_transient(self) -> bool:
@@ -175,7 +181,8 @@ def events_of(conversation: str, entry: Entry) -> tuple[Event, ...]:
 
 def _message(payload: dict[str, Any], common: dict[str, Any]) -> tuple[Event, ...]:
     if common["sender"].role == "EndUser":
-        return (Echo(**common),)
+        own = payload.get("abstractMessage")
+        return (Echo(abstract=own if isinstance(own, dict) else {}, **common),)
     abstract = payload["abstractMessage"]
     if not isinstance(abstract, dict) or not isinstance(abstract["messageType"], str):
         raise ValueError("no message")

@@ -11,26 +11,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
+from connectors.salesforce_messaging.beginning import FIRST_PAUSE_S, LONGEST_PAUSE_S, begin
 from connectors.salesforce_messaging.chat import Chat, Shared
-from connectors.salesforce_messaging.content import attachments_of, contents_of, text_message
+from connectors.salesforce_messaging.content import attachments_of, contents_of
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
 from connectors.salesforce_messaging.forms import form_of
-from connectors.salesforce_messaging.state import uuid4_of
+from connectors.salesforce_messaging.reopen import reopen
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access
 from connectors.salesforce_messaging.told import Told, encode, is_end, matters
 from connectors.salesforce_messaging.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
 TYPING_S = 5.0
 """So long an indicator is shown after it was told last (reference 2.7)."""
 DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
+LAST_TRY_S = 15.0
+"""A guest's chat that could not be reopened by then is ended."""
 REFUSALS = 3
 """Refused streams in a row after which it is believed."""
 
@@ -74,8 +75,7 @@ class Follower:
         if not self._is_dead and self._left_s() > 0:
             return True
         if not chat.kept.user:
-            await self._lapse()
-            return False
+            return await self._reopened() or await self._lapse()
         pause_s = FIRST_PAUSE_S
         try:
             access = await self._renew()
@@ -109,7 +109,25 @@ class Follower:
         margin_s = shared.settings.renew_s if self._margin_s is None else self._margin_s
         return self._chat.access.expires_s - shared.now_s() - margin_s
 
-    async def _lapse(self) -> None:
+    async def _reopened(self) -> bool:
+        """As another guest, while this one's token still lives; tried until shortly before it does not."""
+        chat, shared = self._chat, self._shared()
+        if shared.settings.guest_end != "reopen" or self._is_dead or not chat.kept.is_begun:
+            return False
+        while True:
+            try:
+                await reopen(chat, shared)
+                break
+            except DeliveryError as exc:
+                shared.context.log("guest_not_reopened", room=chat.session.room, code=exc.code)
+                left_s = chat.access.expires_s - shared.now_s()
+                if exc.code == "token" or isinstance(exc, DeliveryRejected) or left_s < LAST_TRY_S:
+                    return False
+            await asyncio.sleep(FIRST_PAUSE_S * 4)
+        self._margin_s = min(shared.settings.renew_s, (chat.access.expires_s - shared.now_s()) / 4)
+        return True
+
+    async def _lapse(self) -> bool:
         """A guest's token cannot be renewed, and no other user may see the conversation (reference 2.3)."""
         chat, shared = self._chat, self._shared()
         shared.context.count("guests_lapsed", 1)
@@ -118,7 +136,8 @@ class Follower:
                 await shared.org.close(chat.access, chat.kept.conversation)
             except DeliveryError as exc:
                 shared.context.log("conversation_not_closed", room=chat.session.room, code=exc.code)
-        await self._end(left="the guest's token of Salesforce ended")
+        await self._end(left="token-ended")
+        return False
 
     # -- the stream ---------------------------------------------------------------------------------------
 
@@ -190,19 +209,10 @@ class Follower:
     # -- the beginning ------------------------------------------------------------------------------------
 
     async def _begin(self, events: Events, scope: asyncio.Timeout) -> None:
-        """Make the conversation, and say what was said before. Ids are fixed: what arrived before arrives once."""
         chat, shared = self._chat, self._shared()
-        kept, org = chat.kept, shared.org
         await events.opened.wait()
         try:
-            await self._repeat(partial(self._create, chat, shared))
-            for at, text in enumerate(kept.history):
-                message = text_message(uuid4_of(kept.conversation, "history", str(at)), text)
-                await self._repeat(partial(org.send, chat.access, kept.conversation, message))
-            if chat.is_closing:
-                return
-            await chat.change(is_begun=True, history=())
-            chat.ready.set()
+            await begin(chat, shared)
         except DeliveryRejected as exc:
             shared.context.log("conversation_refused", room=chat.session.room, code=exc.code, reason=str(exc))
             await self._end(declined=exc.code)
@@ -210,29 +220,6 @@ class Follower:
         except DeliveryError:  # the token is dead
             self._is_dead = True
             scope.reschedule(0.0)
-
-    async def _create(self, chat: Chat, shared: Shared) -> None:
-        async with chat.beginning:
-            if not chat.is_closing:
-                await shared.org.create(chat.access, chat.kept.conversation, chat.kept.session)
-
-    async def _repeat(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Raises DeliveryRejected, and what says that the token is dead; everything else is tried again."""
-        chat, shared, pause_s = self._chat, self._shared(), FIRST_PAUSE_S
-        while not chat.is_closing:
-            try:
-                async with shared.pacer.turn(chat.kept.conversation):
-                    await call()
-                return
-            except DeliveryRejected:
-                raise
-            except DeliveryError as exc:
-                if exc.code == "token":
-                    raise
-                asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
-                shared.context.count("openings_retried", 1)
-            await asyncio.sleep((asked_s or pause_s) * random.uniform(1.0, 1.25))  # noqa: S311 - no secret
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     # -- news ---------------------------------------------------------------------------------------------
 
@@ -242,7 +229,7 @@ class Follower:
         await chat.session.held()
         if chat.is_closing:
             raise _Over
-        self._refused = 0
+        self._refused, chat.heard = 0, position
         mine = [each for each in found if each.conversation in ("", chat.kept.conversation)]
         for each in mine:
             if isinstance(each, Typing):

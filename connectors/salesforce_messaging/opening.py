@@ -43,10 +43,14 @@ def history_of(settings: SalesforceMessagingSettings, opening: Opening, now_ms: 
         return ()
     summary = plain(str(opening.facts.get(settings.summary_fact) or "")) if settings.history == "summary" else ""
     lines = [summary] if summary else _lines(settings, opening.said, now_ms)
+    return with_title(settings, settings.history_title, lines)
+
+
+def with_title(settings: SalesforceMessagingSettings, title: str, lines: list[str]) -> tuple[str, ...]:
+    """As messages; what is too much of them is left out at the beginning."""
     if not lines:
         return ()
-    text = "\n".join([settings.history_title, *lines] if settings.history_title else lines)
-    return tuple(pieces(text, settings.longest_text)[-MOST_PIECES:])
+    return tuple(pieces("\n".join([title, *lines] if title else lines), settings.longest_text)[-MOST_PIECES:])
 
 
 def _lines(settings: SalesforceMessagingSettings, said: tuple[Said, ...], now_ms: int) -> list[str]:

@@ -119,7 +119,10 @@ async def _say(chat: Chat, shared: Shared, message: dict[str, Any]) -> None:
 async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None:
     """Within the limit, unless it was taken."""
     chat.await_echo(message_id)
-    if message_id in chat.sent:
+    if message_id in chat.kept.taken:  # by the agent before, in the conversation that this one goes on from
+        chat.echoed(message_id)
+        return
+    if message_id in chat.sent or chat.awaited[message_id].done():
         return
     conversation = chat.kept.conversation
     wait_s = shared.pacer.wait_s(conversation)

@@ -38,7 +38,10 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     user_key: private key (PEM, RSA) of user verification; user_key_id, user_issuer: as uploaded in Setup;
     user_audience: the org's My Domain URL, empty = left out. Empty key = visitors are guests, whose chats end with
     their token. user_fact: fact that says who the visitor is; empty, or nothing known = one user for each conversation.
-    renew_s: so long before its end a token is renewed, or a guest's chat ended.
+    guest_end: when a guest's token is about to end, leave: the chat ends on both sides, and on_left follows (as
+    `token-ended` in left_by and `[texts.desk]`); reopen: it goes on in another conversation, as another guest, and who
+    takes that reads first what was said.
+    renew_s: so long before its end a token is renewed, or a guest's chat ended or reopened.
     recheck_s: so often, about, entries are read although the stream is healthy, 0 = never: an event may be lost.
     turn_timeout_s: for one request. longest_text: what is longer goes in pieces.
     """
@@ -64,7 +67,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     automatic: bool = True
     receipts: bool = True
     typing: bool = True
-    trouble_s: Positive = 6.0
+    trouble_s: Positive = 4.0
     files: bool = True
     file_types: tuple[str, ...] = ()
     max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
@@ -73,6 +76,7 @@ class SalesforceMessagingSettings(msgspec.Struct, frozen=True, forbid_unknown_fi
     user_issuer: str = ""
     user_audience: str = ""
     user_fact: str = ""
+    guest_end: Literal["leave", "reopen"] = "leave"
     renew_s: Positive = 60.0
     recheck_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     turn_timeout_s: Positive = 20.0

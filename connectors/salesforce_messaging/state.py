@@ -13,10 +13,18 @@ from connectors.salesforce_messaging.stream import Position
 from connectors.salesforce_messaging.tokens import Access
 
 
+class Old(msgspec.Struct, frozen=True):
+    """A conversation that went on in another one, and is to be ended."""
+
+    conversation: str
+    access: Access
+
+
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """conversation: its id at Salesforce. access: None where the desk is closed. user: the verified one's name.
 
     history: what the agent reads first; given away when `is_begun`.
+    old: of the guest before this one, whose token ended; taken: his messages that had arrived there.
     form: an agent asked it, and nobody has answered. is_accepted: an agent has it. is_requeued: it waits again after
     that. trouble: the visitor was told that nothing comes through.
     is_begun: the conversation is known to be there. is_over: nothing more is told of it.
@@ -28,6 +36,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     session: NewSession = NewSession()
     history: tuple[str, ...] = ()
     position: Position | None = None
+    old: Old | None = None
+    taken: tuple[str, ...] = ()
     form: OpenForm | None = None
     is_accepted: bool = False
     is_requeued: bool = False

@@ -16,10 +16,17 @@ import httpx2
 import msgspec
 
 from connectors.salesforce_messaging.client import OrgClient
-from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, read_event
+from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, mark_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
 from connectors.salesforce_messaging.tokens import Access
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryUncertain
+from omnibridge.connector import (
+    AnswerTooLarge,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+    Flag,
+)
 
 MAX_FRAME_BYTES = 4 << 20
 REMEMBERED = 64
@@ -100,6 +107,11 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     def place(self, conversation: str) -> Place:
         return self.places.get(conversation) or Place()
 
+    def has_message(self, conversation: str, message_id: str) -> bool:
+        """Whether it is among the last that were told."""
+        mark = mark_of("Message", message_id)
+        return any(each == mark for each, _ in self.place(conversation).seen)
+
     def after(self, conversation: str, entry: Entry, event_id: str = "") -> Position:
         places = self.places
         if not entry.is_transient:
@@ -155,7 +167,7 @@ class Events:
         self.position = position or Position(access.last_event_id)
         self._is_resumed = position is not None
         self._sleep, self._pause_s = sleep, FIRST_PAUSE_S
-        self.opened = asyncio.Event()
+        self.opened = Flag()
 
     async def run(self) -> None:
         """Raises TokenDead (begin again with another token, and this position), or DeliveryRejected: it never works.
@@ -163,6 +175,7 @@ class Events:
         NotTaken: what `take` raised.
         """
         while True:
+            asked_s = 0.0
             try:
                 await self._listen()
             except DeliveryRejected:
@@ -171,10 +184,11 @@ class Events:
                 if exc.code == "token":
                     raise
                 self._count("stream_broken", 1)
+                asked_s = (exc.retry_after_s or 0.0) if isinstance(exc, DeliveryRetryable) else 0.0
             finally:
                 self.opened.clear()
                 self._noticed(False)
-            await self._sleep(self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+            await self._sleep(asked_s + self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
     async def _listen(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,11 +29,13 @@ NOTICES = {
     "requeued": "You will be connected to another agent in a moment.",
     "inactive": "Are you still there? Write anything to go on.",
     "form": "Please answer in one message, with a line for each question.",
+    "reopened": "One moment please, you will be connected again.",
     "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
     "trouble-over": "The connection is back.",
     "closed": "Our team is outside of its business hours.",
 }
 """What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
+LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
 FAILURES = {"SubmissionError": "submission-error", "Unknown": "unknown"}
 """Why a conversation was not routed, as codes; all others are that nobody is there."""
 
@@ -112,7 +114,7 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
 
 
 def _notice(code: str) -> Notice:
-    return Notice(code, NOTICES[code])
+    return Notice(code, NOTICES[code], line=LINES.get(code, ""))
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.told import Told, encode
 
+AGAIN_S = 2.0
+"""Pause before it is tried again, where the database is not to be written."""
+
 
 class Trouble:
     """Of one chat. What was said of it is part of the chat's state, so a restart says nothing twice."""
@@ -16,13 +19,14 @@ class Trouble:
         self._chat, self._shared = chat, shared
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
+        self._wanted = chat.kept.trouble
 
     def noticed(self, is_open: bool) -> None:
         """A stream is open, or none is. Before the conversation is made the service itself says that it takes long."""
         kept = self._chat.kept
         if is_open:
             self._forget()
-            if kept.trouble:
+            if kept.trouble or self._is_saying:
                 self._say_later(False)
         elif self._timer is None and kept.is_begun and not kept.trouble:
             wait_s = self._shared().settings.trouble_s
@@ -38,18 +42,26 @@ class Trouble:
             self._timer.cancel()
             self._timer = None
 
-    def _say_later(self, trouble: bool) -> None:
-        self._timer = None
-        if self._saying is None or self._saying.done():
-            self._saying = asyncio.create_task(self._say(trouble))
+    @property
+    def _is_saying(self) -> bool:
+        return self._saying is not None and not self._saying.done()
 
-    async def _say(self, trouble: bool) -> None:
+    def _say_later(self, trouble: bool) -> None:
+        self._timer, self._wanted = None, trouble
+        if not self._is_saying:
+            self._saying = asyncio.create_task(self._say())
+
+    async def _say(self) -> None:
+        """Until he knows what holds now, which may change while it is written."""
         chat, shared = self._chat, self._shared()
-        if chat.kept.trouble == trouble or chat.kept.is_over or chat.is_closing:
-            return
-        code = "trouble" if trouble else "trouble-over"
-        try:
-            await chat.session.held()
-            await chat.change(f"{code}:{shared.context.clock.now_ms()}", encode(Told(notice=code)), trouble=trouble)
-        except Exception as exc:  # a database that is not to be written: told with the next stream
-            shared.context.log("trouble_not_told", room=chat.session.room, reason=type(exc).__name__)
+        while chat.kept.trouble != self._wanted and not chat.kept.is_over and not chat.is_closing:
+            try:
+                await chat.session.held()
+                trouble = self._wanted
+                if trouble == chat.kept.trouble:
+                    return
+                code = "trouble" if trouble else "trouble-over"
+                await chat.change(f"{code}:{shared.context.clock.now_ms()}", encode(Told(notice=code)), trouble=trouble)
+            except Exception as exc:  # a database that is not to be written
+                shared.context.log("trouble_not_told", room=chat.session.room, reason=type(exc).__name__)
+                await asyncio.sleep(AGAIN_S)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.connector import Said
+from omnibridge.connector.analysis import Author
 from omnibridge.domain.content import Option
 from omnibridge.domain.events import Event, InteractionReceived, MessageDeleted, MessageEdited, MessagePosted
 from omnibridge.engine.hub_sender import Hub
@@ -70,8 +71,11 @@ def read_journal(reader: Any, conversation_id: int, *, unsent: bool = False) -> 
         if each.kind in said.WORDS:
             is_said = each.state == DONE or (unsent and (each.state == DUE or each.code == RESENT))
             if is_said and (each.message_id or unsent):
-                text = f"[file: {each.file}]" if each.file else _outgoing.decode(each.data).text
-                found[each.message_id or str(each.id)] = Said(each.message_id, "bot", text, each.settled_at or each.at)
+                message = _outgoing.decode(each.data)
+                author: Author = "agent" if message.speaker is not None else "bot"
+                text = f"[file: {each.file}]" if each.file else message.text
+                said_at = each.settled_at or each.at
+                found[each.message_id or str(each.id)] = Said(each.message_id, author, text, said_at)
             continue
         match _event.decode(each.data):
             case MessagePosted(message_id, author, _, text, ts):

@@ -170,6 +170,21 @@ class Elsewhere:
         failed: list[str],
         work: Callable[[ElsewhereLink, QuestionRow], Awaitable[None]],
     ) -> None:
+        """Raises nothing: a round ends when all its steps have, or the next one would take them beside it."""
+        try:
+            await self._step(link, row, slots, failed, work)
+        except Exception as exc:  # the database, or a defect, which may be about this one alone
+            failed.append(type(exc).__name__)
+            _log.warning("routing_step_broke", router=row.router, ticket=row.ticket, reason=type(exc).__name__)
+
+    async def _step(
+        self,
+        link: ElsewhereLink,
+        row: QuestionRow,
+        slots: asyncio.Semaphore,
+        failed: list[str],
+        work: Callable[[ElsewhereLink, QuestionRow], Awaitable[None]],
+    ) -> None:
         """A step that failed is taken again, later each time. failed: steps of this round; after some it is the system,
         and nobody waits for its time-outs one after the other."""
         key = (row.ticket, row.stage)

@@ -40,6 +40,9 @@ MOST_REFUSALS = 5
 MOST_FAILURES = 5
 """Pushes of one round that fail, before the others are left to the next one."""
 
+MOST_LOOKED_AT = 1_000
+"""Pieces of work in one look, where nobody can take those that a page shows: somebody may take what is behind them."""
+
 REFUSED_PAUSE_MS = 60_000
 PURGE_EVERY_MS = 3_600_000
 
@@ -68,6 +71,7 @@ class WorkRouter:
         self._name, self._connector, self._database, self._clock = name, connector, database, clock
         self._counters, self._faults, self._is_known, self._ask = counters, faults, is_known, ask
         self._page, self._poll_s, self._keep_ms = page, poll_s, keep_ms
+        self._most = page
         self._purged_at = 0
 
     async def run(self) -> None:
@@ -91,9 +95,16 @@ class WorkRouter:
         reader = self._database.reader
         uncertain = routing.work_chosen(reader, self._name)
         n_pushed = await self._settle(uncertain) if uncertain else 0
-        waiting = [each for each in await self._connector.waiting(self._page) if self._is_undecided(each)]
+        # Of those the next serial is not decided either: its push could be taken for the one before.
+        unsettled = {each.work for each in routing.work_chosen(reader, self._name)}
+        found = await self._connector.waiting(self._most)
+        waiting = [each for each in found if each.id not in unsettled and self._is_undecided(each)]
         if waiting:
             n_pushed += await self._decide(waiting)
+        if len(found) < self._page:
+            self._most = self._page
+        elif len(found) >= self._most and not n_pushed:
+            self._most = max(self._page, min(2 * self._most, MOST_LOOKED_AT))
         await self._purge()
         return n_pushed
 
@@ -138,7 +149,8 @@ class WorkRouter:
 
     async def _decide(self, waiting: list[Work]) -> int:
         staff = await self._connector.staff()
-        last_given, given = routing.last_pushes(self._database.reader, self._name), dict[str, float]()
+        last_given = routing.last_pushes(self._database.reader, self._name, [each.id for each in staff])
+        given: dict[str, float] = {}
         rows: list[tuple[WorkRow, Work]] = []
         now, known = self._clock.now_ms(), {each.id for each in staff if self._is_known(each.id)}
         for work in waiting:
@@ -147,6 +159,10 @@ class WorkRouter:
             if len(refused) >= MOST_REFUSALS:
                 refused = []
             choice = await self._choice(work, staff, known, given, last_given, refused, now)
+            await asyncio.sleep(0)  # many of them are no reason to hold up everything else
+            was_nobody = before is not None and before.stage == NOBODY and not choice.agent
+            if before is not None and was_nobody and _reason_of(before) == choice.reason:
+                continue  # as it was: not written again at every look
             row = WorkRow(
                 self._name, work.id, work.serial, CHOSEN if choice.agent else NOBODY, choice.agent, "",
                 _encode(refused).decode(), _encode({**msgspec.to_builtins(choice), "task": msgspec.to_builtins(work)}),
@@ -155,8 +171,6 @@ class WorkRouter:
             if choice.agent:
                 given[choice.agent] = given.get(choice.agent, 0.0) + work.weight
                 last_given[choice.agent] = now
-            elif before is not None and before.stage == NOBODY and _reason_of(before) == choice.reason:
-                continue  # as it was: not written again at every look
             rows.append((row, work))
         self._faults.reach("work_to_journal")
         if rows:
@@ -195,11 +209,20 @@ class WorkRouter:
 
     async def _push_all(self, rows: list[tuple[WorkRow, Work]]) -> int:
         slots, failed = asyncio.Semaphore(AT_A_TIME), list[str]()
-        done = await asyncio.gather(*(self._push(row, work, slots, failed) for row, work in rows))
+        done = await asyncio.gather(*(self._push_one(row, work, slots, failed) for row, work in rows))
         if failed:
             self._count("retried", len(failed))
             _log.info("pushes_failed", router=self._name, failed=len(failed), code=failed[-1])
         return sum(done)
+
+    async def _push_one(self, row: WorkRow, work: Work, slots: asyncio.Semaphore, failed: list[str]) -> bool:
+        """Raises nothing: a round ends when all its pushes have, or the next one would repeat what is under way."""
+        try:
+            return await self._push(row, work, slots, failed)
+        except Exception as exc:  # the database, or a defect, which may be about this one alone
+            failed.append(type(exc).__name__)
+            _log.warning("push_broke", router=self._name, work=row.work, reason=type(exc).__name__)
+            return False
 
     async def _push(self, row: WorkRow, work: Work, slots: asyncio.Semaphore, failed: list[str]) -> bool:
         """A refusal is settled, after a look: an earlier attempt may have come first, or the work may be gone. Whatever

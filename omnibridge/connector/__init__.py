@@ -43,6 +43,7 @@ from omnibridge.connector.records import (
     SyncTrigger,
 )
 from omnibridge.connector.toml_lines import toml_lines
+from omnibridge.connector.waiting import Flag
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import (
     Card,
@@ -102,6 +103,7 @@ __all__ = [
     "FilePolicy",
     "Finding",
     "Findings",
+    "Flag",
     "Form",
     "FormField",
     "Handover",

@@ -6,7 +6,7 @@ only one to do so: two that ask a desk for news of one session would each get ha
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -71,11 +71,13 @@ class Spoke(msgspec.Struct, frozen=True, tag=True):
 class Notice(msgspec.Struct, frozen=True, tag=True):
     """What the visitor shall read and nobody said, such as that another agent comes in a moment. code: a word of the
     connector's, for which operators have their own words and languages; text: what is read without. values: of the
-    `{names}` in either."""
+    `{names}` in either. line: the desk cannot be reached for now, or can again: told once, and not beside the engine's
+    own sentence about words that wait; when it is back, what waits is tried at once."""
 
     code: str
     text: str = ""
     values: dict[str, str] = {}
+    line: Literal["", "lost", "back"] = ""
 
 
 SessionEvent = Accepted | Declined | Left | Queued | Spoke | Notice

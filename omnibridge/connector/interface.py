@@ -60,7 +60,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     updates: other contents for messages that it showed before, carried out before the parts are said.
     facts: what it found out about the visitor's words, such as `intent` or `sentiment_score`: rules read them as
     `bot.intent` at the next message, and forget them with the next answer. At most 20, texts up to 256 characters;
-    not in callbacks.
+    not in callbacks. Those of a desk stand beside what is known, until a bot answers.
     intent: the backend's own word for what it answers, where facts do not tell it. losses: kinds of what it sent and
     parts cannot hold, few words. Both are for metrics and the time line alone.
     declined: the turn is over, but was not given to the backend, and why: for the trace.

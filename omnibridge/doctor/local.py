@@ -14,6 +14,7 @@ from typing import NamedTuple
 import httpx2
 import pysqlite3.dbapi2 as sqlite
 
+from omnibridge import open_files
 from omnibridge.config import Settings
 from omnibridge.doctor.finding import MACHINE, NETWORK, OURS, Finding, ok, problem, warning
 from omnibridge.doctor.probe import CALL_S
@@ -73,6 +74,15 @@ def disk(path: Path) -> Finding:
     if free < LEAST_BYTES:
         return problem("disk", MACHINE, f"{found}: soon nothing can be journalled, and webhooks are refused", do)
     return warning("disk", MACHINE, found, do) if free < FEW_BYTES else ok("disk", found)
+
+
+def files() -> Finding:
+    """Of a process that this user starts from here; the service's own limit is in its metrics."""
+    most = open_files.most()
+    if most < open_files.FEW:
+        found = f"a process may have {most} files and connections open, and chats with desks need one each"
+        return warning("files", MACHINE, found, open_files.DO)
+    return ok("files", f"a process may have {most} files and connections open")
 
 
 def is_locked(path: Path) -> bool:

@@ -116,6 +116,12 @@ class ResumeTurns(_Command, frozen=True, tag="ResumeTurns"):
     within_ms: int = 0
 
 
+class HurryTurns(_Command, frozen=True, tag="HurryTurns"):
+    """What waits for a party that could not be reached is tried now: it can be reached again."""
+
+    connection: str
+
+
 class ObserveMessage(_Command, frozen=True, tag="ObserveMessage"):
     """Let an analyser look at a message. It says nothing in the room, so it may look whoever is in control."""
 
@@ -253,6 +259,7 @@ Command = (
     | RemoveChoices
     | OpenSession
     | ResumeTurns
+    | HurryTurns
     | ObserveMessage
     | HandTranscript
     | EditTurn
@@ -286,7 +293,7 @@ AGENTS_STREAM = "agents"
 def stream_of(command: Command) -> str:
     """Destination of a command: the hub, one connection, one decider, the agent directory, a timer."""
     match command:
-        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession():
+        case SendToParty() | OpenSession() | ResumeTurns() | EditTurn() | RetractTurn() | CloseSession() | HurryTurns():
             return f"connection:{command.connection}"
         case ObserveMessage() | HandTranscript():
             return f"analysis:{command.connection}"

@@ -155,7 +155,7 @@ class DeskEnding(msgspec.Struct, frozen=True, omit_defaults=True):
 class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desk has the conversation. stage: `offered` = nobody of it has accepted yet. giver: the bot that gave it.
     position, minutes: in its queue and of waiting, as the visitor was told. since: when it was offered, ms. ending: why
-    it does not take it, if it said so before its user had the room."""
+    it does not take it, if it said so before its user had the room. interrupted: it cannot be reached, as it told."""
 
     connection: str
     stage: Literal["offered", "accepted"] = "offered"
@@ -164,6 +164,7 @@ class DeskState(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int = 0
     minutes: int = 0
     ending: DeskEnding | None = None
+    interrupted: bool = False
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -204,6 +204,8 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     updates: tuple[MessageUpdate, ...] = ()
     thread_id: str = ""
     """Of the message that begins the thread where it is said; empty = in the room."""
+    facts: dict[str, str | int | float | bool] = {}
+    """What a desk tells of the conversation, beside those that are known."""
     intent: str = ""
     losses: tuple[str, ...] = ()
 
@@ -234,12 +236,13 @@ class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
 
 class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
     """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
-    has no words for it. values: of the `{names}` in either."""
+    has no words for it. values: of the `{names}` in either. line: it cannot be reached for now, or can again."""
 
     connection: str
     code: str
     text: str = ""
     values: dict[str, str] = {}
+    line: Literal["", "lost", "back"] = ""
 
 
 class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):

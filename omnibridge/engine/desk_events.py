@@ -17,6 +17,7 @@ from omnibridge.domain.events import (
 )
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
+from omnibridge.routing.facts import told_facts
 from omnibridge.storage.journal import Observation
 
 DESK = "desk"
@@ -58,9 +59,9 @@ def event_of(connection: str, told: SessionEvent) -> Event:
             return PartyLeft(connection, plain(reason, LONGEST_TEXT))
         case Queued(position, wait_s, again):
             return QueuePositionChanged(connection, position, wait_s, again)
-        case Notice(code, text, values):
+        case Notice(code, text, values, line):
             known = {name: plain(value, LONGEST_VALUE) for name, value in values.items()}
-            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT), known)
+            return NoticeGiven(connection, plain(code, 64), plain(text, LONGEST_TEXT), known, line)
         case Spoke(reply):
             handover = reply.handover
             return PartySpoke(
@@ -73,4 +74,5 @@ def event_of(connection: str, told: SessionEvent) -> Event:
                 fields=reply.fields,
                 agent=speaker_of(reply.agent),
                 updates=reply.updates,
+                facts=told_facts(reply.facts),
             )

@@ -263,6 +263,11 @@ class Processor:
         if isinstance(command, cmd.ResumeTurns):
             self._resume(work, stream, command, epoch)
             return
+        if isinstance(command, cmd.HurryTurns):
+            lane_id, now = work.lane.id, work.now_ms
+            work.writes.append(lambda cur: outbox.hurry(cur, lane_id, stream, now))
+            work.resumed.append((lane_id, stream))
+            return
         if isinstance(command, cmd.RequeueStray):
             self._counters.add("assignments_stray")
         self._enqueue(

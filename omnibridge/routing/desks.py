@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from omnibridge.domain import events as ev
-from omnibridge.domain.commands import CloseConversation, CloseSession, Command, ResumeTurns
+from omnibridge.domain.commands import CloseConversation, CloseSession, Command, HurryTurns, ResumeTurns
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskEnding, DeskState
 from omnibridge.domain.directory import Desk, Directory, Way
 from omnibridge.routing import handover, next_steps, parties, personas
@@ -119,24 +119,34 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
     told = tell(conversation, text, state.connection)
     known = _replace(state, position=max(0, event.position), minutes=minutes)
     where = f"number {event.position}" if event.position > 0 else f"{minutes} min"
-    return context.decide(f"{where} in the queue of {event.connection}", _replace(conversation, desk=known), *told)
+    after, waited = personas.before_others(context, conversation) if told else (conversation, ())
+    after = _replace(after, desk=known)
+    return context.decide(f"{where} in the queue of {event.connection}", after, *waited, *told)
 
 
 def noticed(context: Context, event: ev.NoticeGiven) -> Decision:
-    """The visitor reads it, in the operator's words if he has some for it."""
+    """The visitor reads it, in the operator's words if he has some for it. Of an interruption he reads one sentence:
+    this, or the engine's about words that wait (`replies.delayed`), whichever is first."""
     conversation = context.conversation
     state = conversation.desk
     if state is None or state.connection != event.connection:
         return context.nothing(f"a notice of {event.connection}, which does not have the conversation")
+    if event.line and state.stage != "accepted":
+        return context.nothing(f"notice of {event.connection}: {event.code}: nobody of it is there yet")
+    knows = state.interrupted or conversation.told_delay
+    is_said = {"": True, "lost": not knows, "back": state.interrupted}[event.line]
     own = context.texts.of_desk(state.connection, event.code)
     text = event.text if own is None else own
     for name, value in event.values.items():
         text = text.replace(f"{{{name}}}", value)
-    told = tell(conversation, text, state.connection)
-    if not told:
+    told = tell(conversation, text, state.connection) if is_said else ()
+    if not told and not event.line:
         return context.nothing(f"notice of {event.connection}: {event.code}: its sentence is empty")
-    after, waited = personas.before_others(context, conversation)
-    return context.decide(f"notice of {event.connection}: {event.code}", after, *waited, *told)
+    after, waited = personas.before_others(context, conversation) if told else (conversation, ())
+    hurry = (HurryTurns(state.connection),) if event.line == "back" and conversation.waiting else ()
+    if event.line:
+        after = _replace(after, desk=_replace(state, interrupted=event.line == "lost" and (knows or bool(told))))
+    return context.decide(f"notice of {event.connection}: {event.code}", after, *waited, *told, *hurry)
 
 
 def not_taken(context: Context, state: DeskState, ending: DeskEnding) -> Decision:

@@ -13,6 +13,7 @@ from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
 from omnibridge.routing import handover, parties, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
+from omnibridge.routing.facts import told_facts
 from omnibridge.routing.fields import set_fields
 
 _replace = msgspec.structs.replace
@@ -127,6 +128,9 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
         unclear=speech.unclear or event.fallback,
     )
     after = _replace(conversation, options=options or conversation.options, speech=speech)
+    if event.facts:
+        others = {name: value for name, value in conversation.bot_facts.items() if name not in event.facts}
+        after = _replace(after, bot_facts=told_facts({**event.facts, **others}))
     if event.handover:
         # The turn that led to it is answered by that: it must not be given to the bot again.
         return _hand_over(_with(context, _replace(after, waiting=after.waiting[1:])), event, says)
@@ -202,6 +206,7 @@ def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     told = tell(conversation, context.texts.delayed, event.connection)
     if (
         conversation.told_delay
+        or (conversation.desk is not None and conversation.desk.interrupted)
         or conversation.speech.said
         or not told
         or conversation.control.connection != event.connection

@@ -58,6 +58,10 @@ _resume = (
     "AND code = 'control-changed' AND id IN (SELECT id FROM deliveries WHERE conversation_id = ? AND stream = ? "
     "AND command = 'SendToParty' ORDER BY id DESC LIMIT ?)"
 )
+_hurry = (
+    "UPDATE deliveries SET next_attempt_at = ? WHERE state = 0 AND conversation_id = ? AND stream = ? "
+    "AND next_attempt_at > ?"
+)
 _refuse = (
     "UPDATE deliveries SET state = 2, code = 'control-changed', settled_at = ? "
     "WHERE state = 0 AND conversation_id = ? AND epoch IS NOT NULL AND epoch < ?"
@@ -97,6 +101,11 @@ def refuse_older(cursor: Any, conversation_id: int, epoch: int, at: int) -> None
 def resume(cursor: Any, conversation_id: int, stream: str, count: int, epoch: int, deadline_at: int) -> None:
     """The party that had given way stays: its last turns are due again, but for those that arrived meanwhile."""
     cursor.execute(_resume, (epoch, deadline_at, conversation_id, stream, count))
+
+
+def hurry(cursor: Any, conversation_id: int, stream: str, now: int) -> None:
+    """What waits in a stream for another attempt is due now."""
+    cursor.execute(_hurry, (now, conversation_id, stream, now))
 
 
 def restamp(cursor: Any, conversation_id: int, stream: str, epoch: int) -> None:

@@ -51,12 +51,15 @@ def load(reader: Any, conversation_id: int, connection: str) -> SessionRow | Non
 
 
 def all_open(reader: Any) -> list[SessionRow]:
-    """Oldest first."""
+    """Those for which something waits first, then the oldest first."""
     sql = (
         "SELECT conversation_id, connection, state, owner, held_until, opened_at FROM desk_sessions "
         "ORDER BY conversation_id"
     )
-    return [SessionRow(*row) for row in reader.execute(sql)]
+    waits = "SELECT DISTINCT conversation_id, stream FROM deliveries WHERE state = 0 AND stream LIKE 'connection:%'"
+    due = {(row[0], row[1].partition(":")[2]) for row in reader.execute(waits)}
+    found = [SessionRow(*row) for row in reader.execute(sql)]
+    return sorted(found, key=lambda each: (each.conversation_id, each.connection) not in due)
 
 
 def has_conversation(reader: Any, conversation_id: int, connection: str) -> bool:
@@ -89,11 +92,11 @@ def put(cursor: Any, row: SessionRow) -> None:
     )
 
 
-def save_state(cursor: Any, conversation_id: int, connection: str, state: str) -> None:
-    """Of a session that is over, nothing is kept."""
+def save_state(cursor: Any, conversation_id: int, connection: str, opened_at: int, state: str) -> None:
+    """Of a session that is over, nothing is kept, also if the conversation has another one with this desk by now."""
     cursor.execute(
-        "UPDATE desk_sessions SET state = ? WHERE conversation_id = ? AND connection = ?",
-        (state, conversation_id, connection),
+        "UPDATE desk_sessions SET state = ? WHERE conversation_id = ? AND connection = ? AND opened_at = ?",
+        (state, conversation_id, connection, opened_at),
     )
 
 

@@ -109,6 +109,7 @@ async def commit(lanes: Lanes, row: Observation, timeout_s: float, answer: Once)
         raise IntakeError(503, "Not stored", "The journal could not be written; send it again.") from exc
     finally:
         timer.cancel()
+        answer.keep()
 
 
 async def send_ok(send: Send) -> None:
@@ -142,6 +143,11 @@ class Once:
     def give_up(self) -> None:
         late = IntakeError(503, "Not stored", "The journal did not commit in time; send it again.")
         self._task = asyncio.ensure_future(self.refuse(late))
+
+    def keep(self) -> None:
+        """The work was done in the moment in which it was given up: its own answer is the one."""
+        if self._task is not None and not self.is_given:
+            self._task.cancel()
 
 
 def check_json(body: bytes) -> tuple[str, str]:

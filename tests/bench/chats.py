@@ -30,13 +30,16 @@ from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOY
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
-from tests.certificates import server_context
+from tests.certificates import chain
 from tests.command_line import omnibridge
 from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
 from tests.soak.processes import Bridge
 
-BUDGETS = {"kb_per_chat": 30.0, "kb_per_chat_after_kill": 30.0}
-"""Figures must stay below."""
+BUDGETS = {"kb_per_chat": 32.0, "kb_per_further_chat": 30.0, "kb_per_chat_after_kill": 30.0}
+"""Figures must stay below. `kb_per_chat` counts too what is filled once, whatever the number of chats: the database's
+page cache, lanes."""
+WITH_TLS = 48.0
+"""How much more they may be: OpenSSL alone takes 29 to 41 KB for a connection, see README.md."""
 
 PROTOCOLS = ("messaging", "live_agent")
 AT_A_TIME = 64
@@ -76,8 +79,8 @@ class Org:
         more: list[str] = []
         trust: ssl.SSLContext | bool = True
         if self._is_tls:
-            _, trusted = server_context(self._folder, "127.0.0.1")
-            more, self.trusted = ["--certificate", str(self._folder / "both.pem")], str(trusted)
+            own, root = chain(self._folder, "127.0.0.1")
+            more, self.trusted = ["--certificate", str(own)], str(root)
             trust = ssl.create_default_context(cafile=self.trusted)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.bench.chats_org", "--protocol", self._protocol, *more,
@@ -374,19 +377,20 @@ def main() -> int:
                 results[name] = uvloop.run(bench.measure())
                 if not wish.json:
                     _print(name, results[name])
-    over = [f"{name}: {each}" for name, found in results.items() for each in exceeded(found)]
+    over = [f"{name}: {each}" for name, found in results.items() for each in exceeded(name, found)]
     if wish.json:
         print(json.dumps({**results, "over": over}))
     return 1 if over else 0
 
 
-def exceeded(found: dict[str, float]) -> list[str]:
-    over = [each for each, most in BUDGETS.items() if found[each] >= most]
+def exceeded(name: str, found: dict[str, float]) -> list[str]:
+    more = WITH_TLS if name.endswith("_tls") else 0.0
+    over = [each for each, most in BUDGETS.items() if found[each] >= most + more]
     return over + [each for each in ("ended", "followed_twice") if found[each]]
 
 
 def _print(name: str, found: dict[str, Any]) -> None:
-    over = exceeded(found)
+    over = exceeded(name, found)
     print(name)
     for each, value in found.items():
         print(f"  {each:34} {value:10.3f}{'   OVER' if each in over else ''}", flush=True)

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pysqlite3.dbapi2 as sqlite
 import pytest
 from sqlalchemy import create_engine
@@ -95,6 +96,23 @@ async def test_stream_gives_its_lowest_row_and_settling_is_final(tmp_path: Path)
     await database.aclose()
 
 
+async def test_sessions_for_which_something_waits_are_followed_first(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+
+    def rows(cursor: Any) -> None:
+        for n in (1, 2, 3):
+            sessions.put(cursor, sessions.SessionRow(n, "desk", f"state {n}", "me", 0, n))
+        for n, conversation, stream in ((1, 3, "connection:desk"), (2, 2, "connection:other"), (3, 1, "hub")):
+            outbox.enqueue(cursor, msgspec.structs.replace(delivery(n, stream), conversation_id=conversation))
+        sessions.renew(cursor, "me", 77)
+
+    await database.writer.submit(rows)
+    assert [each.conversation_id for each in sessions.all_open(database.reader)] == [3, 1, 2]
+    # The hold of all of them is one row; theirs are not written for it.
+    assert {each.held_until for each in sessions.all_open(database.reader)} == {0}
+    await database.aclose()
+
+
 def test_migrated_schema_is_the_schema_of_the_tables(tmp_path: Path) -> None:
     assert {findings.findings.name, sessions.desk_sessions.name, routing.routed_work.name} <= set(metadata.tables)
     migrate(tmp_path / "migrated.db")
@@ -131,3 +149,19 @@ async def test_reader_cannot_write(tmp_path: Path) -> None:
 def test_other_databases_are_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="PostgreSQL comes"):
         database_path("postgresql://x")
+
+
+async def test_session_that_is_over_does_not_write_over_the_next_one(tmp_path: Path) -> None:
+    """What is still under way of it, such as that the visitor types, ends when there is another one already."""
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    try:
+        row = sessions.SessionRow(1, "desk", "keys of the second", "us", 0, opened_at=20)
+        await database.writer.submit(lambda cur: sessions.put(cur, row))
+        for opened_at, state in ((10, "keys of the first"), (20, "more of the second")):
+            await database.writer.submit(
+                lambda cur, at=opened_at, state=state: sessions.save_state(cur, 1, "desk", at, state)
+            )
+            found = sessions.load(database.reader, 1, "desk")
+            assert found is not None and found.state == ("keys of the second" if opened_at == 10 else state)
+    finally:
+        await database.aclose()

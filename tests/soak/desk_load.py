@@ -67,8 +67,8 @@ class Load:
             try:
                 await self._chat(visitor, number)
             except (TimeoutError, RuntimeError) as exc:  # the hub refuses what is said in a room that is closed
-                self.ended.discard(visitor.rid)
                 self.failures.append(f"chat {number}: {exc}"[:160])
+                await asyncio.sleep(SHORTEST_PAUSE_S)
 
     async def _chat(self, visitor: Visitor, number: int) -> None:
         self.names[await visitor.open_room()] = f"c{number}"
@@ -94,11 +94,12 @@ class Load:
             if len(times) == times.maxlen:
                 pause_s = max(pause_s, times[0] + 61.0 - loop.time())
             await self._pause(pause_s)
-        self.ended.add(visitor.rid)
-        if number % 2 == 0 or not self._side.end(visitor.rid):
-            await visitor.close()
-        else:
+        if number % 2 and self._side.end(visitor.rid):
+            self.ended.add(visitor.rid)
             await visitor.wait_event("closed", timeout_ms=int(self._wait_s * 1000))
+        else:
+            await visitor.close()
+            self.ended.add(visitor.rid)
 
     async def _pause(self, seconds: float) -> None:
         """Shorter when the run ends."""

@@ -12,21 +12,22 @@ EVERY_S = 0.05
 
 class Watch:
     """resumed_s: for each start of the process after which all chats that were open before were followed again, how
-    long that took from the start of the process. longest_alone_s: that any chat was not followed. cut_short: starts
-    whose process was killed before."""
+    long that took from the start of the process; there is none where it was killed before. longest_alone_s: that any
+    chat was not followed, until it was over for one of its sides; alone: which one that was.
 
-    def __init__(self, side: DeskSide) -> None:
-        self._side = side
+    ended: rooms of which it is over.
+    """
+
+    def __init__(self, side: DeskSide, ended: set[str]) -> None:
+        self._side, self._ended = side, ended
         self._since: float | None = None
         self._waiting: set[str] = set()
         self._alone: dict[str, float] = {}
         self.resumed_s: list[float] = []
-        self.longest_alone_s = 0.0
-        self.cut_short = 0
+        self.longest_alone_s, self.alone = 0.0, ""
 
     def started(self) -> None:
         """The process is about to be started; the one before is dead."""
-        self.cut_short += self._since is not None
         self._side.prune()
         self._since, self._waiting = time.monotonic(), set(self._side.live)
 
@@ -42,9 +43,10 @@ class Watch:
             if side.is_followed(each):
                 self._waiting.discard(each)
                 self._alone.pop(each, None)
-            else:
+            elif side.rooms[each] not in self._ended:
                 alone_s = now - self._alone.setdefault(each, now)
-                self.longest_alone_s = max(self.longest_alone_s, alone_s)
+                if alone_s > self.longest_alone_s:
+                    self.longest_alone_s, self.alone = alone_s, side.rooms[each]
         if self._since is not None:
             self._waiting &= side.live.keys()
             if not self._waiting:

@@ -133,7 +133,7 @@ class Deciding:
         new = [each for each in await self._works([item]) if each["Id"] not in steps.before]
         if not there and not new and not steps.routing:
             if self._settings.queue:
-                await self._client.update(self._settings.object, item, {"OwnerId": self._settings.queue})
+                await self._give_to_queue(item)
                 there = await self._rows(_ROUTINGS, [item], "PendingServiceRouting")
             else:
                 there = [{"Id": await self._insert(item), "IsReadyForRouting": False}]
@@ -144,6 +144,16 @@ class Deciding:
             await self._make_ready(steps.routing)
         steps.is_routed = True
         await keep(_encode(steps))
+
+    async def _give_to_queue(self, item: str) -> None:
+        """A queue that owns it already, from a question that was taken back, makes no new routing: who made the item
+        owns it in between."""
+        settings = self._settings
+        soql = f"SELECT OwnerId, CreatedById FROM {settings.object} WHERE Id = {{}}"  # noqa: S608 - names are checked
+        rows, _ = await self._client.query(quoted(soql, item), settings.object)
+        if rows and long_id(str(rows[0]["OwnerId"] or "")) == long_id(settings.queue):
+            await self._client.update(settings.object, item, {"OwnerId": rows[0]["CreatedById"]})
+        await self._client.update(settings.object, item, {"OwnerId": settings.queue})
 
     async def _insert(self, item: str) -> str:
         settings = self._settings

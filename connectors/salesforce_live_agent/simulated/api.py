@@ -225,7 +225,7 @@ class Api:
             postChatUrl="",
             customDetails=body["prechatDetails"],
             visitorId=found.id,
-            sensitiveDataRules=[],
+            sensitiveDataRules=options.rules,
             transcriptSaveEnabled=False,
         )
         self.service.reached_desk(found, "request", name=body["visitorName"], details=body["prechatDetails"])

@@ -72,6 +72,7 @@ class Options:
     under another sequence. double: each batch is told twice. reconnect_replays: after a move the agent's lines that
     were not acknowledged come again, besides being in ChasitorSessionData. resets: ReconnectSession says so.
     online: agents are there. blocked: this visitor. paused: polls get nothing, so that batches grow.
+    rules: for sensitive data, as ChatRequestSuccess tells them.
     idle: {isEnabled, warningTime, timeout} in seconds. switch_to: another address, told by Visitor resources.
     """
 
@@ -84,6 +85,7 @@ class Options:
     blocked: bool = False
     paused: bool = False
     sneak_peek: bool = False
+    rules: list[dict[str, Any]] = field(default_factory=list)
     idle: dict[str, Any] = field(default_factory=dict)
     switch_to: str = ""
 

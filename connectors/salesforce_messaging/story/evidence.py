@@ -16,7 +16,7 @@ LIVE_AGENT = "live_agent"
 BOTS = ("assistant", "concierge")
 """User names."""
 
-NO_SESSION = {"status": "", "attributes": {}}
+NO_SESSION: dict[str, Any] = {"attributes": {}}
 
 
 class Words(NamedTuple):
@@ -125,7 +125,11 @@ def of_messaging(ledger: dict[str, Any], chat: str) -> DeskSide:
         ],
         served=joined,
         files=[(each["name"], each["sha256"]) for each in ledger["files"]],
-        is_over=session["status"] == "Ended",
+        is_over=any(
+            each["entryPayload"].get("sessionStatus") == "Ended"
+            and each["entryPayload"].get("sessionEndedByRole") == "Agent"
+            for each in conversation["entries"]
+        ),
         is_left=conversation["is_closed"],
     )
 
@@ -149,7 +153,7 @@ def of_live_agent(ledger: dict[str, Any], chat: str) -> DeskSide:
         answered=[],
         served=[name for at, name in enumerate(spoke) if at == 0 or spoke[at - 1] != name],
         files=[(each["name"], each["sha256"]) for each in ledger["files"]],
-        is_over=session["state"] == "ended",
+        is_over=session["state"] == "ended" and not any(each["kind"] in ("end", "left") for each in rows),
         is_left=session["state"] == "ended",
     )
 

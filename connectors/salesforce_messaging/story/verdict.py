@@ -17,6 +17,8 @@ COUNTS = ("lost", "doubled", "out_of_order")
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d [\d:]{8}\] ([^:]+): (.*)")
 """Of the transcript; what does not match goes on with the line before."""
 
+SPEAKERS = ("Visitor: ", "Bot: ", "Agent: ")
+
 
 def judge(evidence: Evidence) -> dict[str, Any]:
     """Each step, true or false, and the counts of both directions and of the bot."""
@@ -45,10 +47,16 @@ def _handed_over(evidence: Evidence) -> bool:
 
 
 def _history_shown(evidence: Evidence) -> bool:
-    """All that was said before, in order."""
-    lines = evidence.desk.history.split("\n")
-    said = [f"Visitor: {text}" for text in ("menu", cast.GIVES_WAY)]
-    return all(each in lines for each in said) and "Bot: Here is the picture." in lines
+    """All that the room has from before, in its order, and nothing else."""
+    lines = [each.split(" [chose: ")[0] for each in evidence.desk.history.split("\n") if each.startswith(SPEAKERS)]
+    before = []
+    for each in _said(evidence):
+        if each["author"] == evidence.protocol:
+            break
+        if each["text"]:
+            who = "Visitor" if each["kind"] == "visitor" else "Bot"
+            before.append(f"{who}: {each['text']}".split("\n")[0])
+    return lines == before and f"Visitor: {cast.GIVES_WAY}" in lines
 
 
 def _earlier_choice_shown(evidence: Evidence) -> bool:
@@ -260,8 +268,8 @@ def _said(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _since_offered(evidence: Evidence) -> list[str]:
-    """Who got the room from the desk's own user on. Before that the hub may give a new room to whom it likes, such as
-    the user of an agent who was just left by another visitor, and the bridge moves it to the bot."""
+    """Who got the room, from the desk's own user on, who is called as the protocol. Before that the hub may give a new
+    room to whom it likes, such as the user of an agent who was just left by another visitor: the bridge moves it."""
     served = [each["who"] for each in evidence.room["log"] if each["what"] == "assigned"]
     return served[served.index(evidence.protocol) :] if evidence.protocol in served else []
 

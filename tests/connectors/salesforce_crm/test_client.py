@@ -247,6 +247,16 @@ def test_refusal_pauses_longer_each_time_and_one_call_tries() -> None:
         budget.spend()
 
 
+def test_calls_that_are_refused_together_are_one_refusal() -> None:
+    clock = Hand()
+    budget = Budget(now=clock)
+    for _ in range(4):
+        budget.spend()
+    for _ in range(4):
+        budget.ended("limit")
+    assert refused(budget) == 60
+
+
 def test_what_others_need_is_left_to_them() -> None:
     clock = Hand()
     budget = Budget(reserve_percent=20, now=clock)

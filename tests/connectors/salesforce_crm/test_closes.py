@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections import Counter
 
@@ -14,7 +13,7 @@ from connectors.salesforce_crm.connector import SalesforceCrmConnector
 from omnibridge.connector import DeliveryError, SyncTrigger
 from tests.connectors.salesforce_crm.orgs import Conversation, Desk
 
-CLOSES = int(os.environ.get("CRM_CLOSES", "120"))
+CLOSES = 120
 AT_A_TIME = 8
 TRIGGERS: tuple[SyncTrigger, ...] = ("handover", "close")
 
@@ -72,7 +71,7 @@ def n_writes(org: Desk) -> int:
 
 
 async def test_closes_at_once_with_limits_and_locks_attach_every_transcript_once(org: Desk) -> None:
-    """`make crm-closes` plays it with 1,000."""
+    """Of the connector alone; `make crm-closes` plays it with the whole bridge."""
     crm, wanted = await org.use(workers=6), conversations(CLOSES)
     crm._org.budget = Budget(first_pause_s=0.05)
     simulator = org.simulator

@@ -233,3 +233,20 @@ def test_ids_of_fifteen_characters_get_their_check() -> None:
         "0053g000000usWaAAI",
         "",
     ]
+
+
+@pytest.mark.parametrize("way", [by_queue, by_skills])
+async def test_conversation_is_routed_again_after_it_was_taken_back(
+    omni: Omni, way: Callable[[Omni], dict[str, Any]]
+) -> None:
+    """A queue that owns the item already makes no routing when it is given it once more."""
+    made, first, second = await connector(omni, **way(omni)), Kept(), Kept()
+    await made.ask(QUESTION, b"", first)
+    await made.withdraw(first.asked)
+    alice, again = omni.person("alice"), msgspec.structs.replace(QUESTION, id="18")
+    await made.ask(again, b"", second)
+    answers = await made.answers([Asked(again, second.state)])
+
+    assert answers["18"].external_id == alice
+    assert len(omni.org.made) == 2 and len(omni.all("Case")) == 1
+    await made.aclose()

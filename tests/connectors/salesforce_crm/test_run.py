@@ -60,6 +60,29 @@ async def test_unverified_email_only_labels(org: Desk) -> None:
     assert [each.facts for each in results] == [{}, {}, {}]
 
 
+async def test_contact_of_ours_that_was_not_remembered_is_no_label(org: Desk) -> None:
+    """The process died right after it was made; then its e-mail finds it."""
+    crm, one = await org.use(), Conversation()
+    one.forgets = True
+    await crm.sync(one.snapshot("handover"))
+    one.forgets = False
+    for case in org.all("Case"):
+        org.org.delete("Case", case["Id"])
+    await crm.sync(one.snapshot("handover"))
+
+    (contact,), (case,) = org.all("Contact"), org.all("Case")
+    assert case["ContactId"] == contact["Id"]
+
+
+async def test_next_conversation_of_a_visitor_is_at_the_contact_that_we_made(org: Desk) -> None:
+    crm, first, second, other = await org.use(), Conversation(1, 1), Conversation(2, 1), Conversation(3, 2)
+    for each in (first, second, other):  # the last claims the same e-mail, in another browser
+        await crm.sync(each.snapshot("handover"))
+
+    (contact,), cases = org.all("Contact"), org.all("Case")
+    assert [each.get("ContactId") for each in cases] == [contact["Id"], contact["Id"], None]
+
+
 async def test_verified_key_wins_over_an_earlier_label(org: Desk) -> None:
     crm = await org.use(SAMPLE.replace('on_several = "label"', 'on_several = "newest"'))
     org.org.create("Contact", {"LastName": "Claimed", "Email": "vera@example.com"})

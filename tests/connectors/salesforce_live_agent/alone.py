@@ -104,6 +104,13 @@ class Alone:
                 raise
             self.refused.append(text)
 
+    async def type(self, is_typing: bool) -> None:
+        """Lost where it cannot be told."""
+        try:
+            await self.connector.on_typing("s1", is_typing)
+        except DeliveryError:
+            self.context.counts["typing_lost"] += 1
+
     async def close(self) -> None:
         await self._until_known(lambda: self.connector.on_close("s1", "closed"))
 

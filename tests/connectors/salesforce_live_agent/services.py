@@ -30,10 +30,25 @@ INIT = {
 
 
 class RunningService(Simulator):
+    """On a socket that can go and come back under the same address, with all sessions."""
+
     url = ""
+    _socket: Socket | None = None
 
     def service_calls(self) -> list[dict[str, Any]]:
         return self.api.calls
+
+    async def listen(self) -> None:
+        port = int(self.url.rsplit(":", 1)[1]) if self.url else 0
+        self._socket = Socket(self.app(), "127.0.0.1", port)
+        await self._socket.start()
+        self.url = self._socket.url
+
+    async def hang_up(self) -> None:
+        """From now on connections are refused."""
+        socket, self._socket = self._socket, None
+        if socket:
+            await socket.stop()
 
 
 @asynccontextmanager
@@ -50,16 +65,14 @@ async def at_other_address(found: RunningService) -> AsyncIterator[str]:
 @asynccontextmanager
 async def service(**options: Any) -> AsyncIterator[RunningService]:
     found = RunningService()
-    socket = Socket(found.app(), "127.0.0.1", 0)
-    await socket.start()
-    found.url = socket.url
+    await found.listen()
     found.wish({"options": {"poll_s": 1.0, **options}})
     try:
         yield found
     finally:
         for each in found.service.sessions.values():
             found.service.kill(each, "test is over")
-        await socket.stop()
+        await found.hang_up()
 
 
 async def eventually(holds: Callable[[], object]) -> None:

@@ -1,6 +1,7 @@
 """A real `omnibridge serve` that is killed, and stopped, while chats are under way: nothing is lost or doubled.
 
-STOPPED_S: for how long it is stopped, 3 s where nothing is said.
+STOPPED_S: for how long it is stopped, 3 s where nothing is said. More than 30 s is longer than its sessions are held:
+then nothing may be asked before they are held again.
 """
 
 from __future__ import annotations
@@ -137,6 +138,15 @@ async def start(relay: Relay, bridge: Bridge) -> None:
         assert await bridge.ready(session) is not None
 
 
+async def asks_nothing_while_it_cannot_hold(relay: Relay, locking: sqlite3.Connection, asked: int) -> None:
+    """The process runs, and tries to hold its sessions; the database cannot be written. asked: calls before."""
+    log = relay.world.folder / "bridge.log"
+    await until(lambda: "sessions_not_renewed" in log.read_text("utf-8"))
+    assert len(relay.sf.service_calls()) == asked
+    locking.execute("ROLLBACK")
+    await until(lambda: len(relay.sf.service_calls()) > asked)
+
+
 async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:  # noqa: F811
     relay = await make_relay(department="sales")
     chats = Chats(relay)
@@ -163,10 +173,18 @@ async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeR
         await chats.talk(range(2))
         process = bridge._process
         assert process is not None
+        locking = sqlite3.connect(relay.world.folder / "test.db", isolation_level=None, timeout=10)
+        if STOPPED_S > 30:
+            await until(lambda: chats.are_whole(2))
+            locking.execute("BEGIN IMMEDIATE")  # before it is stopped: it may have been in the middle of a commit
         process.send_signal(signal.SIGSTOP)
         talking = asyncio.create_task(chats.talk(range(2, 4)))
         await asyncio.sleep(STOPPED_S)
+        asked = len(relay.sf.service_calls())
         process.send_signal(signal.SIGCONT)
+        if STOPPED_S > 30:
+            await asks_nothing_while_it_cannot_hold(relay, locking, asked)
+        locking.close()
         await talking
         await until(lambda: chats.are_whole(4))
 

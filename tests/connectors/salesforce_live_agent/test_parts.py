@@ -27,6 +27,7 @@ from connectors.salesforce_live_agent.poll import (
     next_request,
     posted,
 )
+from connectors.salesforce_live_agent.rules import Rule
 from omnibridge.connector import (
     ConfigError,
     DeliveryError,
@@ -92,7 +93,7 @@ WHO = {"name": "Alex &amp; Co", "userId": "0053g000000usWa", "agentId": "0053g00
         ),
         ("FileTransfer", {"type": "Canceled", "fileToken": "t"}, m.FileOutcome("Canceled", "t")),
         ("RichMessage", {"items": [{"text": "One"}, {"text": "Two"}]}, m.Said("One\nTwo", m.Agent(""), is_rich=True)),
-        ("SensitiveDataRules", {"sensitiveDataRules": [{"id": "1"}]}, m.Rules(({"id": "1"},))),
+        ("SensitiveDataRules", {"sensitiveDataRules": [{"id": "1"}]}, m.Rules((Rule("1"),))),
         ("SwitchServer", {"newUrl": "https://x"}, m.SwitchServer("https://x")),
         (
             "ChasitorSessionData",

@@ -215,6 +215,22 @@ async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(mak
     assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
 
 
+async def test_poll_that_waits_after_a_failed_one_is_an_answer(
+    make_relay: MakeRelay,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody says anything, so it would be answered after 40 s."""
+    monkeypatch.setattr(chat_module, "STEADY_S", 0.6)
+    relay = await make_relay(settings="trouble_s = 0.1")
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "poll", "status": 500}]})
+    relay.desk.say(relay.sid, "a0")  # the poll that waits is answered, and the next one fails
+    await eventually(lambda: "The connection is back." in relay.words(visitor))
+
+    assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
+    assert relay.session().poll is not None
+
+
 async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: MakeRelay) -> None:  # noqa: F811
     relay = await make_relay(settings='on_left = "bot"', engine="breaker_open_s = 0.2")
     visitor = await relay.with_agent()
@@ -259,6 +275,40 @@ async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None: 
     await relay.until(lambda: relay.of_kind("end"))
 
     assert relay.of_kind("end")[0]["reason"] == "client"
+
+
+async def test_agent_who_is_still_told_what_was_said_gets_what_the_visitor_wrote_before_he_closed(
+    make_relay: MakeRelay,  # noqa: F811
+) -> None:
+    relay = await make_relay()
+    visitor = await relay.handed_over()
+    relay.sf.wish({"fail_next": [{"on": "post", "status": 500, "count": 7}]})
+    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
+    relay.desk.say(relay.sid, "Hello, I am Alex.")
+    await relay.until(lambda: "Hello, I am Alex." in relay.words(visitor))
+    await visitor.say("v0")
+    await visitor.close()
+    await relay.until(lambda: relay.of_kind("end"))
+
+    assert relay.heard() == ["v0"]
+
+
+@pytest.mark.parametrize("move", ["before", "with it", "after effect"])
+async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
+    make_relay: MakeRelay,  # noqa: F811
+    move: str,
+) -> None:
+    """Nobody polls any more who would reconnect it."""
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    if move == "before":
+        relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500}], "move_all": True})
+    else:
+        relay.sf.wish({"fail_next": [{"on": "post", "status": 503, "after_effect": move != "with it"}]})
+    await visitor.close()
+    await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))
+
+    assert len(relay.of_kind("end")) == 1
 
 
 async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:  # noqa: F811

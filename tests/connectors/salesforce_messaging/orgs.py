@@ -25,14 +25,14 @@ GUEST = {"orgId": ORG_ID, "esDeveloperName": DEVELOPER_NAME, "capabilitiesVersio
 
 class RunningOrg(Simulator):
     """Behind a socket that may go away and come back at the same address. before: is told each call
-    before it is carried out, with the subject of its token, empty where it has none."""
+    before it is carried out, with the subject of its token, empty where it has none; a status is its answer then."""
 
     url = ""
     _socket: Socket | None = None
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: Callable[[str, str], None] = lambda name, subject: None
+        self.before: Callable[[str, str], int | None] = lambda name, subject: None
 
     def _call(self, name: str) -> Callable[[Request], Any]:
         call = super()._call(name)
@@ -40,7 +40,9 @@ class RunningOrg(Simulator):
         async def noted(request: Request) -> Response:
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
             token = self.org.tokens._issued.get(bearer)
-            self.before(name, token.subject if token else "")
+            status = self.before(name, token.subject if token else "")
+            if status:
+                return Response(status_code=status, headers={"Retry-After": "1"} if status == 429 else None)
             answer: Response = await call(request)
             return answer
 

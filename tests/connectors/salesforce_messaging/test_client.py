@@ -409,6 +409,23 @@ async def test_stream_is_opened_again(fault: dict[str, Any]) -> None:
     assert one.counts["stream_broken"] == 3
 
 
+async def test_stream_waits_as_long_as_salesforce_asks() -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with visitor() as one:
+        one.org.faults.add([{"on": "stream", "status": 429, "headers": {"Retry-After": "7"}}])
+        one.org.faults.add([{"on": "stream", "status": 503}])
+        one.org.faults.add([{"on": "stream", "status": 401}])
+        events = Events(one.calls, one.access, None, lambda: (), one._take, lambda name, n: None, sleep)
+        with pytest.raises(TokenDead):
+            await asyncio.wait_for(events.run(), 5)
+
+    assert 7 < pauses[0] <= 8 and pauses[1] <= 1.5
+
+
 async def test_stream_that_never_works_says_so() -> None:
     async with visitor() as one:
         one.org.faults.add([{"on": "stream", "status": 403}])

@@ -48,12 +48,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class OneChat:
     """Everything that a chat may have, one thing after the other, until it is over on both sides.
 
-    dies: the step before which its token dies. steps: what came. is_lost: what the visitor reads when the chat went
-    back to the bot, which ends the play.
+    dies: the step before which its token dies, or which is answered with `status`. steps: what came. is_lost: what the
+    visitor reads when the chat went back to the bot, which ends the play.
     """
 
-    def __init__(self, relay: Relay, dies: Step | None = None, is_lost: str = "") -> None:
-        self.relay, self.dies, self.is_lost = relay, dies, is_lost
+    def __init__(self, relay: Relay, dies: Step | None = None, is_lost: str = "", status: int = 0) -> None:
+        self.relay, self.dies, self.is_lost, self.status = relay, dies, is_lost, status
         self.visitor = Visitor(relay.world.hub, "Vera")
         self.steps: list[str] = []
         self.is_dead = False
@@ -90,11 +90,14 @@ class OneChat:
     def shown(self) -> list[str]:
         return [next(part for part in SHOWN if part in each) for each in self.words() if any(p in each for p in SHOWN)]
 
-    def step(self, name: str, subject: str) -> None:
+    def step(self, name: str, subject: str) -> int | None:
         self.steps.append(name)
-        if (name, self.steps.count(name)) == self.dies and not self.is_dead:
-            self.is_dead = True
+        if (name, self.steps.count(name)) != self.dies or self.is_dead:
+            return None
+        self.is_dead = True
+        if not self.status:
             self.relay.sf.kill_tokens(subject)
+        return self.status
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Raises EOFError when it was lost, and may be."""
@@ -166,14 +169,15 @@ def _connector(relay: Relay) -> Any:
 def watch(relay: Relay, chats: list[OneChat]) -> None:
     """Tell each chat of its calls."""
 
-    def before(name: str, subject: str) -> None:
+    def before(name: str, subject: str) -> int | None:
         if not subject:  # it asks for a token: there is none that could die
-            return
+            return None
         found = [each for each in _connector(relay)._chats.values() if each.access.subject == subject]
         rooms = [each.session.room for each in found]
         for each in chats:
             if each.visitor.rid in rooms:
-                each.step(name, subject)
+                return each.step(name, subject)
+        return None
 
     relay.sf.before = before
 
@@ -260,3 +264,31 @@ async def test_stream_is_cut_at_each_event(make_relay: MakeRelay, sf: RunningOrg
     assert {number for number, _, _ in feed.events[: last - 2]} <= written  # the last of all may come as entries only
     assert feed.opened >= len(written)
     assert feed.most_open == 1
+
+
+NOT_BELIEVED = {"stream": (400, 403, 404), "message": (400, 404, 417), "entries": (404,), "entry": (400,)}
+"""What is tried again, or does without, because the next attempt may be answered otherwise. Of the message that tells
+what was said before the refusal is believed: the desk is not offered the chat then."""
+
+
+async def test_each_call_is_answered_once_with_each_status(make_relay: MakeRelay, sf: RunningOrg) -> None:  # noqa: F811
+    """Those of the reference that are over soon, for each call: nothing is lost, doubled or out of order."""
+    relay = await make_relay(settings=ATTRIBUTES)
+    sf.wish({"options": {"starts_per_30_s": 0, "tokens_per_minute": 0}})
+    calm = OneChat(relay)
+    watch(relay, [calm])
+    await calm.play()
+    calm.check()
+    names = set(calm.steps)
+    assert {"stream", "create", "message", "entry", "entries", "acknowledge", "download", "file", "close"} == names
+
+    cases = [(name, status) for name in sorted(names) for status in (429, 500, 503, *NOT_BELIEVED.get(name, ()))]
+    chats = [OneChat(relay, (name, 2 if name == "message" else 1), status=status) for name, status in cases]
+    watch(relay, chats)
+    ended = await asyncio.gather(*(each.play() for each in chats), return_exceptions=True)
+
+    assert [(each.dies, each.status, how) for each, how in zip(chats, ended, strict=True) if how is not None] == []
+    for each in chats:
+        assert each.is_dead, (each.dies, each.status)
+        each.check()
+    assert sf.api.limited == []

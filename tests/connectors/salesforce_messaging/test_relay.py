@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from omnibridge.operator.replay import Replay
 from tests.connectors.salesforce_messaging.relays import (
     ALEX,
@@ -93,6 +95,25 @@ async def test_restart_goes_on_where_it_was(make_relay: MakeRelay) -> None:  # n
     assert relay.heard() == ["still here"]
     assert relay.words(visitor).count("Hello, I am Alex.") == 1
     assert len(relay.sf.org.conversations) == 1 and relay.streams() == 1
+
+
+async def test_message_of_which_the_stream_has_told_is_not_sent_again_after_a_restart(make_relay: MakeRelay) -> None:  # noqa: F811
+    """Nobody heard the answer to it, and it is known all the same that it arrived."""
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "message", "hang": True, "after_effect": True}]})
+    await visitor.say("v0")
+    async with asyncio.timeout(10):
+        while relay.heard() != ["v0"]:
+            await asyncio.sleep(0.01)
+        relay.desk.say(relay.cid, "a0")
+        while "a0" not in relay.words(visitor):
+            await asyncio.sleep(0.01)
+    await relay.world.restart()
+    await visitor.say("v1")
+    await relay.until(lambda: relay.heard() == ["v0", "v1"])
+
+    assert relay.repeats() == 0
 
 
 async def test_closed_desk_declines_at_once(make_relay: MakeRelay) -> None:  # noqa: F811

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import connectors.salesforce_messaging.follow as follow_module
 import connectors.salesforce_messaging.sending as sending_module
 import connectors.salesforce_messaging.stream as stream_module
 from connectors.salesforce_messaging.pacing import Pacer
@@ -178,6 +179,29 @@ async def test_guest_who_comes_back_for_a_verified_user_is_refused(make_relay: M
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
     assert sf.org.conversations == {}
+
+
+async def test_guest_who_comes_back_in_the_middle_of_a_verified_chat_is_never_used(
+    make_relay: MakeRelay,  # noqa: F811
+    sf: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The chat waits, the visitor reads it, and goes on once the keys are right again."""
+    monkeypatch.setattr(follow_module, "LONGEST_PAUSE_S", 0.2)
+    relay = await make_relay(settings=verified(sf) + "\ntrouble_s = 0.5")
+    visitor = await relay.with_agent()
+    sf.wish({"all_are_guests": True, "revoke_all": True})
+    await visitor.say("v0")
+    async with asyncio.timeout(10):
+        while not any("connection to the agent is interrupted" in each for each in relay.words(visitor)):
+            await asyncio.sleep(0.02)
+    guests = {each["n"] for each in sf.api.issued if "/ANON/" in each["subject"]}
+    assert relay.heard() == []
+    sf.wish({"all_are_guests": False})
+    await relay.until(lambda: relay.heard() == ["v0"] and "The connection is back." in relay.words(visitor))
+
+    assert guests and not [each for each in sf.api.calls if each["token"] in guests]
+    assert len(sf.org.conversations) == 1
 
 
 async def test_guest_whose_token_ends_goes_back_to_the_bot(make_relay: MakeRelay, sf: Any) -> None:  # noqa: F811

@@ -90,7 +90,8 @@ COMMON = {"conversation": "c", "id": "e"}
         (Told((Routed(is_transfer=True, **COMMON),)), (Notice("requeued", REQUEUED),)),
         (Told((SessionIs(status="Inactive", **COMMON),)), (Notice("inactive", INACTIVE),)),
         (Told((SessionIs(status="Active", before="Inactive", **COMMON),)), ()),
-        (Told(notice="trouble"), (Notice("trouble", NOTICES["trouble"]),)),
+        (Told(notice="trouble"), (Notice("trouble", NOTICES["trouble"], line="lost"),)),
+        (Told(notice="trouble-over"), (Notice("trouble-over", NOTICES["trouble-over"], line="back"),)),
     ],
 )
 def test_what_is_told_of_waiting(told: Told, meaning: tuple[SessionEvent, ...]) -> None:

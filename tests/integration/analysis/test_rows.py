@@ -141,6 +141,22 @@ async def test_s1_05_what_was_said_is_read_without_a_scan_of_the_outbox(make_wor
     assert [each for each in plans if each.startswith("SCAN")] == []
 
 
+async def test_who_takes_over_reads_words_of_another_systems_people_as_an_agents(make_world: MakeWorld) -> None:
+    world = await make_world()
+    visitor = await world.visitor()
+    for turns, text in enumerate(("as 9 Ann Lee: How can I help?", "echo one"), 1):
+        await visitor.say(text)
+        await world.answered(turns)
+    database = world.node.service._database
+    assert database
+    said = so_far(database.reader, world.rows("SELECT id FROM conversations")[0][0])
+
+    assert [(each.author, each.text) for each in said if each.author != "visitor"] == [
+        ("agent", "How can I help?"),
+        ("bot", "one"),
+    ]
+
+
 async def test_who_takes_over_reads_what_was_chosen_by_number_by_words_and_by_a_press(make_world: MakeWorld) -> None:
     world = await with_app(make_world)
     visitor = await world.visitor()

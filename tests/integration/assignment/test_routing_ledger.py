@@ -95,4 +95,22 @@ async def test_old_decisions_are_purged_but_never_one_that_may_be_under_way(data
     )
 
     assert [each.work for each in routing.listed_work(database.reader)] == ["w2", "w1"]
-    assert routing.last_pushes(database.reader, "omni") == {"a": 2}
+    assert routing.last_pushes(database.reader, "omni", ["a", "b"]) == {"a": 2}
+
+
+async def test_what_is_asked_at_every_look_reads_no_decisions_of_other_work(database: Database) -> None:
+    asked: list[str] = []
+    reader = database.reader
+
+    class Noted:
+        def execute(self, sql: str, values: tuple[Any, ...]) -> Any:
+            asked.extend(each[3] for each in reader.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+            return reader.execute(sql, values)
+
+    routing.work_chosen(Noted(), "omni")
+    routing.last_pushes(Noted(), "omni", ["a"])
+
+    assert asked == [
+        "SEARCH routed_work USING INDEX ix_routed_work_chosen (router=?)",
+        *["SEARCH routed_work USING COVERING INDEX ix_routed_work_agent (router=? AND agent=? AND stage=?)"] * 2,
+    ]

@@ -144,6 +144,7 @@ class World:
             ev.PartyLeft("sales"),
             ev.QueuePositionChanged(desk, self.pick(3)),
             ev.NoticeGiven(desk, "requeued", "One moment."),
+            ev.NoticeGiven(desk, "trouble", "wait", line="lost" if self.pick(2) else "back"),
             ev.PartySpoke(desk, (Text("I am"),), agent=FOX),
             ev.PartySpoke(desk, (Text("bye"),), agent=FOX, handover=True),
             ev.PartySpoke(desk, (Text("bye"),), close=True),

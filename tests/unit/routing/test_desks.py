@@ -86,6 +86,34 @@ def test_place_in_the_queue_is_told_once_for_each_change() -> None:
     assert story.on(ev.QueuePositionChanged("sales", 1)).commands == ()
 
 
+def test_visitor_reads_one_sentence_while_the_desk_cannot_be_reached() -> None:
+    """Whichever comes first: the desk's own, or the engine's about a turn that waits."""
+    lost, found = (ev.NoticeGiven("sales", "x", each, line=each) for each in ("lost", "back"))
+    late, silent = ev.DeliveryDelayed(1, "sales"), ev.NoticeGiven("sales", "x", line="lost")
+    for events, told in (
+        ((lost, late, lost, late), ["lost"]),
+        ((late, lost, late), ["One moment please, this is taking longer than usual."]),
+        ((found, lost, found, found, lost), ["lost", "back", "lost"]),
+        ((silent, late, found), ["One moment please, this is taking longer than usual."]),
+    ):
+        story = offered()
+        assert story.on(lost).commands == ()  # nobody is there yet to whom the connection could be lost
+        story.on(ev.PartyAccepted("sales"), said("hello?", 2))
+        commands = [each for event in events for each in story.on(event).commands]
+        assert [each.content.text for each in commands if isinstance(each, SendToVisitor)] == told
+
+
+def test_notices_come_behind_what_an_agent_said_and_are_not_lost_on_the_way_to_another_ones_user() -> None:
+    story = offered()
+    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("hello"),), agent=ANN))
+    commands = story.on(ev.PartySpoke("sales", (Text("Bob has joined"),))).commands
+
+    assert [(each.content.text, each.connection) for each in commands if isinstance(each, SendToVisitor)] == [
+        ("hello", "sales"),  # under his name, by the relay account
+        ("Bob has joined", ""),
+    ]
+
+
 def test_wait_is_told_with_a_new_place_or_where_there_is_no_place() -> None:
     story = offered()
     told = [(0, 61), (0, 119), (0, 200), (3, 200), (3, 20), (2, -1), (0, -1), (0, 0)]
@@ -123,6 +151,18 @@ def test_who_is_given_back_to_the_queue_is_told_his_place_again() -> None:
 
     assert told == [[], ["SendToVisitor"], []]
     assert kinds(story.on(ev.QueuePositionChanged("sales", 1, again=True))) == ["SendToVisitor"]
+
+
+def test_last_words_of_who_gave_him_back_come_before_his_place() -> None:
+    """Also where the notice of that is not said: they wait for his user."""
+    story = offered()
+    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("Bea will help you."),), agent=ANN))
+    commands = story.on(ev.QueuePositionChanged("sales", 1, again=True)).commands
+
+    assert [each.content.text for each in commands] == [  # type: ignore[union-attr]
+        "Bea will help you.",
+        "You are number 1 in the queue.",
+    ]
 
 
 def test_close_waits_for_what_the_visitor_wrote_before_it() -> None:
