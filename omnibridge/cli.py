@@ -238,7 +238,7 @@ def rules_check(file: Annotated[Path, typer.Argument(help="rules file")]) -> Non
         rules = parse_rules(file.read_text("utf-8"), str(file))
     except OSError as exc:
         raise ConfigError(f"{file}: {exc.strerror}") from exc
-    typer.echo(f"{file}: {len(rules.rules)} rules, hash {rules.hash()}")
+    typer.echo(f"{file}: {len(rules.rules)} rule{'' if len(rules.rules) == 1 else 's'}, hash {rules.hash()}")
 
 
 @app.command()

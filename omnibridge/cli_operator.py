@@ -8,12 +8,15 @@ import time
 import unicodedata
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from omnibridge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omnibridge.operator.trace import Item
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -22,7 +25,7 @@ DatabasePath = Annotated[
     Path | None, typer.Option("--database", help="database file, instead of the configuration's: a copy, for example")
 ]
 DEFAULT = Path("omnibridge.toml")
-INDENT = {"observation": "", "event": "  ", "control": "    ", "delivery": "    "}
+INDENT = {"observation": "", "event": "  ", "control": "    ", "delivery": "    ", "record": "    "}
 WIDTH = 160
 
 
@@ -45,12 +48,15 @@ def trace(
         return
     typer.echo(f"conversation {found[0]}, workspace {found[1]}, room {plain(found[2])}")
     for item in items:
-        at = datetime.fromtimestamp(item.at / 1000).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        lines = [f"{at}  {INDENT[item.kind]}{item.kind:<11} {item.text}"]
-        lines += [f"{'':25}{INDENT[item.kind]}{'':11} {each}" for each in item.detail]
-        for line in lines:
-            shown = plain(line)
+        for shown in lines_of(item):
             typer.echo(shown if full or len(shown) <= WIDTH else shown[: WIDTH - 1] + "…")
+
+
+def lines_of(item: Item) -> list[str]:
+    """As they are printed; nothing in them controls a terminal."""
+    at, indent = datetime.fromtimestamp(item.at / 1000).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], INDENT[item.kind]
+    lines = [f"{at}  {indent}{item.kind:<11} {item.text}"]
+    return [plain(each) for each in [*lines, *(f"{'':25}{indent}{'':11} {each}" for each in item.detail)]]
 
 
 def replay(

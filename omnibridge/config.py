@@ -316,7 +316,7 @@ class RouterSettings(BaseModel):
         "ladder", description="when nobody there serves: people by the ladder, wait in the queue, or the bot goes on"
     )
     poll_s: float = Field(2, ge=0.05, le=60, description="pause between two looks for answers, while any is awaited")
-    work_poll_s: float = Field(5, ge=0.05, le=300, description="pause between two looks for work that we route")
+    work_poll_s: float = Field(10, ge=0.05, le=300, description="pause between two looks for work that we route")
     work_page: int = Field(100, ge=1, le=1000, description="pieces of work in one look, the first to be served first")
     decider: str = Field("", description="[[decider]] that is asked who takes work; empty = the least busy agent")
     keep_days: float = Field(30, gt=0, le=3650, description="decisions about work can be looked at for so long")

@@ -30,6 +30,9 @@ from connectors.salesforce_live_agent.poll import (
 from omnibridge.connector import ConfigError, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+STEADY_S = 5.1
+"""A request that waits for so long is connected: connecting takes 5 s at most. With the first pause it is less than
+`trouble_s`, so that one failure of a silent chat is told to nobody."""
 
 _T = TypeVar("_T")
 Keep = Callable[[Session, tuple[Event, ...]], Awaitable[None]]
@@ -45,7 +48,8 @@ class Chat:
     held: seconds for which nobody else may read this session, waits until there are any; asked before each request, and
     for one that reads again while it waits. None lasts longer.
 
-    noticed: told after each request that reads whether the service answered it.
+    noticed: told after each request that reads whether the service answered it; and that it does, when one
+    waits for STEADY_S after a failure: in a silent chat a poll is answered after most of a minute.
 
     keep is also called before each post, with nothing: otherwise a crash while posting could lose the next one, because
     the server drops a number that it took.
@@ -60,7 +64,7 @@ class Chat:
         held: Callable[[], Awaitable[float]] | None = None,
         noticed: Callable[[bool], None] | None = None,
     ) -> None:
-        self._held, self._noticed = held, noticed
+        self._held, self._noticed, self._has_failed = held, noticed, False
         self._api, self._keep, self._sleep = api, keep, sleep
         self.session = session
         self._changing, self._order = asyncio.Lock(), asyncio.Lock()
@@ -89,23 +93,31 @@ class Chat:
                 return
             moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
+            steady = asyncio.get_running_loop().call_later(STEADY_S, self._tell, True) if self._has_failed else None
             try:
                 answer = await _result(self._reading)
             except DeliveryError:
                 answer = None
+            finally:
+                if steady is not None:
+                    steady.cancel()
             if self._moves != moves:
                 continue  # a post was told that the session moved
             if answer is not None:
                 async with self._changing:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
                     await self._change(step)
-            if self._noticed:
-                self._noticed(step is not None and not step.pauses)
+            self._tell(step is not None and not step.pauses)
             if step is None or step.pauses:
                 await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 pause_s = FIRST_PAUSE_S
+
+    def _tell(self, answers: bool) -> None:
+        self._has_failed = not answers
+        if self._noticed:
+            self._noticed(answers)
 
     def _at_new_base(self, step: Step) -> Step:
         """Where the org says that it moved to, if that is an address of Salesforce's."""

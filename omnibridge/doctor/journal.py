@@ -10,6 +10,7 @@ from typing import Any
 import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.rocketchat.webhook import TEST, read_webhook
+from omnibridge.storage import directory
 
 
 class Journal:
@@ -32,6 +33,14 @@ class Journal:
             workspace,
         )
         return None if rows is None else any(read_webhook(bytes(body)).kind == TEST for (body,) in rows)
+
+    def synced_at(self, workspace: str) -> int:
+        """When its users were last read for the agent directory, ms; 0 = never, or the journal cannot be read."""
+        try:
+            with self._open() as connection:
+                return directory.synced_at(connection, workspace)
+        except sqlite.Error:
+            return 0
 
     def _rows(self, sql: str, *values: object) -> list[Any] | None:
         try:

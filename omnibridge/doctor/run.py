@@ -21,6 +21,7 @@ from omnibridge.doctor import (
     reach,
     realtime,
     rights,
+    systems,
     webhook,
 )
 from omnibridge.doctor.backends import backend
@@ -59,6 +60,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     rules, findings = _rules(settings)
     findings += [local.sqlite_version(), local.database(path), local.disk(path), local.files()]
     backends = [asyncio.create_task(_backend(settings, each, clock)) for each in settings.connection]
+    beside = asyncio.create_task(_beside(backends, settings, path, clock))
     server = asyncio.create_task(local.our_server(settings, path))
     our = webhook.RoundTrip(server, Journal(path))
     seen = await asyncio.gather(*(_workspace(settings, each, our, clock) for each in settings.workspace))
@@ -66,7 +68,16 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     findings += _targets(rules, [view for view, _ in seen if view])
     findings += [each for _, found in seen for each in found]
     findings += [each for found in await asyncio.gather(*backends) for each in found]
+    findings += await beside
     return findings
+
+
+async def _beside(
+    backends: list[asyncio.Task[list[Finding]]], settings: Settings, path: Path, clock: Clock
+) -> list[Finding]:
+    """After the backends: importing a vendor's client holds up the loop, and their time is measured."""
+    await asyncio.gather(*backends)
+    return await systems.systems(settings, path, clock)
 
 
 def exit_code(findings: list[Finding]) -> int:
@@ -94,11 +105,27 @@ def _targets(rules: RuleSet | None, views: list[HubView]) -> list[Finding]:
     known = {text_of(row.get(key)) for each in views for row in each.departments for key in ("_id", "name")}
     targets = [(each.name, each.target) for each in rules.rules] + [("default", rules.default)]
     do = "create it in Omnichannel > Departments, or correct the rule"
-    return [
+    missing = [
         problem("rule targets", HUB, f"rule {name}: no workspace has a department {target.name!r}", do)
         for name, target in targets
         if target and target.kind == "department" and target.name not in known
     ]
+    return [*missing, *_named_departments(rules, views)]
+
+
+def _named_departments(rules: RuleSet, views: list[HubView]) -> list[Finding]:
+    """The hub tells a room's department by id, so a condition that has its name never holds."""
+    ids = {text_of(row.get("name")).casefold(): text_of(row.get("_id")) for each in views for row in each.departments}
+    found: list[Finding] = []
+    for rule in rules.rules:
+        for each in rule.when:
+            values = each.value if isinstance(each.value, list | tuple) else (each.value,)
+            for value in values if each.fact == "department" else ():
+                wanted = ids.get(value.strip().casefold()) if isinstance(value, str) else None
+                if wanted and wanted.casefold() != value.strip().casefold():
+                    why = f"rule {rule.name}: {value!r} is a department's name, and the fact is its id: it never holds"
+                    found.append(problem("rule conditions", OURS, why, f"write department = {wanted!r}"))
+    return found
 
 
 async def _workspace(

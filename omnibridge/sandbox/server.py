@@ -267,8 +267,21 @@ async def _run(options: SandboxOptions, as_json: bool) -> None:
         print(msgspec.json.encode(running.description).decode(), flush=True)
     else:
         print(f"Simulated Rocket.Chat {options.hub_version} ({options.licence}) at {running.url}")
-        for key, value in running.description.items():
-            print(f"  {key}: {value}")
+        print("\n".join(_shown(running.description)))
         print("Ledger and switches: /_sandbox/ledger, /_sandbox/control. Stop with Ctrl-C.", flush=True)
     await stop.wait()
     await running.stop()
+
+
+def _shown(description: dict[str, Any]) -> list[str]:
+    """For people: what a connection needs once, as it is written into the configuration."""
+    lines = []
+    for key, value in description.items():
+        if key.endswith("_connection"):
+            lines += [f"  {key.removesuffix('_connection')}, in the configuration:"]
+            lines += [f"    {each}" for each in value.splitlines()]
+        elif isinstance(value, dict):
+            lines += [f"  {key}: {', '.join(f'{name} {each}' for name, each in value.items())}"]
+        elif not key.endswith("_settings"):
+            lines += [f"  {key}: {value}"]
+    return lines

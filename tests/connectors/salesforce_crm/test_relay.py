@@ -10,6 +10,7 @@ from typing import Any
 import pytest_asyncio
 
 from omnibridge.bootstrap_records import look_at
+from omnibridge.cli_operator import lines_of
 from omnibridge.clock import SystemClock
 from omnibridge.config_reader import check, load
 from omnibridge.engine.plugins import installed_kinds, settings_types
@@ -96,6 +97,10 @@ async def test_s2_04_conversation_is_kept_from_start_to_close(beside: Any) -> No
     conversation = at.world.rows("SELECT id FROM conversations WHERE room = ?", visitor.rid)[0][0]
     line = [each.text for each in time_line(database.reader, conversation, "main", visitor.rid)]
     assert f"sales: case#1 is Case {case['Id']}" in line
+    printed = [
+        each for item in time_line(database.reader, conversation, "main", visitor.rid) for each in lines_of(item)
+    ]
+    assert any(f"record      sales: case#1 is Case {case['Id']}" in each for each in printed)
     assert any(each.startswith("SyncRecords to crm:sales, done after") for each in line)
     assert contact["Email"] == "vera@example.com" and case["ContactId"] == contact["Id"]
     assert case["Status"] == "Closed" and case["Subject"].startswith("Chat with Vera")

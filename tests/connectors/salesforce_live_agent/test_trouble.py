@@ -215,6 +215,22 @@ async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(mak
     assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
 
 
+async def test_poll_that_waits_after_a_failed_one_is_an_answer(
+    make_relay: MakeRelay,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody says anything, so it would be answered after 40 s."""
+    monkeypatch.setattr(chat_module, "STEADY_S", 0.6)
+    relay = await make_relay(settings="trouble_s = 0.1")
+    visitor = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "poll", "status": 500}]})
+    relay.desk.say(relay.sid, "a0")  # the poll that waits is answered, and the next one fails
+    await eventually(lambda: "The connection is back." in relay.words(visitor))
+
+    assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
+    assert relay.session().poll is not None
+
+
 async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: MakeRelay) -> None:  # noqa: F811
     relay = await make_relay(settings='on_left = "bot"', engine="breaker_open_s = 0.2")
     visitor = await relay.with_agent()
