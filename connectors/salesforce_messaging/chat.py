@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from connectors.salesforce_messaging.client import OrgClient
+from connectors.salesforce_messaging.forms import OpenForm
 from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, decode, encode
@@ -53,6 +54,7 @@ class Chat:
         "awaited",
         "beginning",
         "deaf_since",
+        "form",
         "heard",
         "is_closing",
         "kept",
@@ -84,6 +86,8 @@ class Chat:
         """Messages of the turn under way, until the stream tells of them; False: the session ended before it did."""
         self.turn = ""
         """delivery_id of the turn under way."""
+        self.form: OpenForm | None = None
+        """What was asked when it began."""
         self.sent: set[str] = set()
         """Ids of the turn under way that were taken: not sent twice when a later part of it fails."""
         self.refused = ("", 0)

@@ -51,13 +51,13 @@ async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
     A message that Salesforce takes after the agent's end begins a session that nobody is in (reference 2.4). Which was
     first is told by the order of the stream, so a turn is over when the stream has told of its messages.
     """
-    form = chat.kept.form
+    if chat.turn != turn.delivery_id:
+        chat.turn, chat.awaited, chat.form = turn.delivery_id, {}, chat.kept.form
+        chat.sent.clear()
+    form = chat.form  # what is asked between two attempts is not answered by it, and would change what was half sent
     messages = messages_of(shared, turn, form)
     if not messages and not turn.files:
         return Reply(accepted=True, declined="nothing that could be sent")
-    if chat.turn != turn.delivery_id:
-        chat.turn, chat.awaited = turn.delivery_id, {}
-        chat.sent.clear()
     for each in messages:
         await _once(chat, shared, str(each["id"]), partial(_say, chat, shared, each))
     for at, file in enumerate(turn.files):

@@ -130,13 +130,15 @@ class Secured(asyncio.Protocol):
 
     def _read(self) -> None:
         try:
-            while not self.is_closing() and (data := self._tls.read(READ)):
+            while not self.is_closing():
+                data = self._tls.read(READ)
+                if not data:  # it said good-bye: nothing that is written now would be read
+                    self._after()
+                    self.close()
+                    return
                 self._inner.data_received(data)
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLZeroReturnError:  # it said good-bye
-            self.close()
-            return
         except ssl.SSLError as exc:
             self._fail(exc)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -13,6 +13,7 @@ import pytest
 
 from omnibridge.http import wire as http_wire
 from omnibridge.http.request import Origin
+from omnibridge.http.tls import Secured, Sessions
 from omnibridge.http.wire import Wire
 from tests.certificates import server_context
 
@@ -133,3 +134,47 @@ async def test_who_speaks_no_tls_is_no_connection(says: bytes) -> None:
     finally:
         wire.close()
         listening.close()
+
+
+class InMemory(asyncio.Transport):
+    """To a server side in memory."""
+
+    def __init__(self, server: ssl.MemoryBIO) -> None:
+        super().__init__()
+        self._server, self.is_closed = server, False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._server.write(data)
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+
+async def test_connection_whose_server_said_goodbye_takes_no_more_requests(tmp_path: Path) -> None:
+    """Also before the server hangs up: it would not read them, and nobody could tell."""
+    context, trusted = server_context(tmp_path, "127.0.0.1")
+    to_server, to_us = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(to_server, to_us, server_side=True)
+    ours = ssl.create_default_context(cafile=str(trusted))
+    secured, plug = Secured(asyncio.Protocol(), ours, ("127.0.0.1", 443), Sessions()), InMemory(to_server)
+    secured.connection_made(plug)
+    shaking = asyncio.create_task(secured.secure())
+    async with asyncio.timeout(5):
+        while not shaking.done():
+            await asyncio.sleep(0)
+            with suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+            secured.data_received(to_us.read())
+    await shaking
+    assert not secured.is_closing()
+    with suppress(ssl.SSLWantReadError):
+        server.unwrap()
+    secured.data_received(to_us.read())
+
+    assert secured.is_closing()
