@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from omnibridge.analysis.transcript import so_far
-from omnibridge.bootstrap_decisions import only_by_decision
+from omnibridge.bootstrap_decisions import not_desks, only_by_decision
 from omnibridge.clock import Clock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
@@ -207,6 +207,8 @@ def sessions_of(
 ) -> Sessions:
     """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
     desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
+    if problems := not_desks(settings.connection):
+        raise ConfigError(problems)
     keys = settings.agents.token_keys.reveal()
     if desks and not keys:
         names = ", ".join(desks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any
 
@@ -12,11 +12,13 @@ from starlette.routing import Route
 
 from omnibridge.assignment.deciders import DeciderLink
 from omnibridge.clock import Clock
-from omnibridge.config import Settings
+from omnibridge.config import ConnectionSettings, Settings
 from omnibridge.config_visitors import TextsSettings
+from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.signing import read_secrets
 from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
 from omnibridge.domain.events import UserRef
+from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
@@ -85,6 +87,21 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     ]
     if rules.handover.decider and rules.handover.decider not in deciders:
         problems.append(f"rules: [handover] decider: there is no [[decider]] {rules.handover.decider!r}")
+    return problems
+
+
+def not_desks(connections: Sequence[ConnectionSettings]) -> list[str]:
+    """What is wrong with `hands_to` that names a connection of no people: nothing would ever be offered to it. Raises
+    ConfigError for a kind that is not there."""
+    kinds = {each.name: each.kind for each in connections}
+    problems = []
+    for each in connections:
+        kind = kinds.get(each.hands_to, "")
+        if kind and not issubclass(plugins.load_connector(kind), HoldsSessions):
+            problems.append(
+                f"[[connection]] {each.name} hands_to: {each.hands_to!r} is no desk, but of kind {kind!r}; "
+                "to a bot conversations are given by rules"
+            )
     return problems
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from omnibridge.config_reader import check
+from omnibridge.bootstrap_decisions import not_desks
+from omnibridge.config_reader import check, load
 from omnibridge.engine.plugins import settings_types
 from tests.unit.test_pages import BASE, TOKEN_KEY
 
@@ -34,6 +35,8 @@ button_id = "573SM0000000Btn"
 TEXTS = '\n[texts.languages.de]\nqueue_position = "Nummer {position}"\n'
 WHOLE = BASE.replace(ACCOUNT.format("bot"), f'{ACCOUNT.format("bot")}hands_to = "sales"\n') + MESSAGING + LIVE_AGENT
 WHOLE += AGENTS + TEXTS
+
+BOT = '\n[[connection]]\nname = "second"\nkind = "webhook_bot"\nurl = "https://b.example"\n' + ACCOUNT.format("b")
 
 MISTAKES = [
     ('org_id = "00DSM0000004Omn"\nes', 'org_id = "00DSM0000004Om"\nes', "org_id: a Salesforce id has 15 or 18"),
@@ -68,3 +71,11 @@ def test_mistake_is_told_with_its_line(tmp_path: Path, right: str, wrong: str, w
 
     assert words in found
     assert "omnibridge.toml:" in found and "did you mean" not in found
+
+
+def test_hands_to_names_people(tmp_path: Path) -> None:
+    path = tmp_path / "omnibridge.toml"
+    path.write_text(f"{WHOLE}{BOT}".replace('hands_to = "sales"', 'hands_to = "second"'), "utf-8")
+    (found,) = not_desks(load(path, {}).connection)
+
+    assert "[[connection]] base hands_to: 'second' is no desk, but of kind 'webhook_bot'" in found
