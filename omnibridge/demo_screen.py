@@ -25,6 +25,7 @@ class Screen:
         self.name_width = NAME
         self._client, self._database = client, database
         self._shown = self._decided = 0
+        self._is_headed = False
 
     def begin(self) -> None:
         """Another room is shown from now on."""
@@ -41,6 +42,9 @@ class Screen:
         new, self._shown = room["messages"][self._shown :], len(room["messages"])
         left = [found for each in new if (found := self.line(each, visitor.name))]
         right = self._reasons()
+        if not self._is_headed:
+            self._is_headed = True
+            self.tell(f"{'what is said in the room':<{WIDTH}}  | what the bridge decided since, and why")
         for at in range(max(len(left), len(right))):
             chat = left[at] if at < len(left) else ""
             reason = f"  | {right[at]}" if at < len(right) else ""
