@@ -19,6 +19,7 @@ from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.told import Told
+from connectors.salesforce_live_agent.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
@@ -27,14 +28,13 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 class Follower:
     def __init__(self, live: LiveChat) -> None:
         self._live = live
-        self._trouble: asyncio.TimerHandle | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._trouble = Trouble(live)
 
     async def run(self) -> None:
         live = self._live
         if live.kept.session is None and not live.kept.is_over:
             await self._decline(live.kept.declined or "lost")
-        live.noticed, live.is_followed = self._noticed, True
+        live.noticed, live.is_followed = self._trouble.noticed, True
         try:
             while not live.kept.is_over and not live.is_closing:
                 session = live.kept.session
@@ -47,7 +47,7 @@ class Follower:
                     await self._talk()
         finally:
             live.is_followed = False
-            self._quiet()
+            self._trouble.close()
 
     # -- the beginning ------------------------------------------------------------------------------------
 
@@ -163,43 +163,6 @@ class Follower:
                 live.shared().context.log("history_waits", room=live.session.room, reason=type(exc).__name__)
             await _pause(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-    # -- no answer ----------------------------------------------------------------------------------------
-
-    def _noticed(self, answered: bool) -> None:
-        live = self._live
-        if answered:
-            self._forget_trouble()
-            if live.kept.trouble:
-                self._say_later(False)
-        elif self._trouble is None and not live.kept.trouble and live.kept.is_accepted:
-            wait_s = live.shared().settings.trouble_s
-            self._trouble = asyncio.get_running_loop().call_later(wait_s, self._say_later, True)
-
-    def _say_later(self, trouble: bool) -> None:
-        self._trouble = None
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._say(trouble))
-
-    async def _say(self, trouble: bool) -> None:
-        live = self._live
-        if live.kept.trouble == trouble or live.kept.is_over or live.is_closing:
-            return
-        code = "trouble" if trouble else "trouble-over"
-        try:
-            await live.change(f"{code}-{live.shared().now_ms()}", Told(notice=code), trouble=trouble)
-        except Exception as exc:  # told with the next answer
-            live.shared().context.log("trouble_not_told", room=live.session.room, reason=type(exc).__name__)
-
-    def _forget_trouble(self) -> None:
-        if self._trouble is not None:
-            self._trouble.cancel()
-            self._trouble = None
-
-    def _quiet(self) -> None:
-        self._forget_trouble()
-        if self._telling is not None:
-            self._telling.cancel()
 
 
 async def _pause(seconds: float) -> None:

@@ -33,6 +33,7 @@ from omnibridge.connector.interface import (
     Turn,
     WelcomesVisitors,
 )
+from omnibridge.connector.interruption import Interruption
 from omnibridge.connector.records import (
     Kept,
     Line,
@@ -113,6 +114,7 @@ __all__ = [
     "Image",
     "Intent",
     "Interaction",
+    "Interruption",
     "KeepFile",
     "Kept",
     "Label",

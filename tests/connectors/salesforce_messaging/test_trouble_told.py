@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import connectors.salesforce_messaging.trouble as trouble_module
+import omnibridge.connector.interruption as interruption
 from connectors.salesforce_messaging.told import NOTICES
 from connectors.salesforce_messaging.trouble import Trouble
 
@@ -73,7 +73,7 @@ async def test_it_is_over_while_it_is_being_written(chat: Any) -> None:
 
 
 async def test_end_of_it_that_could_not_be_written_is_told_later(chat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trouble_module, "AGAIN_S", 0.0)
+    monkeypatch.setattr(interruption, "AGAIN_S", 0.0)
     desk, trouble = chat
     trouble.noticed(False)
     await desk.until("trouble")
