@@ -53,12 +53,16 @@ class Client:
         """Of the org, for links."""
         return self._settings.url.rstrip("/")
 
-    async def query(self, soql: str, name: str) -> tuple[list[Fields], int]:
-        """(rows of the first page, how many there are in all). Build soql with `quoted` alone."""
+    async def query(self, soql: str, name: str, pages: int = 1) -> tuple[list[Fields], int]:
+        """(rows of the first pages, of 2,000 each, how many there are in all). Build soql with `quoted` alone."""
 
         def work(org: Salesforce) -> tuple[list[Fields], int]:
             found: Any = org.query(soql)
-            return [dict(each) for each in found["records"]], int(found["totalSize"])
+            rows, left = list(found["records"]), pages - 1
+            while left and not found["done"]:
+                found, left = org.query_more(found["nextRecordsUrl"], identifier_is_url=True), left - 1
+                rows += found["records"]
+            return [dict(each) for each in rows], int(found["totalSize"])
 
         return await self.run(name, work)
 

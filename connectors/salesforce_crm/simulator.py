@@ -52,7 +52,7 @@ class Simulator:
         self.limit: int | None = None
         self.lock_rate, self.cut_rate = 0.0, 0.0
         self.random = random.Random(7)  # noqa: S311 - seeded, for faults
-        self.locators: dict[str, tuple[Query, list[dict[str, Any]]]] = {}
+        self.locators: dict[str, tuple[Query, list[dict[str, Any]], int]] = {}
         self.used = 0
 
     def app(self) -> Starlette:
@@ -240,7 +240,7 @@ class Simulator:
         known = self.locators.pop(request.path_params["locator"], None)
         if known is None:
             raise Refused("INVALID_QUERY_LOCATOR", "invalid query locator")
-        return self._page(request, *known, len(known[1]))
+        return self._page(request, *known)
 
     def _page(self, request: Request, asked: Query, found: list[dict[str, Any]], total: int) -> Response:
         here, rest = found[: self.page], found[self.page :]
@@ -251,7 +251,7 @@ class Simulator:
         answer = {"totalSize": total, "done": not rest, "records": records}
         if rest:
             locator = secrets.token_hex(9)
-            self.locators[locator] = (asked, rest)
+            self.locators[locator] = (asked, rest, total)
             answer["nextRecordsUrl"] = f"{request.url.path.split('/query')[0]}/query/{quote(locator)}"
         return JSONResponse(answer)
 

@@ -42,6 +42,8 @@ CHANNELS_S = 300.0
 
 IDS = 200
 """Ids in one query."""
+PAGES = 10
+"""Of 2,000 rows, at most: who is there, and what they have."""
 
 
 class Working:
@@ -61,7 +63,7 @@ class Working:
         return sorted(found, key=lambda each: (each.priority, each.since))
 
     async def staff(self) -> list[Candidate]:
-        rows, _ = await self._client.query(_STAFF, "UserServicePresence")
+        rows, _ = await self._client.query(_STAFF, "UserServicePresence", PAGES)
         states = {long_id(each["UserId"]): each for each in rows}
         loads = dict.fromkeys(states, 0.0)
         for each in await self._chunked(_LOADS, sorted(states), "AgentWork", list(OPEN)):
@@ -126,7 +128,7 @@ class Working:
     async def _chunked(self, soql: str, ids: list[str], name: str, *before: Any) -> list[dict[str, Any]]:
         rows = []
         for at in range(0, len(ids), IDS):
-            rows += (await self._client.query(quoted(soql, *before, ids[at : at + IDS]), name))[0]
+            rows += (await self._client.query(quoted(soql, *before, ids[at : at + IDS]), name, PAGES))[0]
         return rows
 
 

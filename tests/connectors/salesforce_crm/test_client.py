@@ -156,15 +156,16 @@ def test_every_code_of_the_table_is_a_code() -> None:
     assert from_answer(400, [{"errorCode": "vera@example.com"}], "X").code == "HTTP_400"
 
 
-async def test_several_pages_are_not_needed_and_a_page_is_taken(org: Desk) -> None:
-    for _ in range(3):
+@pytest.mark.parametrize(("pages", "taken"), [(1, 2), (2, 4), (9, 5)])
+async def test_as_many_pages_are_read_as_wanted(org: Desk, pages: int, taken: int) -> None:
+    for _ in range(5):
         org.org.create("Contact", {"LastName": "x", "Email": "vera@example.com"})
     org.simulator.page = 2
     crm = client(org)
-    rows, total = await crm.query(ASKED, "Contact")
+    rows, total = await crm.query(ASKED, "Contact", pages)
     await crm.aclose()
 
-    assert (len(rows), total) == (2, 3)
+    assert (len({each["Id"] for each in rows}), total) == (taken, 5)
 
 
 async def test_nothing_private_is_logged_or_raised(org: Desk, caplog: pytest.LogCaptureFixture) -> None:
