@@ -300,6 +300,25 @@ class _Reading:
                 what = "needs [agents] token_keys: a desk's sessions are kept encrypted. NAME:KEY, KEY from "
                 self.report(("connection", index, "hands_to"), f"{what}`openssl rand -base64 32 | tr +/ -_`")
 
+        self._check_desk_sentences(parties)
+
+    def _check_desk_sentences(self, parties: list[str]) -> None:
+        """`"CONNECTION:CODE"` of a connection that is there."""
+        texts = self._tables.get("texts", {})
+        languages = texts.get("languages", {}) if isinstance(texts, dict) else {}
+        found: list[tuple[KeyPath, Any]] = [(("texts",), texts)]
+        found += (
+            [(("texts", "languages", name), each) for name, each in languages.items()]
+            if isinstance(languages, dict)
+            else []
+        )
+        for path, sentences in found:
+            desk = sentences.get("desk", {}) if isinstance(sentences, dict) else {}
+            for key in desk if isinstance(desk, dict) else ():
+                wanted, colon, _ = key.rpartition(":")
+                if colon and wanted not in parties:
+                    self.report((*path, "desk", key), f'no [[connection]] "{wanted}"{suggest(wanted, parties)}')
+
     def _explain(self, path: KeyPath, kind: str, message: str) -> None:
         section, key = str(path[0]), str(path[-1])
         model = SECTIONS[section][0]

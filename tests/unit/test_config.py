@@ -365,7 +365,7 @@ def test_language_has_its_own_sentences_and_otherwise_the_general_ones(tmp_path:
 handover = "One moment."
 [texts.desk]
 Closed = "We are closed."
-"sales:Closed" = "Sales is closed."
+"my-bot:Closed" = "Sales is closed."
 [texts.languages.de-AT]
 handover = "Einen Moment."
 desk_left = ""
@@ -376,7 +376,7 @@ closed = "Geschlossen."
     german = texts.languages["de-at"]
 
     assert (texts.handover, german.handover, german.delayed) == ("One moment.", "Einen Moment.", Texts().delayed)
-    assert german.of_desk("sales", "closed") == "Sales is closed."
+    assert german.of_desk("my-bot", "closed") == "Sales is closed."
     assert german.of_desk("support", "CLOSED") == "Geschlossen."
 
 

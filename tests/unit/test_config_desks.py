@@ -49,6 +49,7 @@ MISTAKES = [
     ('"573SM0000000Btn"\n', '"573SM0000000Btn"\ndetails = [{ label = "R" }]\n', "'R' needs either fact or value"),
     (AGENTS, "", "needs [agents] token_keys"),
     ('hands_to = "sales"', 'hands_to = "base"', 'no other [[connection]] "base"'),
+    (TEXTS, f'{TEXTS}[texts.languages.de.desk]\n"xy:closed" = "Zu."\n', 'xy:closed: no [[connection]] "xy"'),
     ("{position}", "{positon}", "{positon} is nothing that is filled in; there is {position}"),
 ]
 
