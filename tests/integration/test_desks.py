@@ -294,7 +294,7 @@ async def test_without_a_key_for_them_the_service_does_not_start(make_world: Mak
     text = path.read_text("utf-8").replace('token_keys_file = "keys"\ncreation = true', "")
     path.write_text(text, "utf-8")
 
-    with pytest.raises(ConfigError, match=r"\[agents\] token_keys is missing: sales keeps keys"):
+    with pytest.raises(ConfigError, match=r"hands_to: needs \[agents\] token_keys"):
         await Node(load(path, {})).start()
     path.write_text(text.replace('hands_to = "sales"', 'hands_to = "sale"'), "utf-8")
     with pytest.raises(ConfigError, match='no other \\[\\[connection\\]\\] "sale"; did you mean "sales"'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from typing import Any
@@ -98,9 +99,12 @@ async def test_not_ready_says_why_while_the_hub_is_down(make_world: MakeWorld) -
     config = world.folder / "omnibridge.toml"
     config.write_text(config.read_text().replace(world.hub.url, "http://127.0.0.1:9").replace("test.db", "fresh.db"))
     await world.restart()
-    async with aiohttp.ClientSession() as session, session.get(f"{world.node.url}/readyz") as answer:
-        assert answer.status == 503
-        assert "bot" in (await answer.json())["detail"]
+    detail = ""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(5):
+        while "bot" not in detail:  # before that it is starting
+            async with session.get(f"{world.node.url}/readyz") as answer:
+                assert answer.status == 503
+                detail = (await answer.json())["detail"]
     assert (await post(world, json.dumps(START).encode()))[0] == 200
     assert world.rows("SELECT state FROM observations") == [(0,)]
 
