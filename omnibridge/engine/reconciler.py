@@ -203,8 +203,8 @@ class Reconciler:
             return not is_before(room, run.since_ms)
         if differs(room, known, run.settled_ms):
             return True
-        if not room.last_message_id or (room.open and room.last_message_at_ms > run.settled_ms):
-            return False  # what is younger is left to its webhook: after a start many rooms are like that
+        if not room.last_message_id or not room.open or room.last_message_at_ms > run.settled_ms:
+            return False  # what is younger is left to its webhook; and nobody waits in a room that is closed, here too
         return not ToldInJournal(self._database.reader, conversation_id).knows(room.last_message_id)
 
     async def _compare_one(self, room: RoomInfo, run: Run) -> None:

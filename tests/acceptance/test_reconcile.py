@@ -357,6 +357,33 @@ async def test_what_may_be_told_yet_holds_up_nothing_that_is_missing(
     assert world.node.service.counters.value("reconcile_histories") <= 2
 
 
+async def test_open_room_in_whose_middle_something_is_missing_comes_before_those_that_are_closed(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    visitors = [await greeted(world, f"V{n}") for n in range(5)]
+    await compared_first(world)
+    await world.hub.control(drop_rate=1.0)
+    await visitors[-1].say("echo lost")
+    await world.hub.settled()
+    await world.hub.control(drop_rate=0.0)
+    await visitors[-1].say("echo known")
+    await visitors[-1].wait_for("bot", 2)
+    for each in visitors[:-1]:
+        await each.close()
+    await world.hub.settled()
+    await nothing_young(world)
+    await world.node.stop()
+    monkeypatch.setattr(reconciler, "PACE_S", 0.4)
+    await world.begin()
+    counters = world.node.service.counters
+    async with asyncio.timeout(10):
+        while not counters.value("messages_recovered"):
+            await asyncio.sleep(0.01)
+
+    assert counters.value("reconcile_histories") <= 2
+
+
 async def test_room_that_can_never_be_read_is_given_up(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "TRIES", 1)
     world = await make_world(engine=OFTEN)
