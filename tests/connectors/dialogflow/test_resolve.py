@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -128,7 +129,9 @@ async def test_turn_that_was_worked_on_is_known_at_once_and_not_given_again(code
     async with bot(settle_s=60) as agent:
         await broken(agent, "echo one", "d1", code=code, after_effect=True)
         with pytest.raises(DeliveryRejected) as told:
-            await agent.connector.resolve(turn("echo one", delivery_id="d1"))
+            for _ in range(3):  # a connection that was cut may break the look as well, and the engine looks again
+                with contextlib.suppress(DeliveryRetryable):
+                    await agent.connector.resolve(turn("echo one", delivery_id="d1"))
 
     assert told.value.code == "answer-lost"
     assert agent.fake.counts["answers_lost"] == 1
