@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -15,23 +15,52 @@ GROUP = "omnibridge.connectors"
 RECORDS = "omnibridge.crms"
 ROUTERS = "omnibridge.routers"
 
+C = TypeVar("C")
+
 
 def installed_kinds() -> list[str]:
     """Names that `[[connection]] kind` may have here."""
-    return sorted(each.name for each in entry_points(group=GROUP))
+    return _kinds(GROUP)
+
+
+def records_kinds() -> list[str]:
+    """Names that `[[crm]] kind` may have here."""
+    return _kinds(RECORDS)
+
+
+def router_kinds() -> list[str]:
+    """Names that `[[router]] kind` may have here."""
+    return _kinds(ROUTERS)
 
 
 def load_connector(kind: str) -> type[Connector]:
     """The connector's class. Imports it, so only for kinds in use. Raises ConfigError when it is not there."""
-    found = next((each for each in entry_points(group=GROUP) if each.name == kind), None)
-    if found is None:
-        known = ", ".join(installed_kinds()) or "none"
-        raise ConfigError(f"connector {kind!r} is not installed; installed: {known}")
-    try:
-        connector: type[Connector] = found.load()
-    except ImportError as exc:
-        raise ConfigError(f"connector {kind!r} cannot be loaded: {exc}; pip install omnibridge[{kind}]") from exc
-    return connector
+    return cast(type[Connector], _load(GROUP, kind, "connector"))
+
+
+def load_records(kind: str) -> type[SyncsRecords]:
+    """The class of a connector to a system of records. Raises ConfigError when it is not there."""
+    return cast(type[SyncsRecords], _load(RECORDS, kind, "[[crm]] kind"))
+
+
+def load_router(kind: str) -> type[RoutingConnector]:
+    """The class of a connector to another system's routing. Raises ConfigError when it is not there."""
+    return cast(type[RoutingConnector], _load(ROUTERS, kind, "[[router]] kind"))
+
+
+def create(kind: str, raw: dict[str, Any], where: str) -> tuple[Connector, Any]:
+    """An instance and its validated settings. Raises ConfigError with the setting's name."""
+    return _create(load_connector(kind), raw, where)
+
+
+def create_records(kind: str, raw: dict[str, Any], where: str) -> tuple[SyncsRecords, Any]:
+    """As `create`."""
+    return _create(load_records(kind), raw, where)
+
+
+def create_router(kind: str, raw: dict[str, Any], where: str) -> tuple[RoutingConnector, Any]:
+    """As `create`."""
+    return _create(load_router(kind), raw, where)
 
 
 def settings_types(kinds: set[str]) -> dict[str, type[msgspec.Struct]]:
@@ -47,67 +76,25 @@ def apart_types() -> dict[str, type[msgspec.Struct]]:
     return records | {f"{ROUTERS}:{kind}": load_router(kind).settings_type for kind in router_kinds()}
 
 
-def router_kinds() -> list[str]:
-    """Names that `[[router]] kind` may have here."""
-    return sorted(each.name for each in entry_points(group=ROUTERS))
+def _kinds(group: str) -> list[str]:
+    return sorted(each.name for each in entry_points(group=group))
 
 
-def load_router(kind: str) -> type[RoutingConnector]:
-    """The class of a connector to another system's routing. Raises ConfigError when it is not there."""
-    found = next((each for each in entry_points(group=ROUTERS) if each.name == kind), None)
+def _load(group: str, kind: str, what: str) -> Any:
+    found = next((each for each in entry_points(group=group) if each.name == kind), None)
     if found is None:
-        known = ", ".join(router_kinds()) or "none"
-        raise ConfigError(f"[[router]] kind {kind!r} is not installed; installed: {known}")
+        known = ", ".join(_kinds(group)) or "none"
+        raise ConfigError(f"{what} {kind!r} is not installed; installed: {known}")
     try:
-        connector: type[RoutingConnector] = found.load()
+        return found.load()
     except ImportError as exc:
-        raise ConfigError(f"[[router]] kind {kind!r} cannot be loaded: {exc}; pip install omnibridge[{kind}]") from exc
-    return connector
+        raise ConfigError(f"{what} {kind!r} cannot be loaded: {exc}; pip install omnibridge[{kind}]") from exc
 
 
-def create_router(kind: str, raw: dict[str, Any], where: str) -> tuple[RoutingConnector, Any]:
-    """An instance and its validated settings. Raises ConfigError with the setting's name."""
-    connector = load_router(kind)
+def _create(connector: type[C], raw: dict[str, Any], where: str) -> tuple[C, Any]:
+    settings_type: type[msgspec.Struct] = cast(Any, connector).settings_type
     try:
-        settings = msgspec.convert(raw, connector.settings_type)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(f"{where}: {exc}") from exc
-    return connector(), settings
-
-
-def records_kinds() -> list[str]:
-    """Names that `[[crm]] kind` may have here."""
-    return sorted(each.name for each in entry_points(group=RECORDS))
-
-
-def load_records(kind: str) -> type[SyncsRecords]:
-    """The class of a connector to a system of records. Raises ConfigError when it is not there."""
-    found = next((each for each in entry_points(group=RECORDS) if each.name == kind), None)
-    if found is None:
-        known = ", ".join(records_kinds()) or "none"
-        raise ConfigError(f"[[crm]] kind {kind!r} is not installed; installed: {known}")
-    try:
-        connector: type[SyncsRecords] = found.load()
-    except ImportError as exc:
-        raise ConfigError(f"[[crm]] kind {kind!r} cannot be loaded: {exc}; pip install omnibridge[{kind}]") from exc
-    return connector
-
-
-def create_records(kind: str, raw: dict[str, Any], where: str) -> tuple[SyncsRecords, Any]:
-    """An instance and its validated settings. Raises ConfigError with the setting's name."""
-    connector = load_records(kind)
-    try:
-        settings = msgspec.convert(raw, connector.settings_type)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(f"{where}: {exc}") from exc
-    return connector(), settings
-
-
-def create(kind: str, raw: dict[str, Any], where: str) -> tuple[Connector, Any]:
-    """An instance and its validated settings. Raises ConfigError with the setting's name."""
-    connector = load_connector(kind)
-    try:
-        settings = msgspec.convert(raw, connector.settings_type)
+        settings = msgspec.convert(raw, settings_type)
     except msgspec.ValidationError as exc:
         raise ConfigError(f"{where}: {exc}") from exc
     return connector(), settings

@@ -32,7 +32,7 @@ from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.certificates import chain
 from tests.command_line import omnibridge
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.soak.desk_configuration import configuration
 from tests.soak.processes import Bridge
 
 BUDGETS = {"kb_per_chat": 32.0, "kb_per_further_chat": 30.0, "kb_per_chat_after_kill": 30.0}
@@ -173,7 +173,14 @@ class Bench:
         before = os.environ.get("SSL_CERT_FILE")
         if self._org.trusted:
             os.environ["SSL_CERT_FILE"] = self._org.trusted
-        self.bridge = bridge = Bridge(self._folder, {}, "", text=self._configuration(sandbox))
+        self.bridge = bridge = Bridge(
+            self._folder,
+            {},
+            "",
+            text=configuration(
+                sandbox, self._folder, CONNECTIONS[self._protocol].replace("ORG", self._org.url), "warning"
+            ),
+        )
         try:
             await self.client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main")
             async with aiohttp.ClientSession() as self._session:
@@ -307,41 +314,6 @@ class Bench:
         before = self.process.cpu_s()
         await asyncio.sleep(self._idle_s)
         return self.process.cpu_s() - before
-
-    def _configuration(self, sandbox: RunningSandbox) -> str:
-        hub, told = sandbox.hub, sandbox.description
-        maker = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-        for each in RIGHTS:
-            hub.rules.permissions[each] |= {"provisioner"}
-        maker_token = hub.accounts.issue_access_token(maker, "omnibridge", bypasses_two_factor=True).token
-        hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-        (self._folder / "keys").write_text(KEYS, "utf-8")
-        (self._folder / "rules.toml").write_text('default = "bot:sales"\n', "utf-8")
-        return f"""
-[server]
-port = PORT
-log_level = "warning"
-[database]
-url = "sqlite:///soak.db"
-[agents]
-token_keys_file = "keys"
-creation = true
-[rules]
-file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{sandbox.url}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-provisioner_user_id = "{maker.id}"
-provisioner_token = "{maker_token}"
-[[connection]]
-name = "sales"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
-{CONNECTIONS[self._protocol].replace("ORG", self._org.url)}
-"""
 
 
 def allow_files(wanted: int) -> None:

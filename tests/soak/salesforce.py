@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
 import sys
@@ -31,7 +30,7 @@ from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
 from tests.command_line import omnibridge
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.soak.desk_configuration import configuration
 from tests.soak.desk_load import COMING_A_SECOND, Load
 from tests.soak.desk_side import DeskSide
 from tests.soak.desk_verdict import WRONG, judge, left_open, unread
@@ -110,7 +109,9 @@ class DeskSoak:
         await self._side.start()
         try:
             async with aiohttp.ClientSession() as session:
-                bridge = Bridge(self._folder, {}, "", text=self._configuration(sandbox))
+                bridge = Bridge(
+                    self._folder, {}, "", text=configuration(sandbox, self._folder, self._side.connection())
+                )
                 try:
                     await client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main")
                     found = await self._run(sandbox, client, bridge, session)
@@ -243,40 +244,3 @@ class DeskSoak:
             async with asyncio.timeout(limit_s):
                 while reader.execute(sql).fetchone() or left_open(side, load.ended) or unread(side, hub):
                     await asyncio.sleep(0.5)
-
-    # -- how it is set up ---------------------------------------------------------------------------------
-
-    def _configuration(self, sandbox: RunningSandbox) -> str:
-        hub, told = sandbox.hub, sandbox.description
-        maker = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-        for each in RIGHTS:
-            hub.rules.permissions[each] |= {"provisioner"}
-        maker_token = hub.accounts.issue_access_token(maker, "omnibridge", bypasses_two_factor=True).token
-        hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-        (self._folder / "keys").write_text(KEYS, "utf-8")
-        (self._folder / "rules.toml").write_text('default = "bot:sales"\n', "utf-8")
-        return f"""
-[server]
-port = PORT
-log_level = "info"
-[database]
-url = "sqlite:///soak.db"
-[agents]
-token_keys_file = "keys"
-creation = true
-[rules]
-file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{sandbox.url}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-provisioner_user_id = "{maker.id}"
-provisioner_token = "{maker_token}"
-[[connection]]
-name = "sales"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
-{self._side.connection()}
-"""

@@ -5,6 +5,7 @@ A desk's side is driven through its simulator's `/_sandbox/agent`; each step wai
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from omnibridge.sandbox.visitor import SandboxClient, Visitor
 
 
-class Chapter:
+class Chapter(ABC):
     """One visitor and one desk. chat: the desk's id of the conversation."""
 
     name = ""
@@ -75,15 +76,15 @@ class Chapter:
         await self.says(cast.PROBLEM)
         await self.hears(cast.PROBLEM)
 
-    async def choices(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def choices(self) -> None: ...
 
-    async def files(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def files(self) -> None: ...
 
+    @abstractmethod
     def of_desk(self, ledger: dict[str, Any]) -> DeskSide:
         """What the desk's ledger tells of this conversation."""
-        raise NotImplementedError
 
     async def _with_bea(self) -> None:
         await self.act("say", text=cast.HANDS_ON)
