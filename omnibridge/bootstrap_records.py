@@ -10,9 +10,10 @@ import httpx2
 import msgspec
 import structlog
 
+from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.clock import Clock
 from omnibridge.config import CrmSettings, Settings
-from omnibridge.connector import ConnectorContext, SyncsRecords
+from omnibridge.connector import SyncsRecords
 from omnibridge.domain.commands import EraseRecords, SyncRecords, kind_of, stream_of
 from omnibridge.domain.files import FileRef
 from omnibridge.engine import plugins
@@ -22,10 +23,10 @@ from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.records_sender import Records, RecordsSender, visitor_key
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Streams
-from omnibridge.errors import DeliveryError, DeliveryRetryable
+from omnibridge.errors import DeliveryRetryable
 from omnibridge.files.download import FileFetcher, NoFile
 from omnibridge.files.links import Link
-from omnibridge.http import AnswerTooLarge, create_client
+from omnibridge.http import AnswerTooLarge
 from omnibridge.limits import TimeLimit
 from omnibridge.storage import conversations, crm, outbox
 from omnibridge.storage.database import Database
@@ -166,28 +167,10 @@ def _enqueue(cursor: Any, *, rows: list[Delivery]) -> None:
 async def make_records(each: CrmSettings, clock: Clock, counters: Counters) -> SyncsRecords:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create_records(each.kind, each.options, f"[[crm]] {each.name}")
-    log = structlog.get_logger(f"omnibridge.crm.{each.name}")
-    context = ConnectorContext(
-        name=each.name,
-        settings=options,
-        clock=clock,
-        create_client=create_client,
-        count=lambda name, n: counters.add("connector", n, each.name, name),
-        log=partial(log.info),
-    )
-    await connector.initialize(context)
+    await connector.initialize(context_of("crm", each.name, options, clock, counters))
     return connector
 
 
 async def look_at(settings: Settings, clock: Clock) -> list[dict[str, Any]]:
     """Of every system whether it answers: `{"crm", "ok", "text"}`. Raises ConfigError."""
-    found = []
-    for each in settings.crm:
-        connector = await make_records(each, clock, Counters())
-        try:
-            found.append({"crm": each.name, "ok": True, "text": await connector.check()})
-        except DeliveryError as exc:
-            found.append({"crm": each.name, "ok": False, "text": str(exc)})
-        finally:
-            await connector.aclose()
-    return found
+    return await ask_each("crm", settings.crm, lambda each: make_records(each, clock, Counters()))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from typing import Any
-
-import structlog
 
 from omnibridge.assignment.choice import Choice, Looked
 from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.assignment.elsewhere import Elsewhere, ElsewhereLink
 from omnibridge.assignment.work import AskDecider, WorkRouter
+from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.clock import Clock
 from omnibridge.config import RouterSettings, Settings
-from omnibridge.connector import ConnectorContext
 from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
 from omnibridge.domain.events import AssignmentRequested
 from omnibridge.engine import plugins
@@ -23,8 +20,6 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.streams import Sender
-from omnibridge.errors import DeliveryError
-from omnibridge.http import create_client
 from omnibridge.storage import directory
 from omnibridge.storage.database import Database
 
@@ -123,28 +118,10 @@ def _asker(decider: str, system: str, deciders: DeciderSender) -> AskDecider:
 async def make_router(each: RouterSettings, clock: Clock, counters: Counters) -> RoutingConnector:
     """Ready for use. Close it. Raises ConfigError."""
     connector, options = plugins.create_router(each.kind, each.options, f"[[router]] {each.name}")
-    log = structlog.get_logger(f"omnibridge.router.{each.name}")
-    context = ConnectorContext(
-        name=each.name,
-        settings=options,
-        clock=clock,
-        create_client=create_client,
-        count=lambda name, n: counters.add("connector", n, each.name, name),
-        log=partial(log.info),
-    )
-    await connector.initialize(context)
+    await connector.initialize(context_of("router", each.name, options, clock, counters))
     return connector
 
 
 async def look_at_routers(settings: Settings, clock: Clock) -> list[dict[str, Any]]:
     """Of every one whether it answers: `{"router", "ok", "text"}`. Raises ConfigError."""
-    found = []
-    for each in settings.router:
-        connector = await make_router(each, clock, Counters())
-        try:
-            found.append({"router": each.name, "ok": True, "text": await connector.check()})
-        except DeliveryError as exc:
-            found.append({"router": each.name, "ok": False, "text": str(exc)})
-        finally:
-            await connector.aclose()
-    return found
+    return await ask_each("router", settings.router, lambda each: make_router(each, clock, Counters()))

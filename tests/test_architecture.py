@@ -22,6 +22,7 @@ TOP = {
     "omnibridge.bootstrap",
     "omnibridge.bootstrap_agents",
     "omnibridge.bootstrap_analysis",
+    "omnibridge.bootstrap_apart",
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
     "omnibridge.bootstrap_decisions",
