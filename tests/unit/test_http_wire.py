@@ -183,6 +183,9 @@ class FakeTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\n"])
 async def test_body_that_ends_with_the_connection(head: bytes) -> None:
@@ -411,20 +414,20 @@ async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytes
     play, servers = answering(OK)
     async with played(play, tls=context) as (server, wire):
         servers.append(server)
-        http_wire._trusted.cache_clear()
+        http_wire.trusted.cache_clear()
         with pytest.raises(httpx2.ConnectError) as caught:
             await get(wire, server)
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        http_wire._trusted.cache_clear()
+        http_wire.trusted.cache_clear()
         assert [(await get(wire, server)).body for _ in range(2)] == [b"ok"] * 2
         assert [len(each) for each in server.requests if each] == [2]
 
         other = server.origin._replace(name="localhost")  # the certificate is for the address alone
         with pytest.raises(httpx2.ConnectError):
             await wire.exchange(other, "GET", "/", (), None)
-    http_wire._trusted.cache_clear()
+    http_wire.trusted.cache_clear()
 
 
 @pytest.mark.parametrize(
