@@ -176,9 +176,9 @@ async def stream(
         reading.result()
         yield answer
     finally:
+        transport.abort()  # before anything that may be cancelled
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-        transport.abort()
 
 
 async def _send(

@@ -103,3 +103,23 @@ async def test_silence_ends_it(raw: bytes) -> None:
         with pytest.raises(httpx2.ReadTimeout):
             async with stream(origin, "GET", "/", silent_s=0.05) as found:
                 await found.whole(100)
+
+
+async def test_connection_is_closed_also_when_the_call_is_cancelled_at_its_end() -> None:
+    """In the very moment in which it waits for its reader. This left sockets open that nobody knew of."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        assert await reader.read() == b""
+
+    async def call(origin: Origin) -> None:
+        async with stream(origin, "GET", "/") as found:
+            await found.whole(100)
+            task = asyncio.current_task()
+            assert task
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+    async with served(play) as origin:
+        calling = asyncio.create_task(call(origin))
+        await asyncio.wait([calling])
+        assert calling.cancelled()
