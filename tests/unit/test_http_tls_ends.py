@@ -211,6 +211,28 @@ async def test_answer_that_is_broken_in_the_middle(
             await call(wire, origin)
 
 
+async def test_upload_waits_for_a_server_that_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept meanwhile is what sockets keep, not the file."""
+    made = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal made
+        for _ in range(1000):
+            made += 1
+            yield bytes(65_536)
+
+    async def play(_: int, peer: Peer) -> None:
+        await peer.shake()
+        await peer.send(peer.made())
+        await asyncio.Event().wait()
+
+    async with played(tmp_path, monkeypatch, play) as (_, origin):
+        with pytest.raises(httpx2.WriteTimeout):
+            async with stream(origin, "POST", "/", body=body(), length=65_536_000, silent_s=0.1):
+                pass
+    assert made < 300
+
+
 async def test_read_is_repeated_when_a_kept_connection_ended_without_goodbye(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
