@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.routing import Route
 
 from omnibridge.assignment.deciders import DeciderLink
 from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings, Settings
+from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.config_visitors import TextsSettings
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.signing import read_secrets
@@ -30,6 +31,7 @@ from omnibridge.engine.work import Policy
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.rocketchat.capabilities import Sides
+from omnibridge.routing.facts import DEPARTMENT_NAME
 from omnibridge.routing.rules import RuleSet
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.routing.texts import Texts, language_tag
@@ -88,6 +90,17 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     if rules.handover.decider and rules.handover.decider not in deciders:
         problems.append(f"rules: [handover] decider: there is no [[decider]] {rules.handover.decider!r}")
     return problems
+
+
+def names_departments(settings: Settings, workspace: WorkspaceSettings, rules: RuleSet) -> bool:
+    """Whether somebody may have written a department's name where the hub tells its id, or wants to be told it."""
+    told = [
+        *(each.facts for each in settings.connection),
+        *(each.facts for each in settings.decider),
+        *(each.facts for each in settings.router),
+        *(each.facts for each in settings.crm),
+    ]
+    return any(DEPARTMENT_NAME in each for each in told) or rules.names_departments or bool(workspace.holding_bots)
 
 
 def not_desks(connections: Sequence[ConnectionSettings]) -> list[str]:
@@ -208,15 +221,20 @@ def routes_of(
     clock: Clock,
     counters: Counters,
     faults: Faults,
+    department_name: Callable[[str, str], str],
 ) -> list[Route]:
-    """Of external deciders and of Rocket.Chat's External routing method."""
+    """Of external deciders and of Rocket.Chat's External routing method. department_name: of (workspace, id)."""
     timeout_s = settings.database.commit_timeout_s
     keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
     decided = DecisionEndpoint(
         keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, faults, timeout_s
     )
     routing = {
-        each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
+        each.name: ExternalRouting(
+            each.external_token.reveal(),
+            {"": each.holding_bot, **each.holding_bots},
+            partial(department_name, each.name),
+        )
         for each in settings.workspace
         if each.external_token.reveal()
     }

@@ -20,6 +20,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.streams import Sender
+from omnibridge.routing.facts import NameOf
 from omnibridge.storage import directory
 from omnibridge.storage.database import Database
 
@@ -32,7 +33,14 @@ class Routers:
         self._connectors: dict[str, RoutingConnector] = {}
 
     async def start(
-        self, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters, faults: Faults
+        self,
+        database: Database,
+        lanes: Lanes,
+        ids: IdSequence,
+        clock: Clock,
+        counters: Counters,
+        faults: Faults,
+        name_of: NameOf,
     ) -> None:
         """Raises ConfigError."""
         self._database, self._clock, self._counters, self._faults = database, clock, counters, faults
@@ -44,7 +52,7 @@ class Routers:
             if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
         }
         self._names = list(links)
-        self.elsewhere = Elsewhere(links, database, lanes, ids, clock, counters, faults)
+        self.elsewhere = Elsewhere(links, database, lanes, ids, clock, counters, faults, name_of)
 
     def senders(self) -> dict[str, Sender]:
         """By stream."""

@@ -128,7 +128,7 @@ class WorkspaceSettings(Section):
     provisioner_token: Secret = Field(Secret(""), description="its personal access token, made with bypassTwoFactor")
     holding_bot: str = Field("", description="user name that the External routing method is answered with")
     holding_bots: dict[str, str] = Field(
-        {}, description="department id = user name: other holding bots than holding_bot"
+        {}, description="department's name or id = user name: other holding bots than holding_bot"
     )
     external_token: Secret = Field(
         Secret(""), description="Livechat_External_Queue_Token; empty = the External routing method is not answered"

@@ -32,7 +32,7 @@ from omnibridge.engine.retry import decide_retry
 from omnibridge.engine.streams import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Answer, Client
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import NameOf, allowed_facts, known_facts, no_name
 from omnibridge.storage.outbox import Delivery
 
 _ask = msgspec.json.Decoder(cmd.AskDecider)
@@ -69,8 +69,10 @@ def callback_path(secret: bytes, conversation_id: int, decider: str) -> str:
 class DeciderSender:
     """secret: makes the addresses for answers. A decider that keeps failing is not waited for: its breaker opens."""
 
-    def __init__(self, links: Mapping[str, DeciderLink], secret: bytes, clock: Clock) -> None:
-        self._links, self._secret, self._clock = links, secret, clock
+    def __init__(
+        self, links: Mapping[str, DeciderLink], secret: bytes, clock: Clock, name_of: NameOf = no_name
+    ) -> None:
+        self._links, self._secret, self._clock, self._name_of = links, secret, clock, name_of
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         return 0
@@ -131,9 +133,7 @@ class DeciderSender:
         self, link: DeciderLink, name: str, row: Delivery, workspace: str, conversation: Conversation
     ) -> bytes:
         wanted = _ask.decode(row.body)
-        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
-        if conversation.department:
-            facts["department"] = conversation.department
+        facts = known_facts(workspace, conversation, self._name_of)
         words = [turn.text for turn in (*conversation.held, *conversation.waiting) if turn.text]
         if words:
             facts["text"] = "\n".join(words)

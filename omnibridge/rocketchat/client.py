@@ -320,9 +320,10 @@ class RocketChatClient:
         found = await self._all("livechat/users/agent", "users", _agent, {"onlyAvailable": "true"})
         return [each for each in found if each.id]
 
-    async def departments(self) -> list[CandidateDepartment]:
-        """Enabled departments."""
-        found = await self._all("livechat/department", "departments", _department, {"enabled": "true"})
+    async def departments(self, *, disabled: bool = False) -> list[CandidateDepartment]:
+        """Those to which rooms can be given. disabled: the others too, but for those in the archive."""
+        wish = {} if disabled else {"enabled": "true"}
+        found = await self._all("livechat/department", "departments", _department, wish)
         return [each for each in found if each.id]
 
     async def _all(self, path: str, key: str, read: Callable[[dict[str, Any]], T], query: dict[str, str]) -> list[T]:

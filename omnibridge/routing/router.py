@@ -63,7 +63,8 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
+    facts = Facts(conversation, event, instead, now_ms, directory.departments_of(conversation.workspace))
+    context = Context(conversation, event, rules, directory, now_ms, facts)
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
