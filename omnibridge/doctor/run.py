@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from omnibridge.bootstrap_decisions import read_rules, unknown_targets
+from omnibridge.bootstrap_codes import unknown_codes
+from omnibridge.bootstrap_decisions import not_desks, read_rules, unknown_targets
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
 from omnibridge.config_reader import check, load
@@ -45,6 +46,8 @@ def read(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[
     try:
         problems = check(path, environ, settings_types(set(installed_kinds())))
         settings = None if problems else load(path, environ)
+        if settings and (problems := not_desks(settings.connection) + unknown_codes(settings)):
+            settings = None
     except ConfigError as exc:
         settings, problems = None, exc.problems
     if settings is None:
