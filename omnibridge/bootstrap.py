@@ -33,10 +33,10 @@ from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parti
 from omnibridge.bootstrap_decisions import (
     directory_of,
     links_of,
-    names_departments,
     policy_of,
     read_rules,
     routes_of,
+    wanted_of,
 )
 from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_gauges import show_gauges
@@ -54,7 +54,6 @@ from omnibridge.connector.interface import ReceivesCallbacks
 from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.departments import Departments
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub_sender import Hub, HubSender
 from omnibridge.engine.ids import IdSequence
@@ -65,6 +64,7 @@ from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Sender, Streams
 from omnibridge.engine.timers import TimerSender
+from omnibridge.engine.workspaces import Workspaces
 from omnibridge.http import Client
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
@@ -126,7 +126,7 @@ class Service:
         self._contexts: Contexts = {}
         self._parties: dict[str, Party] | None = None
         self._reloader: Reloader | None = None
-        self._departments: Departments | None = None
+        self._workspaces: Workspaces | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -194,7 +194,7 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
-        self._departments = Departments(database, self._clock)
+        self._workspaces = Workspaces(database, self._clock)
         self._files = Files(settings, database, ids, self._clock, self.counters)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
@@ -248,7 +248,7 @@ class Service:
         for work in self._agents.work():
             self._in_background(work)
         self._routes = routes_of(
-            settings, database, lanes, ids, self._clock, self.counters, self._faults, self._departments.name
+            settings, database, lanes, ids, self._clock, self.counters, self._faults, self._workspaces.department_name
         )
         said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
         self._routes.append(Route("/api/v1/agents/presence", said))
@@ -262,7 +262,7 @@ class Service:
         self._routes += analysis.routes(lanes, ids)
         await self._records.start(database, streams, ids, boot, self._clock, self.counters)
         await self._routers.start(
-            database, lanes, ids, self._clock, self.counters, self._faults, self._departments.name
+            database, lanes, ids, self._clock, self.counters, self._faults, self._workspaces.department_name
         )
         self._in_background(self._bots.run_for_ever())
         self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
@@ -335,7 +335,7 @@ class Service:
     async def _begin_relaying(self, processor: Processor) -> None:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
         assert self._database and self._lanes and self._streams and self._sources and self._analysis and self._sessions
-        assert self._departments
+        assert self._workspaces
         settings, database = self._settings, self._database
         users = BotUsers(settings, self._connectors, database, self._wait_for)
         hubs: dict[str, Hub] = {}
@@ -348,12 +348,11 @@ class Service:
             hubs[workspace.name] = replace(hub, app=self._apps.get(workspace.name))
             bots += of_connections
             holders += holding
-            if names_departments(settings, workspace, self._rules):
-                await self._departments.begin(workspace.name, client)
+            await self._workspaces.begin(workspace.name, client, wanted_of(settings, workspace, self._rules))
         directory = directory_of(settings, bots, holders)
         analysers = self._analysis.of_workspaces()
         policy = policy_of(settings, self._rules, directory, database.reader, analysers)
-        await self._departments.steer(processor, policy)
+        await self._workspaces.steer(processor, policy)
         assert self._agents and self._typing and self._files
         hub_sender: Sender = HubSender(
             hubs,
@@ -378,17 +377,17 @@ class Service:
             self._sessions,
             ResponseObjects(database.reader, urls_of(settings, database)),
             self._files.links.url,
-            self._departments.name,
+            self._workspaces.department_name,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
-        deciders = DeciderSender(links, database.secret, self._clock, self._departments.name)
+        deciders = DeciderSender(links, database.secret, self._clock, self._workspaces.department_name)
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": deciders,
             "agents": self._agents.sender(hubs),
             "timer": TimerSender(),
-            "crm": self._records.sender(self._files.fetcher, self._departments.name),
+            "crm": self._records.sender(self._files.fetcher, self._workspaces.department_name),
             "analysis": self._analysis.sender(hubs),
             **self._routers.senders(),
         }
@@ -411,8 +410,7 @@ class Service:
             self._in_background(work)
         for workspace in settings.workspace:
             self._sources.begin(workspace, hubs[workspace.name])
-            if names_departments(settings, workspace, self._rules):
-                self._in_background(self._departments.serve(workspace.name, hubs[workspace.name].client))
+            self._in_background(self._workspaces.serve(workspace.name, hubs[workspace.name].client))
 
     def _types(self, connection: str, session_id: str, is_typing: bool) -> None:
         if self._typing:

@@ -16,6 +16,7 @@ from omnibridge.doctor import (
     bots,
     companion_app,
     custom_field,
+    deciders,
     departments,
     external,
     hub_settings,
@@ -68,7 +69,8 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     our = webhook.RoundTrip(server, Journal(path))
     seen = await asyncio.gather(*(_workspace(settings, each, our, clock) for each in settings.workspace))
     findings += (await server).findings
-    findings += departments.named(rules, [view for view, _ in seen if view])
+    views = [view for view, _ in seen if view]
+    findings += [*departments.named(rules, views), *deciders.outvoted(settings, rules, views)]
     findings += [each for _, found in seen for each in found]
     findings += [each for found in await asyncio.gather(*backends) for each in found]
     findings += await beside

@@ -81,6 +81,8 @@ class Decider(msgspec.Struct, frozen=True, omit_defaults=True):
     move_ms: int = 30_000
     asks: int = 2
     on_failure: OnFailure = "ladder"
+    over_auto_selection: bool = False
+    """Asked about a new visitor, its answer counts more than whom the hub chose at once by itself."""
 
 
 class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,6 +95,8 @@ class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a holding bot has, and nothing is under way for, is decided again after this long."""
     departments: dict[str, dict[str, str]] | None = None
     """Workspace -> id -> name, as known when this was made. None = no rule asks."""
+    choosing: tuple[str, ...] = ()
+    """Workspaces whose hub gives new visitors to agents by itself."""
 
     def departments_of(self, workspace: str) -> dict[str, str] | None:
         """Id -> name; None when no rule asks for any."""

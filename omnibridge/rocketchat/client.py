@@ -29,6 +29,10 @@ NOT_FOUND = ("http-400", "http-404", "error-invalid-user")
 """What a look-up that finds nothing answers: 400 without a code, even without a text."""
 
 
+CHOOSING = ("Auto_Selection", "Load_Balancing", "Load_Rotation")
+"""Routing methods by which the hub gives a visitor to an agent when his room is made."""
+
+
 class RocketChatClient:
     """The relay account's view of one workspace. timeout_s: for each call as a whole."""
 
@@ -325,6 +329,14 @@ class RocketChatClient:
         wish = {} if disabled else {"enabled": "true"}
         found = await self._all("livechat/department", "departments", _department, wish)
         return [each for each in found if each.id]
+
+    async def chooses_agents(self) -> bool:
+        """Whether the hub gives new visitors to people by itself: its routing method names somebody (7.1)."""
+        body = await self._calls.get("settings.public", {"_id": "Livechat_Routing_Method", "count": "1"})
+        settings = body.get("settings")
+        if not isinstance(settings, list):
+            raise unreadable()
+        return any(table_of(each).get("value") in CHOOSING for each in settings)
 
     async def _all(self, path: str, key: str, read: Callable[[dict[str, Any]], T], query: dict[str, str]) -> list[T]:
         """All pages of a list. Raises DeliveryUncertain when a page holds none."""

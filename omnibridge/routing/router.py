@@ -29,6 +29,7 @@ from omnibridge.routing import (
     edits,
     giving,
     handover,
+    hub_choice,
     interactions,
     next_steps,
     parties,
@@ -110,12 +111,15 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         return _held(context, conversation, who)
     if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
         return strays.begin(context, conversation, event)
+    if hub_choice.is_made(context, event.agent, event.at):
+        return hub_choice.made(context, conversation, event.agent)
     if conversation.control.party == AGENTS:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
     after = _replace(after, held=(), handover=handover_over(after.handover))
-    return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
+    reason = f"{who} took over{hub_choice.lost(context)}"
+    return context.decide(reason, after, *commands, refuse_spoken=taken_from_bot)
 
 
 def _held(context: Context, conversation: Conversation, who: str) -> Decision:

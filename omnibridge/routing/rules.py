@@ -146,6 +146,13 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Whether a rule asks for a room's department, and so may mean its name."""
         return any(each.fact in ("department", "department_name") for rule in self.rules for each in rule.when)
 
+    @property
+    def asked_at_start(self) -> dict[str, str]:
+        """Decider that is asked about new conversations -> the rule that says so, the first."""
+        targets = [(rule.name, rule.target) for rule in self.rules if rule.on == "start"]
+        targets += [("default", self.default)] if self.default else []
+        return {target.name: name for name, target in reversed(targets) if target.kind == "decider"}
+
     def first_match(self, on: On, facts: Readable) -> tuple[Rule | None, tuple[Considered, ...]]:
         """The first rule whose conditions all hold, and what was looked at on the way."""
         considered: list[Considered] = []

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from omnibridge.engine import departments
+from omnibridge.engine import workspaces
 from omnibridge.operator.replay import Replay
 from omnibridge.sandbox.visitor import Visitor
 from tests.conftest import MakeWorld, World
@@ -36,11 +36,11 @@ async def decided_by(world: World, department: str) -> tuple[str, str]:
 
 async def known(world: World, department: str, name: str) -> None:
     """Until the bridge decides by this name."""
-    book = world.node.service._departments
+    book = world.node.service._workspaces
     assert book
     async with asyncio.timeout(10):
-        while not book._used or book._used["main"].get(department) != name:
-            book._asked["main"].set()
+        while not book.used or book.used["main"].departments.get(department) != name:
+            book.look("main")
             await asyncio.sleep(0.02)
 
 
@@ -55,7 +55,7 @@ def replayed(world: World) -> int:
 async def test_names_hold_and_a_new_name_changes_no_replay(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(departments, "SOONEST_S", 0.02)
+    monkeypatch.setattr(workspaces, "SOONEST_S", 0.02)
     told = 'facts = ["department", "department_name"]'
     world = await make_world(rules=RULES, department="Orders", licence="enterprise", connection=told)
     hub = world.sandbox.hub
@@ -92,7 +92,7 @@ async def test_names_hold_and_a_new_name_changes_no_replay(
 async def test_nobody_asks_for_names_that_no_rule_needs(make_world: MakeWorld) -> None:
     world = await make_world(rules='default = "queue"')
     await world.quiet()
-    book = world.node.service._departments
-    assert book and not book._asked
+    book = world.node.service._workspaces
+    assert book and not book.used
     body = world.rows("SELECT body FROM snapshots WHERE kind = 'directory'")[-1][0]
     assert b"departments" not in body
