@@ -13,7 +13,7 @@ from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.clock import Clock
 from omnibridge.config import RouterSettings, Settings
 from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
-from omnibridge.domain.events import AssignmentRequested
+from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.engine import plugins
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults

@@ -23,8 +23,8 @@ import msgspec
 from omnibridge.clock import Clock
 from omnibridge.connector.signing import signed_headers
 from omnibridge.domain import commands as cmd
+from omnibridge.domain.agent_events import AssignmentRequested, DecisionFailed, DecisionPending
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AssignmentRequested, DecisionFailed, DecisionPending
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import agent_of, plain, read_named
 from omnibridge.engine.ids import session_id

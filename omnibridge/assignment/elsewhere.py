@@ -21,8 +21,8 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.connector.routing import Asked, DecidesElsewhere, Named, Question
 from omnibridge.domain import commands as cmd
+from omnibridge.domain.agent_events import DecisionPending
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DecisionPending
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED
 from omnibridge.engine.faults import Faults

@@ -12,7 +12,8 @@ import msgspec
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
+from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
+from omnibridge.domain.events import AgentsListed, UserRef
 from omnibridge.engine import speaking, updating
 from omnibridge.engine.faults import Faults, die
 from omnibridge.engine.interpreter import HISTORY

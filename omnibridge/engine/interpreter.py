@@ -9,7 +9,8 @@ import msgspec
 import structlog
 
 from omnibridge.connector.desks import HoldsSessions
-from omnibridge.domain.events import Event, UserRef
+from omnibridge.domain.events import UserRef
+from omnibridge.domain.stored_events import read_event
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
@@ -39,7 +40,6 @@ from omnibridge.storage import journal
 from omnibridge.storage.journal import Observation
 
 _log = structlog.get_logger("omnibridge.interpreter")
-_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _room_decoder = msgspec.json.Decoder(RoomInfo)
 _history_decoder = msgspec.json.Decoder(RoomHistory)
 
@@ -70,7 +70,7 @@ class Interpreter:
     def interpret(self, work: Work, row: Observation, policy: Policy) -> Derivation | str:
         """Its events; or why nothing follows, when it is a report that we only record."""
         if row.source == "engine":
-            event = row.read or _event_decoder.decode(row.body)
+            event = row.read or read_event(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
         if row.source == RESPONSE:
             return self._callbacks.responses.derive(row)

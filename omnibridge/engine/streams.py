@@ -17,7 +17,8 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, TurnRepeated, kind_of
+from omnibridge.domain.delivery_events import DeliveryBuried, DeliveryDelayed, TurnRepeated
+from omnibridge.domain.events import Event, kind_of
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
