@@ -48,7 +48,8 @@ from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
-from omnibridge.engine.hub_sender import Hub, HubSender
+from omnibridge.engine.hub import Hub
+from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import Party, PartySender

@@ -13,7 +13,7 @@ from omnibridge.config import Settings
 from omnibridge.config_agents import AgentsSettings
 from omnibridge.connector.signing import read_secrets
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.http import Client, create_client
 from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin

@@ -13,7 +13,7 @@ from omnibridge.clock import Clock
 from omnibridge.config import Settings
 from omnibridge.domain.files import KEPT, FilePolicy, plain_name
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.speaking import CredentialsOf
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, StorageError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omnibridge.clock import Clock
 from omnibridge.config import Settings, WorkspaceSettings
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.live import LiveIntake

@@ -15,7 +15,7 @@ from omnibridge.connector.analysis import Author
 from omnibridge.domain.content import Option
 from omnibridge.domain.events import InteractionReceived, MessageDeleted, MessageEdited, MessagePosted
 from omnibridge.domain.stored_events import read_event
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.rocketchat.reconcile import is_by_visitor
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage import said
