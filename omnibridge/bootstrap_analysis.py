@@ -14,7 +14,7 @@ from omnibridge.analysis.analysers import HOUR_MS, Analyser, Analysers
 from omnibridge.analysis.board import Board
 from omnibridge.analysis.sender import AnalysisSender
 from omnibridge.bootstrap_common import Common
-from omnibridge.config import AnalyserSettings
+from omnibridge.config_systems import AnalyserSettings
 from omnibridge.connector import AnalysingConnector, Analyzes, Connector, ConnectorContext, ReadsTranscripts
 from omnibridge.connector.signing import read_secrets
 from omnibridge.engine import plugins

@@ -13,7 +13,8 @@ import structlog
 from omnibridge.analysis.transcript import so_far
 from omnibridge.bootstrap_common import Common
 from omnibridge.bootstrap_decisions import not_desks, only_by_decision
-from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config import Settings, WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors

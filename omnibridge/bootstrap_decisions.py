@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from omnibridge.assignment.deciders import DeciderLink
-from omnibridge.config import ConnectionSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_visitors import TextsSettings
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.signing import read_secrets

@@ -13,7 +13,8 @@ import structlog
 from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
-from omnibridge.config import CrmSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_systems import CrmSettings
 from omnibridge.connector import SyncsRecords
 from omnibridge.domain.commands import EraseRecords, SyncRecords, kind_of, stream_of
 from omnibridge.domain.files import FileRef

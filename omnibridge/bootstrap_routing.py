@@ -12,7 +12,8 @@ from omnibridge.assignment.work import AskDecider, WorkRouter
 from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
-from omnibridge.config import RouterSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_systems import RouterSettings
 from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
 from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.engine import plugins

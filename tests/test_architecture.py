@@ -58,7 +58,10 @@ ON_TOP = {"doctor", "setup"}
 
 CONFIG = {
     f"omnibridge.config{part}"
-    for part in ("", "_agents", "_environment", "_lines", "_reader", "_sample", "_values", "_visitors")
+    for part in (
+        *("", "_agents", "_connections", "_environment", "_lines", "_options", "_reader", "_references", "_sample"),
+        *("_systems", "_values", "_visitors"),
+    )
 }
 """Settings: for the modules on top. The others are handed values."""
 

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from omnibridge import bootstrap, bootstrap_bots
 from omnibridge.bootstrap import Service
-from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config import Settings, WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_values import Secret
 from omnibridge.engine import faults
 from omnibridge.engine.faults import Faults
