@@ -32,8 +32,9 @@ from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.party_sender import Party, PartySender
 from omnibridge.engine.processor import Processor
+from omnibridge.engine.sender import Sender
 from omnibridge.engine.sessions import Sessions
-from omnibridge.engine.streams import Sender, Streams
+from omnibridge.engine.streams import Streams
 from omnibridge.engine.timers import TimerSender
 from omnibridge.http import Client
 from omnibridge.interaction.objects import ResponseObjects

@@ -19,7 +19,7 @@ from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.engine import plugins
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.streams import Sender
+from omnibridge.engine.sender import Sender
 from omnibridge.storage import directory
 
 

@@ -12,7 +12,7 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage.outbox import Delivery

@@ -29,7 +29,7 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import agent_of, plain, read_named
 from omnibridge.engine.ids import session_id
 from omnibridge.engine.retry import decide_retry
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Answer, Client
 from omnibridge.routing.facts import allowed_facts

@@ -29,7 +29,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.records_sender import conversation_key
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected
 from omnibridge.routing.facts import allowed_facts
 from omnibridge.storage import conversations, routing

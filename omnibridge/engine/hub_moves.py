@@ -13,7 +13,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub import Hub
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryRejected
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage.outbox import Delivery

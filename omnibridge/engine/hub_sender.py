@@ -17,7 +17,7 @@ from omnibridge.engine.faults import Faults, InFlight
 from omnibridge.engine.hub import Hub
 from omnibridge.engine.hub_moves import Moves
 from omnibridge.engine.interpreter import HISTORY
-from omnibridge.engine.streams import CONTROL_CHANGED, Sent
+from omnibridge.engine.sender import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials
 from omnibridge.rocketchat.reconcile import RoomHistory

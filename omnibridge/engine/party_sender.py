@@ -20,8 +20,8 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import speaker_of
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.sender import Sent
 from omnibridge.engine.sessions import Sessions
-from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from omnibridge.domain.agent_events import PersonaShown
 from omnibridge.domain.commands import Speaker
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.render import OutgoingMessage

@@ -14,7 +14,8 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
-from omnibridge.engine.streams import Sent, Streams
+from omnibridge.engine.sender import Sent
+from omnibridge.engine.streams import Streams
 from omnibridge.engine.work import Lane, Work
 from omnibridge.rocketchat import derive
 from omnibridge.routing import parties
@@ -76,7 +77,7 @@ def _no_stream_order() -> Patches:
             await asyncio.gather(*(self._deliver(key, row) for row in reversed(rows)))
 
     def due(self: Streams, key: StreamKey) -> list[Delivery]:
-        found, after = [], self._floor.get(key, 0)
+        found, after = [], self._settling.floor.get(key, 0)
         while row := outbox.next_due(self._database.reader, *key, after=after):
             found.append(row)
             after = row.id
