@@ -11,7 +11,7 @@ from unittest.mock import patch
 from omnibridge.engine import interpreter, lanes
 from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import Processor
+from omnibridge.engine.outgoing import Outgoing
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.sender import Sent
@@ -87,12 +87,12 @@ def _no_stream_order() -> Patches:
 
 
 def _any_party() -> Patches:
-    enqueue = Processor._enqueue
+    enqueue = Outgoing.enqueue
 
-    def unbound(self: Processor, *args: Any, epoch: int | None, **rest: Any) -> None:
+    def unbound(self: Outgoing, *args: Any, epoch: int | None, **rest: Any) -> None:
         enqueue(self, *args, epoch=None, **rest)
 
-    return [(Processor, "_enqueue", unbound)]
+    return [(Outgoing, "enqueue", unbound)]
 
 
 def _acknowledges_first() -> Patches:
