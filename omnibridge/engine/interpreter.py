@@ -20,17 +20,10 @@ from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
 from omnibridge.engine.work import Policy, Work
 from omnibridge.rocketchat.app_events import AppReading, read_app
-from omnibridge.rocketchat.derive import (
-    Derivation,
-    DerivedEvent,
-    View,
-    derive,
-    derive_history,
-    derive_room_read,
-    found_key,
-)
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive
 from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history, derive_room_read, found_key
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo

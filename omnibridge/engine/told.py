@@ -10,7 +10,7 @@ from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.events import PartyReplied
 from omnibridge.domain.stored_events import read_event
 from omnibridge.engine.ids import delivery_of
-from omnibridge.rocketchat.derive import found_key
+from omnibridge.rocketchat.derive_read import found_key
 from omnibridge.rocketchat.rooms import HubMessage
 from omnibridge.storage import journal, outbox
 

@@ -17,7 +17,7 @@ from omnibridge.engine.reconciler import Reconciler, Run
 from omnibridge.engine.sender import Sent
 from omnibridge.engine.streams import Streams
 from omnibridge.engine.work import Lane, Work
-from omnibridge.rocketchat import derive
+from omnibridge.rocketchat import derive, derive_read
 from omnibridge.routing import parties
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.journal import Observation
@@ -117,7 +117,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "does not settle what had arrived": lambda: _at_once("settle_arrived", 0)(Streams),
     "forgets lanes at the start": lambda: [(journal, "rooms_with_pending", lambda _: [])],
     "forgets streams at the start": lambda: [(outbox, "streams_due", lambda _: [])],
-    "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
+    "answers itself": lambda: [(each, "author_of", lambda *_: "visitor") for each in (derive, derive_read)],
     "gives a turn again that the party has": lambda: [(parties, "kept_back", lambda state: state.waiting)],
     "forgets turns of a party that stays": lambda: [(outbox, "resume", lambda *_: None)],
     "drops what was answered meanwhile": lambda: [(parties, "gives_way", lambda *_: False)],

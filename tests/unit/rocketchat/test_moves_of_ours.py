@@ -13,8 +13,9 @@ from omnibridge.domain.agents import AgentFound, ExternalAgent
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.delivery_events import MoveSucceeded
 from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
-from omnibridge.rocketchat.derive import Derivation, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.derive import Derivation, derive
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history, derive_room_read
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.routing.router import route
