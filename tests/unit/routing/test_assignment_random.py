@@ -27,7 +27,7 @@ from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, Conversation
 from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.events import CandidateAgent
-from omnibridge.engine.processor import UNBOUND
+from omnibridge.engine.outgoing import UNBOUND
 from omnibridge.routing.decision import decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import HandoverPolicy, RuleSet, Target

@@ -20,7 +20,7 @@ from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSu
 from omnibridge.domain.desk_events import NoticeGiven, PartyAccepted, PartyDeclined, PartyLeft, QueuePositionChanged
 from omnibridge.domain.directory import BotConnection, Desk, Directory, Way
 from omnibridge.domain.events import CandidateAgent, UserRef
-from omnibridge.engine.processor import UNBOUND
+from omnibridge.engine.outgoing import UNBOUND
 from omnibridge.routing.decision import decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, TargetKind
