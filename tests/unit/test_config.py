@@ -13,7 +13,8 @@ import pytest
 from omnibridge.bootstrap_decisions import texts_of
 from omnibridge.config import SECTIONS, Settings
 from omnibridge.config_lines import locate
-from omnibridge.config_reader import check, check_options, load
+from omnibridge.config_options import check_options
+from omnibridge.config_reader import check, load
 from omnibridge.config_sample import sample, settings_table
 from omnibridge.config_values import FACTS
 from omnibridge.config_visitors import TextsSettings
