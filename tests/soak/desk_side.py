@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any, NamedTuple
 
-from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce.ids import long_id
 from omnibridge.sandbox.server import Socket
 
 AGENTS = tuple((long_id(f"005SM0000000{name}"), f"{name} Agent") for name in ("Alx", "Bea", "Cid"))
