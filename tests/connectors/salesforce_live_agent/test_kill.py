@@ -17,12 +17,8 @@ import aiohttp
 import pytest
 
 from omnibridge.sandbox.visitor import Visitor
-from tests.connectors.salesforce_live_agent.relays import (
-    MakeRelay,
-    Relay,
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce_live_agent.relays import Relay
 from tests.integration.test_desks import said
 from tests.soak.processes import Bridge
 
@@ -147,7 +143,7 @@ async def asks_nothing_while_it_cannot_hold(relay: Relay, locking: sqlite3.Conne
     await until(lambda: len(relay.sf.service_calls()) > asked)
 
 
-async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:
     relay = await make_relay(department="sales")
     chats = Chats(relay)
     async with served(relay) as bridge:
@@ -165,7 +161,7 @@ async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRel
     chats.check(KILLS * ROUNDS)
 
 
-async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeRelay) -> None:
     relay = await make_relay(department="sales")
     chats = Chats(relay)
     async with served(relay) as bridge:

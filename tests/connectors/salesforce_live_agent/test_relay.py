@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from omnibridge.operator.replay import Replay
-from tests.connectors.salesforce_live_agent.relays import (
-    ALEX,
-    BEA,
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.integration.test_desks import control
 
 DETAILS = """
@@ -25,7 +18,7 @@ entities = [{ name = "Contact", save_to_transcript = "ContactId", fields = [
 """
 
 
-async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=f'on_left = "bot"\n{DETAILS}', department="sales")
     world, desk = relay.world, relay.desk
     visitor = await relay.handed_over()
@@ -36,12 +29,12 @@ async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: Ma
     assert init["visitorName"] == "Vera"
 
     await visitor.say("anybody there?")
-    desk.queue_position(relay.sid, 2)
+    desk.queue_position(relay.chat, 2)
     await eventually(lambda: "You are number 2 in the queue." in relay.words(visitor))
     assert relay.heard() == []
 
-    desk.accept(relay.sid, ALEX, "Alex Agent")
-    desk.say(relay.sid, "Hello, I am Alex.")
+    desk.accept(relay.chat, ALEX, "Alex Agent")
+    desk.say(relay.chat, "Hello, I am Alex.")
     await relay.until(lambda: ("Alex Agent", "Hello, I am Alex.") in relay.seen(visitor))
     assert (await world.room(visitor.rid))["served_by"] not in ("desk", "bot")
     await visitor.say("thank you")
@@ -55,11 +48,11 @@ async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: Ma
         "Bot: One moment, a colleague takes over.",
     ]
 
-    desk.transfer(relay.sid, BEA, "Bea Boss")
-    desk.say(relay.sid, "Bea here.")
+    desk.transfer(relay.chat, BEA, "Bea Boss")
+    desk.say(relay.chat, "Bea here.")
     await relay.until(lambda: ("Bea Boss", "Bea here.") in relay.seen(visitor))
 
-    desk.end(relay.sid)
+    desk.end(relay.chat)
     await relay.until(lambda: control(world) == "connection:helper")
     await visitor.say("echo back")
     await relay.until(lambda: "back" in relay.words(visitor))
