@@ -20,11 +20,12 @@ Endpoints = dict[tuple[str, str, str], str]
 
 
 class Vendor(Protocol):
-    """What is known there. url: where it was called last. options: a dataclass."""
+    """What is known there. url: where it was called last. options: a dataclass. desk: what reached the agents."""
 
     url: str
     clock: MovedClock
     options: Any
+    desk: list[dict[str, Any]]
 
 
 class ChatSimulator(ABC):

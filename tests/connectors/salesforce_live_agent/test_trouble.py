@@ -323,20 +323,6 @@ async def test_visitor_who_closes_while_words_are_pending_and_nobody_is_there(ma
     assert relay.session().is_dead or relay.of_kind("end")
 
 
-async def test_restart_goes_on_where_it_was(make_relay: MakeRelay) -> None:
-    relay = await make_relay()
-    visitor = await relay.with_agent()
-    await relay.world.node.stop()
-    relay.desk.say(relay.chat, "a0")
-    await relay.world.begin()
-    await visitor.say("v0")
-    await relay.until(lambda: "a0" in relay.words(visitor) and "v0" in relay.heard())
-
-    assert relay.heard() == ["v0"]
-    assert relay.words(visitor).count("Hello, I am Alex.") == 1
-    assert len(relay.sf.service.sessions) == 1
-
-
 async def test_restart_after_the_session_expired_tells_and_goes_on(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_left = "bot"')
     visitor = await relay.with_agent()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.salesforce_messaging.connector import SalesforceMessagingConnector
+from omnibridge.sandbox.visitor import Visitor
 from tests.connectors.salesforce import relays
 from tests.connectors.salesforce_messaging.orgs import org as running  # noqa: F401 - by name, for tests of both chats
 
@@ -34,3 +35,19 @@ class Relay(relays.Relay):
     def streams(self) -> int:
         """The most that one user had at a time."""
         return max((each.most_open for each in self.sf.org.feeds.by_subject.values()), default=0)
+
+
+GIVEN = 'routing_attributes = { Room_Id = "room", Visitor_Name = "visitor_name" }'
+
+
+def check_given(relay: Relay, visitor: Visitor) -> None:
+    assert relay.session().attributes["Room_Id"] == visitor.rid
+
+
+def is_over(relay: Relay) -> bool:
+    return bool(relay.conversation().is_closed)
+
+
+def check_once(relay: Relay) -> None:
+    """One chat, one stream at a time, and nothing sent twice."""
+    assert (len(relay.sf.org.conversations), relay.streams(), relay.repeats()) == (1, 1, 0)

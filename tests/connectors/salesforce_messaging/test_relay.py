@@ -4,64 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from omnibridge.operator.replay import Replay
-from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
+from tests.connectors.salesforce.relays import MakeRelay
 from tests.integration.test_desks import control
-
-
-async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay) -> None:
-    relay = await make_relay(
-        settings='on_left = "bot"\nrouting_attributes = { Room_Id = "room", Visitor_Name = "visitor_name" }',
-        department="sales",
-    )
-    world, desk = relay.world, relay.desk
-    visitor = await relay.handed_over()
-
-    # What was said before comes first, whole and in order; the facts are the session's.
-    await relay.until(lambda: relay.sf.org.desk)
-    assert relay.sf.org.desk[0]["text"].splitlines() == [
-        "Conversation so far:",
-        "Visitor: where is my order A1",
-        "Bot: Order A1 is on its way.",
-        "Visitor: talk to a human",
-        "Bot: One moment, a colleague takes over.",
-    ]
-    assert relay.session().attributes["Room_Id"] == visitor.rid
-    await visitor.say("anybody there?")
-    desk.queue_position(relay.chat, 2)
-    await relay.until(lambda: "You are number 2 in the queue." in relay.words(visitor))
-
-    desk.accept(relay.chat, ALEX, "Alex Agent")
-    desk.say(relay.chat, "Hello, I am Alex.")
-    await relay.until(lambda: ("Alex Agent", "Hello, I am Alex.") in relay.seen(visitor))
-    assert (await world.room(visitor.rid))["served_by"] not in ("desk", "bot")
-    await visitor.say("thank you")
-    await relay.until(lambda: "thank you" in relay.heard())
-
-    desk.transfer(relay.chat, BEA, "Bea Boss")
-    desk.say(relay.chat, "Bea here.")
-    await relay.until(lambda: ("Bea Boss", "Bea here.") in relay.seen(visitor))
-
-    desk.end(relay.chat)
-    await relay.until(lambda: control(world) == "connection:helper")
-    await visitor.say("echo back")
-    await relay.until(lambda: "back" in relay.words(visitor))
-    await relay.until(lambda: relay.conversation().is_closed)
-
-    assert relay.heard() == ["anybody there?", "thank you"]
-    assert relay.repeats() == 0
-    words = relay.words(visitor)
-    assert [each for each in words if each in ("Hello, I am Alex.", "Bea here.", "back")] == [
-        "Hello, I am Alex.",
-        "Bea here.",
-        "back",
-    ]
-    assert (await world.room(visitor.rid))["served_by"] == "bot"
-    assert world.rows("SELECT count(*) FROM desk_sessions") == [(0,)]
-    assert world.rows("SELECT external_id FROM agents ORDER BY external_id") == [("005SM0000001AlxYAE",), (BEA,)]
-    assert relay.streams() == 1
-    database = world.node.service._database
-    assert database and Replay(database.reader).run().is_clean
 
 
 async def test_first_message_comes_after_the_stream_is_open(make_relay: MakeRelay) -> None:
@@ -74,20 +18,6 @@ async def test_first_message_comes_after_the_stream_is_open(make_relay: MakeRela
         return next(at for at, each in enumerate(calls) if each == ("POST" if path != "sse" else "GET", path))
 
     assert nth("sse") < nth("conversation") < nth("message")
-
-
-async def test_restart_goes_on_where_it_was(make_relay: MakeRelay) -> None:
-    relay = await make_relay()
-    visitor = await relay.with_agent()
-    await relay.world.node.stop()
-    relay.desk.say(relay.chat, "while you were away")
-    await relay.world.begin()
-    await visitor.say("still here")
-    await relay.until(lambda: "while you were away" in relay.words(visitor))
-
-    assert relay.heard() == ["still here"]
-    assert relay.words(visitor).count("Hello, I am Alex.") == 1
-    assert len(relay.sf.org.conversations) == 1 and relay.streams() == 1
 
 
 async def test_message_of_which_the_stream_has_told_is_not_sent_again_after_a_restart(make_relay: MakeRelay) -> None:

@@ -1,37 +1,23 @@
-"""Visitors, bot and Salesforce agents over the real engine, a simulated hub and a simulated Live Agent."""
+"""Visitors, bot and Salesforce agents over the real engine, a simulated hub and a simulated desk."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from omnibridge.operator.replay import Replay
 from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
 from tests.connectors.salesforce.running import eventually
 from tests.integration.test_desks import control
 
-DETAILS = """
-details = [
-    { label = "Room", fact = "room", transcript_fields = ["Rocket_Room__c"] },
-    { label = "E-mail", fact = "visitor_email" },
-    { label = "Origin", value = "rocketchat", display = false },
-]
-entities = [{ name = "Contact", save_to_transcript = "ContactId", fields = [
-    { field = "Email", label = "E-mail", find = true, exact = true, create = true } ] }]
-"""
 
-
-async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay) -> None:
-    relay = await make_relay(settings=f'on_left = "bot"\n{DETAILS}', department="sales")
+async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: MakeRelay, chats: Any) -> None:
+    relay = await make_relay(settings=f'on_left = "bot"\n{chats.GIVEN}', department="sales")
     world, desk = relay.world, relay.desk
     visitor = await relay.handed_over()
-    init = relay.session().init
-    assert [init["prechatDetails"][0][each] for each in ("label", "value")] == ["Room", visitor.rid]
-    assert init["prechatDetails"][-1]["displayToAgent"] is False
-    assert init["prechatEntities"][0]["entityFieldsMaps"][0]["fieldName"] == "Email"
-    assert init["visitorName"] == "Vera"
-
+    chats.check_given(relay, visitor)
     await visitor.say("anybody there?")
     desk.queue_position(relay.chat, 2)
     await eventually(lambda: "You are number 2 in the queue." in relay.words(visitor))
-    assert relay.heard() == []
 
     desk.accept(relay.chat, ALEX, "Alex Agent")
     desk.say(relay.chat, "Hello, I am Alex.")
@@ -56,18 +42,29 @@ async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: Ma
     await relay.until(lambda: control(world) == "connection:helper")
     await visitor.say("echo back")
     await relay.until(lambda: "back" in relay.words(visitor))
-    await visitor.say("bye")
+    await relay.until(lambda: chats.is_over(relay))
 
     assert relay.heard() == ["anybody there?", "thank you"]
     words = relay.words(visitor)
-    assert [each for each in words if each in ("Hello, I am Alex.", "Bea here.", "back")] == [
-        "Hello, I am Alex.",
-        "Bea here.",
-        "back",
-    ]
+    said = ["Hello, I am Alex.", "Bea here.", "back"]
+    assert [each for each in words if each in said] == said
     assert (await world.room(visitor.rid))["served_by"] == "bot"
     assert world.rows("SELECT count(*) FROM desk_sessions") == [(0,)]
     assert world.rows("SELECT external_id FROM agents ORDER BY external_id") == [("005SM0000001AlxYAE",), (BEA,)]
-    assert relay.counts["repeated_posts"] == 0
+    chats.check_once(relay)
     database = world.node.service._database
     assert database and Replay(database.reader).run().is_clean
+
+
+async def test_restart_goes_on_where_it_was(make_relay: MakeRelay, chats: Any) -> None:
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    await relay.world.node.stop()
+    relay.desk.say(relay.chat, "while you were away")
+    await relay.world.begin()
+    await visitor.say("still here")
+    await relay.until(lambda: "while you were away" in relay.words(visitor) and relay.heard())
+
+    assert relay.heard() == ["still here"]
+    assert relay.words(visitor).count("Hello, I am Alex.") == 1
+    chats.check_once(relay)
