@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AgentNotEnsured, DecisionFailed, DecisionPending
 from omnibridge.domain.agents import AgentRefused
 from omnibridge.domain.commands import AskDecider, AssignAgent, CancelDecision, EnsureAgent
 from omnibridge.domain.conversation import AGENTS, QUEUE, Conversation
+from omnibridge.domain.delivery_events import MoveSucceeded
 from omnibridge.domain.directory import Decider
 from omnibridge.routing.decision import encode_decision
 from omnibridge.routing.router import route
@@ -43,7 +45,7 @@ def test_who_is_named_gets_the_visitor_whom_the_hub_gave_away() -> None:
 
     story.named().ensured()
     assert story.last.commands == (AssignAgent("aliceId", "alice", within_ms=30_000),)
-    story.on(ev.MoveSucceeded(1, "agent", "aliceId"), ev.AgentUnassigned(BOB), ev.AgentAssigned(ALICE))
+    story.on(MoveSucceeded(1, "agent", "aliceId"), ev.AgentUnassigned(BOB), ev.AgentAssigned(ALICE))
     assert story.state.control.party == AGENTS
     assert (story.state.assignment.stage, story.state.assignment.user_id) == ("served", "aliceId")
 
@@ -59,7 +61,7 @@ def test_the_same_agent_simply_keeps_him() -> None:
 def test_staff_that_writes_keeps_him(stage: str) -> None:
     story = Given()
     if stage == "waiting":
-        story.on(ev.DecisionPending("crm", "T", 1000))
+        story.on(DecisionPending("crm", "T", 1000))
     if stage in ("ensuring", "moving"):
         story.named()
     if stage == "moving":
@@ -78,7 +80,7 @@ def test_staff_that_writes_keeps_him(stage: str) -> None:
 
 def test_nobody_named_leaves_him_where_he_is() -> None:
     story = Given("strict")
-    story.on(ev.DecisionFailed("strict", "no-agent"))
+    story.on(DecisionFailed("strict", "no-agent"))
 
     assert story.last.reason.endswith("who serves by the hub's choice goes on")
     assert (story.state.control.party, story.state.handover.stage) == (AGENTS, "idle")
@@ -97,7 +99,7 @@ def test_agent_who_cannot_serve_leads_to_another_question_and_then_to_who_serves
 
 def test_a_room_that_would_wait_for_a_seat_stays_with_who_serves() -> None:
     story = Given("strict").named()
-    story.on(ev.AgentNotEnsured(AgentRefused("crm", "0055", "waiting_seat", "full")))
+    story.on(AgentNotEnsured(AgentRefused("crm", "0055", "waiting_seat", "full")))
 
     assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "idle")
 
@@ -143,7 +145,7 @@ def test_hub_that_tells_of_a_queue_before_it_chooses() -> None:
 
 def test_who_gives_him_back_leaves_the_decision() -> None:
     story = Given()
-    story.on(ev.AgentUnassigned(BOB), ev.ConversationQueued(), ev.DecisionFailed("crm", "no-agent"))
+    story.on(ev.AgentUnassigned(BOB), ev.ConversationQueued(), DecisionFailed("crm", "no-agent"))
 
     assert "people are looked for" in story.last.reason
 
