@@ -62,12 +62,9 @@ class Serving:
         if self._ticking:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
-        servers = self._server.servers if self._server.started else []
-        for each in servers:
-            each.close()
-        self._socket.close()
-        if not servers:
-            return
+        if not self._server.started:
+            return self._socket.close()
+        await self._accept_no_more()
         try:
             async with asyncio.timeout(self._grace_s):
                 await self._end_connections()
@@ -75,10 +72,18 @@ class Serving:
             await self._cut_connections()
         await self._server.lifespan.shutdown()
 
+    async def _accept_no_more(self) -> None:
+        """asyncio takes some rounds to make a connection of a socket that it accepted. A server that is closed in one
+        of them loses the socket, open (`Server._attach` of CPython 3.11)."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for each in self._server.servers:
+            each.close()
+        self._socket.close()
+
     async def _end_connections(self) -> None:
         state = self._server.server_state
-        for _ in range(3):  # asyncio makes a connection of an accepted socket in that many rounds
-            await asyncio.sleep(0)
         while state.connections or state.tasks:
             for each in list(state.connections):
                 if not each.transport.is_closing():

@@ -105,8 +105,8 @@ class Pusher:
         finally:
             for task in self._tasks.values():
                 task.cancel()
+            self._wire.close()  # before anything that may be cancelled
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            self._wire.close()
 
     def _begin_due(self) -> float:
         """Start what may go now; seconds until the next look."""

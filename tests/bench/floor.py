@@ -32,7 +32,11 @@ async def relay(request: Request) -> Response:
     return Response(b"ok")
 
 
-app = Starlette(routes=[Route("/webhooks/rocketchat/bench", relay, methods=["POST"])])
+async def ready(_: Request) -> Response:
+    return Response(b"ok")
+
+
+app = Starlette(routes=[Route("/webhooks/rocketchat/bench", relay, methods=["POST"]), Route("/readyz", ready)])
 
 if __name__ == "__main__":
     config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)

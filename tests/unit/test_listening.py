@@ -42,9 +42,9 @@ class App:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def serving(app: Any, grace_s: int = 1) -> tuple[Serving, tuple[str, int]]:
+async def serving(app: Any, grace_s: int = 1, **options: Any) -> tuple[Serving, tuple[str, int]]:
     listening = listen("127.0.0.1", 0)
-    found = Serving(app, listening, grace_s=grace_s, log_config=None, lifespan="on")
+    found = Serving(app, listening, grace_s=grace_s, log_config=None, lifespan="on", **options)
     address = listening.getsockname()
     await found.start()
     return found, address
@@ -58,8 +58,8 @@ async def gone(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("rounds", range(5))
 async def test_connection_accepted_while_it_ends_is_ended_too(rounds: int) -> None:
-    """rounds: of the event loop, between the connection's arrival and the end."""
-    found, address = await serving(App(), grace_s=60)
+    """rounds: of the event loop, between the connection's arrival and the end. No Date: nothing awaits before it."""
+    found, address = await serving(App(), grace_s=60, date_header=False)
     callers = [socket.create_connection(address) for _ in range(3)]
     for _ in range(rounds):
         await asyncio.sleep(0)
