@@ -29,7 +29,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.records_sender import conversation_key
-from omnibridge.engine.sender import Sent
+from omnibridge.engine.sender import Sender, Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected
 from omnibridge.routing.facts import NameOf, allowed_facts, known_facts, no_name
 from omnibridge.storage import conversations, routing
@@ -65,7 +65,7 @@ class ElsewhereLink:
     rung: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Elsewhere:
+class Elsewhere(Sender):
     """Sender of `decider:ROUTER`, and who follows what is asked. links: by name of the router."""
 
     def __init__(
@@ -85,9 +85,6 @@ class Elsewhere:
         self._pauses: dict[tuple[int, str], tuple[float, float]] = {}
 
     # -- deliveries -------------------------------------------------------------------------------------
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """A question may be written down twice: its ticket is the same."""
