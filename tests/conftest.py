@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
@@ -196,7 +197,7 @@ async def make_world(tmp_path: Path, bot_kind: str) -> AsyncIterator[MakeWorld]:
         await world.sandbox.stop()
 
 
-def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str, workspace: str) -> str:
+def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str, more: str) -> str:
     return f"""
 [server]
 port = 0
@@ -208,18 +209,12 @@ url = "sqlite:///test.db"
 file = "rules.toml"
 [texts]
 {texts}
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-{workspace}
+{workspace(told)}
+{more}
 [[connection]]
 name = "helper"
 kind = "{kind}"
 {told.get(f"{kind}_connection", "")}
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 {connection}
 """

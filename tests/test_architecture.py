@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEAVES = {
     f"omnibridge.{each}"
-    for each in ("errors", "clock", "config_lines", "http", "limits", "log", "open_files", "sealed")
+    for each in ("errors", "clock", "config_lines", "http", "limits", "listening", "log", "open_files", "sealed")
 }
 """Modules that every package may use."""
 
@@ -25,11 +25,14 @@ TOP = {
     "omnibridge.bootstrap_apart",
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
+    "omnibridge.bootstrap_common",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_records",
     "omnibridge.bootstrap_files",
     "omnibridge.bootstrap_gauges",
+    "omnibridge.bootstrap_relay",
     "omnibridge.bootstrap_reload",
+    "omnibridge.bootstrap_routes",
     "omnibridge.bootstrap_routing",
     "omnibridge.bootstrap_sources",
     "omnibridge.bootstrap_typing",
@@ -55,7 +58,10 @@ ON_TOP = {"doctor", "setup"}
 
 CONFIG = {
     f"omnibridge.config{part}"
-    for part in ("", "_agents", "_environment", "_lines", "_reader", "_sample", "_values", "_visitors")
+    for part in (
+        *("", "_agents", "_connections", "_environment", "_lines", "_options", "_reader", "_references", "_sample"),
+        *("_systems", "_values", "_visitors"),
+    )
 }
 """Settings: for the modules on top. The others are handed values."""
 

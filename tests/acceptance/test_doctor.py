@@ -20,7 +20,8 @@ from starlette.routing import Route
 from omnibridge.doctor.finding import ACCOUNT, HUB, NETWORK, OURS
 from omnibridge.doctor.run import exit_code
 from omnibridge.sandbox.server import Socket
-from tests.acceptance.patient import ALWAYS, MakePatient, Patient, free_port, spoken
+from tests.acceptance.patient import ALWAYS, MakePatient, Patient, spoken
+from tests.command_line import free_port
 
 MAIN = "/webhooks/rocketchat/main"
 

@@ -15,9 +15,10 @@ import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from tests.command_line import free_port
 from tests.real_rasa import callback, plays
 from tests.real_rasa.environment import Environment, NotThere, find
-from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site, free_port
+from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site
 
 QUIET = '[texts]\ndelayed = ""\n'
 WISHES = {

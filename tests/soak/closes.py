@@ -30,6 +30,7 @@ from connectors.salesforce_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simula
 from omnibridge.bootstrap_records import CrmOrder, CrmReply
 from omnibridge.engine.records_sender import conversation_key
 from omnibridge.operator import local_socket
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
@@ -290,18 +291,12 @@ port = PORT
 log_level = "info"
 [database]
 url = "sqlite:///soak.db"
-[[workspace]]
-name = "main"
-url = "{sandbox.url}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 [[connection]]
 name = "assistant"
 kind = "rasa"
 {told["rasa_connection"]}
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 [[crm]]
 name = "sales"
 kind = "salesforce_crm"

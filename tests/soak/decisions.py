@@ -26,6 +26,7 @@ import aiohttp
 import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.engine.faults import DECISION_POINTS
+from omnibridge.sandbox.configured import workspace
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import SandboxOptions, Socket, start
 from omnibridge.sandbox.state import new_id
@@ -243,7 +244,6 @@ when = {{ department = "{self._departments["pushed"]}" }}
 target = "queue"
 """
         (self._folder / "rules.toml").write_text(rule, "utf-8")
-        account = told["service_account"]
         return f"""
 [server]
 port = PORT
@@ -251,12 +251,7 @@ port = PORT
 url = "sqlite:///soak.db"
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{account["user_id"]}"
-auth_token = "{account["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 external_token = "{HUB_TOKEN}"
 holding_bots = {{ "{self._departments["asked"]}" = "holding" }}
 [[decider]]

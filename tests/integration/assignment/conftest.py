@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff
@@ -136,12 +137,7 @@ url = "sqlite:///test.db"
 {engine}
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 holding_bot = "{"holding" if external else ""}"
 external_token = "{HUB_TOKEN if external else ""}"
 {_bot(told) if bot else ""}
@@ -183,6 +179,5 @@ def _bot(told: dict[str, Any]) -> str:
     return f"""[[connection]]
 name = "helper"
 kind = "scripted"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 """
