@@ -8,11 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from starlette.routing import Route
 
 from omnibridge.assignment.deciders import DeciderLink
-from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_visitors import TextsSettings
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.signing import read_secrets
@@ -20,10 +19,6 @@ from omnibridge.domain.directory import BotConnection, Decider, Directory, Holdi
 from omnibridge.domain.events import UserRef
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.faults import Faults
-from omnibridge.engine.ids import IdSequence
-from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.recording import Keeper
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.work import Policy
@@ -34,10 +29,6 @@ from omnibridge.routing.rules import RuleSet
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.routing.texts import Texts, language_tag
 from omnibridge.storage import seats
-from omnibridge.storage.database import Database
-from omnibridge.web.api import AssignmentEndpoint
-from omnibridge.web.decisions import DecisionEndpoint
-from omnibridge.web.external import ExternalEndpoint, ExternalRouting
 
 ASK_MS = 10_000
 """For a question to a router to be written down."""
@@ -198,31 +189,3 @@ def links_of(settings: Settings) -> dict[str, DeciderLink]:
         )
         for each in settings.decider
     }
-
-
-def routes_of(
-    settings: Settings,
-    database: Database,
-    lanes: Lanes,
-    ids: IdSequence,
-    clock: Clock,
-    counters: Counters,
-    faults: Faults,
-) -> list[Route]:
-    """Of external deciders and of Rocket.Chat's External routing method."""
-    timeout_s = settings.database.commit_timeout_s
-    keys = {each.name: read_secrets(each.secret.reveal()) for each in settings.decider}
-    decided = DecisionEndpoint(
-        keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, faults, timeout_s
-    )
-    routing = {
-        each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
-        for each in settings.workspace
-        if each.external_token.reveal()
-    }
-    pushed = AssignmentEndpoint(database, lanes, ids, clock, counters, faults, timeout_s)
-    return [
-        Route("/api/v1/conversations/{conversation}/assignment", pushed),
-        Route("/deciders/{decider}/decisions/{reference}", decided),
-        Route("/external/{workspace}", ExternalEndpoint(routing, counters).answer),
-    ]

@@ -21,7 +21,8 @@ from omnibridge.bootstrap_analysis import AT_A_TIME, Analysis
 from omnibridge.bootstrap_decisions import read_rules, unknown_targets
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.config import SECTIONS, Settings
-from omnibridge.config_reader import OPEN, check_options, load
+from omnibridge.config_options import OPEN, check_options
+from omnibridge.config_reader import load
 from omnibridge.connector import ConnectorContext, HearsSettings, ReceivesCallbacks
 from omnibridge.engine import plugins
 from omnibridge.engine.party_sender import Party

@@ -136,11 +136,11 @@ def bots_rotate(
 @bots_app.command("list")
 def bots_list(as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None) -> None:
     """Print every bot, how it gets its updates, and how many wait."""
-    from omnibridge.storage import bots
+    from omnibridge.storage import bot_updates, bots
 
     reader = open_database(config, database)
     found = [
-        (each, bots.n_waiting(reader, each.connection), bots.n_given_up(reader, each.connection))
+        (each, bot_updates.n_waiting(reader, each.connection), bot_updates.n_given_up(reader, each.connection))
         for each in bots.listed(reader)
     ]
     if as_json:

@@ -8,13 +8,14 @@ from typing import ClassVar
 
 import msgspec
 
+from connectors.salesforce.calls import over
 from connectors.salesforce_live_agent.client import Availability, LiveAgent
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
 from connectors.salesforce_live_agent.opening import event_of, history_of, visitor_of
 from connectors.salesforce_live_agent.poll import Post
-from connectors.salesforce_live_agent.sending import not_ready, over, send
+from connectors.salesforce_live_agent.sending import not_ready, send
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, check
 from connectors.salesforce_live_agent.state import Kept, encode
 from connectors.salesforce_live_agent.told import read
@@ -59,10 +60,7 @@ class SalesforceLiveAgentConnector:
             )
         except ConfigError as exc:
             raise ConfigError(f"connection {context.name}: {exc}") from None
-        files = context.create_client(
-            timeout_s=settings.turn_timeout_s, max_connections=4, max_answer_bytes=settings.max_file_bytes
-        )
-        before, self._shared = self._shared, Shared(context, settings, api, files, api.base, self._threads)
+        before, self._shared = self._shared, Shared(context, settings, api, self._threads)
         for live in self._chats.values():
             if live.chat is not None:
                 live.chat.use(api)

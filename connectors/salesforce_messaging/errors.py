@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 
-import httpx2
-
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-"""Certainly not processed. Everything else of the transport may have been."""
+from connectors.salesforce.calls import of_transport
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
 PAUSE_S = 5.0
 """After 429 without `Retry-After`."""
@@ -45,16 +41,7 @@ REJECTED = {
 
 def from_exception(exc: Exception) -> DeliveryError:
     """A failure of the transport. Re-raises what is none."""
-    name = type(exc).__name__
-    if isinstance(exc, DeliveryError):
-        return exc
-    if isinstance(exc, NOT_SENT):
-        return DeliveryRetryable(f"Salesforce cannot be reached ({name})", code="not-sent")
-    if isinstance(exc, AnswerTooLarge):
-        return DeliveryUncertain(f"the answer of Salesforce is too long ({name})", code="answer-too-large")
-    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
-        return DeliveryUncertain(f"no answer from Salesforce ({name})", code="no-answer")
-    raise exc
+    return of_transport(exc, "Salesforce")
 
 
 def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:

@@ -9,10 +9,10 @@ import msgspec
 
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.domain import commands as cmd
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentEnsured, AgentNotEnsured
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage.outbox import Delivery

@@ -23,13 +23,13 @@ import msgspec
 from omnibridge.clock import Clock
 from omnibridge.connector.signing import signed_headers
 from omnibridge.domain import commands as cmd
+from omnibridge.domain.agent_events import AssignmentRequested, DecisionFailed, DecisionPending
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AssignmentRequested, DecisionFailed, DecisionPending
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import agent_of, plain, read_named
 from omnibridge.engine.ids import session_id
 from omnibridge.engine.retry import decide_retry
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Answer, Client
 from omnibridge.routing.facts import allowed_facts

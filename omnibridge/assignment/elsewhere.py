@@ -21,15 +21,15 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.connector.routing import Asked, DecidesElsewhere, Named, Question
 from omnibridge.domain import commands as cmd
+from omnibridge.domain.agent_events import DecisionPending
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DecisionPending
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.records_sender import conversation_key
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected
 from omnibridge.routing.facts import allowed_facts
 from omnibridge.storage import conversations, routing

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from omnibridge.bootstrap_decisions import read_rules, unknown_targets
 from omnibridge.clock import Clock, SystemClock
-from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config import Settings, WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_reader import check, load
 from omnibridge.doctor import (
     accounts,

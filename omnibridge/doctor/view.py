@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings, WorkspaceSettings
+from omnibridge.config import WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.doctor.probe import Probe, Prober
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.leaves import list_of, table_of, text_of

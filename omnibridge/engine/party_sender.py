@@ -18,11 +18,10 @@ from omnibridge.domain.events import PartyReplied
 from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import speaker_of
-from omnibridge.engine.faults import Faults, die
-from omnibridge.engine.hub_sender import SENT_PAUSE_S
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.sender import Sent
 from omnibridge.engine.sessions import Sessions
-from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
@@ -202,8 +201,7 @@ class PartySender:
         connector = party.connector
         if welcome and not isinstance(connector, WelcomesVisitors):
             return Reply()
-        if self._faults.wants("sent_to_response"):
-            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
+        self._faults.leaves()
         try:
             async with party.limit():
                 if welcome and isinstance(connector, WelcomesVisitors):

@@ -24,7 +24,7 @@ from omnibridge.domain.events import ConversationClosed, FactsLearned
 from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.recording import end_facts
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.engine.transcripts import StillSaying, files_of, lines_of
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit

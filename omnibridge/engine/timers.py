@@ -7,7 +7,7 @@ import msgspec
 from omnibridge.domain.commands import StartTimer
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import TimerFired
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.storage.outbox import Delivery
 
 _timer = msgspec.json.Decoder(StartTimer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from omnibridge.domain import events as ev
 from omnibridge.domain.commands import (
     AssignAgent,
     Command,
@@ -12,6 +11,7 @@ from omnibridge.domain.commands import (
     ReleaseAgent,
 )
 from omnibridge.domain.conversation import AGENTS, Assignment, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
 from omnibridge.routing import handover, next_steps, replies, strays
@@ -31,7 +31,7 @@ _MOVES = ("ListAgents", "AssignAgent", "TransferToDepartment", "ReturnToQueue")
 """Steps of a handover that a decision has taken the place of."""
 
 
-def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
+def move_succeeded(context: Context, event: MoveSucceeded) -> Decision:
     """From one agent to another: who serves now is told by the hub. All else is a handover."""
     conversation, assignment = context.conversation, context.conversation.assignment
     if event.move == "stray":
@@ -53,7 +53,7 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     return handover.move_succeeded(context, event)
 
 
-def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
+def move_failed(context: Context, event: MoveFailed) -> Decision:
     """The class of the refusal says what is next: taken by a person ends it, taken by a bot is forwarded."""
     conversation = context.conversation
     assignment, server = conversation.assignment, event.served_by
@@ -81,7 +81,7 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     )
 
 
-def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def buried(context: Context, event: DeliveryBuried) -> Decision:
     """A step that could not be carried out in its time is a step that failed."""
     assignment = context.conversation.assignment
     if event.command == "StartTimer" and assignment.stage == "seat":

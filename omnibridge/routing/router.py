@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from omnibridge.domain import agent_events, delivery_events, desk_events
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
@@ -244,11 +245,11 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
-def _buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def _buried(context: Context, event: delivery_events.DeliveryBuried) -> Decision:
     return desks.buried(context, event) or persona_moves.buried(context, event)
 
 
-def _shown(context: Context, event: ev.PersonaShown) -> Decision:
+def _shown(context: Context, event: agent_events.PersonaShown) -> Decision:
     how = "as his own user" if event.own else "by the relay account"
     return context.nothing(f"delivery {event.delivery_id} is shown as {event.name or event.external_id} "
                            f"({event.system}:{event.external_id}), {how}")  # fmt: skip
@@ -281,24 +282,24 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
     ev.PartySpoke: replies.spoke,
-    ev.PartyAccepted: desks.accepted,
-    ev.PartyDeclined: desks.declined,
-    ev.PartyLeft: desks.left,
-    ev.QueuePositionChanged: desks.moved_up,
-    ev.NoticeGiven: desks.noticed,
-    ev.TurnRepeated: replies.repeated,
+    desk_events.PartyAccepted: desks.accepted,
+    desk_events.PartyDeclined: desks.declined,
+    desk_events.PartyLeft: desks.left,
+    desk_events.QueuePositionChanged: desks.moved_up,
+    desk_events.NoticeGiven: desks.noticed,
+    delivery_events.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
-    ev.MoveSucceeded: persona_moves.move_succeeded,
-    ev.MoveFailed: persona_moves.move_failed,
-    ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: _buried,
-    ev.TurnResent: replies.resent,
-    ev.AssignmentRequested: assignment.requested,
-    ev.DecisionPending: assignment.pending,
-    ev.DecisionFailed: assignment.failed,
-    ev.AgentEnsured: persona_moves.ensured,
-    ev.AgentNotEnsured: persona_moves.not_ensured,
-    ev.PersonaShown: _shown,
+    delivery_events.MoveSucceeded: persona_moves.move_succeeded,
+    delivery_events.MoveFailed: persona_moves.move_failed,
+    delivery_events.DeliveryDelayed: replies.delayed,
+    delivery_events.DeliveryBuried: _buried,
+    delivery_events.TurnResent: replies.resent,
+    agent_events.AssignmentRequested: assignment.requested,
+    agent_events.DecisionPending: assignment.pending,
+    agent_events.DecisionFailed: assignment.failed,
+    agent_events.AgentEnsured: persona_moves.ensured,
+    agent_events.AgentNotEnsured: persona_moves.not_ensured,
+    agent_events.PersonaShown: _shown,
     ev.FactsLearned: _learned,
     ev.TimerFired: _timer_fired,
 }

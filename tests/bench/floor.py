@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.server import listen
+from omnibridge.listening import listen
 
 PORT, BOT, HUB = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 LOG_IN = {"X-User-Id": "u", "X-Auth-Token": "t"}

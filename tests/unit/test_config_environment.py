@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from omnibridge.config_reader import check_options, load
+from omnibridge.config_options import check_options
+from omnibridge.config_reader import load
 from omnibridge.errors import ConfigError
 from tests.unit.test_config import GOOD, EchoSettings, problems, read, write
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce.ids import long_id
 from connectors.salesforce_messaging.story import cast
 from connectors.salesforce_messaging.story.cast import ALEX, BEA, Customer
 from connectors.salesforce_messaging.story.evidence import LIVE_AGENT, DeskSide, of_live_agent, of_messaging

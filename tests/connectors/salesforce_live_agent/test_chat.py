@@ -23,7 +23,8 @@ from omnibridge.connector import (
     DeliveryUncertain,
 )
 from omnibridge.http import create_client
-from tests.connectors.salesforce_live_agent.services import RunningService, eventually, service
+from tests.connectors.salesforce.running import eventually
+from tests.connectors.salesforce_live_agent.services import RunningService, service
 
 VERA = Visitor(
     "Vera",

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.salesforce.ids import long_id
 from connectors.salesforce_live_agent import messages as m
 from connectors.salesforce_live_agent.client import normalised
 from connectors.salesforce_live_agent.errors import NotYet, ServerMoved, SessionGone, from_exception, from_status
 from connectors.salesforce_live_agent.idle import Silence
-from connectors.salesforce_live_agent.ids import long_id
 from connectors.salesforce_live_agent.messages import read_batch, read_reconnected
 from connectors.salesforce_live_agent.poll import (
     Post,

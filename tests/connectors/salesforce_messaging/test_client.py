@@ -27,7 +27,8 @@ from omnibridge.connector import (
     DeliveryUncertain,
 )
 from omnibridge.http import create_client
-from tests.connectors.salesforce_messaging.orgs import RunningOrg, eventually, key_pair, new_id, org
+from tests.connectors.salesforce.running import eventually
+from tests.connectors.salesforce_messaging.orgs import RunningOrg, key_pair, new_id, org
 
 
 def text(words: str, message_id: str = "") -> dict[str, Any]:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.salesforce.ids import long_id, short_id
 from connectors.salesforce_messaging import entries, stream
 from connectors.salesforce_messaging.client import is_open
 from connectors.salesforce_messaging.entries import Entry, events_of, read_event, read_listing
 from connectors.salesforce_messaging.errors import NoSession, NotVerified, TokenDead, from_exception, from_status
-from connectors.salesforce_messaging.ids import long_id, short_id
 from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.stream import Frame, Frames, Place, Position
 from connectors.salesforce_messaging.tokens import Access, Identity, checked, claims_of, read_access

@@ -15,11 +15,19 @@ from hypothesis import strategies as st
 
 from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import (
+    AgentEnsured,
+    AgentNotEnsured,
+    AssignmentRequested,
+    DecisionFailed,
+    DecisionPending,
+)
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.events import CandidateAgent
-from omnibridge.engine.processor import UNBOUND
+from omnibridge.engine.outgoing import UNBOUND
 from omnibridge.routing.decision import decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import HandoverPolicy, RuleSet, Target
@@ -77,9 +85,9 @@ class World:
         server = self.state.served_by
         events: list[ev.Event] = [
             said("hello", self.pick(1000)),
-            ev.AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
-            ev.AssignmentRequested(ExternalAgent("crm", "0066"), "token:x"),
-            ev.AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm", "T"),
+            AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
+            AssignmentRequested(ExternalAgent("crm", "0066"), "token:x"),
+            AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm", "T"),
             ev.TimerFired("ticket", "T"),
             replied("ok", handover=True),
             ev.AgentAssigned((ALICE, BOB, HOLDER)[self.pick(3)]),
@@ -104,7 +112,7 @@ class World:
         event = self.outcome(first[0])
         if event is not None:
             self.on(event)
-        if isinstance(event, ev.MoveSucceeded) and event.move == "agent":
+        if isinstance(event, MoveSucceeded) and event.move == "agent":
             self.reported(event.target)
         return True
 
@@ -119,35 +127,35 @@ class World:
     def outcome(self, row: Any) -> ev.Event | None:
         server = self.state.served_by
         person = server if server and server.id in ("aliceId", "bobId") else None
-        buried = ev.DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
+        buried = DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
         match row:
             case cmd.AskDecider():
                 agent = ExternalAgent("crm", ("0055", "0066", "ghost")[self.pick(3)])
                 answers: list[ev.Event] = [
-                    ev.AssignmentRequested(agent, f"decider:{row.decider}", "", row.decider),
-                    ev.DecisionPending(row.decider, "T", 1000),
-                    ev.DecisionFailed(row.decider, "no-agent"),
+                    AssignmentRequested(agent, f"decider:{row.decider}", "", row.decider),
+                    DecisionPending(row.decider, "T", 1000),
+                    DecisionFailed(row.decider, "no-agent"),
                     buried,
                 ]
             case cmd.EnsureAgent():
                 user, agent = USERS.get(row.agent.id), row.agent
                 mode = "provisioned" if agent.system == "desk" else "mapped"
                 found = user and AgentFound(agent.system, agent.id, user.id, user.username, mode)
-                refused = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "unknown", "no"))
-                full = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "waiting_seat", "5 of 5"))
-                answers = [ev.AgentEnsured(found) if found else refused, refused, buried, full]
+                refused = AgentNotEnsured(AgentRefused(agent.system, agent.id, "unknown", "no"))
+                full = AgentNotEnsured(AgentRefused(agent.system, agent.id, "waiting_seat", "5 of 5"))
+                answers = [AgentEnsured(found) if found else refused, refused, buried, full]
             case cmd.AssignAgent():
                 move = "bot" if row.connection else "agent"
-                failed = ev.MoveFailed(1, move, CODES[self.pick(3)], row.user_id, person)
-                answers = [ev.MoveSucceeded(1, move, row.user_id), failed, buried]
+                failed = MoveFailed(1, move, CODES[self.pick(3)], row.user_id, person)
+                answers = [MoveSucceeded(1, move, row.user_id), failed, buried]
             case cmd.ListAgents():
                 people = (CandidateAgent("aliceId", "alice"),) if self.pick(2) else ()
                 answers = [ev.AgentsListed(1, people, (), True), buried]
             case cmd.ReturnToQueue():
-                answers = [ev.MoveSucceeded(1, "queue"), ev.MoveFailed(1, "queue", "error", "", person), buried]
+                answers = [MoveSucceeded(1, "queue"), MoveFailed(1, "queue", "error", "", person), buried]
             case cmd.RequeueStray():
-                came_back = ev.MoveFailed(1, "stray", "came-back", row.user_id)
-                answers = [ev.MoveSucceeded(1, "stray", row.user_id), came_back, buried]
+                came_back = MoveFailed(1, "stray", "came-back", row.user_id)
+                answers = [MoveSucceeded(1, "stray", row.user_id), came_back, buried]
             case cmd.StartTimer():
                 answers = [ev.TimerFired(row.timer, row.ref), buried]
             case _:

@@ -1,0 +1,71 @@
+"""Calls of either chat: their address, what fails on the way, an answer's JSON, a visitor's file."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult
+
+import httpx2
+import msgspec
+
+from omnibridge.connector import (
+    AnswerTooLarge,
+    Client,
+    DeliveryError,
+    DeliveryRejected,
+    DeliveryRetryable,
+    DeliveryUncertain,
+)
+
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+"""Certainly not processed. Everything else of the transport may have been."""
+OVER_S, SOON_S = 2.0, 1.0
+
+
+def is_safe(parts: SplitResult) -> bool:
+    """https, or a simulator on this machine."""
+    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
+
+
+def of_transport(exc: Exception, whom: str) -> DeliveryError:
+    """Re-raises what is no failure of a call. Bodies are not repeated: nobody knows what is in them."""
+    name = type(exc).__name__
+    if isinstance(exc, DeliveryError):
+        return exc
+    if isinstance(exc, NOT_SENT):
+        return DeliveryRetryable(f"{whom} cannot be reached ({name})", code="not-sent")
+    if isinstance(exc, AnswerTooLarge):
+        return DeliveryUncertain(f"the answer of {whom} is too long ({name})", code="answer-too-large")
+    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
+        return DeliveryUncertain(f"no answer from {whom} ({name})", code="no-answer")
+    raise exc
+
+
+def json_object(body: bytes, whom: str) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise DeliveryUncertain(f"the answer of {whom} is no JSON object", code="bad-answer")
+    return found
+
+
+def over() -> DeliveryRetryable:
+    """The decision that follows from the end is under way, and takes the words elsewhere."""
+    return DeliveryRetryable("the chat is over", code="over", retry_after_s=OVER_S, answered=True, nobody=True)
+
+
+async def fetched(files: Client, url: str) -> bytes:
+    """A visitor's file, as the bridge keeps it. Raises DeliveryError: nothing was sent."""
+    try:
+        answer = await files.request("GET", url, headers={"Accept-Encoding": "identity"})
+    except httpx2.HTTPError as exc:
+        raise DeliveryRetryable("the visitor's file could not be read", code="file-unread", answered=True) from exc
+    if answer.status_code == 200:
+        return answer.content
+    message, code = f"the visitor's file: HTTP {answer.status_code}", "file-unread"
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise DeliveryRetryable(message, code=code, retry_after_s=SOON_S, answered=True)
+    raise DeliveryRejected(f"the visitor's file is not there any more: HTTP {answer.status_code}", code="file-gone")
