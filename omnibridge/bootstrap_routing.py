@@ -12,7 +12,15 @@ from omnibridge.assignment.work import AskDecider, WorkRouter
 from omnibridge.bootstrap_apart import ask_each, context_of
 from omnibridge.clock import Clock
 from omnibridge.config import RouterSettings, Settings
-from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
+from omnibridge.connector.bell import Bell
+from omnibridge.connector.routing import (
+    Candidate,
+    DecidesElsewhere,
+    HearsOfChanges,
+    RoutesWork,
+    RoutingConnector,
+    Work,
+)
 from omnibridge.domain.events import AssignmentRequested
 from omnibridge.engine import plugins
 from omnibridge.engine.counters import Counters
@@ -30,6 +38,7 @@ class Routers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connectors: dict[str, RoutingConnector] = {}
+        self._bells = {each.name: Bell() for each in settings.router}
 
     async def start(
         self, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters, faults: Faults
@@ -39,7 +48,9 @@ class Routers:
         for each in self._settings.router:
             self._connectors[each.name] = await make_router(each, clock, counters)
         links = {
-            each.name: ElsewhereLink(connector, frozenset(each.facts), each.poll_s)
+            each.name: ElsewhereLink(
+                connector, frozenset(each.facts), each.poll_s, sweep_s=each.sweep_s, bell=self._bells[each.name]
+            )
             for each in self._settings.router
             if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
         }
@@ -57,6 +68,8 @@ class Routers:
             connector = self._connectors[each.name]
             if isinstance(connector, RoutesWork) and connector.routes_work:
                 works.append(self._router(each, connector, deciders).run())
+            if isinstance(connector, HearsOfChanges) and connector.hears:
+                works.append(connector.listen(self._bells[each.name]))
         return works
 
     def _router(self, each: RouterSettings, connector: RoutesWork, deciders: DeciderSender) -> WorkRouter:
@@ -78,6 +91,8 @@ class Routers:
             ask=_asker(each.decider, system, deciders) if each.decider else None,
             page=each.work_page,
             poll_s=each.work_poll_s,
+            sweep_s=each.sweep_s,
+            bell=self._bells[each.name],
             keep_ms=int(each.keep_days * 86_400_000),
         )
 
