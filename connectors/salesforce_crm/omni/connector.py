@@ -134,7 +134,8 @@ class SalesforceOmniConnector:
             case "PendingServiceRouting":
                 queues = {long_id(each) for each in self._settings.routes}
                 is_others = bool(change.queue) and long_id(change.queue) not in queues
-                return answers and change.is_removal, work and not change.is_removal and not is_others
+                waits = not (change.is_removal or change.is_pushed or is_others)
+                return answers and change.is_removal, work and waits
         return answers, work
 
     async def _look_at_events(self) -> str:

@@ -1,6 +1,7 @@
 """What an event says: which sort of record changed, and how. Avro, by the schema that the event names.
 
-Only the header of a change event is used (reference 4.3), and the queue of a routing that is new.
+Only the header of a change event is used (reference 4.3), and of a routing its queue and whether it is pushed: what has
+nothing to do with us need not be looked at.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ GetSchema = Callable[[str], Awaitable[str]]
 
 class Change(msgspec.Struct, frozen=True):
     """entity: '' = it could not be read, or is no change event. kind: CREATE, UPDATE, DELETE, UNDELETE, GAP_…, as the
-    vendor says. queue: GroupId, where it is told."""
+    vendor says. queue: GroupId, where it is told. is_pushed: a routing that is with somebody now."""
 
     entity: str = ""
     kind: str = ""
     queue: str = ""
+    is_pushed: bool = False
 
     @property
     def is_removal(self) -> bool:
@@ -51,7 +53,8 @@ class Reader:
         try:
             found: Any = schemaless_reader(io.BytesIO(event.payload), schema, None)
             header = found["ChangeEventHeader"]
-            return Change(str(header["entityName"]), str(header["changeType"]), str(found.get("GroupId") or ""))
+            queue, is_pushed = str(found.get("GroupId") or ""), found.get("IsPushed") is True
+            return Change(str(header["entityName"]), str(header["changeType"]), queue, is_pushed)
         except Exception:  # whatever Avro says of bytes that are none
             return UNREADABLE
 

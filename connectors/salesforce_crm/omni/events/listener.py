@@ -112,9 +112,10 @@ class Listener:
         bell.set_live(self._standing == set(self._topics))
 
     def _is_lost(self, topic: str, bell: Bell, code: str, wait_s: float) -> None:
-        self._standing.discard(topic)
+        if topic in self._standing:
+            self._standing.discard(topic)
+            self._count("events_lost", 1)
         bell.set_live(False)
-        self._count("events_lost", 1)
         self._log("omni_events_lost", topic=topic, code=code, next_try_in_s=round(wait_s, 1))
 
 

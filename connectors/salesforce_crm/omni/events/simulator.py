@@ -79,8 +79,8 @@ class PubSub:
         yield
         await self.stop()
 
-    async def start(self, port: int = 0) -> str:
-        """Its address."""
+    async def start(self, port: int = 0, credentials: Any = None) -> str:
+        """Its address. credentials: of gRPC, for TLS; then `address` is not how it is reached."""
         if self._server is None:
             import grpc
 
@@ -105,7 +105,9 @@ class PubSub:
                 "Subscribe": method("stream", self._subscribe, "FetchRequest", "FetchResponse"),
             }
             server.add_generic_rpc_handlers((handler(SERVICE, methods),))
-            self.port = int(server.add_insecure_port(f"127.0.0.1:{port}"))
+            place = f"127.0.0.1:{port}"
+            found = server.add_secure_port(place, credentials) if credentials else server.add_insecure_port(place)
+            self.port = int(found)
             await server.start()
             self._server = server
         return self.address
