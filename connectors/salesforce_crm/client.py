@@ -117,9 +117,9 @@ class Client:
         """The token in force, for another API of the org; logs in where there is none."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._org()[1])
 
-    def refused(self, access: Access) -> None:
-        """That API does not take it any more."""
-        self._login.refused(access.token)
+    async def refused(self, access: Access) -> None:
+        """That API does not take it any more. In a thread: a log-in that is under way holds the lock."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._login.refused, access.token)
 
     async def run(self, name: str, work: Callable[[Salesforce], T]) -> T:
         """In one of the threads. Cancelling leaves the thread to its own time-outs."""

@@ -70,6 +70,7 @@ class ElsewhereLink:
     at_a_time: int = 4
     sweep_s: float = 60.0
     bell: Bell = field(default_factory=Bell)
+    is_sweep: bool = False
 
     @property
     def rung(self) -> asyncio.Event:
@@ -145,20 +146,18 @@ class Elsewhere:
         while True:
             link.rung.clear()
             try:
-                pause_s = self._pause_s(link, await self.round(name))
+                left = await self.round(name)
             except Exception as exc:  # the database, or a defect: what is asked must not be left alone
                 _log.warning("routing_round_failed", router=name, reason=f"{type(exc).__name__}: {exc}")
-                pause_s = link.poll_s
+                left = "ours"
+            link.is_sweep = False
+            is_told = left == "theirs" and link.bell.is_live and not link.bell.answers.is_deaf
+            pause_s = max(link.poll_s, link.sweep_s) if is_told else link.poll_s
             try:
-                async with asyncio.timeout(pause_s):
+                async with asyncio.timeout(None if left == "nothing" else pause_s):
                     await link.rung.wait()
             except TimeoutError:
-                continue
-
-    def _pause_s(self, link: ElsewhereLink, left: Left) -> float | None:
-        if left == "nothing":
-            return None
-        return max(link.poll_s, link.sweep_s) if left == "theirs" and link.bell.is_live else link.poll_s
+                link.is_sweep = is_told
 
     async def round(self, name: str) -> Left:
         """Each question one step further."""
@@ -248,6 +247,9 @@ class Elsewhere:
             _log.info("routing_look_failed", router=rows[0].router, code=exc.code)
             failed.append(exc.code)
             return
+        if named and link.is_sweep:
+            link.bell.answers.missed()
+            _log.info("routing_bell_missed", router=rows[0].router, what="answers")
         await asyncio.gather(
             *(self._one(link, by_ticket[key], slots, failed, partial(self._answer, asked=asked[key], named=each))
               for key, each in named.items())

@@ -78,7 +78,7 @@ class WorkRouter:
         self._name, self._connector, self._database, self._clock = name, connector, database, clock
         self._counters, self._faults, self._is_known, self._ask = counters, faults, is_known, ask
         self._page, self._poll_s, self._sweep_s, self._keep_ms = page, poll_s, max(poll_s, sweep_s), keep_ms
-        self._bell, self._is_left = bell or Bell(), False
+        self._bell, self._is_left, self._is_sweep = bell or Bell(), False, False
         self._most = page
         self._purged_at = 0
 
@@ -104,12 +104,14 @@ class WorkRouter:
         """Until the next look is due, or the bell rings."""
         if n_pushed >= self._page:
             return await asyncio.sleep(0)
-        is_told = self._bell.is_live and not self._is_left
+        bell = self._bell.work
+        is_told = self._bell.is_live and not bell.is_deaf and not self._is_left
+        self._is_sweep = False
         try:
             async with asyncio.timeout(self._sweep_s if is_told else self._poll_s):
-                await self._bell.work.rung.wait()
+                await bell.rung.wait()
         except TimeoutError:
-            pass
+            self._is_sweep = is_told
 
     async def round(self) -> int:
         """What is uncertain is settled, then what waits is decided. How many were pushed. Raises DeliveryError."""
@@ -120,6 +122,9 @@ class WorkRouter:
         unsettled = {each.work for each in routing.work_chosen(reader, self._name)}
         found = await self._connector.waiting(self._most)
         waiting = [each for each in found if each.id not in unsettled and self._is_undecided(each)]
+        if self._is_sweep and any(self._row(each) is None for each in waiting):
+            self._bell.work.missed()
+            _log.info("routing_bell_missed", router=self._name, what="work")
         n_decided = await self._decide(waiting) if waiting else 0
         n_pushed += n_decided
         self._is_left = len(found) > n_decided or bool(routing.work_chosen(reader, self._name))

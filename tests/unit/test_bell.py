@@ -37,6 +37,32 @@ async def test_ring_within_the_gap_is_heard_at_its_end(monkeypatch: pytest.Monke
     assert at[1] - at[0] >= 0.029 and at[2] - at[1] >= 0.029
 
 
+async def test_who_does_not_ring_for_what_is_found_is_deaf_until_he_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bell, "GRACE_S", 0.01)
+    one = bell.Ringing()
+
+    async def doubted() -> bool:
+        one.rung.clear()
+        try:
+            async with asyncio.timeout(0.05):
+                await one.rung.wait()
+        except TimeoutError:
+            return False
+        return one.is_deaf
+
+    one.missed()
+    assert await doubted()
+    one.ring(is_heard=False)  # such as a stream that stands anew
+    assert one.is_deaf
+    one.ring()
+    assert not one.is_deaf
+    one.missed()
+    one.ring()  # it only came later
+    one.rung.clear()
+    monkeypatch.setattr(bell, "GAP_S", 10.0)
+    assert not await doubted() and not one.is_deaf
+
+
 async def test_each_side_is_rung_for_itself_and_a_change_of_what_is_heard_for_both() -> None:
     one = Bell()
     one.ring(answers=False)

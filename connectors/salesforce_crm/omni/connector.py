@@ -123,20 +123,19 @@ class SalesforceOmniConnector:
     def _line(self) -> Line:
         return Line(read_address(self._settings.pubsub_address), self._settings.proxy)
 
-    def _rings_for(self, change: Change) -> tuple[bool, bool]:
-        """(answers, work). What is not known rings for both, as does what may have been left out (GAP_OVERFLOW)."""
+    def _rings_for(self, change: Change, bell: Bell) -> None:
+        """What is not known rings for both, as does what may have been left out (GAP_OVERFLOW)."""
         answers, work = self._settings.decides, self.routes_work
-        if change.kind == "GAP_OVERFLOW":
-            return answers, work
-        match change.entity:
-            case "AgentWork":  # somebody took it, or has capacity again for what nobody could take
-                return answers, work and self._working.is_any_waiting
-            case "PendingServiceRouting":
-                queues = {long_id(each) for each in self._settings.routes}
-                is_others = bool(change.queue) and long_id(change.queue) not in queues
-                waits = not (change.is_removal or change.is_pushed or is_others)
-                return answers and change.is_removal, work and waits
-        return answers, work
+        if change.kind == "GAP_OVERFLOW" or change.entity not in ("AgentWork", "PendingServiceRouting"):
+            return bell.ring(answers=answers, work=work)
+        if change.entity == "PendingServiceRouting":
+            queues = {long_id(each) for each in self._settings.routes}
+            is_others = bool(change.queue) and long_id(change.queue) not in queues
+            waits = not (change.is_removal or change.is_pushed or is_others)
+            return bell.ring(answers=answers and change.is_removal, work=work and waits)
+        bell.ring(answers=answers, work=False)  # somebody took it, or declined
+        if work and self._working.is_any_waiting:
+            bell.work.ring(is_heard=False)  # or has capacity again; that new work is told of, it does not show
 
     async def _look_at_events(self) -> str:
         """For check. Raises Trouble, DeliveryRejected."""

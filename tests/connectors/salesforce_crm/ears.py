@@ -24,7 +24,7 @@ PAUSE_S = 0.02
 
 
 class CountingBell(bell.Bell):
-    """rings: (answers, work) of each ring, in order."""
+    """rings: (answers, work) of each ring, in order, and of each look at both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +34,10 @@ class CountingBell(bell.Bell):
         self.rings.append((answers, work))
         super().ring(answers=answers, work=work)
 
+    def look(self) -> None:
+        self.rings.append((True, True))
+        super().look()
+
 
 class Ears:
     """It routes for `queue`, and decides by `chats`."""
@@ -42,6 +46,7 @@ class Ears:
         self.omni, self.bell, self.context = omni, CountingBell(), FakeContext()
         self.queue, self.chats = omni.org.queue("calls", "ExternalRouting"), omni.org.queue("chats")
         self.connector = SalesforceOmniConnector()
+        self.lines: list[line.Line] = []
 
     @property
     def events(self) -> PubSub:
@@ -62,6 +67,8 @@ class Ears:
 
     async def use(self, **options: Any) -> SalesforceOmniConnector:
         await self.connector.initialize(self.context.make(self.settings(**options)))
+        make = self.connector._line
+        self.connector._line = lambda: self.lines.append(make()) or self.lines[-1]  # type: ignore[func-returns-value,method-assign]
         return self.connector
 
     @asynccontextmanager

@@ -19,6 +19,7 @@ from connectors.salesforce_crm.omni.events.messages import messages
 from connectors.salesforce_crm.omni.events.schemas import fields_of, payload, schema_of
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
 from omnibridge.connector import ConfigError
+from omnibridge.connector.bell import Bell
 from omnibridge.connector.testing import FakeContext
 
 QUEUE, OTHER = "00G5g000001AbCd", "00G5g000001XyZa"
@@ -113,10 +114,11 @@ def test_id_of_the_org_is_in_the_answer_of_the_login(identity: str, token: str, 
 )
 async def test_change_rings_for_what_may_have_come_of_it(change: Change, rings: tuple[bool, bool]) -> None:
     made = SalesforceOmniConnector()
-    await made.initialize(FakeContext().make(settings(queue=OTHER)))
-    assert made._rings_for(change) == rings
-    await made.initialize(FakeContext().make(settings()))
-    assert made._rings_for(change) == (False, rings[1])
+    for decides, wanted in ((OTHER, rings), ("", (False, rings[1]))):
+        await made.initialize(FakeContext().make(settings(queue=decides)))
+        bell = Bell()
+        made._rings_for(change, bell)
+        assert (bell.answers.rung.is_set(), bell.work.rung.is_set()) == wanted
     await made.aclose()
 
 

@@ -166,6 +166,11 @@ async def test_looks_go_by_the_bell_while_it_is_live_and_by_the_clock_otherwise(
             await system.looked.acquire()
     bell.work.rung.set()
     await look()
+    bell.work.is_deaf = True  # sweeps found what did not ring
+    bell.work.rung.set()
+    for _ in range(4):
+        await look()
+    bell.work.is_deaf = False
     system.works, system.people = {"w": Work("w", 1)}, []
     bell.work.rung.set()
     for _ in range(4):  # something is left, and no bell tells that somebody comes who takes it

@@ -27,8 +27,8 @@ REFUSED_PAUSE_S = 300.0
 
 _jitter = random.SystemRandom()
 
-RingsFor = Callable[[Change], tuple[bool, bool]]
-"""A change -> whether there may be an answer, and whether there may be work."""
+RingsFor = Callable[[Change, Bell], None]
+"""Rings for what a change may be."""
 
 
 class Listener:
@@ -77,7 +77,7 @@ class Listener:
                     if failed.kind == "refused":
                         wait_s = REFUSED_PAUSE_S
                     if failed.kind == "session":
-                        self._client.refused(access)
+                        await self._client.refused(access)
                         # At once with a new one; but one that is refused as well is no matter of its age.
                         wait_s, has_new_token = (pause_s if has_new_token else 0.0), True
             except Trouble as trouble:
@@ -100,15 +100,15 @@ class Listener:
                 yield [await reader.read(each) for each in events]
 
     def _ring(self, changes: list[Change], bell: Bell) -> None:
-        rings = [self._rings_for(each) for each in changes]
-        bell.ring(answers=any(answers for answers, _ in rings), work=any(work for _, work in rings))
+        for each in changes:
+            self._rings_for(each, bell)
         if changes:
             self._count("events", len(changes))
 
     def _stands(self, topic: str, bell: Bell) -> None:
         self._standing.add(topic)
         self._log("omni_events_heard", topic=topic)
-        bell.ring()
+        bell.look()
         bell.set_live(self._standing == set(self._topics))
 
     def _is_lost(self, topic: str, bell: Bell, code: str, wait_s: float) -> None:
