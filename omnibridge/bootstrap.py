@@ -9,8 +9,6 @@ import asyncio
 import os
 import secrets
 from collections.abc import Coroutine
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,23 +16,18 @@ import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.bootstrap_agents import Agents
 from omnibridge.bootstrap_analysis import Analysis
-from omnibridge.bootstrap_app import (
-    app_client_of,
-    app_routes_of,
-    posted_of,
-    response_routes_of,
-    responses_of,
-    urls_of,
-)
-from omnibridge.bootstrap_bots import BotUsers, client_of, make_connector, parties_of, sessions_of
-from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, read_rules, routes_of
+from omnibridge.bootstrap_app import app_client_of, responses_of
+from omnibridge.bootstrap_bots import make_connector, sessions_of
+from omnibridge.bootstrap_common import Common
+from omnibridge.bootstrap_decisions import policy_of, read_rules
 from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_gauges import show_gauges
 from omnibridge.bootstrap_records import RecordSystems
+from omnibridge.bootstrap_relay import Parts, Relay
 from omnibridge.bootstrap_reload import Contexts, Reloaded, Reloader
+from omnibridge.bootstrap_routes import routes_of
 from omnibridge.bootstrap_routing import Routers
 from omnibridge.bootstrap_sources import Sources, windows_of
 from omnibridge.bootstrap_typing import TypingBothWays
@@ -44,45 +37,32 @@ from omnibridge.config import Settings
 from omnibridge.connector import Connector
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import ReceivesCallbacks
-from omnibridge.domain.directory import BotConnection, Directory, HoldingBot
+from omnibridge.domain.directory import Directory
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
-from omnibridge.engine.hub_sender import Hub, HubSender
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.party_sender import Party, PartySender
+from omnibridge.engine.party_sender import Party
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.sessions import Sessions
-from omnibridge.engine.streams import Sender, Streams
-from omnibridge.engine.timers import TimerSender
-from omnibridge.http import Client
+from omnibridge.engine.streams import Streams
+from omnibridge.engine.workspaces import Workspaces
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
 from omnibridge.identity.vault import read_keys
-from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.operator.live import Operator
 from omnibridge.operator.local_socket import Handler
 from omnibridge.rocketchat.app_client import AppClient
-from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.proof import Proof
 from omnibridge.storage import journal
 from omnibridge.storage.database import Database, open_database
 from omnibridge.web.app import create_app
 from omnibridge.web.callbacks import CallbackEndpoint
-from omnibridge.web.callers import Callers
-from omnibridge.web.interactions import InteractionEndpoint
-from omnibridge.web.presence import PresenceEndpoint
 from omnibridge.web.webhooks import WebhookEndpoint
 
 _log = structlog.get_logger("omnibridge.service")
-
-
-CATCH_UP_S = 1.0
-"""At start, what waits to be decided goes before what waits to be sent, but for no longer than this."""
-
-BEGIN_AGAIN_S = 1.0
 
 
 class Service:
@@ -93,7 +73,6 @@ class Service:
         self._rules = read_rules(settings)
         self.counters = Counters()
         self._why_not_ready = "starting"
-        self._clients: list[RocketChatClient] = []
         self._connectors: dict[str, Connector] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._database: Database | None = None
@@ -107,7 +86,6 @@ class Service:
         self._webhooks: WebhookEndpoint | None = None
         self._callbacks: CallbackEndpoint | None = None
         self._routes: list[Route] = []
-        self._decider_clients: list[Client] = []
         self._apps: dict[str, AppClient] = {}
         self._bots: BotApi | None = None
         self._analysis: Analysis | None = None
@@ -116,8 +94,9 @@ class Service:
         self._proofs: dict[str, Proof] = {}
         self._files: Files | None = None
         self._contexts: Contexts = {}
-        self._parties: dict[str, Party] | None = None
         self._reloader: Reloader | None = None
+        self._relay: Relay | None = None
+        self._workspaces: Workspaces | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -185,15 +164,17 @@ class Service:
         database = self._database = await open_database(settings.database_url)
         self._faults.reach("start_up")
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
-        self._files = Files(settings, database, ids, self._clock, self.counters)
+        boot = secrets.token_hex(8)
+        known = self._workspaces = Workspaces(database, self._clock)
+        common = Common(settings, database, ids, self._clock, self.counters, self._faults, boot, known)
+        self._files = Files(common)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(
-                each, self._clock, self.counters, self._types, self._contexts, database, self._keep_file
+                each, common, self._types, self._contexts, self._keep_file
             )
-        analysis = self._analysis = Analysis(settings, self._connectors, database, self._clock, self.counters)
+        analysis = self._analysis = Analysis(common, self._connectors)
         await analysis.start()
         self._typing = TypingBothWays(self._connectors, database, self.counters)
-        boot = secrets.token_hex(8)
         called = {name: each for name, each in self._connectors.items() if isinstance(each, ReceivesCallbacks)}
         at = {each.name: settings.workspace_of(each).name for each in settings.connection}
         responses = responses_of(self._connectors)
@@ -214,52 +195,38 @@ class Service:
         )
         windows = windows_of(settings)
         lanes = self._lanes = Lanes(database, processor, self._clock, windows, self.counters, self._faults, streams)
-        self._sessions = sessions_of(
-            settings, self._connectors, database, lanes, ids, self._clock, boot, self.counters, self._types
-        )
-        self._sources = Sources(
-            settings, database, lanes, ids, self._clock, self.counters, windows, self._typing.visitors,
-            self._in_background,
-        )  # fmt: skip
+        self._sessions = sessions_of(common, self._connectors, lanes, self._types)
+        self._sources = Sources(common, lanes, windows, self._typing.visitors, self._in_background)
         self._operator = Operator(database, lanes, streams, ids, boot, self._clock)
         tokens = {each.name: each.webhook_token.get_secret_value() for each in settings.workspace}
-        self._webhooks = WebhookEndpoint(
-            tokens, lanes, ids, self._clock, self.counters, self._faults, settings.database.commit_timeout_s
-        )
+        self._webhooks = WebhookEndpoint(tokens, lanes, ids, self._clock, self.counters, self._faults, common.timeout_s)
         secrets_of = {name: each.callback_token() for name, each in called.items() if each.callback_token()}
         self._callbacks = CallbackEndpoint(
-            secrets_of, callbacks, lanes, ids, self._clock, self.counters, settings.database.commit_timeout_s
+            secrets_of, callbacks, lanes, ids, self._clock, self.counters, common.timeout_s
         )
-        token = self._callbacks.use
-        self._reloader = Reloader(settings, self._contexts, analysis, lambda: self._parties, token)
+        self._reloader = Reloader(settings, self._contexts, analysis, self._served, self._callbacks.use)
         apps = {each.name: app_client_of(each, self._clock) for each in settings.workspace}
         self._apps = {name: each for name, each in apps.items() if each}
-        self._agents = Agents(settings, database, self._clock, self.counters, boot)
+        self._agents = Agents(common)
         for work in self._agents.work():
             self._in_background(work)
-        self._routes = routes_of(settings, database, lanes, ids, self._clock, self.counters, self._faults)
-        said = PresenceEndpoint(Callers(database, ids, self._clock), self.presence().said, self.counters)
-        self._routes.append(Route("/api/v1/agents/presence", said))
-        self._routes += app_routes_of(
-            settings, database, lanes, ids, self._clock, self.counters, self._faults, self._sources.compare
-        )
-        self._routes += response_routes_of(settings, database, responses, lanes, ids, self._clock, self.counters)
+        self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
+        self._routes = routes_of(common, lanes, at, responses, self.presence(), self._proofs, self._sources.compare)
         seals = read_keys(settings.agents.token_keys.reveal())
         self._bots = BotApi(self._connectors, at, database, lanes, ids, self._clock, self.counters, seals, self._files)
         self._routes += self._bots.routes()
-        self._routes += analysis.routes(lanes, ids)
-        await self._records.start(database, streams, ids, boot, self._clock, self.counters)
-        await self._routers.start(database, lanes, ids, self._clock, self.counters, self._faults)
-        self._in_background(self._bots.run_for_ever())
-        self._proofs = {each.name: Proof(each.url) for each in settings.workspace}
-        told = InteractionEndpoint(
-            at, self._proofs, frozenset(settings.server.allowed_origins), database, lanes, ids, self._clock,
-            self.counters, settings.database.commit_timeout_s,
-        )  # fmt: skip
-        self._routes.append(Route("/api/v1/bots/{bot}/interactions", told))
+        self._routes += analysis.routes(lanes)
         self._routes += self._files.routes()
+        await self._records.start(common, streams)
+        await self._routers.start(common, lanes)
+        self._in_background(self._bots.run_for_ever())
         show_gauges(self.counters, database, self._sessions, lambda: not self._why_not_ready)
-        self._in_background(self._relay(processor))
+        parts = Parts(
+            self._connectors, lanes, streams, self._sources, self._sessions, self._typing, self._agents, analysis,
+            self._records, self._routers, self._files, self._apps,
+        )  # fmt: skip
+        self._relay = Relay(common, self._rules, parts, self._in_background, self._wait_for)
+        self._in_background(self._relay.begin(processor))
         kept = settings.retention
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days, kept.audit_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
@@ -291,12 +258,10 @@ class Service:
         await self._routers.aclose()
         for connector in self._connectors.values():
             await connector.aclose()
-        for client in self._clients:
-            await client.aclose()
+        if self._relay:
+            await self._relay.aclose()
         if self._agents:
             await self._agents.aclose()
-        for each in self._decider_clients:
-            await each.aclose()
         for app in self._apps.values():
             await app.aclose()
         for proof in self._proofs.values():
@@ -304,105 +269,13 @@ class Service:
         if self._database:
             await self._database.aclose()
 
-    async def _relay(self, processor: Processor) -> None:
-        """Begin, however often it takes: the database may fail for a moment, and what is taken in has to go on."""
-        while True:
-            try:
-                await self._begin_relaying(processor)
-                return
-            except Exception as exc:
-                self._why_not_ready = f"could not begin to relay: {type(exc).__name__}: {exc}"
-                _log.exception("not_relaying", next_try_in_s=BEGIN_AGAIN_S)
-            for client in self._clients:
-                await client.aclose()
-            self._clients.clear()
-            await asyncio.sleep(BEGIN_AGAIN_S)
-
-    async def _begin_relaying(self, processor: Processor) -> None:
-        """Find out who the bot users are; until then everything is journalled and nothing decided."""
-        assert self._database and self._lanes and self._streams and self._sources and self._analysis and self._sessions
-        settings, database = self._settings, self._database
-        users = BotUsers(settings, self._connectors, database, self._wait_for)
-        hubs: dict[str, Hub] = {}
-        bots: list[BotConnection] = []
-        holders: list[HoldingBot] = []
-        for workspace in settings.workspace:
-            client = client_of(workspace)
-            self._clients.append(client)
-            hub, of_connections, holding = await users.hub(client, workspace)
-            hubs[workspace.name] = replace(hub, app=self._apps.get(workspace.name))
-            bots += of_connections
-            holders += holding
-        directory = directory_of(settings, bots, holders)
-        analysers = self._analysis.of_workspaces()
-        processor.use(policy_of(settings, self._rules, directory, database.reader, analysers))
-        for digest, kind, body in processor.snapshots():
-            now = self._clock.now_ms()
-            await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
-        assert self._agents and self._typing and self._files
-        hub_sender: Sender = HubSender(
-            hubs,
-            self._faults,
-            self.identity().credentials,
-            self._agents.may_be_shown,
-            settings.assignment.widget_listens_ms,
-            self._clock,
-            posted_of(database),
-            partial(self.counters.add, "updates", 1),
-            self._files.uploader(self.identity().credentials),
-        )
-        typing = self._typing.begin(settings, hubs, self.identity().credentials)
-        self._files.begin(hubs)
-        self._parties = parties_of(settings, self._connectors)
-        party_sender: Sender = PartySender(
-            self._parties,
-            database.secret,
-            self._clock,
-            self._faults,
-            typing,
-            self._sessions,
-            ResponseObjects(database.reader, urls_of(settings, database)),
-            self._files.links.url,
-        )
-        links = links_of(settings)
-        self._decider_clients += [each.client for each in links.values()]
-        deciders = DeciderSender(links, database.secret, self._clock)
-        others: dict[str, Sender] = {
-            "connection": party_sender,
-            "decider": deciders,
-            "agents": self._agents.sender(hubs),
-            "timer": TimerSender(),
-            "crm": self._records.sender(self._files.fetcher),
-            "analysis": self._analysis.sender(hubs),
-            **self._routers.senders(),
-        }
-
-        def sender_for(stream: str) -> Sender:
-            return others.get(stream) or others.get(stream.partition(":")[0], hub_sender)
-
-        arrived = await self._streams.settle_arrived(self._lanes, sender_for)
-        grace_ms = int(settings.engine.bot_turn_deadline_s * 1000)
-        # What was journalled first: it may say that somebody took over or closed, and then old words must not go.
-        lanes = self._lanes.open()
-        await self._lanes.caught_up(CATCH_UP_S)
-        sessions = await self._sessions.resume()
-        streams = self._streams.open(self._lanes, sender_for, grace_ms)
-        self._why_not_ready = ""
-        _log.info("relaying", lanes_with_work=lanes, streams_with_work=streams, had_arrived=arrived, sessions=sessions)
-        if self._sessions.desks:
-            self._in_background(self._sessions.keep_held())
-        for work in self._routers.work(deciders):
-            self._in_background(work)
-        for workspace in settings.workspace:
-            self._sources.begin(workspace, hubs[workspace.name])
+    def _served(self) -> dict[str, Party] | None:
+        return self._relay.parties if self._relay else None
 
     def _types(self, connection: str, session_id: str, is_typing: bool) -> None:
         if self._typing:
             self._typing.said(connection, session_id, is_typing)
 
     def _wait_for(self, what: str) -> None:
+        """'' = for nothing: it relays."""
         self._why_not_ready = what
-
-
-def _keep(cursor: Any, *, digest: str, kind: str, body: bytes, at: int) -> None:
-    journal.keep_snapshot(cursor, digest, kind, body, at)

@@ -8,12 +8,12 @@ from typing import Any
 from omnibridge.assignment.agents import AgentSender, MappedAgents, MappedFirst
 from omnibridge.assignment.capacity import Capacity
 from omnibridge.assignment.telling import PresenceTeller
+from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
 from omnibridge.config import Settings
 from omnibridge.config_agents import AgentsSettings
 from omnibridge.connector.signing import read_secrets
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.http import Client, create_client
 from omnibridge.identity import upkeep
 from omnibridge.identity.admin import Admin
@@ -91,7 +91,8 @@ def hubs_of(settings: Settings) -> dict[str, Provisioner]:
 class Agents:
     """External agents for the running service: who they are on the hub, and whether they are available."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock, counters: Counters, boot: str) -> None:
+    def __init__(self, common: Common) -> None:
+        settings, database, clock, counters = common.settings, common.database, common.clock, common.counters
         self._settings, self._database, self._clock = settings, database, clock
         ours, count = settings.agents, counters.add
         self._world = world_of(
@@ -109,7 +110,7 @@ class Agents:
         self._teller: PresenceTeller | None = None
         self._teller_client: Client | None = None
         if ours.presence_url:
-            told = teller_of(ours, clock, boot, lambda outcome: count("presence", 1, outcome))
+            told = teller_of(ours, clock, common.boot, lambda outcome: count("presence", 1, outcome))
             self._teller, self._teller_client = told
             self.presence.tell = self._teller.tell
         n_seats = "SELECT count(*) FROM creations WHERE released_at IS NULL"

@@ -13,20 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from omnibridge.analysis.analysers import HOUR_MS, Analyser, Analysers
 from omnibridge.analysis.board import Board
 from omnibridge.analysis.sender import AnalysisSender
-from omnibridge.clock import Clock
-from omnibridge.config import AnalyserSettings, Settings
+from omnibridge.bootstrap_common import Common
+from omnibridge.config_systems import AnalyserSettings
 from omnibridge.connector import AnalysingConnector, Analyzes, Connector, ConnectorContext, ReadsTranscripts
 from omnibridge.connector.signing import read_secrets
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
-from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.lanes import Lanes
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.limits import TimeLimit
-from omnibridge.storage.database import Database
 from omnibridge.web.analysis_results import ResultsEndpoint
 from omnibridge.web.assist_page import AssistPage
 from omnibridge.web.assist_tokens import AssistTokenEndpoint
@@ -41,20 +38,13 @@ AT_A_TIME = 8
 class Analysis:
     """Make, `start`, `begin` when the hubs are known. Close."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        connectors: Mapping[str, Connector],
-        database: Database,
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._settings, self._connectors = settings, connectors
-        self._database, self._clock, self._counters = database, clock, counters
+    def __init__(self, common: Common, connectors: Mapping[str, Connector]) -> None:
+        self._settings, self._connectors, self._ids = common.settings, connectors, common.ids
+        self._database, self._clock, self._counters = common.database, common.clock, common.counters
         self._own: list[AnalysingConnector] = []
         self.contexts: dict[str, tuple[AnalysingConnector, ConnectorContext]] = {}
         """Of [[analyser]]: its connector, also one that did not work, and what it was initialized with."""
-        self.analysers = Analysers({}, clock)
+        self.analysers = Analysers({}, common.clock)
         self.board = Board()
 
     async def start(self) -> None:
@@ -84,13 +74,13 @@ class Analysis:
     def sender(self, hubs: Mapping[str, Hub]) -> AnalysisSender:
         return AnalysisSender(self.analysers, self.board, hubs, self._database, self._clock, self._counters)
 
-    def routes(self, lanes: Lanes, ids: IdSequence) -> list[Route]:
+    def routes(self, lanes: Lanes) -> list[Route]:
         """Where analysers' systems post, and where agents look."""
         database, clock, counters = self._database, self._clock, self._counters
         results = ResultsEndpoint(self.analysers, self.board, database, clock, counters)
         origins = {each.name: each.url for each in self._settings.workspace}
         page = AssistPage(origins, self.board, database, lanes, clock, counters)
-        tokens = AssistTokenEndpoint(database, Callers(database, ids, clock), clock, counters)
+        tokens = AssistTokenEndpoint(database, Callers(database, self._ids, clock), clock, counters)
         self._counters.gauge("assist_streams", "Assist pages that are open", lambda: float(self.board.n_watchers))
         return [
             Route("/analysis/{analyser}/results", results),

@@ -11,18 +11,18 @@ import msgspec
 import structlog
 
 from omnibridge.analysis.transcript import so_far
+from omnibridge.bootstrap_codes import unknown_codes
+from omnibridge.bootstrap_common import Common
 from omnibridge.bootstrap_decisions import not_desks, only_by_decision
-from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config import Settings, WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.connector import Connector, ConnectorContext, FilePolicy, HearsEdits, TakesFiles
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.connector.interface import WelcomesVisitors
 from omnibridge.domain.directory import BotConnection, Desk, HoldingBot, Way
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
-from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.notes import DurableNotes
 from omnibridge.engine.party_sender import Party
@@ -39,11 +39,9 @@ _log = structlog.get_logger("omnibridge.service")
 
 async def make_connector(
     each: ConnectionSettings,
-    clock: Clock,
-    counters: Counters,
+    common: Common,
     typing: Callable[[str, str, bool], None],
     contexts: dict[str, tuple[Any, ConnectorContext]],
-    database: Database,
     keep: Callable[[str, bytes, str, str], Awaitable[str]],
 ) -> Connector:
     """Ready for use. Close it. contexts: is told what it was initialized with. Raises ConfigError."""
@@ -54,13 +52,13 @@ async def make_connector(
     context = ConnectorContext(
         name=each.name,
         settings=options,
-        clock=clock,
+        clock=common.clock,
         create_client=create_client,
-        count=lambda name, n: counters.add("connector", n, each.name, name),
+        count=lambda name, n: common.counters.add("connector", n, each.name, name),
         log=partial(log.info),
         typing=partial(typing, each.name),
         connector=lambda name: contexts[name][0] if name in contexts else None,
-        notes=DurableNotes(database, clock, each.name),
+        notes=DurableNotes(common.database, common.clock, each.name),
         keep_file=partial(keep, each.name),
     )
     await connector.initialize(context)
@@ -195,19 +193,15 @@ def _ways(setting: str | dict[str, str]) -> tuple[Way, dict[str, Way]]:
 
 
 def sessions_of(
-    settings: Settings,
+    common: Common,
     connectors: Mapping[str, Connector],
-    database: Database,
     lanes: Lanes,
-    ids: IdSequence,
-    clock: Clock,
-    boot: str,
-    counters: Counters,
     types: Callable[[str, str, bool], None],
 ) -> Sessions:
     """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
     desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
-    if problems := not_desks(settings.connection):
+    settings, reader = common.settings, common.database.reader
+    if problems := not_desks(settings.connection) + unknown_codes(settings):
         raise ConfigError(problems)
     keys = settings.agents.token_keys.reveal()
     if desks and not keys:
@@ -217,7 +211,10 @@ def sessions_of(
             "NAME:KEY, KEY from `openssl rand -base64 32 | tr +/ -_`"
         )
     seal = Vault(keys) if keys else None
-    return Sessions(desks, database, lanes, ids, clock, boot, counters, seal, partial(so_far, database.reader), types)
+    return Sessions(
+        desks, common.database, lanes, common.ids, common.clock, common.boot, common.counters, seal,
+        partial(so_far, reader), types,
+    )  # fmt: skip
 
 
 def _remember(cursor: Any, *, name: str, value: str) -> None:

@@ -9,12 +9,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from omnibridge.bootstrap_bots import relay_of
-from omnibridge.clock import Clock
-from omnibridge.config import Settings
+from omnibridge.bootstrap_common import Common
 from omnibridge.domain.files import KEPT, FilePolicy, plain_name
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
-from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.speaking import CredentialsOf
 from omnibridge.errors import DeliveryRejected, DeliveryRetryable, StorageError
 from omnibridge.files.download import FileDownloads, FileFetcher, FileHub
@@ -23,21 +20,18 @@ from omnibridge.files.links import FileLinks, Link
 from omnibridge.files.uploading import FileUploader, Way
 from omnibridge.rocketchat.uploads import FileCalls
 from omnibridge.storage import uploads
-from omnibridge.storage.database import Database
 
 
 class Files:
     """site: where this service listens, known once it does; what the settings say goes before it."""
 
-    def __init__(
-        self, settings: Settings, database: Database, ids: IdSequence, clock: Clock, counters: Counters
-    ) -> None:
-        self._database, self._ids = database, ids
+    def __init__(self, common: Common) -> None:
+        settings, database, counters = common.settings, common.database, common.counters
+        self._database, self._ids, self._counters = database, common.ids, counters
         self._settings, self._hubs = settings, dict[str, FileHub]()
-        self._counters = counters
         self.site = f"http://{settings.server.host}:{settings.server.port}"
         valid_s = int(settings.files.link_minutes * 60)
-        self.links = FileLinks(database.secret, clock, lambda: settings.files.public_url or self.site, valid_s)
+        self.links = FileLinks(database.secret, common.clock, lambda: settings.files.public_url or self.site, valid_s)
         self.fetcher = FileFetcher(lambda: self._hubs)
         self.downloads: ASGIApp = FileDownloads(self.links, self.fetcher, partial(counters.add, "files", 1))
 

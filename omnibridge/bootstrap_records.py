@@ -11,15 +11,16 @@ import msgspec
 import structlog
 
 from omnibridge.bootstrap_apart import ask_each, context_of
+from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
-from omnibridge.config import CrmSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_systems import CrmSettings
 from omnibridge.connector import SyncsRecords
 from omnibridge.domain.commands import EraseRecords, SyncRecords, kind_of, stream_of
 from omnibridge.domain.files import FileRef
 from omnibridge.engine import plugins
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.records_sender import Records, RecordsSender, visitor_key
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.streams import Streams
@@ -28,8 +29,8 @@ from omnibridge.files.download import FileFetcher, NoFile
 from omnibridge.files.links import Link
 from omnibridge.http import AnswerTooLarge
 from omnibridge.limits import TimeLimit
+from omnibridge.routing.facts import NameOf
 from omnibridge.storage import conversations, crm, outbox
-from omnibridge.storage.database import Database
 from omnibridge.storage.outbox import Delivery
 
 _log = structlog.get_logger("omnibridge.records")
@@ -62,15 +63,14 @@ class RecordSystems:
         self._settings = settings
         self._connectors: dict[str, SyncsRecords] = {}
 
-    async def start(
-        self, database: Database, streams: Streams, ids: IdSequence, boot: str, clock: Clock, counters: Counters
-    ) -> None:
+    async def start(self, common: Common, streams: Streams) -> None:
         """Raises ConfigError."""
-        self._database, self._streams, self._ids, self._boot, self._clock = database, streams, ids, boot, clock
+        self._database, self._ids, self._clock, self._boot = common.database, common.ids, common.clock, common.boot
+        self._streams = streams
         for each in self._settings.crm:
-            self._connectors[each.name] = await make_records(each, clock, counters)
+            self._connectors[each.name] = await make_records(each, common.clock, common.counters)
 
-    def sender(self, fetcher: FileFetcher) -> RecordsSender:
+    def sender(self, fetcher: FileFetcher, name_of: NameOf) -> RecordsSender:
         """Call after `start`."""
         systems = {
             each.name: Records(
@@ -84,7 +84,7 @@ class RecordSystems:
             )
             for each in self._settings.crm
         }
-        return RecordsSender(systems, self._database, self._clock, partial(_read_file, fetcher))
+        return RecordsSender(systems, self._database, self._clock, partial(_read_file, fetcher), name_of)
 
     async def answer(self, body: bytes) -> bytes:
         """A CrmOrder in, a CrmReply out: the rows are in the outbox when this returns."""

@@ -10,8 +10,10 @@ from omnibridge.assignment.deciders import DeciderSender
 from omnibridge.assignment.elsewhere import Elsewhere, ElsewhereLink
 from omnibridge.assignment.work import AskDecider, WorkRouter
 from omnibridge.bootstrap_apart import ask_each, context_of
+from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
-from omnibridge.config import RouterSettings, Settings
+from omnibridge.config import Settings
+from omnibridge.config_systems import RouterSettings
 from omnibridge.connector.bell import Bell
 from omnibridge.connector.routing import (
     Candidate,
@@ -21,15 +23,12 @@ from omnibridge.connector.routing import (
     RoutingConnector,
     Work,
 )
-from omnibridge.domain.events import AssignmentRequested
+from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.engine import plugins
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.faults import Faults
-from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.streams import Sender
+from omnibridge.engine.sender import Sender
 from omnibridge.storage import directory
-from omnibridge.storage.database import Database
 
 
 class Routers:
@@ -40,10 +39,9 @@ class Routers:
         self._connectors: dict[str, RoutingConnector] = {}
         self._bells = {each.name: Bell() for each in settings.router}
 
-    async def start(
-        self, database: Database, lanes: Lanes, ids: IdSequence, clock: Clock, counters: Counters, faults: Faults
-    ) -> None:
+    async def start(self, common: Common, lanes: Lanes) -> None:
         """Raises ConfigError."""
+        database, clock, counters, faults = common.database, common.clock, common.counters, common.faults
         self._database, self._clock, self._counters, self._faults = database, clock, counters, faults
         for each in self._settings.router:
             self._connectors[each.name] = await make_router(each, clock, counters)
@@ -55,7 +53,9 @@ class Routers:
             if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
         }
         self._names = list(links)
-        self.elsewhere = Elsewhere(links, database, lanes, ids, clock, counters, faults)
+        self.elsewhere = Elsewhere(
+            links, database, lanes, common.ids, clock, counters, faults, common.workspaces.department_name
+        )
 
     def senders(self) -> dict[str, Sender]:
         """By stream."""

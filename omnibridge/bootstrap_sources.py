@@ -6,16 +6,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from omnibridge.clock import Clock
+from omnibridge.bootstrap_common import Common
 from omnibridge.config import Settings, WorkspaceSettings
-from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
-from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.live import LiveIntake
 from omnibridge.engine.reconciler import Reconciler
 from omnibridge.engine.typing_notices import VisitorTyping
-from omnibridge.storage.database import Database
 
 if TYPE_CHECKING:
     from omnibridge.rocketchat.realtime.listener import Listener
@@ -37,29 +34,25 @@ class Sources:
 
     def __init__(
         self,
-        settings: Settings,
-        database: Database,
+        common: Common,
         lanes: Lanes,
-        ids: IdSequence,
-        clock: Clock,
-        counters: Counters,
         windows: dict[str, int],
         typed: VisitorTyping,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self._settings, self._database, self._lanes, self._ids = settings, database, lanes, ids
-        self._clock, self._counters, self._windows, self._in_background = clock, counters, windows, in_background
-        self._typed = typed
+        self._settings, self._database, self._ids = common.settings, common.database, common.ids
+        self._clock, self._counters = common.clock, common.counters
+        self._lanes, self._windows, self._typed, self._in_background = lanes, windows, typed, in_background
         self._reconcilers: list[Reconciler] = []
         self._of: dict[str, Reconciler] = {}
         self._intakes: list[LiveIntake] = []
         self._listeners: list[Listener] = []
-        counters.gauge(
+        common.counters.gauge(
             "reconciled_at_seconds",
             "When every workspace was last compared with its hub, Unix time; 0 = not yet",
             lambda: min((each.succeeded_at_ms / 1000 for each in self._reconcilers), default=0.0),
         )
-        counters.gauge(
+        common.counters.gauge(
             "realtime_connected",
             "Realtime connections that are live; as many as workspaces with realtime = true when all is well",
             lambda: float(sum(each.is_live for each in self._listeners)),

@@ -10,7 +10,7 @@ from omnibridge.bootstrap_bots import relay_of
 from omnibridge.config import Settings
 from omnibridge.connector import Connector, HearsTyping
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.speaking import CredentialsOf
 from omnibridge.engine.typing_notices import PartyTyping, VisitorTyping
 from omnibridge.storage.database import Database

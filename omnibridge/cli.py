@@ -15,6 +15,7 @@ from omnibridge.cli_agents import agents_app
 from omnibridge.cli_bots import bots_app
 from omnibridge.cli_crm import crm_app
 from omnibridge.cli_deliveries import deliveries_app
+from omnibridge.cli_operator import DEFAULT, ConfigPath, Json, database_file, read_settings
 from omnibridge.cli_routing import routing_app
 from omnibridge.cli_setup import setup
 from omnibridge.cli_tokens import tokens_app
@@ -41,19 +42,15 @@ app.add_typer(bots_app, name="bots")
 app.add_typer(crm_app, name="crm")
 app.add_typer(routing_app, name="routing")
 
-ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-
 
 @app.command()
-def serve(config: ConfigPath = Path("omnibridge.toml")) -> None:
+def serve(config: ConfigPath = DEFAULT) -> None:
     """Run the bridge until SIGINT or SIGTERM."""
-    from omnibridge.config_reader import load
     from omnibridge.engine.faults import Faults
     from omnibridge.log import configure_logging
     from omnibridge.server import serve as run
 
-    settings = load(config, os.environ)
+    settings = read_settings(config)
     configure_logging(settings.server.log_level, settings.server.log_format)
     run(settings, Faults(os.environ.get("OMNIBRIDGE_CRASH_AT", "")))
 
@@ -109,13 +106,12 @@ def sandbox(
 
 
 @app.command()
-def migrate(config: ConfigPath = Path("omnibridge.toml")) -> None:
+def migrate(config: ConfigPath = DEFAULT) -> None:
     """Bring the database to this version's schema; `serve` does it as well."""
-    from omnibridge.config_reader import load
-    from omnibridge.storage.database import database_path, take_lock
     from omnibridge.storage.database import migrate as run
+    from omnibridge.storage.database import take_lock
 
-    path = database_path(load(config, os.environ).database_url)
+    path = database_file(config, None)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = take_lock(path)
     run(path)
@@ -124,7 +120,7 @@ def migrate(config: ConfigPath = Path("omnibridge.toml")) -> None:
 
 
 @app.command()
-def doctor(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+def doctor(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Look at workspaces, accounts, backends and this machine; say what is wrong and what to do."""
     import asyncio
 
@@ -142,24 +138,25 @@ def doctor(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) 
 
 
 @config_app.command("check")
-def config_check(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+def config_check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
     import msgspec
 
+    from omnibridge.bootstrap_codes import unknown_codes
     from omnibridge.bootstrap_decisions import not_desks, read_rules, unknown_targets
-    from omnibridge.config_reader import check, load
+    from omnibridge.config_reader import check
     from omnibridge.engine.plugins import installed_kinds, settings_types
 
     problems = check(config, os.environ, settings_types(set(installed_kinds())))
     if not problems:
         try:
-            settings = load(config, os.environ)
+            settings = read_settings(config)
             problems += unknown_targets(
                 read_rules(settings),
                 {each.name for each in settings.connection},
                 settings.decider_names,
             )
-            problems += not_desks(settings.connection)
+            problems += not_desks(settings.connection) + unknown_codes(settings)
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems
     if as_json:
@@ -180,16 +177,13 @@ def config_sample() -> None:
 
 
 @config_app.command("reload")
-def config_reload(config: ConfigPath = Path("omnibridge.toml"), as_json: Json = False) -> None:
+def config_reload(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Have the running server take over changed settings of connectors; exit 1 when something takes a restart."""
     import msgspec
 
-    from omnibridge.config_reader import load
     from omnibridge.operator.local_socket import exchange, socket_path
-    from omnibridge.storage.database import database_path
 
-    socket = socket_path(database_path(load(config, os.environ).database_url))
-    done = msgspec.json.decode(exchange(socket, "config", b"{}"))
+    done = msgspec.json.decode(exchange(socket_path(database_file(config, None)), "config", b"{}"))
     if as_json:
         typer.echo(msgspec.json.encode(done))
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from omnibridge.cli_operator import DEFAULT, ConfigPath, Json, database_file, now_ms, print_json
+from omnibridge.cli_operator import (
+    DEFAULT,
+    ConfigPath,
+    Json,
+    OneWorkspace,
+    database_file,
+    now_ms,
+    print_json,
+    read_settings,
+    user_name,
+)
 from omnibridge.errors import ConfigError, OmnibridgeError
 
 if TYPE_CHECKING:
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 
 agents_app = typer.Typer(help="Agents of external systems, and who they are in Rocket.Chat.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option("--workspace", help="may be left out when there is one")]
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="name of the external system")]
 ExternalId = Annotated[str, typer.Argument(metavar="ID", help="the agent's id there")]
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="user name in Rocket.Chat")]
@@ -36,7 +44,7 @@ NICE = 10
 
 @agents_app.command("list")
 def agents_list(
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     system: Annotated[str, typer.Option("--system", help="only of this system")] = "",
     mode: Annotated[ModeName | None, typer.Option("--mode", help="mapped, provisioned, pooled or shared")] = None,
     conflicts: Annotated[bool, typer.Option("--conflicts", help="only those that nobody is routed to")] = False,
@@ -75,7 +83,7 @@ def agents_list(
 @agents_app.command("export")
 def agents_export(
     file: Annotated[Path | None, typer.Argument(help="CSV file to write; standard output without")] = None,
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -100,7 +108,7 @@ def agents_export(
 def agents_import(
     file: Annotated[Path, typer.Argument(help="CSV file; columns as `agents export` writes them")],
     dry_run: DryRun = False,
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -109,7 +117,7 @@ def agents_import(
     from omnibridge.identity.requests import Import
     from omnibridge.operator.text import safe
 
-    settings = _settings(config)
+    settings = read_settings(config)
     names = tuple(each.name for each in settings.workspace)
     os.nice(NICE)
     try:
@@ -119,7 +127,7 @@ def agents_import(
     plan = csv_file.plan(_open(config), text, names, workspace or (names[0] if len(names) == 1 else ""))
     if not dry_run and not plan.problems:
         for start in range(0, len(plan.rows), AT_ONCE):
-            _done(_carry_out(config, settings, Import(_me(), plan.rows[start : start + AT_ONCE])))
+            _done(_carry_out(config, settings, Import(user_name(), plan.rows[start : start + AT_ONCE])))
     figures = {"added": plan.added, "changed": plan.changed, "unchanged": plan.unchanged}
     if as_json:
         problems = msgspec.to_builtins(plan.problems)
@@ -137,7 +145,7 @@ def agents_link(
     system: System,
     external_id: ExternalId,
     username: Username,
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -150,7 +158,7 @@ def agents_confirm(
     system: System,
     external_id: ExternalId,
     username: Username,
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -160,34 +168,34 @@ def agents_confirm(
 
 @agents_app.command("unlink")
 def agents_unlink(
-    system: System, external_id: ExternalId, workspace: Workspace = "", as_json: Json = False,
+    system: System, external_id: ExternalId, workspace: OneWorkspace = "", as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:  # fmt: skip
     """Say that an external agent is nobody any more; a user that we made is deactivated."""
     from omnibridge.identity.requests import Unlink
 
-    settings = _settings(config)
-    request = Unlink(_me(), _workspace(settings, workspace), system, external_id)
+    settings = read_settings(config)
+    request = Unlink(user_name(), _workspace(settings, workspace), system, external_id)
     _print(_carry_out(config, settings, request), as_json)
 
 
 @agents_app.command("sync")
-def agents_sync(workspace: Workspace = "", as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
+def agents_sync(workspace: OneWorkspace = "", as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
     """Read all users and who they say they are; needed once before users are made."""
     from omnibridge.identity.requests import Sync
 
-    settings = _settings(config)
-    _print(_carry_out(config, settings, Sync(_me(), _workspace(settings, workspace))), as_json)
+    settings = read_settings(config)
+    _print(_carry_out(config, settings, Sync(user_name(), _workspace(settings, workspace))), as_json)
 
 
 @agents_app.command("drift")
-def agents_drift(workspace: Workspace = "", as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
+def agents_drift(workspace: OneWorkspace = "", as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
     """Report what is not as it should be, as of the last sync; exit 1 when there is anything."""
     from omnibridge.identity import drift
     from omnibridge.operator.text import moment, safe
     from omnibridge.storage import directory
 
-    settings = _settings(config)
+    settings = read_settings(config)
     reader, name = _open(config), _workspace(settings, workspace)
     found = drift.report(reader, name, now_ms(), settings.agents.idle_days)
     synced_at = directory.synced_at(reader, name)
@@ -205,7 +213,7 @@ def agents_approve(
     ids: Annotated[list[str] | None, typer.Argument(metavar="SYSTEM:ID", help="as without arguments shown")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all that wait")] = False,
     refuse: Annotated[bool, typer.Option("--refuse", help="refuse instead")] = False,
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -215,7 +223,7 @@ def agents_approve(
     from omnibridge.operator.text import moment, safe
     from omnibridge.storage import seats
 
-    settings = _settings(config)
+    settings = read_settings(config)
     if not ids and not everything:
         waiting = seats.waiting(_open(config), workspace)
         if as_json:
@@ -231,7 +239,7 @@ def agents_approve(
         if not colon or not external_id:
             raise ConfigError(f"{one}: write SYSTEM:ID")
         wanted.append((system, external_id))
-    request = Decide(_me(), _workspace(settings, workspace), wanted, refuse)
+    request = Decide(user_name(), _workspace(settings, workspace), wanted, refuse)
     _print(_carry_out(config, settings, request), as_json)
 
 
@@ -240,8 +248,8 @@ def _link(
 ) -> None:
     from omnibridge.identity.requests import Link
 
-    settings = _settings(config)
-    request = Link(_me(), _workspace(settings, workspace), system, external_id, username, is_claim)
+    settings = read_settings(config)
+    request = Link(user_name(), _workspace(settings, workspace), system, external_id, username, is_claim)
     _print(_carry_out(config, settings, request), as_json)
 
 
@@ -271,22 +279,13 @@ def _carry_out(config: Path, settings: Settings, request: Request) -> Reply:
     from omnibridge.identity.requests import Reply
     from omnibridge.operator import local_socket
 
-    socket = local_socket.socket_path(database_file(config, None))
-    try:
+    def ask(socket: Path) -> Reply:
         answer = local_socket.exchange(socket, "agents", msgspec.json.encode(request), timeout_s=3600.0)
         return msgspec.json.decode(answer, type=Reply)
-    except local_socket.NoServer:
-        pass  # then the database's lock is free, or its holder takes no commands
-    try:
-        return asyncio.run(without_server(settings, request, SystemClock()))
-    except ConfigError as exc:
-        raise ConfigError([*exc.problems, f"and nobody takes commands at {socket}"]) from exc
 
-
-def _settings(config: Path) -> Settings:
-    from omnibridge.config_reader import load
-
-    return load(config, os.environ)
+    return local_socket.or_directly(
+        database_file(config, None), ask, lambda: asyncio.run(without_server(settings, request, SystemClock()))
+    )
 
 
 def _workspace(settings: Settings, wanted: str) -> str:
@@ -305,7 +304,3 @@ def _open(config: Path) -> Any:
     if not reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'agents'").fetchone():
         raise ConfigError(f"{path}: of an older version: run `omnibridge migrate`")
     return reader
-
-
-def _me() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +20,9 @@ from omnibridge.cli_operator import (
     open_database,
     plain,
     print_json,
+    print_token,
+    read_settings,
+    user_name,
 )
 from omnibridge.errors import ConfigError
 
@@ -40,22 +41,19 @@ def bots_create(
     connection: Connection, capability: Capabilities = None, as_json: Json = False, config: ConfigPath = DEFAULT
 ) -> None:
     """Register the bot of a connection and print its token, this once: only a hash of it is kept."""
-    from omnibridge.config_reader import load
     from omnibridge.storage.bots import Bot, new_token
     from omnibridge.storage.database import database_path
 
-    settings = load(config, os.environ)
+    settings = read_settings(config)
     known = [each.name for each in settings.connection if each.kind == KIND]
     if connection not in known:
         there = ", ".join(known) or "none"
         raise ConfigError(f'{plain(connection)}: is no [[connection]] of kind = "{KIND}"; there are: {there}')
     bot_id, token, digest = new_token()
-    bot = Bot(
-        connection, bot_id, now_ms(), pwd.getpwuid(os.getuid()).pw_name, capabilities=_capabilities(capability or [])
-    )
+    bot = Bot(connection, bot_id, now_ms(), user_name(), capabilities=_capabilities(capability or []))
     if not _carry_out(database_path(settings.database_url), "create", bot, digest):
         raise ConfigError(f"{connection}: has a bot already; `omnibridge bots rotate {connection}` gives another token")
-    _show(token, bot, as_json)
+    print_token(token, _shown(bot, 0), as_json)
 
 
 @bots_app.command("allow")
@@ -88,11 +86,10 @@ def bots_set_webhook(
     from omnibridge.botapi.errors import MethodError
     from omnibridge.botapi.webhook_url import check_url
     from omnibridge.botapi.webhooks import check_certificate
-    from omnibridge.config_reader import load
     from omnibridge.storage.bots import Bot
     from omnibridge.storage.database import database_path
 
-    settings = load(config, os.environ)
+    settings = read_settings(config)
     options = next(
         (each.options for each in settings.connection if each.name == connection and each.kind == KIND), None
     )
@@ -133,17 +130,17 @@ def bots_rotate(
     _, token, digest = bots.new_token(found.bot_id)
     if not _carry_out(database_file(config, database), "rotate", found, digest):
         raise ConfigError(f"{plain(connection)}: was revoked meanwhile")
-    _show(token, found, as_json)
+    print_token(token, _shown(found, 0), as_json)
 
 
 @bots_app.command("list")
 def bots_list(as_json: Json = False, config: ConfigPath = DEFAULT, database: DatabasePath = None) -> None:
     """Print every bot, how it gets its updates, and how many wait."""
-    from omnibridge.storage import bots
+    from omnibridge.storage import bot_updates, bots
 
     reader = open_database(config, database)
     found = [
-        (each, bots.n_waiting(reader, each.connection), bots.n_given_up(reader, each.connection))
+        (each, bot_updates.n_waiting(reader, each.connection), bot_updates.n_given_up(reader, each.connection))
         for each in bots.listed(reader)
     ]
     if as_json:
@@ -213,23 +210,12 @@ def _carry_out(path: Path, kind: Any, bot: Any, digest: bytes = b"") -> bool:
     from omnibridge.botapi import orders
     from omnibridge.operator import local_socket
 
-    order, socket = orders.BotOrder(kind, bot, digest), local_socket.socket_path(path)
-    try:
+    order = orders.BotOrder(kind, bot, digest)
+
+    def ask(socket: Path) -> bool:
         return bool(msgspec.json.decode(local_socket.exchange(socket, "bots", msgspec.json.encode(order)))["done"])
-    except local_socket.NoServer:
-        pass  # then the database's lock is free, or its holder takes no commands
-    try:
-        return orders.without_server(path, order, now_ms())
-    except ConfigError as exc:
-        raise ConfigError([*exc.problems, f"and nobody takes commands at {socket}"]) from exc
 
-
-def _show(token: str, bot: Any, as_json: bool) -> None:
-    if as_json:
-        print_json({"token": token, **_shown(bot, 0)})
-        return
-    typer.echo(token)
-    typer.echo("Keep it now: it is not shown again.", err=True)
+    return local_socket.or_directly(path, ask, lambda: orders.without_server(path, order, now_ms()))
 
 
 def _shown(bot: Any, waiting: int, given_up: int = 0) -> dict[str, Any]:

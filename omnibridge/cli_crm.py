@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnibridge.cli_operator import DEFAULT, ConfigPath, Json, plain, print_json
+from omnibridge.cli_operator import (
+    DEFAULT,
+    ConfigPath,
+    Json,
+    OneWorkspace,
+    plain,
+    print_json,
+    print_looks,
+    read_settings,
+    user_name,
+)
 from omnibridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +26,6 @@ if TYPE_CHECKING:
     from omnibridge.bootstrap_records import CrmReply
 
 crm_app = typer.Typer(help="Systems of records: who wrote, what was said, what is known.", no_args_is_help=True)
-Workspace = Annotated[str, typer.Option("--workspace", help="may be left out when there is one")]
 
 
 @crm_app.command("test")
@@ -26,24 +33,15 @@ def crm_test(as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
     """Log in to every [[crm]] and ask what it still allows; exit 1 when one does not answer."""
     from omnibridge.bootstrap_records import look_at
     from omnibridge.clock import SystemClock
-    from omnibridge.config_reader import load
 
-    found = asyncio.run(look_at(load(config, os.environ), SystemClock()))
-    if as_json:
-        print_json({"crms": found})
-    else:
-        for each in found:
-            typer.echo(plain(f"{each['crm']}: {each['text']}"))
-        if not found:
-            typer.echo("there is no [[crm]]")
-    raise typer.Exit(0 if all(each["ok"] for each in found) else 1)
+    print_looks("crm", asyncio.run(look_at(read_settings(config), SystemClock())), as_json)
 
 
 @crm_app.command("sync")
 def crm_sync(
     room: Annotated[str, typer.Argument(metavar="ROOM", help="room id")],
     crm: Annotated[str, typer.Option("--crm", help="name of one [[crm]]; all without")] = "",
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -54,7 +52,7 @@ def crm_sync(
 @crm_app.command("erase")
 def crm_erase(
     visitor: Annotated[str, typer.Argument(metavar="VISITOR", help="the visitor's id in Rocket.Chat")],
-    workspace: Workspace = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -63,10 +61,9 @@ def crm_erase(
 
 
 def _ask(kind: str, workspace: str, config: Path, as_json: bool, **wish: str) -> None:
-    from omnibridge.config_reader import load
     from omnibridge.storage.database import database_path
 
-    settings = load(config, os.environ)
+    settings = read_settings(config)
     known = [each.name for each in settings.workspace]
     if workspace not in known and (workspace or len(known) > 1):
         raise ConfigError(f"--workspace {workspace!r}: there are {', '.join(known)}")
@@ -88,7 +85,7 @@ def _exchange(path: Path, kind: str, workspace: str, wish: dict[str, str]) -> Cr
     from omnibridge.bootstrap_records import CrmOrder, CrmReply
     from omnibridge.operator import local_socket
 
-    order = CrmOrder(kind, pwd.getpwuid(os.getuid()).pw_name, workspace, **wish)
+    order = CrmOrder(kind, user_name(), workspace, **wish)
     try:
         answer = local_socket.exchange(local_socket.socket_path(path), "crm", msgspec.json.encode(order))
     except local_socket.NoServer as exc:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +19,7 @@ from omnibridge.cli_operator import (
     now_ms,
     open_database,
     print_json,
+    user_name,
 )
 from omnibridge.errors import ConfigError
 
@@ -186,7 +185,7 @@ def _change(kind: str, chosen: _Choice, everything: bool, dry_run: bool, as_json
     reader.close()
     outcomes: list[actions.Outcome] = []
     for start in range(0, len(ids), AT_ONCE):
-        order = actions.Order(ids[start : start + AT_ONCE], pwd.getpwuid(os.getuid()).pw_name, named)
+        order = actions.Order(ids[start : start + AT_ONCE], user_name(), named)
         outcomes += _carry_out(kind, path, order)
     if as_json:
         print_json({"outcomes": msgspec.to_builtins(outcomes)})
@@ -200,12 +199,7 @@ def _carry_out(kind: str, path: Path, order: Order) -> list[Outcome]:
     """By the running server; without one, directly."""
     from omnibridge.operator import local_socket, offline
 
-    socket = local_socket.socket_path(path)
-    try:
-        return local_socket.call(socket, kind, order)
-    except local_socket.NoServer:
-        pass  # then the database's lock is free, or its holder takes no commands
-    try:
-        return offline.resend(path, order) if kind == "resend" else offline.bury(path, order)
-    except ConfigError as exc:
-        raise ConfigError([*exc.problems, f"and nobody takes commands at {socket}"]) from exc
+    alone = offline.resend if kind == "resend" else offline.bury
+    return local_socket.or_directly(
+        path, lambda socket: local_socket.call(socket, kind, order), lambda: alone(path, order)
+    )

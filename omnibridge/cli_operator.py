@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import time
 import unicodedata
 from datetime import datetime
@@ -16,10 +17,12 @@ import typer
 from omnibridge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from omnibridge.config import Settings
     from omnibridge.operator.trace import Item
 
 ConfigPath = Annotated[Path, typer.Option("--config", envvar="OMNIBRIDGE_CONFIG", help="configuration file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+OneWorkspace = Annotated[str, typer.Option("--workspace", help="may be left out when there is one")]
 Workspace = Annotated[str, typer.Option("--workspace", help="when several have such a room")]
 DatabasePath = Annotated[
     Path | None, typer.Option("--database", help="database file, instead of the configuration's: a copy, for example")
@@ -31,7 +34,7 @@ WIDTH = 160
 
 def trace(
     room: Annotated[str, typer.Argument(help="room id, number of a conversation, or a field: room.NAME=VALUE")],
-    config: ConfigPath = Path("omnibridge.toml"),
+    config: ConfigPath = DEFAULT,
     workspace: Workspace = "",
     full: Annotated[bool, typer.Option("--full", help="do not cut long lines")] = False,
     as_json: Json = False,
@@ -40,7 +43,7 @@ def trace(
     from omnibridge.operator.reading import find_conversation
     from omnibridge.operator.trace import time_line
 
-    reader = _reader(config)
+    reader = open_database(config, None)
     found = find_conversation(reader, room, workspace)
     items = time_line(reader, *found)
     if as_json:
@@ -60,7 +63,7 @@ def lines_of(item: Item) -> list[str]:
 
 
 def replay(
-    config: ConfigPath = Path("omnibridge.toml"),
+    config: ConfigPath = DEFAULT,
     everything: Annotated[bool, typer.Option("--all", help="all conversations")] = False,
     room: Annotated[str, typer.Option("--room", help="one conversation: its room, or its number")] = "",
     workspace: Workspace = "",
@@ -77,7 +80,7 @@ def replay(
 
     if everything == bool(room):
         raise ConfigError("say what to replay: --all, or --room ROOM")
-    reader = _reader(config)
+    reader = open_database(config, None)
     flips = dict(_flip(each) for each in flip or [])
     conversation = find_conversation(reader, room, workspace)[0] if room else None
     since_ms = int(since.timestamp() * 1000) if since else 0
@@ -111,16 +114,18 @@ def _flip(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _reader(config: Path) -> Any:
-    return open_database(config, None)
+def read_settings(config: Path) -> Settings:
+    """Raises ConfigError."""
+    from omnibridge.config_reader import load
+
+    return load(config, os.environ)
 
 
 def database_file(config: Path, database: Path | None) -> Path:
     """That of the configuration, unless another is named. Raises ConfigError."""
-    from omnibridge.config_reader import load
     from omnibridge.storage.database import database_path
 
-    return database or database_path(load(config, os.environ).database_url)
+    return database or database_path(read_settings(config).database_url)
 
 
 def open_database(config: Path, database: Path | None) -> Any:
@@ -133,6 +138,32 @@ def open_database(config: Path, database: Path | None) -> Any:
 def print_json(value: object) -> None:
     """ASCII only: JSON leaves some characters unescaped that a terminal obeys."""
     typer.echo(json.dumps(value, ensure_ascii=True))
+
+
+def print_token(token: str, told: dict[str, Any], as_json: bool) -> None:
+    """This once. told: whose it is."""
+    if as_json:
+        print_json({"token": token, **told})
+        return
+    typer.echo(token)
+    typer.echo("Keep it now: it is not shown again.", err=True)
+
+
+def print_looks(kind: str, found: list[dict[str, Any]], as_json: bool) -> None:
+    """What every [[kind]] said to a look; exit 1 when one does not answer."""
+    if as_json:
+        print_json({f"{kind}s": found})
+    else:
+        for each in found:
+            typer.echo(plain(f"{each[kind]}: {each['text']}"))
+        if not found:
+            typer.echo(f"there is no [[{kind}]]")
+    raise typer.Exit(0 if all(each["ok"] for each in found) else 1)
+
+
+def user_name() -> str:
+    """Of whoever gives the command, for the audit."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def now_ms() -> int:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omnibridge.cli_operator import DEFAULT, ConfigPath, Json, open_database, plain, print_json
+from omnibridge.cli_operator import (
+    DEFAULT,
+    ConfigPath,
+    Json,
+    open_database,
+    plain,
+    print_json,
+    print_looks,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     from omnibridge.storage.routing import WorkRow
@@ -22,17 +30,8 @@ def routing_test(as_json: Json = False, config: ConfigPath = DEFAULT) -> None:
     """Log in to every [[router]] and ask what it still allows; exit 1 when one does not answer."""
     from omnibridge.bootstrap_routing import look_at_routers
     from omnibridge.clock import SystemClock
-    from omnibridge.config_reader import load
 
-    found = asyncio.run(look_at_routers(load(config, os.environ), SystemClock()))
-    if as_json:
-        print_json({"routers": found})
-    else:
-        for each in found:
-            typer.echo(plain(f"{each['router']}: {each['text']}"))
-        if not found:
-            typer.echo("there is no [[router]]")
-    raise typer.Exit(0 if all(each["ok"] for each in found) else 1)
+    print_looks("router", asyncio.run(look_at_routers(read_settings(config), SystemClock())), as_json)
 
 
 @routing_app.command("list")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +15,15 @@ from omnibridge.cli_operator import (
     ConfigPath,
     DatabasePath,
     Json,
+    OneWorkspace,
     database_file,
     now_ms,
     open_database,
     plain,
     print_json,
+    print_token,
+    read_settings,
+    user_name,
 )
 from omnibridge.errors import ConfigError
 
@@ -35,17 +37,16 @@ def tokens_create(
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="assign, read, presence, interact, assist; several times")
     ] = None,
-    workspace: Annotated[str, typer.Option("--workspace", help="may be left out when there is one")] = "",
+    workspace: OneWorkspace = "",
     as_json: Json = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Make a token and print it, this once: only a hash of it is kept."""
-    from omnibridge.config_reader import load
     from omnibridge.operator.tokens import TokenOrder
     from omnibridge.storage.api_tokens import SCOPES, ApiToken, new_token
     from omnibridge.storage.database import database_path
 
-    settings = load(config, os.environ)
+    settings = read_settings(config)
     known = [each.name for each in settings.workspace]
     scopes = scope or ["assign", "read"]
     problems = [f"--scope {each}: there are {', '.join(SCOPES)}" for each in scopes if each not in SCOPES]
@@ -59,13 +60,11 @@ def tokens_create(
     if problems:
         raise ConfigError(problems)
     identity, secret, digest = new_token()
-    token = ApiToken(identity, name, " ".join(dict.fromkeys(scopes)), workspace or known[0], system, now_ms(), _user())
+    token = ApiToken(
+        identity, name, " ".join(dict.fromkeys(scopes)), workspace or known[0], system, now_ms(), user_name()
+    )
     _carry_out(database_path(settings.database_url), TokenOrder("add", token, digest))
-    if as_json:
-        print_json({"token": secret, **_shown(token)})
-        return
-    typer.echo(secret)
-    typer.echo("Keep it now: it is not shown again.", err=True)
+    print_token(secret, _shown(token), as_json)
 
 
 @tokens_app.command("list")
@@ -94,7 +93,7 @@ def tokens_revoke(
     from omnibridge.operator.tokens import TokenOrder
     from omnibridge.storage.api_tokens import ApiToken
 
-    order = TokenOrder("revoke", ApiToken(identity, "", "", "", "", 0, _user()))
+    order = TokenOrder("revoke", ApiToken(identity, "", "", "", "", 0, user_name()))
     done = _carry_out(database_file(config, database), order)
     if as_json:
         print_json({"revoked": done})
@@ -107,20 +106,11 @@ def _carry_out(path: Path, order: Any) -> bool:
     """By the running server; without one, directly."""
     from omnibridge.operator import local_socket, tokens
 
-    socket = local_socket.socket_path(path)
-    try:
+    def ask(socket: Path) -> bool:
         return local_socket.send(socket, "tokens/change", msgspec.json.encode(order))[0].done
-    except local_socket.NoServer:
-        pass  # then the database's lock is free, or its holder takes no commands
-    try:
-        return tokens.without_server(path, order, now_ms())
-    except ConfigError as exc:
-        raise ConfigError([*exc.problems, f"and nobody takes commands at {socket}"]) from exc
+
+    return local_socket.or_directly(path, ask, lambda: tokens.without_server(path, order, now_ms()))
 
 
 def _shown(token: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(token))
-
-
-def _user() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

@@ -59,6 +59,7 @@ FACTS = (
     "workspace",
     "room",
     "department",
+    "department_name",
     "source",
     "visitor_id",
     "visitor_name",
@@ -103,3 +104,18 @@ class Section(BaseModel):
     """One table of the file: frozen, and only with keys that it knows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class OpenSection(BaseModel):
+    """One table of the file that has further keys, which belong to its connector."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Connectors' own keys may be secrets that only they know of: none is shown."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The connector's own settings, as written; KEY_file is already KEY."""
+        return dict(self.model_extra or {})

@@ -21,6 +21,7 @@ from omnibridge.config_reader import load
 from omnibridge.demo_screen import Screen
 from omnibridge.errors import ConfigError
 from omnibridge.log import configure_logging
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
@@ -161,26 +162,19 @@ async def _print_answers(visitor: Visitor, screen: Screen) -> None:
 
 
 def _config(sandbox: dict[str, Any], kind: str) -> str:
-    relay, bot = sandbox["service_account"], sandbox["bot_account"]
     return f"""
 [server]
 port = 0
 [database]
 url = "sqlite:///demo.db"
-[[workspace]]
-name = "demo"
-url = "{sandbox["url"]}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{sandbox["webhook_token"]}"
+{workspace(sandbox, "demo")}
 [[connection]]
 name = "assistant"
 kind = "{kind}"
 {sandbox[f"{kind}_connection"]}
 welcome = "/greet"
 fallbacks = 2
-rocketchat_user = "{bot["username"]}"
-rocketchat_token = "{bot["auth_token"]}"
+{bot_user(sandbox)}
 """
 
 

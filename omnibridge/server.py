@@ -9,7 +9,6 @@ import socket
 import sys
 
 import structlog
-import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
@@ -18,6 +17,7 @@ from omnibridge.bootstrap import Service
 from omnibridge.config import Settings
 from omnibridge.engine.faults import Faults
 from omnibridge.errors import ConfigError
+from omnibridge.listening import Serving, listen
 from omnibridge.operator import local_socket
 from omnibridge.storage.database import database_path
 
@@ -38,7 +38,7 @@ class Node:
         self._settings = settings
         self.service = Service(settings, faults)
         self.url = ""
-        self._running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+        self._serving: list[Serving] = []
         self._socket = local_socket.socket_path(database_path(settings.database_url))
 
     async def start(self) -> None:
@@ -62,36 +62,33 @@ class Node:
             raise
         self.url = f"http://{host}:{listening.getsockname()[1]}"
         self.service.listens_at(self.url)
-        self._serve(self.service.app(), listening)
-        self._serve(local_socket.create_app(self.service.operator(), self.service.commands()), commands)
+        await self._serve(self.service.app(), listening)
+        await self._serve(local_socket.create_app(self.service.operator(), self.service.commands()), commands)
         _log.info("listening", url=self.url)
 
-    def _serve(self, app: ASGIApp, listening: socket.socket) -> None:
-        config = uvicorn.Config(
+    async def _serve(self, app: ASGIApp, listening: socket.socket) -> None:
+        serving = Serving(
             app,
+            listening,
+            grace_s=5,
             http="httptools",
             ws="none",
             lifespan="off",
             log_config=None,
-            access_log=False,
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=5,
         )
-        server = uvicorn.Server(config)
-        self._running.append((server, asyncio.create_task(server._serve([listening]))))
+        await serving.start()
+        self._serving.append(serving)
 
     async def stop(self) -> None:
         """Take no more requests, then stop the service. Nothing unfinished is lost."""
         self.service.end_polls()
-        for server, _ in self._running:
-            server.should_exit = True
-        for _, task in self._running:
-            await task
-        if self._running:
+        await asyncio.gather(*(each.stop() for each in self._serving))
+        if self._serving:
             self._socket.unlink(missing_ok=True)
-        self._running.clear()
+        self._serving.clear()
         await self.service.stop()
 
 
@@ -125,18 +122,3 @@ async def _serve(settings: Settings, faults: Faults) -> None:
     await stop.wait()
     _log.info("stopping")
     await node.stop()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. The protocol is named, because asyncio sets TCP_NODELAY only then: without it
-    small answers wait 40 ms for the other side's acknowledgement. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError:
-        listening.close()
-        raise
-    return listening

@@ -5,12 +5,43 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 LIMIT_S = 60.0
+
+
+def free_port() -> int:
+    """Nobody listens there now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def environment(**more: str) -> dict[str, str]:
+    """As it is, but for settings of omnibridge, of which it has only those that are named."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")} | more
+
+
+async def ready(
+    session: aiohttp.ClientSession, url: str, process: asyncio.subprocess.Process, limit_s: float
+) -> float | None:
+    """Seconds until the address answers 200; None when the process ended before, or the time is over."""
+    began = time.monotonic()
+    while process.returncode is None and time.monotonic() - began < limit_s:
+        try:
+            async with session.get(url) as answer:
+                if answer.status == 200:
+                    return time.monotonic() - began
+        except aiohttp.ClientError:
+            pass  # not listening yet
+        await asyncio.sleep(0.01)
+    return None
 
 
 @dataclass(frozen=True)
@@ -28,11 +59,10 @@ class Done:
 
 async def omnibridge(folder: Path, *arguments: str) -> Done:
     """`omnibridge …` with the configuration of a folder."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
-    environ["OMNIBRIDGE_CONFIG"] = str(folder / "omnibridge.toml")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "omnibridge", *arguments,
-        env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=environment(OMNIBRIDGE_CONFIG=str(folder / "omnibridge.toml")),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(LIMIT_S):
         out, err = await process.communicate()

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
@@ -39,6 +39,13 @@ class SimulatedBot:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def until(holds: Callable[[], object], within_s: float = 10) -> None:
+    """Poll with a deadline."""
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -110,15 +117,7 @@ class World:
         media_type: str = "application/octet-stream",
         text: str = "",
     ) -> None:
-        """The visitor sends a file. text: what he writes beside it."""
-        form = aiohttp.FormData(quote_fields=False)
-        form.add_field("file", content, filename=name, content_type=media_type)
-        if text:
-            form.add_field("description", text)
-        async with aiohttp.ClientSession() as session:
-            url = f"{self.hub.url}/api/v1/livechat/upload/{visitor.rid}"
-            async with session.post(url, data=form, headers={"x-visitor-token": visitor.token}) as answer:
-                assert answer.status == 200, await answer.text()
+        await visitor.upload(name, content, media_type, text)
 
     async def restart(self) -> None:
         """Stop the bridge and start it again on the same database."""
@@ -196,7 +195,7 @@ async def make_world(tmp_path: Path, bot_kind: str) -> AsyncIterator[MakeWorld]:
         await world.sandbox.stop()
 
 
-def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str, workspace: str) -> str:
+def _configuration(told: dict[str, Any], kind: str, engine: str, texts: str, connection: str, more: str) -> str:
     return f"""
 [server]
 port = 0
@@ -208,18 +207,12 @@ url = "sqlite:///test.db"
 file = "rules.toml"
 [texts]
 {texts}
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-{workspace}
+{workspace(told)}
+{more}
 [[connection]]
 name = "helper"
 kind = "{kind}"
 {told.get(f"{kind}_connection", "")}
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 {connection}
 """

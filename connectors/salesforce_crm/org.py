@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from connectors.salesforce.ids import long_or_same
+
+long_id = long_or_same
 PREFIXES = {
     "Account": "001", "Contact": "003", "Lead": "00Q", "Case": "500", "Task": "00T", "ContentVersion": "068",
     "ContentDocument": "069", "ContentDocumentLink": "06A", "User": "005", "Group": "00G", "ServiceChannel": "0N9",
@@ -87,13 +90,6 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, status: int = 400, **more: Any) -> None:
         super().__init__(message)
         self.status, self.body = status, [{"message": message, "errorCode": code, "fields": [], **more}]
-
-
-def long_id(short: str) -> str:
-    """15 characters -> 18 (reference 3.9)."""
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    blocks = (short[at : at + 5] for at in (0, 5, 10))
-    return short + "".join(letters[sum(1 << k for k, each in enumerate(block) if each.isupper())] for block in blocks)
 
 
 class Org:

@@ -9,8 +9,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from connectors.salesforce.ids import short_id
 from connectors.salesforce_live_agent.client import normalised
-from connectors.salesforce_live_agent.ids import short_id
 from omnibridge.connector import ConfigError
 
 CONNECTION = {

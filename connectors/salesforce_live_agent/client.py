@@ -9,8 +9,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from connectors.salesforce.calls import is_safe, json_object
+from connectors.salesforce.ids import short_id
 from connectors.salesforce_live_agent.errors import Switched, from_exception, from_status
-from connectors.salesforce_live_agent.ids import short_id
 from connectors.salesforce_live_agent.messages import FileWanted
 from connectors.salesforce_live_agent.poll import Post, Request, Session
 from omnibridge.connector import Client, ClientFactory, ConfigError, DeliveryRejected, DeliveryUncertain
@@ -157,7 +158,8 @@ class LiveAgent:
         return await self._resource(base, "Settings", query)
 
     async def _resource(self, base: str, name: str, query: Mapping[str, str]) -> dict[str, Any]:
-        answer = _object(await self._call(base, "GET", f"/Visitor/{name}", {}, query))
+        found = await self._call(base, "GET", f"/Visitor/{name}", {}, query)
+        answer = json_object(found.body, "Live Agent")
         self._look_for_move(answer)
         for each in answer.get("messages") or ():
             if each.get("type") == name:
@@ -189,7 +191,7 @@ class LiveAgent:
     async def begin(self, base: str) -> Session:
         """A session without a chat; post `init` next."""
         answer = await self._call(base, "GET", "/System/SessionId", {"X-LIVEAGENT-AFFINITY": "null"})
-        found = _object(answer)
+        found = json_object(answer.body, "Live Agent")
         self._look_for_move(found)
         try:
             poll_s = min(float(found.get("clientPollTimeout") or 40), 300.0)  # a string or a number
@@ -313,19 +315,8 @@ class LiveAgent:
 def normalised(endpoint: str) -> str:
     """With and without `/chat`, `/rest` and slashes -> `https://host/chat/rest/`. Raises ConfigError."""
     parts = urlsplit(endpoint)
-    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_local)):
+    if not is_safe(parts):
         raise ConfigError("endpoint must begin with https:// (Setup > Chat Settings > Chat API Endpoint)")
     if parts.path.strip("/") not in ("", "chat", "chat/rest"):
         raise ConfigError("endpoint ends with the host, or with /chat/rest/")
     return f"{parts.scheme}://{parts.netloc}/chat/rest/"
-
-
-def _object(answer: Reply) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise DeliveryUncertain("the answer of Live Agent is no JSON object", code="bad-answer")
-    return found

@@ -8,13 +8,15 @@ from typing import ClassVar
 
 import msgspec
 
+from connectors.salesforce.calls import over
 from connectors.salesforce_live_agent.client import Availability, LiveAgent
+from connectors.salesforce_live_agent.codes import CODES
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
 from connectors.salesforce_live_agent.opening import event_of, history_of, visitor_of
 from connectors.salesforce_live_agent.poll import Post
-from connectors.salesforce_live_agent.sending import not_ready, over, send
+from connectors.salesforce_live_agent.sending import not_ready, send
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, check
 from connectors.salesforce_live_agent.state import Kept, encode
 from connectors.salesforce_live_agent.told import read
@@ -27,7 +29,7 @@ from omnibridge.connector import (
     Reply,
     Turn,
 )
-from omnibridge.connector.desks import Opening, Session, SessionEvent
+from omnibridge.connector.desks import Codes, Opening, Session, SessionEvent
 
 READY_S = 1.0
 """So long a turn waits for an agent; then it is tried again."""
@@ -37,6 +39,7 @@ class SalesforceLiveAgentConnector:
     """Implements Connector, HoldsSessions, ResolvesTurns, HearsTyping, TakesFiles, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = SalesforceLiveAgentSettings
+    codes: ClassVar[Codes] = CODES
     _shared: Shared | None = None
 
     def __init__(self) -> None:
@@ -59,10 +62,7 @@ class SalesforceLiveAgentConnector:
             )
         except ConfigError as exc:
             raise ConfigError(f"connection {context.name}: {exc}") from None
-        files = context.create_client(
-            timeout_s=settings.turn_timeout_s, max_connections=4, max_answer_bytes=settings.max_file_bytes
-        )
-        before, self._shared = self._shared, Shared(context, settings, api, files, api.base, self._threads)
+        before, self._shared = self._shared, Shared(context, settings, api, self._threads)
         for live in self._chats.values():
             if live.chat is not None:
                 live.chat.use(api)

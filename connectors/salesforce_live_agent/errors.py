@@ -6,12 +6,8 @@ the same number, and nothing else before it (`poll.py`).
 
 from __future__ import annotations
 
-import httpx2
-
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-"""Certainly not processed. Everything else of the transport may have been."""
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector.failures import of_transport
 
 
 class SessionGone(DeliveryRejected):
@@ -50,16 +46,7 @@ GONE = {403: "expired", 409: "duplicate-poll"}
 
 def from_exception(exc: Exception) -> DeliveryError:
     """A failure of the transport. Re-raises what is none."""
-    name = type(exc).__name__
-    if isinstance(exc, DeliveryError):
-        return exc
-    if isinstance(exc, NOT_SENT):
-        return DeliveryRetryable(f"Live Agent cannot be reached ({name})", code="not-sent")
-    if isinstance(exc, AnswerTooLarge):
-        return DeliveryUncertain(f"the answer of Live Agent is too long ({name})", code="answer-too-large")
-    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
-        return DeliveryUncertain(f"no answer from Live Agent ({name})", code="no-answer")
-    raise exc
+    return of_transport(exc, "Live Agent")
 
 
 def from_status(status: int) -> DeliveryError:

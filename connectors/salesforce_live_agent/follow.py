@@ -14,12 +14,12 @@ import random
 
 import msgspec
 
+from connectors.salesforce.told import Trouble
 from connectors.salesforce_live_agent.errors import SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.told import Told
-from connectors.salesforce_live_agent.trouble import Trouble
 from omnibridge.connector import DeliveryError, DeliveryRejected
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
@@ -28,7 +28,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 class Follower:
     def __init__(self, live: LiveChat) -> None:
         self._live = live
-        self._trouble = Trouble(live)
+        # before an agent has accepted the visitor waits anyway
+        self._trouble = Trouble(live, live.shared, lambda: live.kept.is_accepted)
 
     async def run(self) -> None:
         live = self._live

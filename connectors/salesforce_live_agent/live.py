@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
+from connectors.salesforce import chat
 from connectors.salesforce_live_agent.chat import Chat
 from connectors.salesforce_live_agent.client import LiveAgent
 from connectors.salesforce_live_agent.errors import Switched
@@ -31,10 +31,9 @@ from connectors.salesforce_live_agent.messages import (
 from connectors.salesforce_live_agent.poll import Post, Session
 from connectors.salesforce_live_agent.rules import Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
-from connectors.salesforce_live_agent.state import Kept, decode, encode
-from connectors.salesforce_live_agent.told import Told, matters
-from connectors.salesforce_live_agent.told import encode as encode_told
-from omnibridge.connector import Client, ConnectorContext, DeliveryError, Flag
+from connectors.salesforce_live_agent.state import Kept, decode
+from connectors.salesforce_live_agent.told import Told, encode, matters
+from omnibridge.connector import ConnectorContext, DeliveryError, Flag
 from omnibridge.connector.desks import Session as DeskSession
 
 TYPING_S = 8.0
@@ -45,20 +44,14 @@ MOST_AGENTS = 4
 _T = TypeVar("_T")
 
 
-@dataclass
-class Shared:
-    """Made anew with each change of settings; chats stay. base: where new sessions are asked for. threads: for patterns
-    that may take long."""
+class Shared(chat.Shared[SalesforceLiveAgentSettings]):
+    """base: where new sessions are asked for. threads: for patterns that may take long."""
 
-    context: ConnectorContext
-    settings: SalesforceLiveAgentSettings
-    api: LiveAgent
-    files: Client
-    base: str
-    threads: Executor
-
-    def now_ms(self) -> int:
-        return self.context.clock.now_ms()
+    def __init__(
+        self, context: ConnectorContext, settings: SalesforceLiveAgentSettings, api: LiveAgent, threads: Executor
+    ) -> None:
+        super().__init__(context, settings)
+        self.api, self.base, self.threads = api, api.base, threads
 
     async def at_base(self, call: Callable[[str], Awaitable[_T]]) -> _T:
         """A call where the org is; once more where it says that it moved to."""
@@ -71,22 +64,17 @@ class Shared:
 
     async def aclose(self) -> None:
         await self.api.aclose()
-        await self.files.aclose()
+        await super().aclose()
 
 
-class LiveChat:
-    """kept: as it is durable, but for a silence that ended. chat: drives the session that there is now.
-
-    ready: the agent has what was said before, and the visitor's words may follow. is_closing: we are ending it.
-    """
+class LiveChat(chat.Chat[Kept]):
+    """kept: durable but for a silence that ended. chat: drives the session that there is now. ready: the agent has what
+    was said before."""
 
     def __init__(self, session: DeskSession, shared: Callable[[], Shared]) -> None:
-        self.session, self.shared = session, shared
-        self.kept: Kept = decode(session.state)
-        self.established, self.ready = Flag(), Flag()
-        self.is_closing = self.is_followed = False
+        super().__init__(session, decode)
+        self.shared, self.established, self.is_followed = shared, Flag(), False
         self.noticed: Callable[[bool], None] = lambda answered: None
-        self._lock = asyncio.Lock()
         self._quiet: asyncio.TimerHandle | None = None
         self._silent: asyncio.TimerHandle | None = None
         self._acting: asyncio.Task[None] | None = None
@@ -106,16 +94,6 @@ class LiveChat:
             self.established.set()
         if self.kept.is_accepted and not self.kept.history and not self.kept.event:
             self.ready.set()
-
-    async def change(self, key: str = "", told: Told | None = None, **fields: object) -> None:
-        """Durable on return, together with what is told."""
-        async with self._lock:
-            after = _changed(self.kept, fields)
-            if told is not None:
-                await self.session.tell(key, encode_told(told), encode(after))
-            else:
-                await self.session.save(encode(after))
-            self.kept = after
 
     # -- what the service tells ---------------------------------------------------------------------------
 
@@ -144,7 +122,7 @@ class LiveChat:
         was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
         batches = list(_apart(told))
         for at, batch in enumerate(batches[:-1]):  # one that cannot be read keeps no other from being told
-            await self.session.tell(f"{key}.{at}", encode_told(Told(batch, is_accepted=was_accepted)))
+            await self.session.tell(f"{key}.{at}", encode(Told(batch, is_accepted=was_accepted)))
             was_accepted = was_accepted or any(isinstance(each, Established) for each in batch)
         if batches:
             await self.change(key, Told(batches[-1], is_accepted=was_accepted), **fields)
@@ -233,7 +211,7 @@ class LiveChat:
         async with self._lock:
             since = self.kept.silence.since_ms
             silence, clears = self.kept.silence.visitor_said()
-            self.kept = _changed(self.kept, {"silence": silence})
+            self.kept = msgspec.structs.replace(self.kept, silence=silence)
         if since:
             self._arm()
         if clears and self.chat is not None:
@@ -314,7 +292,3 @@ def _apart(events: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:
             together.append(each)
     if together:
         yield tuple(together)
-
-
-def _changed(kept: Kept, fields: dict[str, object]) -> Kept:
-    return msgspec.structs.replace(kept, **fields) if fields else kept

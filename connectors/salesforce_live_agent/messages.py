@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.salesforce_live_agent.ids import long_id
+from connectors.salesforce.ids import long_id
 from connectors.salesforce_live_agent.rules import Rule, read_rules
 
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from connectors.salesforce.ids import short_id
+from connectors.salesforce.opening import MOST_PIECES, history_lines, known_of, language_of, plain, written
 from connectors.salesforce_live_agent.client import Detail, Entity, FieldMap, Visitor
-from connectors.salesforce_live_agent.ids import short_id
-from connectors.salesforce_live_agent.settings import LANGUAGE, SalesforceLiveAgentSettings, override_of
-from omnibridge.connector import Said
+from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, override_of
 from omnibridge.connector.desks import Opening
 
 LONGEST_DETAIL, LONGEST_NAME = 1_000, 80
 MOST_FACTS = 30
-MOST_PIECES = 5
-"""Of the conversation so far: each is a message, and fewer than the posts that a session remembers."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def visitor_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> Visitor:
-    known = {"reason": opening.reason, "department": opening.department, **opening.facts}
-    names = (_written(known.get(each)) for each in settings.visitor_name_facts)
+    known = known_of(opening)
+    names = (written(known.get(each)) for each in settings.visitor_name_facts)
     name = next((each for each in names if each.strip()), settings.visitor_name)
-    button = settings.department_buttons.get(opening.department) or settings.department_buttons.get(
-        _written(known.get("department")), ""
-    )
+    buttons = {key.strip().casefold(): button for key, button in settings.department_buttons.items()}
+    called = (opening.department, written(known.get("department")), written(known.get("department_name")))
+    button = next((buttons[each] for name in called if (each := name.strip().casefold()) in buttons), "")
     try:
-        agent = short_id(_written(known.get(settings.agent_fact))) if settings.agent_fact else ""
+        agent = short_id(written(known.get(settings.agent_fact))) if settings.agent_fact else ""
     except ValueError:
         agent = ""
     return Visitor(
@@ -44,7 +39,7 @@ def visitor_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> Visit
 def _details(settings: SalesforceLiveAgentSettings, known: dict[str, Any]) -> list[Detail]:
     found = []
     for each in settings.details:
-        value = each.value or _written(known.get(each.fact))
+        value = each.value or written(known.get(each.fact))
         if value:
             value = plain(value)[:LONGEST_DETAIL]
             maps = each.entity_maps, each.entity_field_maps
@@ -63,36 +58,17 @@ def event_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> dict[st
     if not settings.event_on_accept:
         return {}
     known = {"department": opening.department, "reason": opening.reason, **opening.facts}
-    found = {name: plain(_written(value))[:LONGEST_DETAIL] for name, value in known.items()}
+    found = {name: plain(written(value))[:LONGEST_DETAIL] for name, value in known.items()}
     return {name: value for name, value in list(found.items())[:MOST_FACTS] if value}
-
-
-def language_of(settings: SalesforceLiveAgentSettings, facts: dict[str, Any]) -> str:
-    for each in settings.language_facts:
-        given = str(facts.get(each) or "")
-        if LANGUAGE.fullmatch(given):
-            return given
-    return settings.language
 
 
 def history_of(settings: SalesforceLiveAgentSettings, opening: Opening, now_ms: int) -> tuple[str, ...]:
     """Messages for the agent to read first; of a conversation that is too long, its end."""
-    if settings.history == "none":
-        return ()
-    summary = plain(_written(opening.facts.get(settings.summary_fact))) if settings.history == "summary" else ""
-    lines = [summary] if summary else _lines(settings, opening.said, now_ms)
+    lines = history_lines(settings, opening, now_ms)
     if not lines:
         return ()
     text = "\n".join([settings.history_title, *lines] if settings.history_title else lines)
     return cut(text, settings.longest_text)[-MOST_PIECES:]
-
-
-def _lines(settings: SalesforceLiveAgentSettings, said: tuple[Said, ...], now_ms: int) -> list[str]:
-    since = now_ms - settings.history_minutes * 60_000 if settings.history_minutes else 0
-    chosen = [each for each in said if each.text and (not each.ts or each.ts >= since)]
-    names = {"visitor": settings.visitor_label, "bot": settings.bot_label, "agent": settings.agent_label}
-    newest = chosen[-settings.history_messages :] if settings.history_messages else chosen
-    return [f"{names[each.author]}: {plain(each.text)}" for each in newest]
 
 
 def pieces(text: str, longest: int) -> tuple[str, ...]:
@@ -109,16 +85,3 @@ def cut(text: str, longest: int) -> tuple[str, ...]:
         found.append(text[:at])
         text = text[at:]
     return (*found, text)
-
-
-def plain(text: str) -> str:
-    """Without control characters: it comes from visitors, and goes to an agent's screen."""
-    return _CONTROL.sub(" ", text)
-
-
-def _written(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -6,11 +6,11 @@ needed and arrives once.
 
 from __future__ import annotations
 
-import httpx2
-
+from connectors.salesforce.calls import SOON_S, fetched, over
+from connectors.salesforce.opening import plain
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
-from connectors.salesforce_live_agent.opening import pieces, plain
+from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
 from connectors.salesforce_live_agent.rules import Rule
 from connectors.salesforce_live_agent.state import Upload
@@ -27,7 +27,7 @@ from omnibridge.connector import (
 
 MOST_POSTS = 10
 """Of one turn: fewer than the posts that a session remembers."""
-NOT_READY_S, SOON_S = 2.0, 1.0
+NOT_READY_S = 2.0
 OUTCOME_S = 15.0
 """So long what became of an upload is waited for."""
 
@@ -83,11 +83,6 @@ async def post(live: LiveChat, given: Post) -> None:
         raise
 
 
-def over() -> DeliveryRetryable:
-    """The decision that follows from the end is under way, and takes the words elsewhere."""
-    return DeliveryRetryable("the chat is over", code="over", retry_after_s=NOT_READY_S, answered=True, nobody=True)
-
-
 def not_ready(*, is_coming: bool) -> DeliveryRetryable:
     """is_coming: an agent is there, and reads what was said before."""
     message = "the agent is told what was said before" if is_coming else "no agent is there yet"
@@ -109,7 +104,7 @@ async def _give_file(live: LiveChat, turn: Turn, file: TurnFile) -> None:
         return
     wanted, session = live.kept.wanted, live.kept.session
     if wanted is not None and session is not None:
-        data = await _fetched(live, file)
+        data = await fetched(shared.files, file.url)
         kind = file.media_type or "application/octet-stream"
         await live.change(upload=Upload(name, wanted.token, shared.now_ms()))
         try:
@@ -151,17 +146,3 @@ async def _has_arrived(live: LiveChat, name: str) -> bool:
 
 async def _arrived(live: LiveChat, name: str) -> None:
     await live.change(wanted=None, upload=None, uploaded=(*live.kept.uploaded, name)[-MOST_POSTS:])
-
-
-async def _fetched(live: LiveChat, file: TurnFile) -> bytes:
-    try:
-        answer = await live.shared().files.request("GET", file.url, headers={"Accept-Encoding": "identity"})
-    except httpx2.HTTPError as exc:
-        raise DeliveryRetryable("the visitor's file could not be read", code="file-unread", answered=True) from exc
-    if answer.status_code == 200:
-        return answer.content
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise DeliveryRetryable(
-            f"the visitor's file: HTTP {answer.status_code}", code="file-unread", retry_after_s=SOON_S, answered=True
-        )
-    raise DeliveryRejected(f"the visitor's file is not there any more: HTTP {answer.status_code}", code="file-gone")

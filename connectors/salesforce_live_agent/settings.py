@@ -7,15 +7,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from connectors.salesforce_live_agent.ids import short_id
+from connectors.salesforce.ids import short_id
+from connectors.salesforce.settings import API_NAME, ChatSettings, Length
 from omnibridge.connector import ConfigError
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-_API_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_FACT = re.compile(r"[a-z_]+(\.[^\s.]+)*")
 _BOT_FACT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
 
 
 class DetailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,75 +50,53 @@ class EntitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     save_to_transcript: str = ""
 
 
-class SalesforceLiveAgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SalesforceLiveAgentSettings(ChatSettings, frozen=True, forbid_unknown_fields=True):
     """endpoint: as Setup shows it (`https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/`). org_id, deployment_id,
     button_id: 15 or 18 characters.
     department_buttons: button of a department, for others than button_id: by what the bot names when it gives the
-    conversation away, or by the id of the room's department, as it is in its address in Rocket.Chat's administration.
+    conversation away, or by the id of the room's department, or, with "department_name" in `facts`, by its name.
     agent_fact: fact that names one agent (Salesforce user id), the button's if he is not there.
     button_overrides: buttons and agents (`agent_button` for both) to be tried one after the other instead.
 
-    agent_system: the agents' system in `omnibridge agents`; their ids are Salesforce user ids of 18 characters.
     visitor_name_facts: the first that is known is the visitor's name; visitor_name: where none is.
     details, entities: pre-chat details, and records that are found or made of them.
-    language, language_facts, history…, visitor_label, bot_label, agent_label, longest_text: as in salesforce_messaging.
     availability: ask first whether anybody is online, and decline at once where nobody is.
-    typing: Salesforce is told that the visitor types.
     idle: the time-outs that Salesforce tells are run here.
     sensitive_data: the org's rules for sensitive data are applied to what the visitor says and said before. A rule that
     cannot be applied (its pattern is not understood, or takes too long): `withhold` gives the words to nobody there and
     tells the visitor so, `send` gives them without that rule. `off`: no rule is applied.
-    files: a file goes to an agent who asked for one; file_links: else as a link, in the visitor's words.
-    file_types: which, empty = any; max_file_bytes: 5 MB at most.
+    files: one goes to an agent who asked for it; file_links: else as a link, in the visitor's words.
     custom_events: those of agents are kept as contents that nobody is shown; else they are dropped, but for the types
     in event_facts (their data is the fact `bot.NAME` for rules), event_fields (it is written to this custom field of
     the room) and event_texts (the visitor reads this, `{data}` in it).
     event_on_accept: type of an event with the facts of the conversation (`facts`) as JSON, told to who accepts.
-    restarts: so often a chat that is lost before anybody accepted is begun anew.
-    trouble_s: so long without an answer of Salesforce the visitor is told. Shorter than `[engine] notice_after_s`, so
-    that he does not read first that it takes longer.
+    restarts: so often a chat that is lost before anybody accepted is begun anew. longest_text: what is longer goes in
+    pieces.
     """
 
     endpoint: str
     org_id: str
     deployment_id: str
     button_id: str
-    department_buttons: dict[str, str] = {}
+    department_buttons: dict[str, str] = msgspec.field(default_factory=dict)
     agent_fact: str = ""
     button_overrides: tuple[str, ...] = ()
     api_version: Annotated[int, msgspec.Meta(ge=37, le=99)] = 49
-    agent_system: str = "salesforce"
     visitor_name_facts: tuple[str, ...] = ("visitor_name", "visitor_username")
     visitor_name: str = "Visitor"
     details: tuple[DetailSettings, ...] = ()
     entities: tuple[EntitySettings, ...] = ()
-    language: str = "en_US"
-    language_facts: tuple[str, ...] = ("visitor.language", "room.language")
-    history: Literal["messages", "summary", "none"] = "messages"
-    history_messages: Count = 50
-    history_minutes: Count = 0
-    history_title: str = "Conversation so far:"
-    summary_fact: str = ""
-    visitor_label: str = "Visitor"
-    bot_label: str = "Bot"
-    agent_label: str = "Agent"
     availability: bool = True
-    typing: bool = True
     idle: bool = True
     sensitive_data: Literal["withhold", "send", "off"] = "withhold"
-    files: bool = True
     file_links: bool = True
-    file_types: tuple[str, ...] = ()
-    max_file_bytes: Annotated[int, msgspec.Meta(gt=0, le=5 << 20)] = 5 << 20
     custom_events: bool = False
-    event_facts: dict[str, str] = {}
-    event_fields: dict[str, str] = {}
-    event_texts: dict[str, str] = {}
+    event_facts: dict[str, str] = msgspec.field(default_factory=dict)
+    event_fields: dict[str, str] = msgspec.field(default_factory=dict)
+    event_texts: dict[str, str] = msgspec.field(default_factory=dict)
     event_on_accept: str = ""
     restarts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    trouble_s: Positive = 4.0
-    turn_timeout_s: Positive = 20.0
-    longest_text: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 2_000
+    longest_text: Length = 2_000
     most_chats: Annotated[int, msgspec.Meta(gt=0)] = 20_000
 
     def __post_init__(self) -> None:
@@ -164,14 +138,8 @@ def check(settings: SalesforceLiveAgentSettings) -> None:
         _names("details: transcript_fields", detail.transcript_fields)
     for entity in settings.entities:
         _check_entity(entity, labels)
-    facts = (*(each.fact for each in settings.details if each.fact), *settings.language_facts)
-    facts = (*facts, *settings.visitor_name_facts, *filter(None, (settings.agent_fact, settings.summary_fact)))
-    if wrong := [each for each in facts if not _FACT.fullmatch(each)]:
-        raise ConfigError(f"{wrong[0]!r} is no fact; facts are such as visitor_email or room.product")
-    if settings.history == "summary" and not settings.summary_fact:
-        raise ConfigError('history = "summary" needs summary_fact, such as bot.summary')
-    if not LANGUAGE.fullmatch(settings.language):
-        raise ConfigError("language is one such as en or en_US")
+    facts = (*(each.fact for each in settings.details), settings.agent_fact, settings.summary_fact)
+    settings.check((*filter(None, facts), *settings.visitor_name_facts), "visitor_email or room.product")
 
 
 def override_of(text: str) -> str:
@@ -194,5 +162,5 @@ def _check_entity(entity: EntitySettings, labels: list[str]) -> None:
 
 
 def _names(where: str, names: tuple[str, ...]) -> None:
-    if wrong := [each for each in names if not _API_NAME.fullmatch(each)]:
+    if wrong := [each for each in names if not API_NAME.fullmatch(each)]:
         raise ConfigError(f"{where}: {wrong[0]!r} is no API name, such as Rocket_Room__c")

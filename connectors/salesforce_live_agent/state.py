@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.salesforce.chat import KeptChat
 from connectors.salesforce_live_agent.client import Visitor
 from connectors.salesforce_live_agent.idle import Silence
 from connectors.salesforce_live_agent.messages import FileWanted, Idle
@@ -20,15 +21,14 @@ class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str = ""
 
 
-class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+class Kept(KeptChat, frozen=True, omit_defaults=True):
     """session: None where the desk has declined before there was one. declined: why.
 
     visitor: who asks, until somebody accepted: with it a chat that is lost before is begun anew; begins: how often it
     was begun. is_begun: ChasitorInit was taken. history: what the agent reads first, until he has it.
     agents: (name, Salesforce user id) of those who spoke last. wanted: a file that the agent asked for.
     rules: what agents must not read. upload: of which nobody knows yet. uploaded: names of the last that arrived.
-    event: what who accepts is told first. trouble: the visitor was told that nothing comes through.
-    is_over: nothing more is told of it.
+    event: what who accepts is told first.
     """
 
     session: Session | None = None
@@ -36,7 +36,6 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     visitor: Visitor | None = None
     begins: int = 1
     is_begun: bool = False
-    is_accepted: bool = False
     history: tuple[str, ...] = ()
     idle: Idle | None = None
     silence: Silence = Silence()
@@ -45,9 +44,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     rules: tuple[Rule, ...] = ()
     upload: Upload | None = None
     uploaded: tuple[str, ...] = ()
-    event: dict[str, str] = {}
-    trouble: bool = False
-    is_over: bool = False
+    event: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 _kept = msgspec.json.Decoder(Kept)

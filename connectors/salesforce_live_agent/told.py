@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
+from connectors.salesforce.opening import plain
+from connectors.salesforce.told import NOTICES as COMMON
+from connectors.salesforce.told import ToldByUs, notice
 from connectors.salesforce_live_agent.messages import (
     Agent,
     Conference,
@@ -24,11 +25,10 @@ from connectors.salesforce_live_agent.messages import (
     Unreadable,
     read_again,
 )
-from connectors.salesforce_live_agent.opening import plain
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from omnibridge.connector import Content, Custom, ExternalAgent, Reply, Text
 from omnibridge.connector import desks as desk
-from omnibridge.connector.desks import Notice, SessionEvent, Spoke
+from omnibridge.connector.desks import SessionEvent, Spoke
 
 DECLINES = {
     "Unavailable": "no-agents",
@@ -44,31 +44,23 @@ NOBODY = {"agentsUnavailable": "no-agents", "agentPushTimeout": "not-accepted", 
 
 
 NOTICES = {
-    "requeued": "You will be connected to another agent in a moment.",
+    **COMMON,
     "conference-joined": "{name} has joined the conversation.",
     "conference-left": "{name} has left the conversation.",
     "file-asked": "The agent asks you to send a file.",
     "idle-warning": "Are you still there? This chat is about to end.",
     "file-failed": "Your file did not reach the agent. Please send it again.",
     "withheld": "Your last message could not be passed on: it could not be checked for sensitive data.",
-    "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
-    "trouble-over": "The connection is back.",
 }
 """What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
 
-LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
 NAMELESS = "Another agent"
 
 
-class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """events: of one batch, in its order. notice, declined: ours, not Salesforce's.
-
-    is_accepted: an agent had accepted before this.
-    """
+class Told(ToldByUs, frozen=True, omit_defaults=True):
+    """events: of one batch, in its order. is_accepted: an agent had accepted before this."""
 
     events: tuple[Event, ...] = ()
-    notice: str = ""
-    declined: str = ""
     is_accepted: bool = False
 
 
@@ -86,7 +78,7 @@ def read(body: bytes, settings: SalesforceLiveAgentSettings) -> tuple[SessionEve
             found += meaning(event, settings, is_accepted)
             is_accepted = is_accepted or isinstance(event, Established)
     if told.notice:
-        found.append(_notice(told.notice))
+        found.append(notice(NOTICES, told.notice))
     if told.declined:
         found.append(desk.Declined(told.declined))
     return tuple(found)
@@ -114,16 +106,16 @@ def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bo
         case Lost(reason=reason):
             return (desk.Left(reason),) if is_accepted else (desk.Declined("lost", reason),)
         case Requeued():
-            return (_notice("requeued"),)
+            return (notice(NOTICES, "requeued"),)
         case Conference(name=name, joined=joined):
             code = "conference-joined" if joined else "conference-left"
-            return (_notice(code, name=plain(name).strip() or NAMELESS),)
+            return (notice(NOTICES, code, name=plain(name).strip() or NAMELESS),)
         case FileWanted() if settings.files:
-            return (_notice("file-asked"),)
+            return (notice(NOTICES, "file-asked"),)
         case CustomEvent():
             return _custom(event, settings)
         case FileOutcome(outcome="Failure"):
-            return (_notice("file-failed"),)
+            return (notice(NOTICES, "file-failed"),)
         case _:
             return ()
 
@@ -146,11 +138,3 @@ def agent_of(who: Agent, settings: SalesforceLiveAgentSettings) -> ExternalAgent
     if not who.id and not who.name:
         return None
     return ExternalAgent(settings.agent_system, who.id or who.name, who.name)
-
-
-def _notice(code: str, **values: str) -> Notice:
-    return Notice(code, NOTICES[code], values, LINES.get(code, ""))
-
-
-def _shown(part: Content) -> Spoke:
-    return Spoke(Reply((part,)))

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
+from connectors.salesforce import chat as base
 from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.forms import OpenForm
 from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
-from connectors.salesforce_messaging.state import Kept, decode, encode
+from connectors.salesforce_messaging.state import Kept, decode
 from connectors.salesforce_messaging.tokens import Access, Identity
-from omnibridge.connector import Client, ConnectorContext, DeliveryRetryable, Flag
+from omnibridge.connector import ConnectorContext, DeliveryRetryable
 from omnibridge.connector.desks import Session
 
 
-@dataclass
-class Shared:
-    """Made anew with each change of settings; chats stay."""
+class Shared(base.Shared[SalesforceMessagingSettings]):
+    """identity: None = visitors are guests."""
 
-    context: ConnectorContext
-    settings: SalesforceMessagingSettings
-    org: OrgClient
-    identity: Identity | None
-    pacer: Pacer
-    files: Client
+    def __init__(
+        self,
+        context: ConnectorContext,
+        settings: SalesforceMessagingSettings,
+        org: OrgClient,
+        identity: Identity | None,
+        pacer: Pacer,
+    ) -> None:
+        super().__init__(context, settings)
+        self.org, self.identity, self.pacer = org, identity, pacer
 
     def now_s(self) -> float:
         return self.context.clock.now_ms() / 1000
@@ -39,46 +42,34 @@ class Shared:
 
     async def aclose(self) -> None:
         await self.org.aclose()
-        await self.files.aclose()
+        await super().aclose()
 
 
-class Chat:
-    """kept: as it is durable. What is changed is changed in `change`, one after the other.
-
-    is_closing: the conversation is being ended by us, and nothing is told of it any more. deaf_since: no stream is open
-    since then, by the loop's time; None = one is.
-    """
+class Chat(base.Chat[Kept]):
+    """deaf_since: no stream is open since then, by the loop's time; None = one is."""
 
     __slots__ = (
-        "_lock",
         "awaited",
         "beginning",
         "deaf_since",
         "form",
         "heard",
-        "is_closing",
-        "kept",
         "quiet",
-        "ready",
         "refused",
         "scope",
         "sent",
-        "session",
         "talking",
         "turn",
     )
 
     def __init__(self, session: Session) -> None:
-        self.session, self.kept = session, decode(session.state)
-        self._lock, self.beginning = asyncio.Lock(), asyncio.Lock()
-        self.talking = asyncio.Lock()
-        """Held while something of the visitor's is sent."""
-        self.ready = Flag()
+        super().__init__(session, decode)
+        self.beginning, self.talking = asyncio.Lock(), asyncio.Lock()
+        """talking: held while something of the visitor's is sent."""
         if self.kept.is_begun:
             self.ready.set()
         self.heard = self.kept.position
         """How far the stream was read; `kept.position` is what led to something."""
-        self.is_closing = False
         self.scope: asyncio.Timeout | None = None
         self.quiet: asyncio.TimerHandle | None = None
         self.deaf_since: float | None = asyncio.get_running_loop().time()
@@ -97,16 +88,6 @@ class Chat:
     def access(self) -> Access:
         assert self.kept.access is not None
         return self.kept.access
-
-    async def change(self, key: str = "", body: bytes = b"", **fields: object) -> None:
-        """Durable on return; with a key, together with what is told."""
-        async with self._lock:
-            after = _changed(self.kept, fields)
-            if key:
-                await self.session.tell(key, body, encode(after))
-            else:
-                await self.session.save(encode(after))
-            self.kept = after
 
     def interrupt(self) -> None:
         """Have its follower look again at what holds now."""
@@ -141,8 +122,3 @@ class Chat:
         if self.quiet is not None:
             self.quiet.cancel()
             self.quiet = None
-
-
-def _changed(kept: Kept, fields: dict[str, object]) -> Kept:
-    found = {name: getattr(kept, name) for name in kept.__struct_fields__}
-    return Kept(**{**found, **fields})

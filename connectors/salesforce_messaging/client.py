@@ -14,9 +14,10 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from connectors.salesforce.calls import is_safe, json_object
+from connectors.salesforce.ids import short_id
 from connectors.salesforce_messaging.entries import Entry, read_listing
 from connectors.salesforce_messaging.errors import from_exception, from_status
-from connectors.salesforce_messaging.ids import short_id
 from connectors.salesforce_messaging.tokens import Access, checked, read_access
 from omnibridge.connector import (
     Answer,
@@ -62,8 +63,7 @@ class OrgClient:
         except ValueError as exc:
             raise ConfigError(f"org_id: {exc}") from None
         parts = urlsplit(scrt_url)
-        is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-        if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_local)):
+        if not is_safe(parts):
             raise ConfigError("url must begin with https:// (as Setup shows it, https://….my.salesforce-scrt.com)")
         if not developer_name:
             raise ConfigError("es_developer_name is missing")
@@ -130,13 +130,13 @@ class OrgClient:
     async def routing_status(self, access: Access, conversation: str) -> str:
         """ROUTED, NEEDS_ROUTING, INITIAL or TRANSFER."""
         answer = await self._call("GET", _path(conversation), access)
-        return str(_object(answer).get("routingStatus") or "")
+        return str(json_object(answer.body, "Salesforce").get("routingStatus") or "")
 
     async def conversations(self, access: Access, *, closed_too: bool = False) -> list[str]:
         """Ids of the first fifty, oldest first."""
         query = {"limit": "50", "inclClosedConvs": "true" if closed_too else "false"}
         answer = await self._call("GET", "/conversation/list", access, query=query)
-        rows = _object(answer).get("conversations")
+        rows = json_object(answer.body, "Salesforce").get("conversations")
         return [str(each["conversationId"]) for each in rows or () if isinstance(each, dict)]
 
     async def entries(self, access: Access, conversation: str, since_ms: int, limit: int = 50) -> list[Entry]:
@@ -241,7 +241,7 @@ class OrgClient:
         """Business hours. None configured: always. Open hours do not mean that an agent is there."""
         query = {"orgId": self.org_id, "esConfigName": self._name}
         answer = await self._call("GET", "/embeddedservice/v1/businesshours", None, query=query, root="")
-        return is_open(_object(answer), now_ms)
+        return is_open(json_object(answer.body, "Salesforce"), now_ms)
 
     # -- one call ---------------------------------------------------------------------------------------
 
@@ -293,13 +293,3 @@ def is_open(answer: Mapping[str, Any], now_ms: int) -> bool:
 
 def _path(conversation: str) -> str:
     return f"/conversation/{quote(conversation, safe='')}"
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise DeliveryUncertain("the answer of Salesforce is no JSON object", code="bad-answer")
-    return found

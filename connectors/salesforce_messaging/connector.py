@@ -7,13 +7,15 @@ from typing import ClassVar
 
 import msgspec
 
+from connectors.salesforce.calls import over
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.client import OrgClient
+from connectors.salesforce_messaging.codes import CODES
 from connectors.salesforce_messaging.follow import Follower
 from connectors.salesforce_messaging.opening import history_of, session_of
 from connectors.salesforce_messaging.pacing import Pacer
 from connectors.salesforce_messaging.reopen import end_old
-from connectors.salesforce_messaging.sending import over, send
+from connectors.salesforce_messaging.sending import send
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings, checked
 from connectors.salesforce_messaging.state import Kept, encode, uuid4_of
 from connectors.salesforce_messaging.stream import Position
@@ -28,7 +30,7 @@ from omnibridge.connector import (
     Reply,
     Turn,
 )
-from omnibridge.connector.desks import Opening, Session, SessionEvent
+from omnibridge.connector.desks import Codes, Opening, Session, SessionEvent
 
 READY_S = 1.0
 """So long a turn waits for a conversation that is being made; then it is tried again."""
@@ -40,6 +42,7 @@ class SalesforceMessagingConnector:
     """Implements Connector, HoldsSessions, ResolvesTurns, HearsTyping, TakesFiles, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = SalesforceMessagingSettings
+    codes: ClassVar[Codes] = CODES
     _shared: Shared | None = None
 
     def __init__(self) -> None:
@@ -63,10 +66,7 @@ class SalesforceMessagingConnector:
         except ConfigError as exc:
             raise ConfigError(f"connection {context.name}: {exc}") from None
         self._pacer = self._pacer or Pacer(context.clock.monotonic)
-        files = context.create_client(
-            timeout_s=settings.turn_timeout_s, max_connections=4, max_answer_bytes=settings.max_file_bytes
-        )
-        before, self._shared = self._shared, Shared(context, settings, org, identity, self._pacer, files)
+        before, self._shared = self._shared, Shared(context, settings, org, identity, self._pacer)
         self._has_receipts = settings.receipts
         if before is not None:
             await before.aclose()

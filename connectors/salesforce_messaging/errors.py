@@ -6,14 +6,8 @@ not repeated: nobody knows what is in them.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
-import httpx2
-
-from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-"""Certainly not processed. Everything else of the transport may have been."""
+from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector.failures import of_transport, seconds_to_wait
 
 PAUSE_S = 5.0
 """After 429 without `Retry-After`."""
@@ -45,16 +39,7 @@ REJECTED = {
 
 def from_exception(exc: Exception) -> DeliveryError:
     """A failure of the transport. Re-raises what is none."""
-    name = type(exc).__name__
-    if isinstance(exc, DeliveryError):
-        return exc
-    if isinstance(exc, NOT_SENT):
-        return DeliveryRetryable(f"Salesforce cannot be reached ({name})", code="not-sent")
-    if isinstance(exc, AnswerTooLarge):
-        return DeliveryUncertain(f"the answer of Salesforce is too long ({name})", code="answer-too-large")
-    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
-        return DeliveryUncertain(f"no answer from Salesforce ({name})", code="no-answer")
-    raise exc
+    return of_transport(exc, "Salesforce")
 
 
 def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
@@ -77,14 +62,3 @@ def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
     if status >= 500 or status in (408, 409, 425):
         return DeliveryUncertain(f"Salesforce failed (HTTP {status})", code=f"http-{status}")
     return DeliveryRejected(f"HTTP {status}: Salesforce refused the request", code=f"http-{status}")
-
-
-def seconds_to_wait(retry_after: str, now_s: float) -> float | None:
-    """`Retry-After` as seconds or as a date -> seconds; None when it says nothing."""
-    plain = retry_after.strip()
-    if plain.isascii() and plain.isdigit():
-        return float(plain[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(plain).timestamp() - now_s)
-    except (ValueError, OverflowError):
-        return None

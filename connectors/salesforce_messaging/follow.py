@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from connectors.salesforce.told import Trouble
 from connectors.salesforce_messaging.beginning import FIRST_PAUSE_S, LONGEST_PAUSE_S, begin
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, contents_of
@@ -22,8 +23,7 @@ from connectors.salesforce_messaging.forms import form_of
 from connectors.salesforce_messaging.reopen import reopen
 from connectors.salesforce_messaging.stream import Events, NotTaken, Position
 from connectors.salesforce_messaging.tokens import Access
-from connectors.salesforce_messaging.told import Told, encode, is_end, matters
-from connectors.salesforce_messaging.trouble import Trouble
+from connectors.salesforce_messaging.told import Told, is_end, matters
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
 TYPING_S = 5.0
@@ -50,7 +50,8 @@ class Follower:
         self._is_dead = False
         self._refused = 0
         self._margin_s: float | None = None
-        self._trouble = Trouble(chat, shared)
+        # before its conversation is made the service itself says that it takes long
+        self._trouble = Trouble(chat, shared, lambda: chat.kept.is_begun)
 
     async def run(self) -> None:
         try:
@@ -255,7 +256,7 @@ class Follower:
                 case Routed(is_transfer=True):
                     is_requeued = fields["is_requeued"] = True
         kind = type(told[0]).__struct_config__.tag
-        await chat.change(f"{kind}:{told[0].id}", encode(Told(told, files, is_requeued)), **fields)
+        await chat.change(f"{kind}:{told[0].id}", Told(told, files, is_requeued), **fields)
         if said and shared.settings.receipts:
             self._acknowledge(chat, [each.id for each in said])
         if ends:
@@ -263,7 +264,7 @@ class Follower:
             raise _Over
 
     async def _end(self, *, declined: str = "", left: str = "") -> None:
-        await self._chat.change("over", encode(Told(declined=declined, left=left)), is_over=True)
+        await self._chat.change("over", Told(declined=declined, left=left), is_over=True)
         self._chat.ended()
 
     def _types(self, is_typing: bool) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.salesforce.opening import MOST_PIECES, plain
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import as_text, carried, contents_of
 from connectors.salesforce_messaging.entries import Echo, Entry, Said, events_of
-from connectors.salesforce_messaging.opening import MOST_PIECES, plain, with_title
+from connectors.salesforce_messaging.opening import with_title
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, Old, uuid4_of
 from connectors.salesforce_messaging.stream import PAGE, Position
-from connectors.salesforce_messaging.told import Told, encode
+from connectors.salesforce_messaging.told import Told
 from omnibridge.connector import Carousel, Choices, Content, DeliveryError, Option, Select
 
 PEOPLE = ("Agent", "Supervisor", "Chatbot")
@@ -33,7 +34,7 @@ async def reopen(chat: Chat, shared: Shared) -> None:
         conversation = uuid4_of(kept.conversation, "again")
         await chat.change(
             f"reopened:{conversation}",
-            encode(Told(notice="reopened")),
+            Told(notice="reopened"),
             conversation=conversation,
             access=access,
             position=Position(access.last_event_id),

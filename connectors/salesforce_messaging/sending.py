@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import httpx2
-
+from connectors.salesforce.calls import fetched, over
+from connectors.salesforce.opening import plain
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import (
     choice_message,
@@ -21,19 +21,16 @@ from connectors.salesforce_messaging.content import (
     text_message,
 )
 from connectors.salesforce_messaging.forms import OpenForm, answers_of
-from connectors.salesforce_messaging.opening import plain
 from connectors.salesforce_messaging.state import uuid4_of
 from omnibridge.connector import (
     DeliveryError,
     DeliveryRejected,
     DeliveryRetryable,
-    DeliveryUncertain,
     Reply,
     Turn,
     TurnFile,
 )
 
-OVER_S = 2.0
 PATIENCE = 3
 """A refusal that goes with the end of a session is believed after so many: its event may be under way."""
 SHORT_S = 1.0
@@ -106,7 +103,7 @@ def messages_of(shared: Shared, turn: Turn, form: OpenForm | None = None) -> lis
 
 
 async def _upload(chat: Chat, shared: Shared, file: TurnFile, said: dict[str, Any]) -> None:
-    data = await _fetched(shared, file)
+    data = await fetched(shared.files, file.url)
     kind = file.media_type or "application/octet-stream"
     await shared.org.send_file(chat.access, chat.kept.conversation, said, data, file.name, kind)
 
@@ -143,11 +140,6 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
     chat.sent.add(message_id)
 
 
-def over() -> DeliveryRetryable:
-    """The decision that follows from the end is under way, and takes the words elsewhere."""
-    return DeliveryRetryable("the chat is over", code="over", retry_after_s=OVER_S, answered=True, nobody=True)
-
-
 def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) -> DeliveryError:
     if exc.code == "http-429":
         shared.pacer.pause(chat.kept.conversation, exc.retry_after_s or SHORT_S)
@@ -170,15 +162,3 @@ def _is_first(chat: Chat, message_id: str) -> bool:
 
 def _soon(exc: DeliveryError) -> DeliveryRetryable:
     return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=SHORT_S, answered=True)
-
-
-async def _fetched(shared: Shared, file: TurnFile) -> bytes:
-    try:
-        answer = await shared.files.request("GET", file.url, headers={"Accept-Encoding": "identity"})
-    except httpx2.HTTPError as exc:
-        raise DeliveryRetryable("the visitor's file could not be read", code="file-unread", answered=True) from exc
-    if answer.status_code == 200:
-        return answer.content
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise DeliveryUncertain(f"the visitor's file: HTTP {answer.status_code}", code="file-unread")
-    raise DeliveryRejected(f"the visitor's file is not there any more: HTTP {answer.status_code}", code="file-gone")

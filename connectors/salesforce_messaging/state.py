@@ -7,6 +7,7 @@ import uuid
 
 import msgspec
 
+from connectors.salesforce.chat import KeptChat
 from connectors.salesforce_messaging.client import NewSession
 from connectors.salesforce_messaging.forms import OpenForm
 from connectors.salesforce_messaging.stream import Position
@@ -20,14 +21,13 @@ class Old(msgspec.Struct, frozen=True):
     access: Access
 
 
-class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+class Kept(KeptChat, frozen=True, omit_defaults=True):
     """conversation: its id at Salesforce. access: None where the desk is closed. user: the verified one's name.
 
     history: what the agent reads first; given away when `is_begun`.
     old: of the guest before this one, whose token ended; taken: his messages that had arrived there.
-    form: an agent asked it, and nobody has answered. is_accepted: an agent has it. is_requeued: it waits again after
-    that. trouble: the visitor was told that nothing comes through.
-    is_begun: the conversation is known to be there. is_over: nothing more is told of it.
+    form: an agent asked it, and nobody has answered. is_requeued: it waits again after one had accepted.
+    is_begun: the conversation is known to be there.
     """
 
     conversation: str
@@ -39,11 +39,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     old: Old | None = None
     taken: tuple[str, ...] = ()
     form: OpenForm | None = None
-    is_accepted: bool = False
     is_requeued: bool = False
-    trouble: bool = False
     is_begun: bool = False
-    is_over: bool = False
 
 
 _kept = msgspec.json.Decoder(Kept)

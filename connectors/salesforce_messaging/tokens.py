@@ -11,8 +11,8 @@ import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from connectors.salesforce.ids import short_id
 from connectors.salesforce_messaging.errors import NotVerified
-from connectors.salesforce_messaging.ids import short_id
 from omnibridge.connector import ConfigError, DeliveryUncertain
 
 _VERIFIED = re.compile(r"v\d+/iamessage/AUTH/[^/]+/uid:(.+)", re.DOTALL)

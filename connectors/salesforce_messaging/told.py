@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from connectors.salesforce.ids import long_or_same
+from connectors.salesforce.told import NOTICES as COMMON
+from connectors.salesforce.told import ToldByUs, notice
 from connectors.salesforce_messaging.content import attachments_of, contents_of
 from connectors.salesforce_messaging.entries import (
     Closed,
@@ -19,41 +22,34 @@ from connectors.salesforce_messaging.entries import (
     Unreadable,
 )
 from connectors.salesforce_messaging.forms import form_of
-from connectors.salesforce_messaging.ids import long_id
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
-from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued, SessionEvent, Spoke
+from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
 
 AUTOMATIC = ("System", "Router")
 NOTICES = {
-    "requeued": "You will be connected to another agent in a moment.",
+    **COMMON,
     "inactive": "Are you still there? Write anything to go on.",
     "form": "Please answer in one message, with a line for each question.",
     "reopened": "One moment please, you will be connected again.",
-    "trouble": "The connection to the agent is interrupted. What you write will be delivered.",
-    "trouble-over": "The connection is back.",
     "closed": "Our team is outside of its business hours.",
 }
 """What the visitor reads for what happens, if `[texts.desk]` has nothing for its code."""
-LINES: dict[str, Literal["lost", "back"]] = {"trouble": "lost", "trouble-over": "back"}
 FAILURES = {"SubmissionError": "submission-error", "Unknown": "unknown"}
 """Why a conversation was not routed, as codes; all others are that nobody is there."""
 
 
-class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+class Told(ToldByUs, frozen=True, omit_defaults=True):
     """events: of one entry. files: attachment -> where it is kept. is_requeued: somebody had accepted before.
-    notice, declined, left: ours, not Salesforce's."""
+    left: ours, not Salesforce's."""
 
     events: tuple[Event, ...] = ()
-    files: dict[str, str] = {}
+    files: dict[str, str] = msgspec.field(default_factory=dict)
     is_requeued: bool = False
-    notice: str = ""
-    declined: str = ""
     left: str = ""
 
 
 _told = msgspec.json.Decoder(Told)
-encode = msgspec.json.Encoder().encode
 
 
 def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEvent, ...]:
@@ -63,7 +59,7 @@ def read(body: bytes, settings: SalesforceMessagingSettings) -> tuple[SessionEve
     for each in told.events:
         found += _meant(each, told, settings)
     if told.notice:
-        found.append(_notice(told.notice))
+        found.append(notice(NOTICES, told.notice))
     if told.declined:
         found.append(Declined(told.declined, says=NOTICES.get(told.declined, "")))
     if told.left:
@@ -92,17 +88,17 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
                 return ()
             agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
             parts = shown(abstract, told.files)
-            hint = (_notice("form"),) if form_of(parts) else ()
+            hint = (notice(NOTICES, "form"),) if form_of(parts) else ()
             return (Spoke(Reply(parts, agent=agent)), *hint) if parts else ()
         case Routed(failure=failure) if failure:
             return (Declined(FAILURES.get(failure, "no-agents"), failure),)
         case Routed(is_transfer=is_transfer, wait_s=wait_s):
             told_wait = (Queued(0, wait_s, is_transfer or told.is_requeued),) if wait_s else ()
-            return ((_notice("requeued"),) if is_transfer else ()) + told_wait
+            return ((notice(NOTICES, "requeued"),) if is_transfer else ()) + told_wait
         case QueuePosition(position=position) if position is not None and position > 0:
             return (Queued(position, again=told.is_requeued),)
         case SessionIs(status="Inactive"):
-            return (_notice("inactive"),)
+            return (notice(NOTICES, "inactive"),)
         case SessionIs(status="Ended"):
             return (Left("ended"),)
         case Closed():
@@ -111,10 +107,6 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
             raise ValueError(f"an entry of kind {kind!r} cannot be read")
         case _:
             return ()
-
-
-def _notice(code: str) -> Notice:
-    return Notice(code, NOTICES[code], line=LINES.get(code, ""))
 
 
 def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...]:
@@ -133,8 +125,4 @@ def shown(abstract: dict[str, Any], files: dict[str, str]) -> tuple[Content, ...
 
 def agent_of(who: Sender, settings: SalesforceMessagingSettings) -> ExternalAgent:
     """His Salesforce user id, 18 characters; where the subject is none, the subject."""
-    try:
-        found = long_id(who.subject)
-    except ValueError:
-        found = who.subject
-    return ExternalAgent(settings.agent_system, found or who.name, who.name)
+    return ExternalAgent(settings.agent_system, long_or_same(who.subject) or who.name, who.name)

@@ -21,9 +21,9 @@ from omnibridge.connector.analysis import Analyzes, Findings, Observed, ReadsTra
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import AGENTS, Conversation
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.ids import session_id
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 from omnibridge.storage import findings
 from omnibridge.storage.database import Database

@@ -13,15 +13,15 @@ import msgspec
 from omnibridge.connector import Said
 from omnibridge.connector.analysis import Author
 from omnibridge.domain.content import Option
-from omnibridge.domain.events import Event, InteractionReceived, MessageDeleted, MessageEdited, MessagePosted
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.domain.events import InteractionReceived, MessageDeleted, MessageEdited, MessagePosted
+from omnibridge.domain.stored_events import read_event
+from omnibridge.engine.hub import Hub
 from omnibridge.rocketchat.reconcile import is_by_visitor
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage import said
 from omnibridge.storage.amend import RESENT
 from omnibridge.storage.tables import DONE, DUE
 
-_event = msgspec.json.Decoder(Event)
 _outgoing = msgspec.json.Decoder(OutgoingMessage)
 
 
@@ -77,7 +77,7 @@ def read_journal(reader: Any, conversation_id: int, *, unsent: bool = False) -> 
                 said_at = each.settled_at or each.at
                 found[each.message_id or str(each.id)] = Said(each.message_id, author, text, said_at)
             continue
-        match _event.decode(each.data):
+        match read_event(each.data):
             case MessagePosted(message_id, author, _, text, ts):
                 found[message_id] = Said(message_id, author, text, ts)
             case MessageEdited(message_id, _, text):

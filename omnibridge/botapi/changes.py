@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.clock import Clock
-from omnibridge.storage import bots
+from omnibridge.storage import bot_chats, bot_updates, bots
 
 LOOK_BACK = 200
 """Updates of a bot among which the message is looked for: they are kept for a day."""
@@ -23,7 +23,7 @@ def edited_unit(
     """A unit of work: the update about a message that the bot had; the same change once."""
 
     def unit(cursor: Any) -> None:
-        bot, chat = bots.load(cursor, connection), bots.chat_of(cursor, connection, session)
+        bot, chat = bots.load(cursor, connection), bot_chats.chat_of(cursor, connection, session)
         if bot is None or chat is None or not bot.wants("edited_message"):
             return
         message = _known(cursor, connection, chat.id, message_id)
@@ -35,11 +35,11 @@ def edited_unit(
         changed = {**message, name: text, "edit_date": now // 1000}
         changed.pop("entities", None)
         key = f"edit:{session}:{message_id}:{hash_of(text)}"
-        if bots.is_queued(cursor, connection, key):
+        if bot_updates.is_queued(cursor, connection, key):
             return
-        number = bots.next_update_id(cursor, connection)
+        number = bot_updates.next_update_id(cursor, connection)
         update = _encode({"update_id": number, "edited_message": changed})
-        bots.put(cursor, connection, number, chat.id, key, now, update)
+        bot_updates.put(cursor, connection, number, chat.id, key, now, update)
 
     return unit
 

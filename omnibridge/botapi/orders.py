@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.storage import bots, database
+from omnibridge.storage import bot_updates, bots, database
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
@@ -42,7 +42,7 @@ def write_order(cursor: Any, order: BotOrder, at: int) -> bool:
         case "allow":
             return bots.set_capabilities(cursor, connection, order.bot.capabilities)
         case "retry":
-            return bots.try_again(cursor, connection, at)
+            return bot_updates.try_again(cursor, connection, at)
         case _:
             return bots.pause(cursor, connection, paused=order.kind == "pause")
 

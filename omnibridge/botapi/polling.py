@@ -11,8 +11,9 @@ import msgspec
 from omnibridge.botapi.errors import MethodError, bad
 from omnibridge.botapi.parameters import Parameters
 from omnibridge.botapi.queue import UpdateQueue
-from omnibridge.storage import bots
-from omnibridge.storage.bots import Bot, Queued
+from omnibridge.storage import bot_updates, bots
+from omnibridge.storage.bot_updates import Queued
+from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
 LONGEST_POLL_S = 50
@@ -55,7 +56,7 @@ class Polling:
         write = self._database.writer.submit
         if allowed is not None and allowed != bot.allowed_updates:
             await write(partial(_allow, connection=bot.connection, kinds=allowed))
-        if offset > 0 and (first := bots.waiting(self._database.reader, bot.connection, 1)):
+        if offset > 0 and (first := bot_updates.waiting(self._database.reader, bot.connection, 1)):
             if first[0].update_id < offset:
                 await write(partial(_confirm, connection=bot.connection, offset=offset))
         elif offset < 0:
@@ -73,7 +74,7 @@ class Polling:
                 raise MethodError(401, "Unauthorized")
             if bot.webhook_url:
                 raise MethodError(409, "Conflict: terminated by setWebhook request")
-            found = [] if bot.paused else bots.waiting(self._database.reader, connection, limit)
+            found = [] if bot.paused else bot_updates.waiting(self._database.reader, connection, limit)
             remaining = until - loop.time()
             if found or remaining <= 0 or self._is_ending:
                 return found
@@ -98,8 +99,8 @@ def _allow(cursor: Any, *, connection: str, kinds: str) -> None:
 
 
 def _confirm(cursor: Any, *, connection: str, offset: int) -> None:
-    bots.confirm_before(cursor, connection, offset)
+    bot_updates.confirm_before(cursor, connection, offset)
 
 
 def _keep_last(cursor: Any, *, connection: str, count: int) -> None:
-    bots.keep_last(cursor, connection, count)
+    bot_updates.keep_last(cursor, connection, count)

@@ -30,8 +30,9 @@ from omnibridge.clock import Clock
 from omnibridge.connector.signing import signed_headers
 from omnibridge.errors import StorageError
 from omnibridge.http import Wire, origin_of, trusting
-from omnibridge.storage import bots
-from omnibridge.storage.bots import GIVEN_UP, TAKEN, Bot, Queued
+from omnibridge.storage import bot_updates
+from omnibridge.storage.bot_updates import GIVEN_UP, TAKEN, Queued
+from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
 _log = structlog.get_logger("omnibridge.botapi")
@@ -104,8 +105,8 @@ class Pusher:
         finally:
             for task in self._tasks.values():
                 task.cancel()
+            self._wire.close()  # before anything that may be cancelled
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            self._wire.close()
 
     def _begin_due(self) -> float:
         """Start what may go now; seconds until the next look."""
@@ -114,7 +115,7 @@ class Pusher:
             self._chats.clear()
             return math.inf
         now, waits = self._clock.now_ms(), False
-        for chat_id, update_id in bots.first_of_chats(self._database.reader, self._connection):
+        for chat_id, update_id in bot_updates.first_of_chats(self._database.reader, self._connection):
             if chat_id in self._tasks:
                 continue
             if len(self._tasks) >= bot.max_connections:
@@ -140,7 +141,7 @@ class Pusher:
 
     async def _chat(self, chat_id: int, update_id: int) -> None:
         """One update; the next of this chat is begun by the ring at its end."""
-        update, bot = bots.update(self._database.reader, self._connection, update_id), self._pushed()
+        update, bot = bot_updates.update(self._database.reader, self._connection, update_id), self._pushed()
         if update is None or bot is None:
             return
         failure = await self._post(bot, update)
@@ -260,8 +261,8 @@ class Pushers:
 
 
 def _failed(cursor: Any, *, connection: str, update_id: int, at: int, why: str) -> None:
-    bots.failed(cursor, connection, update_id, at, why)
+    bot_updates.failed(cursor, connection, update_id, at, why)
 
 
 def _settle(cursor: Any, *, connection: str, update_id: int, state: int) -> None:
-    bots.settle(cursor, connection, update_id, state)
+    bot_updates.settle(cursor, connection, update_id, state)

@@ -17,7 +17,7 @@ from omnibridge.clock import Clock
 from omnibridge.connector import Choices, DeliveryRejected, DeliveryRetryable, Turn
 from omnibridge.domain.choices import match_choice
 from omnibridge.engine.ids import conversation_of, delivery_of, is_message_id
-from omnibridge.storage import bot_posts, bots
+from omnibridge.storage import bot_chats, bot_posts, bot_updates, bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
@@ -52,34 +52,34 @@ class UpdateQueue:
         bot takes nothing.
         """
         self._in_force(connection)
-        oldest = bots.waiting(self._database.reader, connection, 1) if absent_after_s else []
+        oldest = bot_updates.waiting(self._database.reader, connection, 1) if absent_after_s else []
         if oldest and self._clock.now_ms() - oldest[0].created_at > absent_after_s * 1000:
-            if not bots.is_queued(self._database.reader, connection, turn.delivery_id):
+            if not bot_updates.is_queued(self._database.reader, connection, turn.delivery_id):
                 raise DeliveryRetryable("the bot has not taken its updates", code="bot-absent")
 
         why_not = [""]
 
         def unit(cursor: Any) -> None:
             bot = bots.load(cursor, connection)
-            if bot is None or bots.is_queued(cursor, connection, turn.delivery_id):
+            if bot is None or bot_updates.is_queued(cursor, connection, turn.delivery_id):
                 return
             now = self._clock.now_ms()
-            chat = bots.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
+            chat = bot_chats.chat_for(cursor, connection, turn.session_id, shapes.first_name(turn), now)
             choice, offer, is_inline = self._meant(cursor, connection, chat.id, turn, text)
             kind = "callback_query" if is_inline else "message"
             why_not[0] = shapes.why_not(bot, kind, text)
             if why_not[0]:
                 self._count(connection, "update_not_wanted")
                 return
-            number = bots.next_update_id(cursor, connection)
+            number = bot_updates.next_update_id(cursor, connection)
             if is_inline:
                 body = shapes.callback_query_of(turn, choice, chat.id, number, offer)
             else:
                 said = choice if offer else text
-                body = shapes.message_of(turn, said, chat.id, bots.next_message_id(cursor, chat.id), now)
+                body = shapes.message_of(turn, said, chat.id, bot_chats.next_message_id(cursor, chat.id), now)
                 body = with_file(body, turn)
             update = _encode({"update_id": number, kind: body})
-            bots.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
+            bot_updates.put(cursor, connection, number, chat.id, turn.delivery_id, now, update)
 
         await self._write(connection, unit)
         return why_not[0]
@@ -97,7 +97,7 @@ class UpdateQueue:
             choice = shapes.data_of(did)
             _, is_inline = shapes.find_offer([_encode(pressed)], choice)
             return choice, pressed, is_inline or not pressed.get("omnibridge")
-        said_before = bots.latest_messages(cursor, chat_id, LOOK_BACK)
+        said_before = bot_chats.latest_messages(cursor, chat_id, LOOK_BACK)
         choice = shapes.data_of(did) if did else turn.choice_value or _still_offered(said_before[:1], text)
         offer, is_inline = shapes.find_offer(said_before, choice) if choice else (None, False)
         return choice, offer, is_inline or (did is not None and offer is None)
@@ -109,7 +109,7 @@ class UpdateQueue:
             return None
         observation = bot_posts.observation_of(cursor, conversation, delivery_of(hub_id))
         number = bot_posts.number_of(cursor, chat_id, observation) if observation is not None else None
-        body = bots.message(cursor, chat_id, number) if number is not None else None
+        body = bot_chats.message(cursor, chat_id, number) if number is not None else None
         return None if body is None else dict(msgspec.json.decode(body))
 
     async def put_closed(self, connection: str, session: str) -> None:
@@ -118,17 +118,17 @@ class UpdateQueue:
             return
 
         def unit(cursor: Any) -> None:
-            bot, chat = bots.load(cursor, connection), bots.chat_of(cursor, connection, session)
+            bot, chat = bots.load(cursor, connection), bot_chats.chat_of(cursor, connection, session)
             if bot is None or chat is None or not bot.wants("my_chat_member"):
                 return
             key = f"closed:{session}:{chat.last_message_id}"
-            if bots.is_queued(cursor, connection, key):
+            if bot_updates.is_queued(cursor, connection, key):
                 return
             now = self._clock.now_ms()
-            number = bots.next_update_id(cursor, connection)
+            number = bot_updates.next_update_id(cursor, connection)
             body = shapes.left(self.user_of(bot), chat.id, chat.first_name, now)
             update = _encode({"update_id": number, "my_chat_member": body})
-            bots.put(cursor, connection, number, chat.id, key, now, update)
+            bot_updates.put(cursor, connection, number, chat.id, key, now, update)
 
         await self._write(connection, unit)
 

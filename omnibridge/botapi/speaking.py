@@ -15,8 +15,9 @@ from omnibridge.connector import Callback, Reply
 from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.ids import IdSequence, conversation_of
 from omnibridge.engine.lanes import Lanes
-from omnibridge.storage import bot_posts, bots, conversations, journal
-from omnibridge.storage.bots import Bot, Chat
+from omnibridge.storage import bot_chats, bot_posts, conversations, journal
+from omnibridge.storage.bot_chats import Chat
+from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.tables import PENDING
@@ -39,7 +40,7 @@ class Speaking:
 
     def chat(self, bot: Bot, chat_id: int) -> Chat:
         """Raises MethodError 400 when it is not one of this bot's."""
-        found = bots.chat(self._database.reader, bot.connection, chat_id)
+        found = bot_chats.chat(self._database.reader, bot.connection, chat_id)
         if found is None:
             raise bad("chat not found")
         return found
@@ -70,9 +71,9 @@ class Speaking:
         made: list[dict[str, Any]] = []
 
         def unit(cursor: Any) -> None:
-            number = bots.next_message_id(cursor, chat.id)
+            number = bot_chats.next_message_id(cursor, chat.id)
             message = shapes.bot_message(user, chat.id, chat.first_name, number, now, text, markup)
-            bots.keep_message(cursor, chat.id, number, observation_id, now, _encode(message))
+            bot_chats.keep_message(cursor, chat.id, number, observation_id, now, _encode(message))
             made.append(message)
 
         await self._database.writer.submit(unit)
@@ -81,7 +82,7 @@ class Speaking:
 
     def message(self, chat: Chat, message_id: int) -> dict[str, Any]:
         """One that the bot said. Raises MethodError 400."""
-        body = bots.message(self._database.reader, chat.id, message_id)
+        body = bot_chats.message(self._database.reader, chat.id, message_id)
         if body is None:
             raise bad("message to edit not found")
         return dict(msgspec.json.decode(body))
@@ -113,7 +114,7 @@ class Speaking:
         body, message_id = _encode(changed), changed["message_id"]
 
         def unit(cursor: Any) -> None:
-            bots.change_message(cursor, chat.id, message_id, body)
+            bot_chats.change_message(cursor, chat.id, message_id, body)
             bot_posts.edited_by(cursor, chat.id, message_id, identity)
 
         await self._database.writer.submit(unit)

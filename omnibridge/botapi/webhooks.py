@@ -17,7 +17,7 @@ from omnibridge.botapi.sealing import Seal
 from omnibridge.botapi.webhook_url import check_url
 from omnibridge.errors import StorageError
 from omnibridge.http import trusting
-from omnibridge.storage import bots
+from omnibridge.storage import bot_updates, bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database
 
@@ -70,7 +70,7 @@ class Webhooks:
             if kinds is not None:
                 bots.allow(cursor, bot.connection, kinds)
             if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
+                bot_updates.keep_last(cursor, bot.connection, 0)
 
         await self._database.writer.submit(unit)
         self._ring(bot.connection)
@@ -80,7 +80,7 @@ class Webhooks:
         def unit(cursor: Any) -> None:
             bots.set_webhook(cursor, bot.connection, "", "", 40)
             if parameters.flag("drop_pending_updates"):
-                bots.keep_last(cursor, bot.connection, 0)
+                bot_updates.keep_last(cursor, bot.connection, 0)
 
         await self._database.writer.submit(unit)
         self._ring(bot.connection)
@@ -90,7 +90,7 @@ class Webhooks:
         found: dict[str, Any] = {
             "url": bot.webhook_url,
             "has_custom_certificate": bool(bot.webhook_certificate),
-            "pending_update_count": bots.n_waiting(self._database.reader, bot.connection),
+            "pending_update_count": bot_updates.n_waiting(self._database.reader, bot.connection),
         }
         if bot.webhook_url:
             found["max_connections"] = bot.max_connections

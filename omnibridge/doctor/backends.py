@@ -8,7 +8,7 @@ from typing import Any
 
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.connector import ChecksHealth, Connector, ConnectorContext
 from omnibridge.doctor.finding import BACKEND, NETWORK, OURS, Finding, ok, problem, warning
 from omnibridge.doctor.network import explain

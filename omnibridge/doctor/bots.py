@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from omnibridge.config import ConnectionSettings, WorkspaceSettings
+from omnibridge.config import WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.doctor.accounts import EDIT_ROLES, limited, refused
 from omnibridge.doctor.finding import ACCOUNT, HUB, OURS, Finding, ok, problem, warning
 from omnibridge.doctor.view import BotView, HubView, texts

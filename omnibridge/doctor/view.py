@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omnibridge.clock import Clock
-from omnibridge.config import ConnectionSettings, WorkspaceSettings
+from omnibridge.config import WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.doctor.probe import Probe, Prober
 from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.leaves import list_of, table_of, text_of
@@ -34,6 +35,8 @@ PRIVILEGED = (
 NO_ROOM = "omnibridge-doctor"
 """Id of a conversation that does not exist."""
 
+DEPARTMENTS_SHOWN = 100
+
 READS: Mapping[str, tuple[str, dict[str, str]]] = {
     "me": ("me", {}),
     "public": ("settings.public", {"_id": ",".join(PUBLIC), "count": "50"}),
@@ -41,7 +44,7 @@ READS: Mapping[str, tuple[str, dict[str, str]]] = {
     "rooms": ("livechat/rooms", {"open": "true", "count": "1"}),
     "agents": ("livechat/users/agent", {"count": "100"}),
     "available": ("livechat/users/agent", {"onlyAvailable": "true", "count": "100"}),
-    "departments": ("livechat/department", {"count": "100"}),
+    "departments": ("livechat/department", {"count": str(DEPARTMENTS_SHOWN)}),
     "inquiry": ("livechat/inquiries.getOne", {"roomId": NO_ROOM}),
     "bots": ("users.listByStatus", {"status": "active", "roles[]": "bot", "count": "100"}),
     "licence": ("licenses.info", {}),

@@ -1,6 +1,7 @@
 """What happened, in the past tense. Derived from observations in the lane, unique by key per room.
 
-Every event is plain data: replaying it needs nothing else. Times are milliseconds since the epoch.
+Here are those of the room and of bots; desks, people of other systems and deliveries have modules of their own. Every
+event is plain data: replaying it needs nothing else. Times are milliseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
+from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.content import Content
 from omnibridge.domain.files import FileRef
 from omnibridge.domain.interactions import Interaction, MessageUpdate
@@ -26,11 +27,11 @@ class UserRef(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
-    pass
+class Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
+    """What all of them are. Each kind is in the union of `stored_events.py`, or the journal cannot be read."""
 
 
-class ConversationStarted(_Event, frozen=True, tag="ConversationStarted"):
+class ConversationStarted(Event, frozen=True, tag="ConversationStarted"):
     """First sight of a room. `room_fields`, `visitor_fields`, name and e-mail are claims of the visitor."""
 
     visitor_id: str = ""
@@ -44,13 +45,13 @@ class ConversationStarted(_Event, frozen=True, tag="ConversationStarted"):
     at: int = 0
 
 
-class ConversationQueued(_Event, frozen=True, tag="ConversationQueued"):
+class ConversationQueued(Event, frozen=True, tag="ConversationQueued"):
     """Waits for somebody to take it."""
 
     department: str = ""
 
 
-class AgentAssigned(_Event, frozen=True, tag="AgentAssigned"):
+class AgentAssigned(Event, frozen=True, tag="AgentAssigned"):
     agent: UserRef
     is_bot: bool = False
     """True when the user is one of our connections' bot users."""
@@ -62,13 +63,13 @@ class AgentAssigned(_Event, frozen=True, tag="AgentAssigned"):
     """He shall serve only when an external system decided so, and not because the hub picks him."""
 
 
-class AgentUnassigned(_Event, frozen=True, tag="AgentUnassigned"):
+class AgentUnassigned(Event, frozen=True, tag="AgentUnassigned"):
     agent: UserRef
     at: int = 0
     """Since when, hub time; 0 = the report did not tell."""
 
 
-class ConversationTransferred(_Event, frozen=True, tag="ConversationTransferred"):
+class ConversationTransferred(Event, frozen=True, tag="ConversationTransferred"):
     """Forwarded by somebody: agent to agent, or department to department."""
 
     from_department: str = ""
@@ -77,7 +78,7 @@ class ConversationTransferred(_Event, frozen=True, tag="ConversationTransferred"
     to_agent: UserRef | None = None
 
 
-class MessagePosted(_Event, frozen=True, tag="MessagePosted"):
+class MessagePosted(Event, frozen=True, tag="MessagePosted"):
     message_id: str
     author: AuthorKind
     author_id: str
@@ -94,14 +95,14 @@ class MessagePosted(_Event, frozen=True, tag="MessagePosted"):
     """Those that can be fetched. has_file without any: what came with it cannot be."""
 
 
-class MessageEdited(_Event, frozen=True, tag="MessageEdited"):
+class MessageEdited(Event, frozen=True, tag="MessageEdited"):
     message_id: str
     author: AuthorKind
     text: str
     edited_at: int
 
 
-class MessageDeleted(_Event, frozen=True, tag="MessageDeleted"):
+class MessageDeleted(Event, frozen=True, tag="MessageDeleted"):
     """Taken back in the room. What was said stays said: nothing that is on its way is held back for it.
 
     author: as we knew it from the message; empty = we never had it.
@@ -111,7 +112,7 @@ class MessageDeleted(_Event, frozen=True, tag="MessageDeleted"):
     author: AuthorKind | Literal[""] = ""
 
 
-class InteractionReceived(_Event, frozen=True, tag="InteractionReceived"):
+class InteractionReceived(Event, frozen=True, tag="InteractionReceived"):
     """Somebody used an element of a message that one of our connections had shown; no message is written for it.
 
     connection: whose message it was.
@@ -129,7 +130,7 @@ class RecoveredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     files: tuple[FileRef, ...] = ()
 
 
-class MessagesRecovered(_Event, frozen=True, tag="MessagesRecovered"):
+class MessagesRecovered(Event, frozen=True, tag="MessagesRecovered"):
     """What the visitor wrote in a gap, oldest first; comes after a MessagePosted of each.
 
     answered_at: hub time; what was written before it was answered by a bot or a person, 0 = nothing was.
@@ -141,7 +142,7 @@ class MessagesRecovered(_Event, frozen=True, tag="MessagesRecovered"):
     closed: bool = False
 
 
-class ConversationClosed(_Event, frozen=True, tag="ConversationClosed"):
+class ConversationClosed(Event, frozen=True, tag="ConversationClosed"):
     by: str = ""
     closer: str = ""
     at: int = 0
@@ -150,13 +151,13 @@ class ConversationClosed(_Event, frozen=True, tag="ConversationClosed"):
     """Custom fields of the room at its end, where the report tells them; claims of the visitor."""
 
 
-class OfflineMessageLeft(_Event, frozen=True, tag="OfflineMessageLeft"):
+class OfflineMessageLeft(Event, frozen=True, tag="OfflineMessageLeft"):
     visitor_name: str = ""
     visitor_email: str = ""
     text: str = ""
 
 
-class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
+class PartyReplied(Event, frozen=True, tag="PartyReplied"):
     """A backend answered one turn. `handover` wins over `close` when both are set."""
 
     connection: str
@@ -189,7 +190,7 @@ class PartyReplied(_Event, frozen=True, tag="PartyReplied"):
     """Why the turn was not given to it, though it is over."""
 
 
-class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
+class PartySpoke(Event, frozen=True, tag="PartySpoke"):
     """A backend said something by itself: a reminder, or one message of its answer to an accepted turn."""
 
     connection: str
@@ -210,59 +211,7 @@ class PartySpoke(_Event, frozen=True, tag="PartySpoke"):
     losses: tuple[str, ...] = ()
 
 
-class PartyAccepted(_Event, frozen=True, tag="PartyAccepted"):
-    """Somebody of a desk takes the conversation; agent: who, as far as the desk tells."""
-
-    connection: str
-    agent: ExternalAgent | None = None
-
-
-class PartyDeclined(_Event, frozen=True, tag="PartyDeclined"):
-    """Nobody of a desk will take it: closed, nobody there, or refused. text: the desk's own words, for staff;
-    says: what the visitor reads if the operator has no sentence for the code."""
-
-    connection: str
-    code: str
-    text: str = ""
-    says: str = ""
-
-
-class PartyLeft(_Event, frozen=True, tag="PartyLeft"):
-    """A desk ended the conversation on its side. reason: a word of the connector's."""
-
-    connection: str
-    reason: str = ""
-
-
-class NoticeGiven(_Event, frozen=True, tag="NoticeGiven"):
-    """A desk has something for the visitor to read. code: a word of the connector's; text: what is read if the operator
-    has no words for it. values: of the `{names}` in either. line: it cannot be reached for now, or can again."""
-
-    connection: str
-    code: str
-    text: str = ""
-    values: dict[str, str] = {}
-    line: Literal["", "lost", "back"] = ""
-
-
-class QueuePositionChanged(_Event, frozen=True, tag="QueuePositionChanged"):
-    """Where the visitor stands in a desk's queue. position: 1 = next; 0 = not told. wait_s: -1 = not told.
-    again: somebody had accepted, and gave it back."""
-
-    connection: str
-    position: int = 0
-    wait_s: int = -1
-    again: bool = False
-
-
-class TurnRepeated(_Event, frozen=True, tag="TurnRepeated"):
-    """A turn that may have arrived, and is not known to have been processed, is about to be given again."""
-
-    connection: str
-    delivery_id: int
-
-
-class AgentsListed(_Event, frozen=True, tag="AgentsListed"):
+class AgentsListed(Event, frozen=True, tag="AgentsListed"):
     """Answer to ListAgents: people who could serve now, as the hub reports them."""
 
     delivery_id: int
@@ -284,111 +233,7 @@ class CandidateDepartment(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
 
 
-class MoveSucceeded(_Event, frozen=True, tag="MoveSucceeded"):
-    """A transfer, assignment or return to the queue that we asked for was carried out."""
-
-    delivery_id: int
-    move: str
-    target: str = ""
-
-
-class MoveFailed(_Event, frozen=True, tag="MoveFailed"):
-    """The hub refused a move; `code` is its error code."""
-
-    delivery_id: int
-    move: str
-    code: str
-    target: str = ""
-    served_by: UserRef | None = None
-
-
-class DeliveryDelayed(_Event, frozen=True, tag="DeliveryDelayed"):
-    """A turn waits longer than the visitor should be left without a word."""
-
-    delivery_id: int
-    connection: str
-
-
-class DeliveryBuried(_Event, frozen=True, tag="DeliveryBuried"):
-    """Given up: deadline passed or the other side will never take it."""
-
-    delivery_id: int
-    command: str
-    connection: str = ""
-    code: str = ""
-    message_id: str = ""
-    """Of the visitor's message, when it was a turn."""
-
-
-class TurnResent(_Event, frozen=True, tag="TurnResent"):
-    """An operator had a turn sent again that had been given up; `delivery_id` is the new one."""
-
-    delivery_id: int
-    connection: str
-    message_id: str = ""
-    text: str = ""
-    choice_value: str = ""
-    welcome: bool = False
-    late: bool = False
-
-
-class AssignmentRequested(_Event, frozen=True, tag="AssignmentRequested"):
-    """An external system says who shall serve.
-
-    by: `decider:NAME` for the answer to a question of ours, `token:NAME` for what was pushed. decider, ticket: of the
-    question that it answers; empty when it was pushed.
-    """
-
-    agent: ExternalAgent
-    by: str
-    cause: str = ""
-    decider: str = ""
-    ticket: str = ""
-
-
-class DecisionPending(_Event, frozen=True, tag="DecisionPending"):
-    """A decider took the question and will answer later, under this ticket, within this time."""
-
-    decider: str
-    ticket: str
-    within_ms: int
-
-
-class DecisionFailed(_Event, frozen=True, tag="DecisionFailed"):
-    """A decider names nobody. code: no-agent, or what was wrong with its answer; text: its own words."""
-
-    decider: str
-    code: str
-    text: str = ""
-    ticket: str = ""
-
-
-class AgentEnsured(_Event, frozen=True, tag="AgentEnsured"):
-    """There is a user for an external agent."""
-
-    found: AgentFound
-
-
-class AgentNotEnsured(_Event, frozen=True, tag="AgentNotEnsured"):
-    """There is none, and why."""
-
-    refused: AgentRefused
-
-
-class PersonaShown(_Event, frozen=True, tag="PersonaShown"):
-    """Words of an external agent are in the room. user_id: who posted them; own: that was his own user, whose name and
-    face are shown; otherwise the relay account, and his name stands in front of the words."""
-
-    delivery_id: int
-    message_id: str
-    system: str
-    external_id: str
-    name: str
-    user_id: str = ""
-    own: bool = False
-
-
-class FactsLearned(_Event, frozen=True, tag="FactsLearned"):
+class FactsLearned(Event, frozen=True, tag="FactsLearned"):
     """What a system of records knows of the visitor. fields: custom fields of the room to write, such as a link."""
 
     connection: str
@@ -396,47 +241,9 @@ class FactsLearned(_Event, frozen=True, tag="FactsLearned"):
     fields: dict[str, str] = {}
 
 
-class TimerFired(_Event, frozen=True, tag="TimerFired"):
+class TimerFired(Event, frozen=True, tag="TimerFired"):
     timer: str
     ref: str
-
-
-Event = (
-    ConversationStarted
-    | ConversationQueued
-    | AgentAssigned
-    | AgentUnassigned
-    | ConversationTransferred
-    | MessagePosted
-    | MessageEdited
-    | MessageDeleted
-    | InteractionReceived
-    | MessagesRecovered
-    | ConversationClosed
-    | OfflineMessageLeft
-    | PartyReplied
-    | PartySpoke
-    | PartyAccepted
-    | PartyDeclined
-    | PartyLeft
-    | QueuePositionChanged
-    | NoticeGiven
-    | TurnRepeated
-    | AgentsListed
-    | MoveSucceeded
-    | MoveFailed
-    | DeliveryDelayed
-    | DeliveryBuried
-    | TurnResent
-    | AssignmentRequested
-    | DecisionPending
-    | DecisionFailed
-    | AgentEnsured
-    | AgentNotEnsured
-    | PersonaShown
-    | FactsLearned
-    | TimerFired
-)
 
 
 def kind_of(event: Event) -> str:

@@ -10,8 +10,8 @@ import re
 
 import msgspec
 
+from omnibridge.domain.agent_events import AssignmentRequested, DecisionFailed
 from omnibridge.domain.agents import ExternalAgent
-from omnibridge.domain.events import AssignmentRequested, DecisionFailed
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.storage.journal import Observation
 

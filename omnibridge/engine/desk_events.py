@@ -6,15 +6,8 @@ from collections.abc import Mapping
 
 from omnibridge.connector.desks import Accepted, Declined, HoldsSessions, Left, Notice, Queued, SessionEvent, Spoke
 from omnibridge.domain.conversation import DeskState
-from omnibridge.domain.events import (
-    Event,
-    NoticeGiven,
-    PartyAccepted,
-    PartyDeclined,
-    PartyLeft,
-    PartySpoke,
-    QueuePositionChanged,
-)
+from omnibridge.domain.desk_events import NoticeGiven, PartyAccepted, PartyDeclined, PartyLeft, QueuePositionChanged
+from omnibridge.domain.events import Event, PartySpoke
 from omnibridge.engine.decisions import plain, speaker_of
 from omnibridge.rocketchat.derive import Derivation, DerivedEvent
 from omnibridge.routing.facts import told_facts

@@ -5,8 +5,18 @@ Points, in the order a message passes them: see POINTS. The kill is SIGKILL: no 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+InFlight = Callable[[Awaitable[T]], Awaitable[T]]
+"""Awaits a call that cannot be repeated; the crash test dies in it."""
+
+SENT_PAUSE_S = 0.003
+"""The crash test kills this long after a request left: long enough to arrive, too short for the answer."""
 
 POINTS = (
     "start_up",
@@ -67,6 +77,16 @@ class Faults:
         """Pass a point, or die at it."""
         if self.wants(point, command):
             die()
+
+    async def in_flight(self, call: Awaitable[T]) -> T:
+        """Await a call that cannot be taken back, or die while it is under way."""
+        self.leaves()
+        return await call
+
+    def leaves(self) -> None:
+        """A call that cannot be taken back is about to leave."""
+        if self.wants("sent_to_response"):
+            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
 
 
 def die() -> None:

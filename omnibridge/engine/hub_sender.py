@@ -1,38 +1,31 @@
-"""Deliveries to Rocket.Chat: words, moves and reads, with the read-back that each of them allows."""
+"""Deliveries to Rocket.Chat: words and reads, with the read-back that each allows. Moves are in `hub_moves.py`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentsListed, MoveFailed, MoveSucceeded, UserRef
+from omnibridge.domain.events import AgentsListed, UserRef
 from omnibridge.engine import speaking, updating
-from omnibridge.engine.faults import Faults, die
+from omnibridge.engine.faults import Faults, InFlight
+from omnibridge.engine.hub import Hub
+from omnibridge.engine.hub_moves import Moves
 from omnibridge.engine.interpreter import HISTORY
-from omnibridge.engine.streams import CONTROL_CHANGED, Sent
+from omnibridge.engine.sender import CONTROL_CHANGED, Sender, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
-from omnibridge.rocketchat.app_client import AppClient
-from omnibridge.rocketchat.client import Credentials, RocketChatClient
+from omnibridge.rocketchat.client import Credentials
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.render import OutgoingMessage
-from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage.outbox import Delivery
 
-T = TypeVar("T")
-InFlight = Callable[[Awaitable[T]], Awaitable[T]]
-"""Awaits a call that cannot be repeated; the crash test dies in it."""
 _message = msgspec.json.Decoder(OutgoingMessage)
-_assign = msgspec.json.Decoder(cmd.AssignAgent)
-_department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _close = msgspec.json.Decoder(cmd.CloseConversation)
-_stray = msgspec.json.Decoder(cmd.RequeueStray)
 _fields = msgspec.json.Decoder(cmd.SetRoomFields)
 _change = msgspec.json.Decoder(updating.Change)
 _remove = msgspec.json.Decoder(cmd.RemoveChoices)
@@ -40,33 +33,6 @@ _encode = msgspec.json.Encoder().encode
 
 NOT_SERVING = ("error-not-allowed", "error-not-authorized", "unauthorized")
 CLOSED_ALREADY = ("error-room-already-closed", "room-closed", "This_conversation_is_already_closed")
-SENT_PAUSE_S = 0.003
-"""The crash test kills this long after a request left: long enough to arrive, too short for the answer."""
-
-
-@dataclass(frozen=True)
-class Hub:
-    """One workspace as the senders see it. posters: connection -> its bot user's credentials.
-
-    bot_ids: connection -> user id. holders: user ids of those who only hold conversations.
-    only_by_decision: whether a user is left out when people are looked for. app: the companion app, where it is.
-    """
-
-    client: RocketChatClient
-    posters: Mapping[str, Credentials]
-    bot_ids: Mapping[str, str]
-    holders: frozenset[str] = frozenset()
-    only_by_decision: Callable[[UserRef], bool] | None = None
-    app: AppClient | None = None
-
-    def is_ours(self, user: UserRef) -> bool:
-        """Whether he is a bot, a holder, or somebody that we made: no person is pushed out when a bot gets the room."""
-        return user.id in self.no_people or bool(self.only_by_decision and self.only_by_decision(user))
-
-    @property
-    def no_people(self) -> set[str]:
-        """User ids that are bots or holders."""
-        return {*self.bot_ids.values(), *self.holders}
 
 
 class Uploader(Protocol):
@@ -81,7 +47,7 @@ class Uploader(Protocol):
         """None: it cannot be uploaded, and certainly is not there: show what stands in for it. Raises DeliveryError."""
 
 
-class HubSender:
+class HubSender(Sender):
     """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
     whether staff's browsers may fetch a picture of theirs from this address. listens_ms: a room that is younger is not
     given to a person yet, because the visitor's widget would not hear of it. clock: should agree with the hub's.
@@ -101,25 +67,22 @@ class HubSender:
         uploader: Uploader | None = None,
     ) -> None:
         self._posted, self._count, self._uploader = posted, count, uploader
-        self._listens_ms, self._clock = listens_ms, clock or SystemClock()
+        self._moves = Moves(faults, clock or SystemClock(), listens_ms)
         self._hubs, self._faults, self._credentials, self._may_be_shown = hubs, faults, credentials, may_be_shown
         self._table: dict[str, Callable[[Hub, Delivery, Conversation, bool], Awaitable[Sent]]] = {
             "SendToVisitor": self._say,
             "SystemText": self._say,
             "UpdateMessage": self._update,
             "RemoveChoices": self._remove,
-            "AssignAgent": self._assign,
-            "TransferToDepartment": self._transfer,
-            "ReturnToQueue": self._return_to_queue,
-            "RequeueStray": self._requeue_stray,
+            "AssignAgent": self._moves.assign,
+            "TransferToDepartment": self._moves.transfer,
+            "ReturnToQueue": self._moves.return_to_queue,
+            "RequeueStray": self._moves.requeue_stray,
             "CloseConversation": self._close,
             "SetRoomFields": self._set_fields,
             "ListAgents": self._list,
             "ReadRoom": self._read,
         }
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """Words are read back; a person who serves, or a department that is reached, tells of a move."""
@@ -137,16 +100,7 @@ class HubSender:
                 return await speaking.find(hub.client, conversation.room, row, message)
             arrived = await self._confirm(hub, row, conversation, message)
             return Sent(resolved=True) if arrived else None
-        if row.command not in ("AssignAgent", "TransferToDepartment"):
-            return None
-        room = await hub.client.room(conversation.room)
-        if row.command == "TransferToDepartment":
-            wanted = _department.decode(row.body).department_id
-            return Sent(MoveSucceeded(row.id, "department", wanted)) if room.department == wanted else None
-        assign = _assign.decode(row.body)
-        if room.served_by is None or room.served_by.id != assign.user_id:
-            return None
-        return Sent(MoveSucceeded(row.id, "bot" if assign.connection else "agent", assign.user_id))
+        return await self._moves.find_arrived(hub, row, conversation)
 
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         hub = self._hubs.get(workspace)
@@ -163,7 +117,7 @@ class HubSender:
         if conversation.closed:
             raise DeliveryRejected("the conversation is closed", code=CONTROL_CHANGED)
         if message.file is not None and self._uploader is not None:
-            outcome = await self._uploader.post(hub, row, conversation, message, self._in_flight)
+            outcome = await self._uploader.post(hub, row, conversation, message, self._faults.in_flight)
             if outcome is not None:
                 return outcome
         if not message.text and not message.attachments:
@@ -173,7 +127,7 @@ class HubSender:
         if maybe_sent and await hub.client.confirm_message(conversation.room, row.external_id, author, message.text):
             return Sent(resolved=True)
         try:
-            await self._in_flight(
+            await self._faults.in_flight(
                 hub.client.send_message(
                     conversation.room,
                     row.external_id,
@@ -202,13 +156,13 @@ class HubSender:
         room = conversation.room
         if hub.app is not None:
             posted = self._posted(row.conversation_id, conversation, change.message_id)
-            await self._in_flight(updating.by_app(hub.app, hub.client, room, change, posted))
+            await self._faults.in_flight(updating.by_app(hub.app, hub.client, room, change, posted))
             self._count("app")
             return Sent()
         if not change.text:
             return Sent()
         try:
-            await self._in_flight(updating.by_rest(hub.client, room, change, hub.posters.get(row.connection)))
+            await self._faults.in_flight(updating.by_rest(hub.client, room, change, hub.posters.get(row.connection)))
         except DeliveryRejected:
             if change.only_choices:
                 return Sent()
@@ -223,7 +177,7 @@ class HubSender:
         if hub.app is not None:
             wanted = _remove.decode(row.body)
             try:
-                await self._in_flight(hub.app.remove_choices(conversation.room, wanted.message_id))
+                await self._faults.in_flight(hub.app.remove_choices(conversation.room, wanted.message_id))
             except DeliveryRejected as exc:
                 if exc.code != updating.GONE:
                     raise
@@ -248,14 +202,13 @@ class HubSender:
         async def check_control() -> None:
             room = await hub.client.room(conversation.room)
             server = room.served_by
-            is_bot = server and (server.id in hub.no_people or (hub.only_by_decision and hub.only_by_decision(server)))
-            if not room.open or (server and not is_bot):
+            if not room.open or (server and not hub.is_ours(server)):
                 raise DeliveryRejected("somebody else serves the room", code=CONTROL_CHANGED)
 
         async def renew(refused: Credentials) -> Credentials | None:
             return await speaking.account_of(self._credentials, conversation.workspace, speaker, refused)
 
-        return await self._in_flight(
+        return await self._faults.in_flight(
             speaking.post(
                 hub.client, conversation.room, row, message, account, check_control, renew, self._may_be_shown
             )
@@ -291,89 +244,9 @@ class HubSender:
         )
         return Sent()
 
-    async def _assign(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        """Take the waiting inquiry for the user, or forward the room to him. Reading first makes it repeatable."""
-        wanted = _assign.decode(row.body)
-        move = "bot" if wanted.connection else "agent"
-        room = await hub.client.room(conversation.room)
-        if room.served_by and room.served_by.id == wanted.user_id:
-            return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by and not hub.is_ours(room.served_by):
-            return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, self._person(hub, room)))
-        if move == "agent" and await self._widget_listens(room):
-            room = await hub.client.room(conversation.room)  # somebody else may have been quicker
-        if room.served_by:
-            call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
-        else:
-            inquiry = await hub.client.inquiry(conversation.room)
-            if inquiry is None:
-                call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
-            else:
-                call = hub.client.take(inquiry.id, wanted.user_id)
-        return await self._move(hub, row, conversation, move, wanted.user_id, call)
-
-    async def _widget_listens(self, room: RoomInfo) -> bool:
-        """Wait until it does; whether there was anything to wait for. The hub tells a widget once who serves now, on a
-        stream that the widget listens to a moment after it was told of its room."""
-        age_ms = max(0, self._clock.now_ms() - room.created_at_ms)
-        if age_ms >= self._listens_ms:
-            return False
-        await asyncio.sleep((self._listens_ms - age_ms) / 1000)
-        return True
-
-    async def _transfer(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        wanted = _department.decode(row.body)
-        if maybe_sent and (await hub.client.room(conversation.room)).department == wanted.department_id:
-            return Sent(MoveSucceeded(row.id, "department", wanted.department_id), resolved=True)
-        call = hub.client.forward_to_department(conversation.room, wanted.department_id)
-        return await self._move(hub, row, conversation, "department", wanted.department_id, call)
-
-    async def _return_to_queue(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        if maybe_sent and (await hub.client.room(conversation.room)).served_by is None:
-            return Sent(MoveSucceeded(row.id, "queue"), resolved=True)
-        call = hub.client.return_to_queue(conversation.room)
-        return await self._move(hub, row, conversation, "queue", "", call)
-
-    async def _requeue_stray(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
-        """Only if he still serves, and not by a decision made meanwhile; somebody may have taken it from him."""
-        stray, decided = _stray.decode(row.body).user_id, conversation.assignment
-        if decided.stage in ("moving", "served") and decided.user_id == stray:
-            return Sent()
-        room = await hub.client.room(conversation.room)
-        if room.served_by is None or room.served_by.id != stray:
-            return Sent()
-        call = hub.client.return_to_queue(conversation.room)
-        sent = await self._move(hub, row, conversation, "stray", "", call)
-        if isinstance(sent.event, MoveSucceeded):
-            # Its own reports may have come while we still believed him to serve; so it is read.
-            server = (await hub.client.room(conversation.room)).served_by
-            if server and server.id == stray:
-                return Sent(MoveFailed(row.id, "stray", "came-back", stray))
-            return Sent(MoveSucceeded(row.id, "stray", stray))
-        return sent
-
-    async def _move(
-        self,
-        hub: Hub,
-        row: Delivery,
-        conversation: Conversation,
-        move: str,
-        target: str,
-        call: Awaitable[object],
-    ) -> Sent:
-        """A refusal by the hub is an outcome for the router, not a failure of the delivery."""
-        try:
-            await self._in_flight(call)
-        except DeliveryRejected as exc:
-            room = await hub.client.room(conversation.room)
-            if target and room.served_by and room.served_by.id == target:
-                return Sent(MoveSucceeded(row.id, move, target), resolved=True)
-            return Sent(MoveFailed(row.id, move, exc.code, target, self._person(hub, room)))
-        return Sent(MoveSucceeded(row.id, move, target))
-
     async def _close(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         try:
-            await self._in_flight(hub.client.close(conversation.room, _close.decode(row.body).comment))
+            await self._faults.in_flight(hub.client.close(conversation.room, _close.decode(row.body).comment))
         except DeliveryRejected as exc:
             if exc.code not in CLOSED_ALREADY:
                 raise
@@ -390,15 +263,8 @@ class HubSender:
 
     async def _list(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         agents, departments = await asyncio.gather(hub.client.available_agents(), hub.client.departments())
-        bots = hub.no_people
-        left_out = hub.only_by_decision
         marked = tuple(
-            msgspec.structs.replace(
-                each,
-                is_bot=each.is_bot
-                or each.id in bots
-                or bool(left_out and left_out(UserRef(each.id, each.username, each.name))),
-            )
+            msgspec.structs.replace(each, is_bot=each.is_bot or hub.is_ours(UserRef(each.id, each.username, each.name)))
             for each in agents
         )
         return Sent(AgentsListed(row.id, marked, tuple(departments), can_return_to_queue=True))
@@ -409,12 +275,3 @@ class HubSender:
         room = await hub.client.room(conversation.room)
         read = RoomHistory(room, (), known_server=known, known_changes=conversation.changes)
         return Sent(raw=_encode(read), source="hub-read", kind=HISTORY)
-
-    def _person(self, hub: Hub, room: RoomInfo) -> UserRef | None:
-        served_by = room.served_by
-        return served_by if served_by and served_by.id not in hub.no_people else None
-
-    async def _in_flight(self, call: Awaitable[T]) -> T:
-        if self._faults.wants("sent_to_response"):
-            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
-        return await call

@@ -9,7 +9,8 @@ import msgspec
 import structlog
 
 from omnibridge.connector.desks import HoldsSessions
-from omnibridge.domain.events import Event, UserRef
+from omnibridge.domain.events import UserRef
+from omnibridge.domain.stored_events import read_event
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.decisions import DECIDED, PUSHED, derive_decision
@@ -19,17 +20,10 @@ from omnibridge.engine.responses import RESPONSE
 from omnibridge.engine.shown import shown_as
 from omnibridge.engine.work import Policy, Work
 from omnibridge.rocketchat.app_events import AppReading, read_app
-from omnibridge.rocketchat.derive import (
-    Derivation,
-    DerivedEvent,
-    View,
-    derive,
-    derive_history,
-    derive_room_read,
-    found_key,
-)
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive
 from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history, derive_room_read, found_key
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
@@ -39,7 +33,6 @@ from omnibridge.storage import journal
 from omnibridge.storage.journal import Observation
 
 _log = structlog.get_logger("omnibridge.interpreter")
-_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _room_decoder = msgspec.json.Decoder(RoomInfo)
 _history_decoder = msgspec.json.Decoder(RoomHistory)
 
@@ -70,7 +63,7 @@ class Interpreter:
     def interpret(self, work: Work, row: Observation, policy: Policy) -> Derivation | str:
         """Its events; or why nothing follows, when it is a report that we only record."""
         if row.source == "engine":
-            event = row.read or _event_decoder.decode(row.body)
+            event = row.read or read_event(row.body)
             return Derivation((DerivedEvent(row.dedupe or "", event),))
         if row.source == RESPONSE:
             return self._callbacks.responses.derive(row)

@@ -18,15 +18,14 @@ from omnibridge.domain.events import PartyReplied
 from omnibridge.domain.files import FileRef, plain_name
 from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import speaker_of
-from omnibridge.engine.faults import Faults, die
-from omnibridge.engine.hub_sender import SENT_PAUSE_S
+from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import session_id
+from omnibridge.engine.sender import Sent
 from omnibridge.engine.sessions import Sessions
-from omnibridge.engine.streams import Sent
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import BOT, CRM, allowed_facts, told_facts
+from omnibridge.routing.facts import BOT, CRM, NameOf, allowed_facts, known_facts, no_name, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
@@ -78,9 +77,11 @@ class PartySender:
         sessions: Sessions | None = None,
         objects: ResponseObjects | None = None,
         link_to: LinkTo | None = None,
+        name_of: NameOf = no_name,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
         self._typing, self._sessions, self._objects, self._link_to = typing, sessions, objects, link_to
+        self._name_of = name_of
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -133,11 +134,9 @@ class PartySender:
         if row.command in ("EditTurn", "RetractTurn"):
             await self._tell_change(party, session, row)
             return Sent()
-        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
+        facts = known_facts(workspace, conversation, self._name_of)
         facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
         facts |= {f"{CRM}{name}": value for name, value in conversation.crm_facts.items()}
-        if conversation.department:
-            facts["department"] = conversation.department
         if row.command == "OpenSession":
             return await self._open(party, row, conversation, session, allowed_facts(facts, party.facts), maybe_sent)
         said = _turn.decode(row.body)
@@ -202,8 +201,7 @@ class PartySender:
         connector = party.connector
         if welcome and not isinstance(connector, WelcomesVisitors):
             return Reply()
-        if self._faults.wants("sent_to_response"):
-            asyncio.get_running_loop().call_later(SENT_PAUSE_S, die)
+        self._faults.leaves()
         try:
             async with party.limit():
                 if welcome and isinstance(connector, WelcomesVisitors):

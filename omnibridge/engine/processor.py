@@ -11,7 +11,7 @@ import structlog
 from omnibridge.clock import Clock
 from omnibridge.connector.desks import HoldsSessions
 from omnibridge.domain import commands as cmd
-from omnibridge.domain.content import Custom, File, Image
+from omnibridge.domain.content import Custom
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import (
     AgentAssigned,
@@ -22,27 +22,21 @@ from omnibridge.domain.events import (
     PartySpoke,
     kind_of,
 )
-from omnibridge.domain.files import KEPT, FileSource, plain_name
 from omnibridge.engine.callbacks import Callbacks
 from omnibridge.engine.counters import Counters
-from omnibridge.engine.ids import IdSequence, message_id
+from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.interpreter import Interpreter
 from omnibridge.engine.losses import Losses
 from omnibridge.engine.observing import WATCHED, changed_message, for_analysers
+from omnibridge.engine.outgoing import Outgoing
 from omnibridge.engine.recording import for_keepers
-from omnibridge.engine.retry import DEADLINES_MS
-from omnibridge.engine.updating import change_of
 from omnibridge.engine.work import Lane, Policy, Work
-from omnibridge.rocketchat.capabilities import PLAIN, PLAIN_SOURCES, WIDGET, Capabilities
 from omnibridge.rocketchat.derive import DerivedEvent
-from omnibridge.rocketchat.render import OutgoingMessage, render
 from omnibridge.routing.decision import Decision, encode_decision
-from omnibridge.routing.facts import Facts
 from omnibridge.routing.router import route
 from omnibridge.storage import conversations, findings, journal, outbox
 from omnibridge.storage.compact import without_known_messages
 from omnibridge.storage.journal import Observation
-from omnibridge.storage.outbox import Delivery
 from omnibridge.storage.tables import HANDLED, QUARANTINED, SKIPPED
 
 _log = structlog.get_logger("omnibridge.processor")
@@ -52,9 +46,6 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 LARGE = 2048
 """Bytes of a session event from which on it is worth a look whether its history is known: without one it is 1 KB."""
-
-UNBOUND = (cmd.CloseSession, cmd.CancelDecision, cmd.ReleaseAgent, cmd.RequeueStray, cmd.RemoveChoices, cmd.SyncRecords)
-"""Sent whoever is in control."""
 
 READ_STREAM = "hub-read"
 """Stream of room reads: beside the hub's, so that a read is not held up by what waits to be said."""
@@ -76,21 +67,16 @@ class Processor:
         desks: Mapping[str, HoldsSessions] | None = None,
     ) -> None:
         self._interpreter = Interpreter(reader, secret, counters, callbacks, desks)
-        self._reader, self._clock, self._ids, self._secret, self._boot = reader, clock, ids, secret, boot
+        self._reader, self._clock, self._ids = reader, clock, ids
         self._counters, self._losses = counters, Losses(counters)
+        self._outgoing = Outgoing(ids, secret, boot, counters, self._losses)
         self.use(policy)
 
     def use(self, policy: Policy) -> None:
-        """Decide with these rules and this directory from now on."""
+        """Decide with these rules and this directory from now on; their snapshots are stored already."""
         self._policy = policy
+        self._outgoing.use(policy)
         self._hashes = policy.hashes()
-
-    def snapshots(self) -> list[tuple[str, str, bytes]]:
-        """(hash, kind, body) of what decisions refer to; stored before the first decision."""
-        return [
-            (self._hashes[0], "rules", self._policy.rules.encode()),
-            (self._hashes[1], "directory", _encode(self._policy.directory)),
-        ]
 
     def load(self, workspace: str, room: str) -> Lane:
         """The lane of a room, from the database or fresh."""
@@ -134,7 +120,7 @@ class Processor:
             self._decide(work, row, each)
         if derivation.needs_room_read:
             self._counters.add("room_reads")
-            self._enqueue(work, 0, READ_STREAM, "ReadRoom", "", b"{}", epoch=None)
+            self._outgoing.enqueue(work, 0, READ_STREAM, "ReadRoom", "", b"{}", epoch=None)
         if not derived:
             self._counters.add("observations_duplicate")
         return HANDLED, derivation.note
@@ -153,6 +139,8 @@ class Processor:
                 event = msgspec.structs.replace(event, only_by_decision=True)
         before = lane.state
         decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
+        if decision.after.department != before.department and self._policy.department_seen:
+            self._policy.department_seen(before.workspace, decision.after.department)
         event_id = self._ids.next()
         kind, data, body = kind_of(event), _encode(event), encode_decision(decision, before)
         key, lane_id = derived.key, lane.id
@@ -181,7 +169,7 @@ class Processor:
         if self._policy.analysers and isinstance(event, WATCHED):
             self._let_look(work, event, event_id)
         for each in for_keepers(event, before, lane.state, self._policy.keepers.get(before.workspace, ())):
-            self._send(work, event_id, each, 0, "")
+            self._outgoing.send(work, event_id, each, 0, "")
 
     def _intent_of(self, event: Event) -> str:
         """The bot's own word for what it answers. What of the answer nobody is shown is counted."""
@@ -205,7 +193,7 @@ class Processor:
             place, now = (state.workspace, state.room, message), work.now_ms
             work.writes.append(lambda cur: findings.change(cur, place, event_id, now))
         for each in for_analysers(event, analysers):
-            self._enqueue(
+            self._outgoing.enqueue(
                 work, event_id, cmd.stream_of(each), cmd.kind_of(each), each.connection, _encode(each), epoch=None
             )
 
@@ -234,135 +222,7 @@ class Processor:
         if decision.after is not before:
             lane.state, work.changed = decision.after, True
         for command in decision.commands:
-            self._send(work, event_id, command, epoch, intent)
-
-    def _send(self, work: Work, event_id: int, command: cmd.Command, epoch: int, intent: str) -> None:
-        stream, kind = cmd.stream_of(command), cmd.kind_of(command)
-        if isinstance(command, cmd.SendToVisitor):
-            said_by_us = command.voice == "system"
-            for message in self._with_file(work.lane.state, command, self._rendered(work.lane.state, command, intent)):
-                if command.thread_id:
-                    message = msgspec.structs.replace(message, tmid=command.thread_id)
-                body = _encode(message)
-                self._enqueue(
-                    work,
-                    event_id,
-                    stream,
-                    "SystemText" if said_by_us else kind,
-                    command.connection,
-                    body,
-                    epoch=None if said_by_us else epoch,
-                    named=True,
-                )
-            return
-        if isinstance(command, cmd.UpdateMessage):
-            shown = cmd.SendToVisitor(command.update.content, command.connection)
-            body = _encode(change_of(command, self._rendered(work.lane.state, shown, intent)))
-            self._enqueue(work, event_id, stream, kind, command.connection, body, epoch=epoch, named=True)
-            return
-        if isinstance(command, cmd.ResumeTurns):
-            self._resume(work, stream, command, epoch)
-            return
-        if isinstance(command, cmd.HurryTurns):
-            lane_id, now = work.lane.id, work.now_ms
-            work.writes.append(lambda cur: outbox.hurry(cur, lane_id, stream, now))
-            work.resumed.append((lane_id, stream))
-            return
-        if isinstance(command, cmd.RequeueStray):
-            self._counters.add("assignments_stray")
-        self._enqueue(
-            work,
-            event_id,
-            stream,
-            kind,
-            getattr(command, "connection", ""),
-            _encode(command),
-            epoch=None if isinstance(command, UNBOUND) or getattr(command, "anyway", False) else epoch,
-            within_ms=getattr(command, "within_ms", 0),
-            after_ms=command.after_ms if isinstance(command, cmd.StartTimer | cmd.SyncRecords) else 0,
-        )
-
-    def _rendered(self, state: Conversation, command: cmd.SendToVisitor, intent: str) -> list[OutgoingMessage]:
-        """The messages that show a content in the room, in order; none when nobody could see it. What got lost is
-        told by the first of them."""
-        connection = command.connection or state.control.connection
-        messages, losses = render(command.content, self._capabilities(state, command, connection))
-        if losses:
-            self._losses.count(connection, losses, intent)
-            if messages:
-                messages[0] = msgspec.structs.replace(messages[0], lost=losses, intent=intent)
-        if command.speaker is not None:
-            messages = [msgspec.structs.replace(each, speaker=command.speaker) for each in messages]
-        return messages
-
-    def _with_file(
-        self, state: Conversation, command: cmd.SendToVisitor, messages: list[OutgoingMessage]
-    ) -> list[OutgoingMessage]:
-        """Of a bot whose files are uploaded: what it is, beside what is shown if it cannot be."""
-        content = command.content
-        if not isinstance(content, Image | File):
-            return messages
-        is_kept = content.url.startswith(KEPT)
-        texts = self._policy.rules.texts.for_facts(Facts(state, None).plain)
-        lost = texts.file_lost.replace("{name}", plain_name(content.title))
-        alone = OutgoingMessage(lost, speaker=command.speaker)
-        shown = [alone] if is_kept and lost else [] if is_kept else messages
-        bot = self._policy.directory.connection(command.connection)
-        if bot is None or not bot.uploads or len(shown) > 1:
-            return shown
-        if not shown and not is_kept:
-            return shown
-        kind = content.media_type if isinstance(content, File) else ""
-        first = shown[0] if shown else OutgoingMessage("", speaker=command.speaker)
-        return [msgspec.structs.replace(first, file=FileSource(content.url, content.title, kind))]
-
-    def _capabilities(self, state: Conversation, command: cmd.SendToVisitor, connection: str) -> Capabilities:
-        source = state.facts.get("source", "")
-        if command.voice == "system":  # our own sentences are markdown, whatever the bot writes
-            return PLAIN if source in PLAIN_SOURCES else WIDGET
-        return self._policy.sides.of(state.workspace, connection, source)
-
-    def _resume(self, work: Work, stream: str, command: cmd.ResumeTurns, epoch: int) -> None:
-        within_ms = command.within_ms or self._policy.deadlines["SendToParty"]
-        lane_id, until = work.lane.id, work.now_ms + within_ms
-        work.writes.append(lambda cur: outbox.resume(cur, lane_id, stream, command.count, epoch, until))
-        work.resumed.append((lane_id, stream))
-
-    def _enqueue(
-        self,
-        work: Work,
-        event_id: int,
-        stream: str,
-        kind: str,
-        connection: str,
-        body: bytes,
-        *,
-        epoch: int | None,
-        named: bool = False,
-        within_ms: int = 0,
-        after_ms: int = 0,
-    ) -> None:
-        state, delivery_id = work.lane.state, self._ids.next()
-        deadline = within_ms or self._policy.deadlines.get(kind, DEADLINES_MS["SendToVisitor"])
-        delivery = Delivery(
-            id=delivery_id,
-            conversation_id=work.lane.id,
-            event_id=event_id,
-            stream=stream,
-            command=kind,
-            connection=connection,
-            epoch=epoch,
-            external_id=message_id(self._secret, state.workspace, state.room, delivery_id) if named else None,
-            body=body,
-            attempts=0,
-            uncertain=0,
-            boot=self._boot,
-            next_attempt_at=work.now_ms + after_ms if after_ms else 0,
-            deadline_at=work.now_ms + after_ms + deadline,
-            created_at=work.now_ms,
-        )
-        work.writes.append(lambda cursor: outbox.enqueue(cursor, delivery))
-        work.deliveries.append(delivery)
+            self._outgoing.send(work, event_id, command, epoch, intent)
 
     def _close_observation(self, work: Work, row: Observation, state: int, note: str, *, fresh: bool) -> None:
         if state == QUARANTINED:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from omnibridge.domain.agent_events import PersonaShown
 from omnibridge.domain.commands import Speaker
-from omnibridge.domain.events import PersonaShown
-from omnibridge.engine.streams import Sent
+from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.render import OutgoingMessage

@@ -1,23 +1,19 @@
 """Streams: everything that leaves, one row in flight per (conversation, destination).
 
-A row is sent, settled, retried, resolved or buried; what happened comes back as an observation where a
-decision could follow from it. Settles ride on the next commit: losing one costs a read-back, never a
-message.
+A row is sent, settled (`settling.py`), retried, resolved or buried; what happened comes back as an observation where
+a decision could follow from it. Settles ride on the next commit: losing one costs a read-back, never a message.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 import structlog
 
 from omnibridge.clock import Clock
 from omnibridge.domain.commands import SendToParty
-from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DeliveryBuried, DeliveryDelayed, Event, TurnRepeated, kind_of
+from omnibridge.domain.delivery_events import DeliveryBuried, DeliveryDelayed, TurnRepeated
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
@@ -26,53 +22,18 @@ from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.notices import Notices
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.retry import decide_retry
+from omnibridge.engine.sender import CONTROL_CHANGED, NOBODY_LEFT, Sender, Sent
+from omnibridge.engine.settling import Settling, settle_arrived
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.database import Database
-from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import BURIED, DONE, REFUSED, Delivery
-from omnibridge.storage.writer import Unit
 
 _log = structlog.get_logger("omnibridge.streams")
-_encode = msgspec.json.Encoder(order="deterministic").encode
 _turn = msgspec.json.Decoder(SendToParty)
-
-CONTROL_CHANGED = "control-changed"
-NOBODY_LEFT = "nobody-left"
-"""Of a conversation that is closed: whom it was for has left too."""
 
 BRIEFLY_S = 0.002
 """Pause before a row is looked at again whose decision the lane does not know yet."""
-
-LOOK_BACK_MS = 600_000
-"""How far back a start looks for words that were refused while they were under way."""
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """How a delivery went. event: what the conversation should know; raw: a body for another source than
-    the engine itself, with its source name and kind. resolved: it had arrived earlier already."""
-
-    event: Event | None = None
-    raw: bytes | None = None
-    source: str = "engine"
-    kind: str = "room"
-    resolved: bool = False
-
-
-class Sender(Protocol):
-    """Carries out deliveries to one kind of destination."""
-
-    async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
-        """Send once. maybe_sent: an earlier attempt may have arrived, find out first. Raises DeliveryError."""
-        ...
-
-    async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
-        """What came of an earlier process's attempt, if it is known to have arrived. Raises DeliveryError."""
-        ...
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        """0 = send now; else the time (ms) before which the destination is left alone."""
-        ...
 
 
 class Streams:
@@ -90,72 +51,29 @@ class Streams:
     ) -> None:
         self._database, self._clock, self._ids, self._boot = database, clock, ids, boot
         self._counters, self._faults = counters, faults
-        self._floor: dict[StreamKey, int] = {}
         self._queues = Queues(database.reader)
+        self._settling = Settling(database, clock, ids, faults, self._queues, self.ring)
         self._lanes: Lanes | None = None
         self._sender_for: Callable[[str], Sender] | None = None
         self._is_open = False
         self._grace_until = 0
         self.doorbell: EmbeddedDoorbell[StreamKey] = EmbeddedDoorbell()
         self.doorbell.serve(self._drain)
-        self._begun: set[int] = set()
-        """Rows that were sent and of which the outbox does not know it: if its commit fails, they may have arrived."""
         self._notices = Notices(clock, notice_after_ms, self._is_slow)
         self.in_flight = 0
 
     async def settle_arrived(self, lanes: Lanes, sender_for: Callable[[str], Sender], at_a_time: int = 32) -> int:
-        """Before anything is decided: settle what arrived although the process died before it knew.
-
-        Otherwise a change of control handled first would refuse words that were said. Only one row of a stream
-        was under way, but settles in front of it may be lost: up to the first that has not arrived they are
-        looked up. What cannot be found out now is found out when it is sent.
-        Words that were refused while they were under way, and arrived, become `overlap`.
-        """
-        slots = asyncio.Semaphore(at_a_time)
-        self._lanes = lanes
-        reader, since = self._database.reader, (self._clock.now_ms() - LOOK_BACK_MS) << 20
-        heads = [outbox.next_due(reader, *key) for key in outbox.streams_due(reader)]
-        refused = outbox.refused_lately(reader, since)
-
-        async def settle(row: Delivery) -> bool:
-            found = lanes.conversation(row.conversation_id)
-            if found is None:
-                return False
-            try:
-                async with slots:
-                    sent = await sender_for(row.stream).find_arrived(row, found[1])
-            except DeliveryError as exc:
-                _log.info("not_known_whether_arrived", delivery=row.id, code=exc.code)
-                return False
-            if sent is None:
-                return False
-            if sent.event is None:  # durable at once: the floor of a lazy settle would hide lower rows
-                await self._database.writer.submit(self._settle_unit(row, DONE, ""))
-            else:
-                await self._settle((row.conversation_id, row.stream), row, DONE, "", *found[0], sent)
-            return True
-
-        def next_due(row: Delivery) -> Delivery | None:
-            return outbox.next_due(reader, row.conversation_id, row.stream, after=row.id)
-
-        def next_refused(row: Delivery) -> Delivery | None:
-            return outbox.refused_next(reader, row)
-
-        async def settle_from(row: Delivery | None, behind: Callable[[Delivery], Delivery | None]) -> int:
-            n = 0
-            while row is not None and await settle(row):
-                n, row = n + 1, behind(row)
-            return n
-
-        due = [settle_from(row, next_due) for row in heads]
-        return sum(await asyncio.gather(*due, *(settle_from(row, next_refused) for row in refused)))
+        """Before anything is decided: see `settling.settle_arrived`."""
+        self._lanes = self._settling.lanes = lanes
+        return await settle_arrived(self._settling, lanes, sender_for, at_a_time)
 
     def open(self, lanes: Lanes, sender_for: Callable[[str], Sender], grace_ms: int = 30_000) -> int:
         """Start sending: ring every stream that the outbox says has work. Returns how many.
 
         grace_ms: what we could not send because we were not running is not buried for that.
         """
-        self._lanes, self._sender_for, self._is_open = lanes, sender_for, True
+        self._lanes = self._settling.lanes = lanes
+        self._sender_for, self._is_open = sender_for, True
         self._grace_until = self._clock.now_ms() + grace_ms
         waiting = outbox.streams_due(self._database.reader)
         for key in waiting:
@@ -184,7 +102,7 @@ class Streams:
 
     def is_settled(self, key: StreamKey) -> bool:
         """Whether everything that was sent is settled in the database; at most a lazy commit later it is."""
-        return key not in self._floor
+        return key not in self._settling.floor
 
     async def aclose(self) -> None:
         self._notices.close()
@@ -198,7 +116,7 @@ class Streams:
             raise
 
     async def _drain_known(self, key: StreamKey) -> None:
-        while self._is_open and (row := self._queues.head(key, self._floor.get(key, 0))):
+        while self._is_open and (row := self._queues.head(key, self._settling.floor.get(key, 0))):
             now = self._clock.now_ms()
             if row.next_attempt_at > now:
                 self.doorbell.ring_at(key, (row.next_attempt_at - now) / 1000)
@@ -223,7 +141,7 @@ class Streams:
                 return True  # settled or restamped by the decision that changed control
             self._counters.add("deliveries_refused", 1, row.command)
             self._queues.drop(key, row)
-            self._settle_lazily(key, row, REFUSED, CONTROL_CHANGED)
+            self._settling.lazily(key, row, REFUSED, CONTROL_CHANGED)
             return True
         sender = self._sender_for(row.stream)
         now = self._clock.now_ms()
@@ -232,7 +150,7 @@ class Streams:
             self.doorbell.ring_at(key, max(0.02, (min(wait_until, row.deadline_at) - now) / 1000))
             await self._notices.tell(row, workspace, room, now)
             return False
-        maybe_sent = row.uncertain > 0 or row.boot != self._boot or row.id in self._begun
+        maybe_sent = row.uncertain > 0 or row.boot != self._boot or row.id in self._settling.begun
         if maybe_sent and row.command == "SendToParty":
             if not await self._announce_repeat(key, row, workspace, room):
                 return False
@@ -246,7 +164,7 @@ class Streams:
         try:
             if wait_until:
                 raise DeliveryRetryable("the destination is being left alone", code="breaker-open")
-            self._begun.add(row.id)
+            self._settling.begun.add(row.id)
             sent = await sender.send(row, workspace, conversation, maybe_sent=maybe_sent)
         except DeliveryError as exc:
             return await self._failed(key, row, workspace, room, exc)
@@ -257,18 +175,17 @@ class Streams:
         self._counters.add("deliveries_done", 1, row.command)
         if sent.resolved:
             self._counters.add("deliveries_resolved", 1, row.command)
-        await self._settle(key, row, DONE, "", workspace, room, sent)
+        await self._settling.settle(key, row, DONE, "", workspace, room, sent)
         return True
 
     async def _announce_repeat(self, key: StreamKey, row: Delivery, workspace: str, room: str) -> bool:
         """Have it known that a turn is given again, after all that its backend had said of it. False = not yet."""
-        assert self._lanes is not None
         if any(each.source == "callback" for each in journal.pending(self._database.reader, workspace, room)):
             self.doorbell.ring_at(key, BRIEFLY_S)
             return False
         event = TurnRepeated(row.connection, row.id)
         dedupe = f"repeated:{row.id}:{row.attempts}:{self._boot}"
-        await self._lanes.tell(self._observation(workspace, room, event, dedupe), None)
+        await self._settling.tell(workspace, room, event, dedupe)
         return True
 
     def _is_over(self, row: Delivery, now: int) -> bool:
@@ -299,7 +216,7 @@ class Streams:
         await self._database.writer.submit(
             lambda cur: outbox.retry_later(cur, row.id, attempts, uncertain, decision.code, decision.at)
         )
-        self._begun.discard(row.id)
+        self._settling.begun.discard(row.id)
         self.doorbell.ring_at(key, (decision.at - now) / 1000)
         await self._notices.tell(row, workspace, room, now)
         return False
@@ -330,69 +247,8 @@ class Streams:
         )
         message_id = _turn.decode(row.body).message_id if row.command == "SendToParty" else ""
         event = None if refused else DeliveryBuried(row.id, row.command, row.connection, error.code, message_id)
-        await self._settle(key, row, REFUSED if refused else BURIED, error.code, workspace, room, Sent(event))
+        await self._settling.settle(key, row, REFUSED if refused else BURIED, error.code, workspace, room, Sent(event))
         return True
 
-    async def _settle(
-        self, key: StreamKey, row: Delivery, state: int, code: str, workspace: str, room: str, sent: Sent
-    ) -> None:
-        """Settle a row; together with the observation that follows from it, in one commit, if there is one."""
-        self._queues.drop(key, row)
-        if sent.event is None and sent.raw is None:
-            self._settle_lazily(key, row, state, code)
-            return
-        assert self._lanes is not None
-        settle = self._settle_unit(row, state, code)
-        if sent.event is not None:
-            self._faults.reach("bot_answer_to_journal")
-            observation = self._observation(workspace, room, sent.event, f"settled:{row.id}")
-        else:
-            observation = Observation(
-                self._ids.next(),
-                workspace,
-                room,
-                sent.source,
-                sent.kind,
-                self._clock.now_ms(),
-                sent.raw or b"",
-                f"settled:{row.id}",
-            )
-        await self._lanes.tell(observation, settle)
-        self._begun.discard(row.id)
-
-    def _settle_lazily(self, key: StreamKey, row: Delivery, state: int, code: str) -> None:
-        """Until the settle is durable, the floor keeps this row from being read as due."""
-        self._floor[key] = row.id
-        future = self._database.writer.submit_lazily(self._settle_unit(row, state, code))
-        future.add_done_callback(lambda done: self._lazily_settled(key, row.id, done))
-
-    def _lazily_settled(self, key: StreamKey, row_id: int, done: asyncio.Future[None]) -> None:
-        if self._floor.get(key) == row_id:
-            del self._floor[key]
-        if not done.cancelled() and done.exception():
-            _log.error("settle_failed", delivery=row_id, reason=str(done.exception()))
-            self.ring(*key)
-        else:
-            self._begun.discard(row_id)
-
-    def _settle_unit(self, row: Delivery, state: int, code: str) -> Unit:
-        now, attempts = self._clock.now_ms(), row.attempts + 1
-        return lambda cursor: outbox.settle(cursor, row.id, state, code, attempts, now)
-
     async def _is_slow(self, row: Delivery, workspace: str, room: str) -> None:
-        assert self._lanes is not None
-        event = DeliveryDelayed(row.id, row.connection)
-        await self._lanes.tell(self._observation(workspace, room, event, f"delayed:{row.id}"), None)
-
-    def _observation(self, workspace: str, room: str, event: Event, dedupe: str) -> Observation:
-        return Observation(
-            self._ids.next(),
-            workspace,
-            room,
-            "engine",
-            kind_of(event),
-            self._clock.now_ms(),
-            _encode(event),
-            dedupe,
-            event,
-        )
+        await self._settling.tell(workspace, room, DeliveryDelayed(row.id, row.connection), f"delayed:{row.id}")

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from omnibridge.domain.commands import SendToParty
-from omnibridge.domain.events import Event, PartyReplied
+from omnibridge.domain.events import PartyReplied
+from omnibridge.domain.stored_events import read_event
 from omnibridge.engine.ids import delivery_of
-from omnibridge.rocketchat.derive import found_key
+from omnibridge.rocketchat.derive_read import found_key
 from omnibridge.rocketchat.rooms import HubMessage
 from omnibridge.storage import journal, outbox
 
-_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _turn = msgspec.json.Decoder(SendToParty)
 
 
@@ -44,7 +44,7 @@ class ToldInJournal:
             return None
         command, event_id = found
         data = journal.event_of(self._reader, event_id) if command == "SendToVisitor" else None
-        event = _event.decode(data) if data else None
+        event = read_event(data) if data else None
         body = outbox.body_of(self._reader, event.delivery_id) if isinstance(event, PartyReplied) else None
         return _turn.decode(body).message_id if body else ""
 

@@ -9,13 +9,13 @@ import msgspec
 from omnibridge.connector import Line
 from omnibridge.domain.events import (
     AgentAssigned,
-    Event,
     InteractionReceived,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
 )
 from omnibridge.domain.files import FileRef
+from omnibridge.domain.stored_events import read_event
 from omnibridge.errors import DeliveryRetryable
 from omnibridge.rocketchat.render import OutgoingMessage
 from omnibridge.storage import said, uploads
@@ -23,7 +23,6 @@ from omnibridge.storage.amend import RESENT
 from omnibridge.storage.said import Told
 from omnibridge.storage.tables import DONE, DUE
 
-_event = msgspec.json.Decoder(Event)
 _outgoing = msgspec.json.Decoder(OutgoingMessage)
 
 SAYING_PAUSE_S = 0.25
@@ -55,7 +54,7 @@ def lines_of(reader: Any, conversation_id: int, from_id: int, limit: int, *, to_
 
 def files_of(reader: Any, conversation_id: int) -> list[FileRef]:
     """Files that people sent, oldest first; those that can be fetched."""
-    events = (_event.decode(data) for data in said.all_of(reader, conversation_id, "MessagePosted"))
+    events = (read_event(data) for data in said.all_of(reader, conversation_id, "MessagePosted"))
     found = [file for event in events if isinstance(event, MessagePosted) for file in event.files]
     return list({each.id: each for each in found}.values())
 
@@ -64,7 +63,7 @@ def _names(reader: Any, conversation_id: int) -> dict[str, str]:
     """User id -> name, of who served."""
     names: dict[str, str] = {}
     for data in said.all_of(reader, conversation_id, "AgentAssigned"):
-        event = _event.decode(data)
+        event = read_event(data)
         if isinstance(event, AgentAssigned):
             names[event.agent.id] = event.agent.name or event.agent.username
     return names
@@ -73,7 +72,7 @@ def _names(reader: Any, conversation_id: int) -> dict[str, str]:
 def _line(reader: Any, told: Told, names: dict[str, str]) -> Line | None:
     if told.kind in said.WORDS:
         return _ours(told) if told.state == DONE or told.code == RESENT else None
-    match _event.decode(told.data):
+    match read_event(told.data):
         case AgentAssigned(agent):
             names[agent.id] = agent.name or agent.username
         case MessagePosted() as event if event.has_file and uploads.is_ours(reader, event.message_id):

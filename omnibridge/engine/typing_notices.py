@@ -16,7 +16,7 @@ import structlog
 
 from omnibridge.connector.interface import HearsTyping
 from omnibridge.domain.conversation import Conversation
-from omnibridge.engine.hub_sender import Hub
+from omnibridge.engine.hub import Hub
 from omnibridge.engine.ids import conversation_of, session_id
 from omnibridge.engine.speaking import CredentialsOf, nobody
 from omnibridge.errors import DeliveryError

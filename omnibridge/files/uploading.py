@@ -16,8 +16,10 @@ import structlog
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.files import KEPT
 from omnibridge.engine import speaking
-from omnibridge.engine.hub_sender import NOT_SERVING, Hub, InFlight
-from omnibridge.engine.streams import CONTROL_CHANGED, Sent
+from omnibridge.engine.faults import InFlight
+from omnibridge.engine.hub import Hub
+from omnibridge.engine.hub_sender import NOT_SERVING
+from omnibridge.engine.sender import CONTROL_CHANGED, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.files.fetching import NotFetched, Source
 from omnibridge.rocketchat.calls import Credentials

@@ -94,10 +94,12 @@ def create_client(
     max_answer_bytes: a longer answer is not read to its end, but raises AnswerTooLarge; 0 = any length.
     """
     connect_s = min(CONNECT_S, timeout_s)
+    wished = httpx2.Headers({"accept-encoding": "identity"})  # httpx2 would ask for gzip: of any size, unpacked
+    wished.update(headers)
     return Client(
         base_url=base_url,
         timeout=httpx2.Timeout(timeout_s, connect=connect_s),
-        headers=dict(headers or {}),
+        headers=wished,
         transport=_Transport(Wire(max_connections, max_answer_bytes, connect_s)),
         trust_env=False,
         follow_redirects=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
@@ -10,7 +11,12 @@ import httptools
 import httpx2
 
 HEAD_BYTES = 65_536
-"""Longest head of an answer."""
+"""Longest head of an answer; also most that may come without a byte of the body: trailers, or what chunks say of
+themselves, would grow without end, whatever was agreed about the body."""
+
+
+_GONE = (ConnectionError, ssl.SSLEOFError)
+"""Reset, or hung up without TLS's good-bye: an end like any other, unless something was to follow."""
 
 
 class AnswerTooLarge(httpx2.ReadError):
@@ -56,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[Answer] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = 0
+        self._size = self._bare = 0
         self._is_open = self._is_framed = self._has_head = False
         self.has_answered_part = False
         self.idle_since = 0.0
@@ -67,18 +73,24 @@ class Connection(asyncio.Protocol):
         return self._is_open and self._waiting is None and not self._transport.is_closing()
 
     def ask(self, request: bytes) -> asyncio.Future[Answer]:
-        """Who stops waiting must close the connection."""
+        """Who stops waiting must close the connection. Raises httpx2.ConnectError: it is closed, nothing was sent."""
+        if not self.may_be_kept:
+            raise httpx2.ConnectError("the other side closed the connection before anything was sent")
         self._waiting = waiting = asyncio.get_running_loop().create_future()
-        self.has_answered_part, self._size = False, 0
+        self.has_answered_part, self._size, self._bare = False, 0, 0
         self._transport.write(request)
         return waiting
 
     def close(self) -> None:
+        """An idle one in good order; but who did not even read our request would keep us waiting with that."""
         self._is_open = False
-        if self._waiting is None:
+        if self._waiting is None and not self._is_sending():
             self._transport.close()
         else:
             self._transport.abort()
+
+    def _is_sending(self) -> bool:
+        return not self._transport.is_closing() and self._transport.get_write_buffer_size() > 0
 
     # -- asyncio.Protocol -------------------------------------------------------------------------------
 
@@ -90,14 +102,13 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self.has_answered_part = True
+        self._bare += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._fail(httpx2.ReadError(f"not an answer in HTTP/1.1 ({type(exc).__name__})"), exc)
-        if not self._has_head and self._waiting is not None:
-            self._size += len(data)
-            if self._size > HEAD_BYTES:
-                self._fail(AnswerTooLarge("the head of the answer does not end"))
+        if self._bare > HEAD_BYTES and self._waiting is not None:
+            self._fail(AnswerTooLarge("the head of the answer, or what follows its body, does not end"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_open = False
@@ -105,10 +116,10 @@ class Connection(asyncio.Protocol):
             return
         if exc is None and self._has_head and not self._is_framed:
             self._complete()  # an old server's way to say that the body is over
-        elif self.has_answered_part or exc is not None:
+        elif self.has_answered_part or not (exc is None or isinstance(exc, _GONE)):
             self._fail(httpx2.ReadError("the connection broke before the answer was complete"), exc)
         else:
-            self._fail(httpx2.RemoteProtocolError("the other side closed the connection without an answer"))
+            self._fail(httpx2.RemoteProtocolError("the other side closed the connection without an answer"), exc)
 
     # -- httptools --------------------------------------------------------------------------------------
 
@@ -119,6 +130,8 @@ class Connection(asyncio.Protocol):
         self._is_framed = self._has_head = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head:  # a trailer: it must not say how to read what was read
+            return
         self._headers.append((name, value))
         if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
             self._is_framed = True
@@ -126,10 +139,11 @@ class Connection(asyncio.Protocol):
             self._fail(AnswerTooLarge("the answer is compressed"))
 
     def on_headers_complete(self) -> None:
-        self._has_head, self._size = True, 0
+        self._has_head = True
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
+        self._bare = 0
         if self._limit:
             self._size += len(body)
             if self._size > self._limit:
@@ -139,7 +153,8 @@ class Connection(asyncio.Protocol):
         if self._parser.get_status_code() < 200:  # "continue", or what may be used early: the answer follows
             self._has_head = False
             return
-        self._is_open = self._is_open and self._parser.should_keep_alive()
+        # Answered before the request was read: what follows it would wait behind the rest of it, maybe for ever.
+        self._is_open = self._is_open and self._parser.should_keep_alive() and not self._is_sending()
         self._complete()
 
     # -- the end of a call ------------------------------------------------------------------------------

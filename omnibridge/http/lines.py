@@ -58,10 +58,10 @@ class LineStream(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_bare",
         "_chunks",
         "_error",
         "_has_head",
-        "_head_size",
         "_idle_s",
         "_is_framed",
         "_is_over",
@@ -83,7 +83,7 @@ class LineStream(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._ready: list[bytes] = []
         """Newest first."""
-        self._size = self._head_size = 0
+        self._size = self._bare = 0
         self._raw: list[tuple[bytes, bytes]] = []
         self._has_head = self._is_framed = self._is_over = self._is_paused = False
         self._error: httpx2.TransportError | None = None
@@ -188,14 +188,16 @@ class LineStream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._error is not None or self._is_over:
             return
+        n_before = len(self._chunks)
+        self._bare += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._fail(httpx2.ReadError(f"not an answer in HTTP/1.1 ({type(exc).__name__})"), exc)
-        if not self._has_head:
-            self._head_size += len(data)
-            if self._head_size > HEAD_BYTES:
-                self._fail(AnswerTooLarge("the head of the answer does not end"))
+        if self._bare > HEAD_BYTES and not self._is_over:
+            self._fail(AnswerTooLarge("the head of the answer, or what follows its body, does not end"))
+        if len(self._chunks) - n_before > 1:  # chunks of a byte each would take sixty times their size, and long
+            self._chunks[n_before:] = [b"".join(self._chunks[n_before:])]
         if self._size > HIGH and not self._is_paused and self._transport and self._error is None:
             self._is_paused = True
             self._transport.pause_reading()
@@ -217,7 +219,7 @@ class LineStream(asyncio.Protocol):
         self._is_framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_over:
+        if self._has_head:  # a trailer, or another answer
             return
         self._raw.append((name, value))
         if name.lower() in (b"content-length", b"transfer-encoding"):
@@ -234,6 +236,7 @@ class LineStream(asyncio.Protocol):
         if self._is_over:
             return
         self._chunks.append(body)
+        self._bare = 0
         self._size += len(body)
 
     def on_message_complete(self) -> None:

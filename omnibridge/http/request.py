@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import httpx2
+
+_SPACE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Origin(NamedTuple):
@@ -27,12 +30,14 @@ def origin_of(url: str) -> tuple[Origin, str]:
     try:
         parts = urlsplit(url)
         scheme, name, port = parts.scheme, parts.hostname, parts.port
-    except ValueError as exc:
+        if name and not name.isascii():
+            # IDNA of 2008, as browsers have it. The codec is of 2003, and leads to another host for some names.
+            name = httpx2.URL(scheme="https", host=name).raw_host.decode()
+    except (ValueError, httpx2.InvalidURL) as exc:
         raise httpx2.UnsupportedProtocol(f"not a URL that can be called ({exc})") from exc
     if scheme not in ("http", "https") or not name:
         raise httpx2.UnsupportedProtocol("a URL that can be called begins with http:// or https:// and a host")
     usual = 443 if scheme == "https" else 80
-    name = name if name.isascii() else name.encode("idna").decode()
     shown = f"[{name}]" if ":" in name else name
     host = shown if port in (None, usual) else f"{shown}:{port}"
     log_in = ""
@@ -52,8 +57,11 @@ def request_bytes(
         lines.append(f"Content-Length: {len(content or b'')}\r\n")
     head = "".join(lines)
     expected = len(lines) + 1 + bool(origin.log_in)
-    if head.count("\n") != expected or head.count("\r") != expected or "\0" in head or " " in target:
+    if head.count("\n") != expected or head.count("\r") != expected or "\0" in head or _SPACE.search(target):
         raise httpx2.UnsupportedProtocol("a header or the path contains a line break, or the path a space")
     if method in ("HEAD", "CONNECT"):
         raise httpx2.UnsupportedProtocol(f"{method} is not spoken here")
-    return b"%b\r\n%b" % (head.encode(), content or b"")
+    try:
+        return b"%b\r\n%b" % (head.encode(), content or b"")
+    except UnicodeEncodeError as exc:
+        raise httpx2.UnsupportedProtocol("a header or the path contains half of a surrogate pair") from exc

@@ -8,30 +8,43 @@ ConnectTimeout or UnsupportedProtocol.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import httptools
 import httpx2
 
 from omnibridge.http.connection import HEAD_BYTES, AnswerTooLarge, Headers
 from omnibridge.http.request import Origin, request_bytes
-from omnibridge.http.wire import CONNECT_S, _trusted, plug_to
+from omnibridge.http.tls import Sessions
+from omnibridge.http.wire import CONNECT_S, FAILURES, Judge, connect, trusted
 
 PIECE = 64 * 1024
 SILENT_S = 30.0
-"""Longest pause between two pieces, either way."""
+"""Longest pause between two pieces, either way; and from the last that was sent to the answer."""
+
+
+class _Ends(asyncio.StreamReaderProtocol):
+    """Remembers how the connection ended. A reader that is told an error forgets what it has not given out yet."""
+
+    error: Exception | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.error = exc
+        super().connection_lost(None)
 
 
 class Streamed:
     """An answer whose body is still to be read. size: as it says, None = not told."""
 
-    def __init__(self, reader: asyncio.StreamReader, silent_s: float) -> None:
-        self._reader, self._silent_s = reader, silent_s
+    def __init__(self, reader: asyncio.StreamReader, ends: _Ends, silent_s: float) -> None:
+        self._reader, self._ends, self._silent_s = reader, ends, silent_s
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._has_head = self._is_over = False
+        self._bare = 0
         self.status = 0
 
     @property
@@ -44,12 +57,9 @@ class Streamed:
         return int(told) if told.isascii() and told.isdigit() and len(told) < 16 else None
 
     async def head(self) -> None:
-        """Until status and headers are known. Raises httpx2.TransportError."""
-        n_read = 0
+        """Until status and headers are known, however long that takes. Raises httpx2.TransportError."""
         while not self._has_head:
-            n_read += await self._feed()
-            if n_read > HEAD_BYTES + PIECE and not self._has_head:
-                raise AnswerTooLarge("the head of the answer does not end")
+            await self._feed()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body. Raises httpx2.TransportError when it breaks off."""
@@ -58,7 +68,11 @@ class Streamed:
                 yield each
             if self._is_over:
                 return
-            await self._feed()
+            try:
+                async with asyncio.timeout(self._silent_s):
+                    await self._feed()
+            except TimeoutError as exc:
+                raise httpx2.ReadTimeout("the other side fell silent") from exc
 
     async def whole(self, most: int) -> bytes:
         """A small body. Raises AnswerTooLarge, httpx2.TransportError."""
@@ -73,36 +87,36 @@ class Streamed:
         taken, self._pieces = self._pieces, []
         return taken
 
-    async def _feed(self) -> int:
-        try:
-            async with asyncio.timeout(self._silent_s):
-                data = await self._reader.read(PIECE)
-        except TimeoutError as exc:
-            raise httpx2.ReadTimeout("the other side fell silent") from exc
-        except OSError as exc:
-            raise httpx2.ReadError("the connection broke before the answer was complete") from exc
+    async def _feed(self) -> None:
+        data = await self._reader.read(PIECE)
         if not data:
             self._ended()
-            return 0
+            return
+        self._bare += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             raise httpx2.ReadError(f"not an answer in HTTP/1.1 ({type(exc).__name__})") from exc
-        return len(data)
+        if self._bare > HEAD_BYTES + PIECE and not self._is_over:
+            raise AnswerTooLarge("the head of the answer, or what follows its body, does not end")
 
     def _ended(self) -> None:
         names = {name.lower() for name, _ in self._headers}
-        if self._has_head and not names & {b"content-length", b"transfer-encoding"}:
+        is_framed = bool(names & {b"content-length", b"transfer-encoding"})
+        if self._has_head and not is_framed and self._ends.error is None:
             self._is_over = True  # an old server's way to say that the body is over
         elif not self._is_over:
-            raise httpx2.ReadError("the connection broke before the answer was complete")
+            raise httpx2.ReadError("the connection broke before the answer was complete") from self._ends.error
 
     # -- httptools --------------------------------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if not self._has_head:  # else a trailer, or another answer, that nobody asked for
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._has_head:
+            return
         self.status = self._parser.get_status_code()
         if self.status >= 200:
             self._has_head = True
@@ -110,7 +124,9 @@ class Streamed:
             self._headers = []
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        if not self._is_over:
+            self._pieces.append(body)
+            self._bare = 0
 
     def on_message_complete(self) -> None:
         self._is_over = self.status >= 200
@@ -125,7 +141,7 @@ async def stream(
     *,
     body: AsyncIterable[bytes] | None = None,
     length: int = 0,
-    judge: Callable[[str, str], None] | None = None,
+    judge: Judge | None = None,
     connect_s: float = CONNECT_S,
     silent_s: float = SILENT_S,
 ) -> AsyncIterator[Streamed]:
@@ -138,31 +154,31 @@ async def stream(
     if body is not None:
         head = head.replace(b"\r\nContent-Length: 0\r\n", b"\r\nContent-Length: %d\r\n" % length, 1)
     head = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-    secure = origin.scheme == "https"
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(2 * PIECE, loop)
+    ends = _Ends(reader, loop=loop)
     try:
         async with asyncio.timeout(connect_s):
-            plug = await plug_to(origin, judge)
-            reader, writer = await asyncio.open_connection(
-                sock=plug,
-                ssl=_trusted() if secure else None,
-                server_hostname=origin.name if secure else None,
-                limit=2 * PIECE,
-            )
+            found = await connect(origin, ends, judge, trusted, Sessions())
     except TimeoutError as exc:
         raise httpx2.ConnectTimeout("no connection in time") from exc
-    except (OSError, RuntimeError) as exc:
+    except FAILURES as exc:
         raise httpx2.ConnectError(str(exc)) from exc
-    writer.transport.set_write_buffer_limits(high=4 * PIECE)
-    answer = Streamed(reader, silent_s)
+    transport = cast(asyncio.Transport, found)  # TLS is no subclass of it
+    transport.set_write_buffer_limits(high=4 * PIECE)
+    writer = asyncio.StreamWriter(transport, ends, reader, loop)
+    answer = Streamed(reader, ends, silent_s)
     reading = asyncio.create_task(answer.head())
     try:
         await _send(writer, head, body, reading, silent_s)
-        await reading
+        if not (await asyncio.wait([reading], timeout=silent_s))[0]:
+            raise httpx2.ReadTimeout("the other side fell silent")
+        reading.result()
         yield answer
     finally:
+        transport.abort()  # before anything that may be cancelled
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-        writer.transport.abort()
 
 
 async def _send(

@@ -11,8 +11,8 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import aiohappyeyeballs
@@ -30,7 +30,13 @@ one that is just being closed is uncertain: nobody knows whether it was read."""
 NEXT_ADDRESS_S = 0.25
 """A host's next address is tried while the one before is still silent (RFC 8305)."""
 
-_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+FAILURES = (OSError, RuntimeError, ValueError)
+"""To connect: refused, no such name, no route, no trust; uvloop's own; a name that cannot be one (`a..b`)."""
+
+Judge = Callable[[str, str], None]
+"""Host and address."""
+Trust = Callable[[], ssl.SSLContext]
+_Protocol = TypeVar("_Protocol", Connection, LineStream)
 
 
 class Wire:
@@ -46,10 +52,10 @@ class Wire:
         max_connections: int,
         max_answer_bytes: int = 0,
         connect_s: float = CONNECT_S,
-        judge: Callable[[str, str], None] | None = None,
-        trust: Callable[[], ssl.SSLContext] | None = None,
+        judge: Judge | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        self._trust, self._sessions = trust or _trusted, Sessions()
+        self._trust, self._sessions = trust or trusted, Sessions()
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
@@ -165,18 +171,14 @@ class Wire:
     async def _connect(self, origin: Origin, connection: _Protocol) -> _Protocol:
         try:
             async with asyncio.timeout(self._connect_s):
-                plug = await plug_to(origin, self._judge)
-                loop = asyncio.get_running_loop()
-                if origin.scheme != "https":
-                    await loop.create_connection(lambda: connection, sock=plug)
-                else:
-                    secured = Secured(connection, self._trust(), (origin.name, origin.port), self._sessions)
-                    await loop.create_connection(lambda: secured, sock=plug)
-                    await secured.secure()
+                await connect(origin, connection, self._judge, self._trust, self._sessions)
         except TimeoutError as exc:
             raise httpx2.ConnectTimeout("no connection in time") from exc
-        except (OSError, RuntimeError) as exc:  # refused, no such name, no route, no trust; uvloop's own
+        except FAILURES as exc:
             raise httpx2.ConnectError(str(exc)) from exc
+        if self._is_closed:  # meanwhile: nobody would ever close this one
+            connection.close()
+            raise httpx2.ConnectError("this client is closed")
         return connection
 
 
@@ -196,20 +198,46 @@ def trusting(certificate: str) -> ssl.SSLContext:
     return context
 
 
-async def plug_to(origin: Origin, judge: Callable[[str, str], None] | None) -> socket.socket:
-    """A connected socket. Raises OSError."""
+async def connect(
+    origin: Origin, protocol: asyncio.Protocol, judge: Judge | None, trust: Trust, sessions: Sessions
+) -> asyncio.Transport | Secured:
+    """`protocol` hears of the connection when it may be used. Put a time limit around it. Raises FAILURES."""
+    plug = await _plug_to(origin, judge)
+    loop = asyncio.get_running_loop()
+    if origin.scheme != "https":
+        return (await loop.create_connection(lambda: protocol, sock=plug))[0]
+    with _closed_on_error(plug):
+        secured = Secured(protocol, trust(), (origin.name, origin.port), sessions)
+    await loop.create_connection(lambda: secured, sock=plug)
+    await secured.secure()
+    return secured
+
+
+async def _plug_to(origin: Origin, judge: Judge | None) -> socket.socket:
+    """A connected socket."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(origin.name, origin.port, type=socket.SOCK_STREAM)
     if judge:
         for each in found:
             judge(origin.name, str(each[4][0]))
     plug = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1, loop=loop)
-    plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with _closed_on_error(plug):
+        plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return plug
 
 
+@contextmanager
+def _closed_on_error(plug: socket.socket) -> Iterator[None]:
+    """While it belongs to no transport."""
+    try:
+        yield
+    except BaseException:
+        plug.close()
+        raise
+
+
 @functools.cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The system's certificates, or those of SSL_CERT_FILE. HTTP/1.1 only."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])

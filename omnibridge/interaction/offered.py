@@ -13,6 +13,7 @@ from omnibridge.domain.content import Content, Select, chosen_from
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import Event, MessagePosted, PartyReplied, PartySpoke
 from omnibridge.domain.interactions import Action, Actor, ElementKind, Interaction
+from omnibridge.domain.stored_events import read_event
 from omnibridge.engine.shown import message_of
 from omnibridge.rocketchat.clicks import VISITOR_ROLES, id_of
 from omnibridge.rocketchat.leaves import iso_of, text_of
@@ -22,8 +23,6 @@ from omnibridge.storage.outbox import Delivery
 
 LOOK_BACK = 50
 """Events of the conversation that are looked at."""
-
-_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def typed(
@@ -92,6 +91,6 @@ def _read(reader: Any, event_id: int) -> Event | None:
     """None when it is purged, or of a version that we do not read."""
     found = journal.event_of(reader, event_id)
     try:
-        return _event.decode(found) if found else None
+        return read_event(found) if found else None
     except msgspec.DecodeError:
         return None

@@ -14,7 +14,8 @@ import msgspec
 
 from omnibridge.domain.commands import SendToParty
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import DeliveryBuried, Event, TurnResent, kind_of
+from omnibridge.domain.delivery_events import DeliveryBuried, TurnResent
+from omnibridge.domain.events import Event, kind_of
 from omnibridge.storage import amend, journal, outbox
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import Delivery

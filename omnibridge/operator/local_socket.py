@@ -13,6 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -29,6 +30,7 @@ LONGEST = 107
 """Bytes of a Unix socket's address, by the kernel."""
 
 TIMEOUT_S = 120.0
+T = TypeVar("T")
 
 
 class NoServer(OmnibridgeError):
@@ -119,6 +121,21 @@ def listen(path: Path) -> socket.socket:
         listening.close()
         raise ConfigError(f"{path}: cannot listen for commands: {exc.strerror or exc}") from exc
     return listening
+
+
+def or_directly(database: Path, ask: Callable[[Path], T], alone: Callable[[], T]) -> T:
+    """What `ask` has of the running server at its socket; without one, what `alone` has under the database's lock.
+
+    Raises ConfigError, OmnibridgeError."""
+    path = socket_path(database)
+    try:
+        return ask(path)
+    except NoServer:
+        pass  # then the database's lock is free, or its holder takes no commands
+    try:
+        return alone()
+    except ConfigError as exc:
+        raise ConfigError([*exc.problems, f"and nobody takes commands at {path}"]) from exc
 
 
 def call(path: Path, action: str, order: Order) -> list[Outcome]:

@@ -13,12 +13,11 @@ import msgspec
 
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
-from omnibridge.domain.events import Event
+from omnibridge.domain.stored_events import read_event
 from omnibridge.routing.decision import Fact, StoredDecision, decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import RuleSet
 
-_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _state = msgspec.json.Decoder(Conversation)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 SHOWN = 20
@@ -107,7 +106,7 @@ class Replay:
             report.incomplete += compare
             return
         try:
-            event, stored = _event.decode(row.data), decode_decision(row.decision)
+            event, stored = read_event(row.data), decode_decision(row.decision)
             after = state_after(before, stored)
         except msgspec.DecodeError:
             report.unreadable += 1

@@ -10,17 +10,9 @@ from __future__ import annotations
 from omnibridge.domain.events import AgentUnassigned, ConversationClosed, Event, MessageDeleted
 from omnibridge.rocketchat.app_events import AppReading
 from omnibridge.rocketchat.clicks import Click, event_of
-from omnibridge.rocketchat.derive import (
-    Derivation,
-    DerivedEvent,
-    View,
-    assigned,
-    caught_up,
-    has_moved,
-    started_as_read,
-    words,
-)
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, assigned, caught_up, has_moved, words
 from omnibridge.rocketchat.derive_live import EQUAL
+from omnibridge.rocketchat.derive_read import started_as_read
 
 
 def derive_app(reading: AppReading, view: View, received_at_ms: int = 0) -> Derivation:

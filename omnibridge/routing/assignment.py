@@ -16,6 +16,13 @@ from __future__ import annotations
 import msgspec
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import (
+    AgentEnsured,
+    AgentNotEnsured,
+    AssignmentRequested,
+    DecisionFailed,
+    DecisionPending,
+)
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.commands import (
     CancelDecision,
@@ -24,7 +31,7 @@ from omnibridge.domain.commands import (
     StartTimer,
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
-from omnibridge.routing import next_steps, parties
+from omnibridge.routing import hub_choice, next_steps, parties
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision
 
@@ -34,7 +41,7 @@ TICKET = "ticket"
 """The timer of a decision that was promised."""
 
 
-def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
+def requested(context: Context, event: AssignmentRequested) -> Decision:
     """Somebody is named: find his user. What is pushed counts at any time, an answer only while it is awaited."""
     conversation, agent = context.conversation, event.agent
     current = conversation.assignment
@@ -52,7 +59,7 @@ def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
     if current.stage == "moving":
         commands.append(ReleaseAgent(current.user_id))
     assignment = _replace(
-        current if event.decider else Assignment(former=former),
+        current if event.decider else Assignment(former=former, opened_at=current.opened_at, default=current.default),
         stage="ensuring", ticket=event.ticket, agent=agent, by=event.by, cause=event.cause,
         user_id="", username="", mode="", moves=0,
     )  # fmt: skip
@@ -64,7 +71,7 @@ def requested(context: Context, event: ev.AssignmentRequested) -> Decision:
     )
 
 
-def pending(context: Context, event: ev.DecisionPending) -> Decision:
+def pending(context: Context, event: DecisionPending) -> Decision:
     """It will be decided later, under a ticket; not awaited for ever."""
     conversation, assignment = context.conversation, context.conversation.assignment
     if assignment.stage != "asking" or assignment.decider != event.decider:
@@ -95,7 +102,7 @@ def _answer_of_before(context: Context) -> Decision:
     return context.decide(reason, after, EnsureAgent(assignment.agent, assignment.cause))
 
 
-def failed(context: Context, event: ev.DecisionFailed) -> Decision:
+def failed(context: Context, event: DecisionFailed) -> Decision:
     """The decider names nobody, or something that cannot be read."""
     current = context.conversation.assignment
     if _is_early(current, event.decider, event.ticket):
@@ -117,7 +124,7 @@ def timer_fired(context: Context, event: ev.TimerFired) -> Decision:
     return next_steps.go_on(context, f"{assignment.decider} did not decide in time", ask_again=False)
 
 
-def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
+def ensured(context: Context, event: AgentEnsured) -> Decision:
     """Give him the room, unless he has it or nobody waits for him any more."""
     conversation, found = context.conversation, event.found
     assignment, served_by = conversation.assignment, conversation.served_by
@@ -145,7 +152,7 @@ def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
     return context.decide(f"{who}: he gets the room", after, next_steps.move_to(context, assignment), considered=chosen)
 
 
-def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
+def not_ensured(context: Context, event: AgentNotEnsured) -> Decision:
     """There is no user for whom was named."""
     refused, assignment = event.refused, context.conversation.assignment
     agent = assignment.agent
@@ -158,7 +165,8 @@ def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
     ):
         return context.nothing(f"{reason}, whom nobody waits for any more")
     why_not = f"{refused.reason}: {refused.text}"
-    if refused.reason == "waiting_seat" and context.conversation.control.party != AGENTS:
+    serves = context.conversation.control.party == AGENTS or hub_choice.stands(context.conversation)
+    if refused.reason == "waiting_seat" and not serves:
         return _wait_for_seat(context, reason, why_not)
     return next_steps.go_on(context, reason, why_not=why_not)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from omnibridge.domain import events as ev
 from omnibridge.domain.commands import (
     AssignAgent,
     Command,
@@ -12,9 +11,10 @@ from omnibridge.domain.commands import (
     ReleaseAgent,
 )
 from omnibridge.domain.conversation import AGENTS, Assignment, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing import handover, next_steps, replies, strays
+from omnibridge.routing import handover, hub_choice, next_steps, replies, strays
 from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.refusals import refusal_of
@@ -31,7 +31,7 @@ _MOVES = ("ListAgents", "AssignAgent", "TransferToDepartment", "ReturnToQueue")
 """Steps of a handover that a decision has taken the place of."""
 
 
-def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
+def move_succeeded(context: Context, event: MoveSucceeded) -> Decision:
     """From one agent to another: who serves now is told by the hub. All else is a handover."""
     conversation, assignment = context.conversation, context.conversation.assignment
     if event.move == "stray":
@@ -53,7 +53,7 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     return handover.move_succeeded(context, event)
 
 
-def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
+def move_failed(context: Context, event: MoveFailed) -> Decision:
     """The class of the refusal says what is next: taken by a person ends it, taken by a bot is forwarded."""
     conversation = context.conversation
     assignment, server = conversation.assignment, event.served_by
@@ -64,6 +64,9 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
         return context.nothing(f"an earlier move failed ({event.code}): what is decided goes on")
     if not is_ours:
         return handover.move_failed(context, event)
+    if server and hub_choice.is_made(context, server):
+        conversation = hub_choice.made(context, _replace(conversation, served_by=server), server).after
+        context, assignment = _replace(context, conversation=conversation), conversation.assignment
     known = conversation.served_by.id if conversation.served_by else ""
     if server and server.id not in (known, conversation.stray, *context.directory.serving_ids()):
         return handover.move_failed(context, event)  # taken by a person
@@ -81,7 +84,7 @@ def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
     )
 
 
-def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def buried(context: Context, event: DeliveryBuried) -> Decision:
     """A step that could not be carried out in its time is a step that failed."""
     assignment = context.conversation.assignment
     if event.command == "StartTimer" and assignment.stage == "seat":

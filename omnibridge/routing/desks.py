@@ -14,6 +14,8 @@ import msgspec
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, CloseSession, Command, HurryTurns, ResumeTurns
 from omnibridge.domain.conversation import QUEUE, Conversation, DeskEnding, DeskState
+from omnibridge.domain.delivery_events import DeliveryBuried
+from omnibridge.domain.desk_events import NoticeGiven, PartyAccepted, PartyDeclined, PartyLeft, QueuePositionChanged
 from omnibridge.domain.directory import Desk, Directory, Way
 from omnibridge.routing import handover, next_steps, parties, personas
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control, tell, tell_once
@@ -25,7 +27,7 @@ NOT_ACCEPTED, UNREACHABLE = "not-accepted", "unreachable"
 """Why a desk does not take it, where the desk does not say it itself."""
 
 
-def accepted(context: Context, event: ev.PartyAccepted) -> Decision:
+def accepted(context: Context, event: PartyAccepted) -> Decision:
     """The bot that gave it is told that it is over; who joined is shown to the visitor before his first word."""
     conversation = context.conversation
     state = conversation.desk
@@ -46,7 +48,7 @@ def accepted(context: Context, event: ev.PartyAccepted) -> Decision:
     return context.decide(f"{who} of {event.connection} takes the conversation", after, *commands)
 
 
-def declined(context: Context, event: ev.PartyDeclined) -> Decision:
+def declined(context: Context, event: PartyDeclined) -> Decision:
     """The next step as configured; what the visitor wrote meanwhile is not lost."""
     state = context.conversation.desk
     if state is None or state.connection != event.connection:
@@ -68,7 +70,7 @@ def offer_over(context: Context, event: ev.TimerFired) -> Decision:
     return _not_taken_now(context, state, state.ending or late)
 
 
-def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
+def buried(context: Context, event: DeliveryBuried) -> Decision | None:
     """Its session could not be opened, or words of the visitor did not reach it. None for what is not a desk's."""
     conversation = context.conversation
     state = conversation.desk
@@ -87,7 +89,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision | None:
     return context.decide(f"words could not be given to {event.connection} ({event.code})", after, *told)
 
 
-def left(context: Context, event: ev.PartyLeft) -> Decision:
+def left(context: Context, event: PartyLeft) -> Decision:
     """The desk ended it on its side, which need not end the conversation."""
     state = context.conversation.desk
     if state is None or state.connection != event.connection:
@@ -98,7 +100,7 @@ def left(context: Context, event: ev.PartyLeft) -> Decision:
     return _over(context, state, DeskEnding(reason, event.reason))
 
 
-def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
+def moved_up(context: Context, event: QueuePositionChanged) -> Decision:
     """The visitor reads where he stands, once for each change. How long it takes is told beside a place that is new,
     and where no place is known: it changes too often."""
     conversation = context.conversation
@@ -124,7 +126,7 @@ def moved_up(context: Context, event: ev.QueuePositionChanged) -> Decision:
     return context.decide(f"{where} in the queue of {event.connection}", after, *waited, *told)
 
 
-def noticed(context: Context, event: ev.NoticeGiven) -> Decision:
+def noticed(context: Context, event: NoticeGiven) -> Decision:
     """The visitor reads it, in the operator's words if he has some for it. Of an interruption he reads one sentence:
     this, or the engine's about words that wait (`replies.delayed`), whichever is first."""
     conversation = context.conversation

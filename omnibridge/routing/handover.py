@@ -33,7 +33,8 @@ from omnibridge.domain.conversation import (
     Move,
     bot_party,
 )
-from omnibridge.routing import parties, personas
+from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
+from omnibridge.routing import hub_choice, parties, personas
 from omnibridge.routing.context import (
     Context,
     TextName,
@@ -97,7 +98,7 @@ def begin(
     first: Command = ListAgents()
     asked = context.directory.decider(_decider_of(context, connection) if decider is None else decider)
     if asked:
-        assignment = Assignment("asking", asked.name, asked=1)
+        assignment = Assignment("asking", asked.name, asked=1, opened_at=hub_choice.asked_at(context, asked))
         after = _replace(after, handover=_replace(after.handover, stage="deciding"), assignment=assignment)
         first = AskDecider(asked.name, 1, department, reason, within_ms=asked.timeout_ms)
     return context.decide(reason, after, *before, *told, first, rule=rule, considered=considered)
@@ -125,7 +126,7 @@ def listed(context: Context, event: ev.AgentsListed) -> Decision:
     return _try_next(context, conversation, rungs, f"{len(people)} people online", considered)
 
 
-def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
+def move_succeeded(context: Context, event: MoveSucceeded) -> Decision:
     """The hub carried it out. Who serves now is told by the hub's own events or was part of the move."""
     conversation = context.conversation
     if event.move == "bot":
@@ -154,7 +155,7 @@ def _is_in_control(context: Context, user_id: str) -> bool:
     return party is not None and party.user_id == user_id
 
 
-def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
+def move_failed(context: Context, event: MoveFailed) -> Decision:
     """The next rung, or nobody. A refusal because somebody serves already is a success of theirs."""
     conversation = context.conversation
     state = conversation.handover

@@ -10,9 +10,11 @@ from typing import Literal
 import msgspec
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound
 from omnibridge.domain.commands import AssignAgent
 from omnibridge.domain.conversation import Persona
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.routing import assignment, assignment_moves
 from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
@@ -22,7 +24,7 @@ from omnibridge.routing.personas import OURS, is_of, label, spoken
 _replace = msgspec.structs.replace
 
 
-def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
+def ensured(context: Context, event: AgentEnsured) -> Decision:
     """He gets the room, if his user is one of ours; then his words follow, in the same stream."""
     conversation, found = context.conversation, event.found
     persona = conversation.persona
@@ -39,7 +41,7 @@ def ensured(context: Context, event: ev.AgentEnsured) -> Decision:
     return context.decide(who, after, *move, *spoken(context, after, persona, persona.held))
 
 
-def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
+def not_ensured(context: Context, event: AgentNotEnsured) -> Decision:
     """The relay account speaks for him."""
     persona, refused = context.conversation.persona, event.refused
     if persona is None or persona.stage != "ensuring" or not is_of(persona, refused.system, refused.external_id):
@@ -47,7 +49,7 @@ def not_ensured(context: Context, event: ev.AgentNotEnsured) -> Decision:
     return _without_user(context, persona, f"no user for {refused.system}:{refused.external_id} ({refused.reason})")
 
 
-def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def buried(context: Context, event: DeliveryBuried) -> Decision:
     """A step for him that could not be carried out in its time."""
     persona = context.conversation.persona
     steps = {"EnsureAgent": "ensuring", "AssignAgent": "moving"}
@@ -61,7 +63,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     return _replace(both, reason=f"{alone.reason}; {both.reason}", commands=(*alone.commands, *both.commands))
 
 
-def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
+def move_succeeded(context: Context, event: MoveSucceeded) -> Decision:
     """He has the room; the party stays in control."""
     conversation, persona = context.conversation, context.conversation.persona
     if persona is None or not persona.user_id or event.move != "agent" or event.target != persona.user_id:
@@ -71,7 +73,7 @@ def move_succeeded(context: Context, event: ev.MoveSucceeded) -> Decision:
     return context.decide(f"{persona.username} serves: {label(persona)} speaks as him", after)
 
 
-def move_failed(context: Context, event: ev.MoveFailed) -> Decision:
+def move_failed(context: Context, event: MoveFailed) -> Decision:
     """A person who took it has control; else he speaks through the relay account."""
     persona, server = context.conversation.persona, event.served_by
     if persona is None or persona.stage != "moving" or event.target != persona.user_id:

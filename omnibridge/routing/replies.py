@@ -10,6 +10,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import CloseConversation, Command, SendToVisitor, UpdateMessage
 from omnibridge.domain.content import Content, Custom, Option, chosen_from
 from omnibridge.domain.conversation import Conversation, Speech, VisitorTurn
+from omnibridge.domain.delivery_events import DeliveryBuried, DeliveryDelayed, TurnRepeated, TurnResent
 from omnibridge.routing import handover, parties, personas
 from omnibridge.routing.context import Context, poster, tell, tell_once
 from omnibridge.routing.decision import Decision
@@ -139,7 +140,7 @@ def spoke(context: Context, event: ev.PartySpoke) -> Decision:
     return context.decide(f"{event.connection} spoke" if says else f"{event.connection} gave a sign", after, *says)
 
 
-def repeated(context: Context, event: ev.TurnRepeated) -> Decision:
+def repeated(context: Context, event: TurnRepeated) -> Decision:
     """What was said of the turn already is not said again, as long as the party says the same.
 
     People do not answer a turn again because it is given again: what they say is new each time."""
@@ -200,7 +201,7 @@ def _close(context: Context, connection: str, says: tuple[Command, ...]) -> Deci
     return context.decide(f"{connection} closes the conversation", context.conversation, *says, comment)
 
 
-def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
+def delayed(context: Context, event: DeliveryDelayed) -> Decision:
     """Leave the visitor no longer without a word, once per wait."""
     conversation = context.conversation
     told = tell(conversation, context.texts.delayed, event.connection)
@@ -216,7 +217,7 @@ def delayed(context: Context, event: ev.DeliveryDelayed) -> Decision:
     return context.decide(f"{event.connection} is slow: the visitor is told", after, *told)
 
 
-def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def buried(context: Context, event: DeliveryBuried) -> Decision:
     """Given up: tell the visitor once and go on; a bot that is down gives way to people if so configured.
 
     That our own sentence was given up is never told: it would be the same sentence again.
@@ -246,7 +247,7 @@ def buried(context: Context, event: ev.DeliveryBuried) -> Decision:
     return context.decide(f"{reason}: the visitor {'is told' if told else 'knows already, or need not'}", after, *told)
 
 
-def resent(context: Context, event: ev.TurnResent) -> Decision:
+def resent(context: Context, event: TurnResent) -> Decision:
     """The party owes an answer again. The delivery is there already: the operator decided that, not we."""
     conversation = context.conversation
     if conversation.control.connection != event.connection:

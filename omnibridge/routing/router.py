@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from omnibridge.domain import agent_events, delivery_events, desk_events
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import SetRoomFields
 from omnibridge.domain.conversation import (
@@ -29,6 +30,7 @@ from omnibridge.routing import (
     edits,
     giving,
     handover,
+    hub_choice,
     interactions,
     next_steps,
     parties,
@@ -63,7 +65,8 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
+    facts = Facts(conversation, event, instead, now_ms, directory.departments_of(conversation.workspace))
+    context = Context(conversation, event, rules, directory, now_ms, facts)
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
@@ -109,12 +112,15 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         return _held(context, conversation, who)
     if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
         return strays.begin(context, conversation, event)
+    if hub_choice.is_made(context, event.agent, event.at):
+        return hub_choice.made(context, conversation, event.agent)
     if conversation.control.party == AGENTS:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
     after = _replace(after, held=(), handover=handover_over(after.handover))
-    return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
+    reason = f"{who} took over{hub_choice.lost(context)}"
+    return context.decide(reason, after, *commands, refuse_spoken=taken_from_bot)
 
 
 def _held(context: Context, conversation: Conversation, who: str) -> Decision:
@@ -244,11 +250,11 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
     return context.decide(f"closed by {event.closer or event.by or 'somebody'}", after, *commands, refuse_spoken=True)
 
 
-def _buried(context: Context, event: ev.DeliveryBuried) -> Decision:
+def _buried(context: Context, event: delivery_events.DeliveryBuried) -> Decision:
     return desks.buried(context, event) or persona_moves.buried(context, event)
 
 
-def _shown(context: Context, event: ev.PersonaShown) -> Decision:
+def _shown(context: Context, event: agent_events.PersonaShown) -> Decision:
     how = "as his own user" if event.own else "by the relay account"
     return context.nothing(f"delivery {event.delivery_id} is shown as {event.name or event.external_id} "
                            f"({event.system}:{event.external_id}), {how}")  # fmt: skip
@@ -281,24 +287,24 @@ _TABLE: dict[type, Callable[[Context, Any], Decision]] = {
     ev.OfflineMessageLeft: _recorded,
     ev.PartyReplied: replies.replied,
     ev.PartySpoke: replies.spoke,
-    ev.PartyAccepted: desks.accepted,
-    ev.PartyDeclined: desks.declined,
-    ev.PartyLeft: desks.left,
-    ev.QueuePositionChanged: desks.moved_up,
-    ev.NoticeGiven: desks.noticed,
-    ev.TurnRepeated: replies.repeated,
+    desk_events.PartyAccepted: desks.accepted,
+    desk_events.PartyDeclined: desks.declined,
+    desk_events.PartyLeft: desks.left,
+    desk_events.QueuePositionChanged: desks.moved_up,
+    desk_events.NoticeGiven: desks.noticed,
+    delivery_events.TurnRepeated: replies.repeated,
     ev.AgentsListed: handover.listed,
-    ev.MoveSucceeded: persona_moves.move_succeeded,
-    ev.MoveFailed: persona_moves.move_failed,
-    ev.DeliveryDelayed: replies.delayed,
-    ev.DeliveryBuried: _buried,
-    ev.TurnResent: replies.resent,
-    ev.AssignmentRequested: assignment.requested,
-    ev.DecisionPending: assignment.pending,
-    ev.DecisionFailed: assignment.failed,
-    ev.AgentEnsured: persona_moves.ensured,
-    ev.AgentNotEnsured: persona_moves.not_ensured,
-    ev.PersonaShown: _shown,
+    delivery_events.MoveSucceeded: persona_moves.move_succeeded,
+    delivery_events.MoveFailed: persona_moves.move_failed,
+    delivery_events.DeliveryDelayed: replies.delayed,
+    delivery_events.DeliveryBuried: _buried,
+    delivery_events.TurnResent: replies.resent,
+    agent_events.AssignmentRequested: assignment.requested,
+    agent_events.DecisionPending: assignment.pending,
+    agent_events.DecisionFailed: assignment.failed,
+    agent_events.AgentEnsured: persona_moves.ensured,
+    agent_events.AgentNotEnsured: persona_moves.not_ensured,
+    agent_events.PersonaShown: _shown,
     ev.FactsLearned: _learned,
     ev.TimerFired: _timer_fired,
 }

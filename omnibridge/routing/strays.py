@@ -11,6 +11,7 @@ import msgspec
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import RequeueStray, StartTimer
 from omnibridge.domain.conversation import AGENTS, QUEUE, Conversation
+from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
 from omnibridge.routing import next_steps
 from omnibridge.routing.context import Context, end_session, pass_control
 from omnibridge.routing.decision import Decision
@@ -38,7 +39,7 @@ def begin(context: Context, conversation: Conversation, event: ev.AgentAssigned)
     return context.decide(f"{reason}: back to the queue", after, RequeueStray(agent.id, agent.username))
 
 
-def gone(context: Context, event: ev.MoveSucceeded) -> Decision:
+def gone(context: Context, event: MoveSucceeded) -> Decision:
     """Nobody serves now. Who was decided meanwhile is given the room again; one whom we took for a person had it."""
     conversation = _replace(context.conversation, stray="")
     assignment, server = conversation.assignment, conversation.served_by
@@ -56,7 +57,7 @@ def gone(context: Context, event: ev.MoveSucceeded) -> Decision:
     return context.decide("it is back in the queue, and nobody serves", after, *commands, refuse_spoken=True)
 
 
-def stays(context: Context, event: ev.MoveFailed) -> Decision:
+def stays(context: Context, event: MoveFailed) -> Decision:
     """He serves: people are looked for, unless somebody else does, or it is being decided."""
     assignment, server = context.conversation.assignment, event.served_by
     conversation = _replace(context.conversation, stray="")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import secrets
 import signal
-import socket
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from omnibridge.listening import Serving, listen
 from omnibridge.sandbox.agent_api import AgentApi
 from omnibridge.sandbox.apps_api import AppsApi
 from omnibridge.sandbox.avatars import AvatarsApi
@@ -100,56 +98,16 @@ class SandboxOptions:
     router: bool = False
 
 
-class Socket:
-    """One ASGI app on one listening socket, in this process.
-
-    uvicorn's own loop looks every 0.1 s whether it shall end; here it is driven from outside, so that a hub
-    stops at once: tests start hundreds of them.
-    """
+class Socket(Serving):
+    """One ASGI app on one listening socket, in this process. url: where. Raises OSError."""
 
     def __init__(self, app: Any, host: str, port: int) -> None:
-        # asyncio sets TCP_NODELAY only where the protocol is named; `create_server` leaves it 0, and every
-        # answer would wait 40 ms for a delayed ACK.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
-        self._socket.listen(512)
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        listening = listen(host, port)
+        self.url = f"http://{host}:{listening.getsockname()[1]}"
         # DDP has pings of its own; those of WebSocket would hide a client that does not answer them.
-        config = uvicorn.Config(
-            app,
-            log_level="error",
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=1,
-            ws="websockets-sansio",
-            ws_ping_interval=None,
+        super().__init__(
+            app, listening, grace_s=1, log_level="error", lifespan="on", ws="websockets-sansio", ws_ping_interval=None
         )
-        config.load()
-        self._server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        self._ticking: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Raises RuntimeError when the app's lifespan fails."""
-        await self._server.startup(sockets=[self._socket])
-        if not self._server.started:
-            self._socket.close()
-            raise RuntimeError("the application does not start up")
-        self._ticking = asyncio.create_task(self._tick())
-
-    async def stop(self) -> None:
-        if self._ticking:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-            await self._server.shutdown(sockets=[self._socket])
-        self._socket.close()
-
-    async def _tick(self) -> None:
-        """Renews the Date header."""
-        for counter in itertools.count(0, 10):
-            await self._server.on_tick(counter)
-            await asyncio.sleep(1)
 
 
 @dataclass

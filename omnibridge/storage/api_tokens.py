@@ -8,9 +8,10 @@ import secrets
 from typing import Any, Literal, get_args
 
 import msgspec
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table
 
 from omnibridge.storage.statements import Insert
-from omnibridge.storage.tables import api_audit, api_tokens
+from omnibridge.storage.tables import metadata
 
 Scope = Literal["assign", "read", "presence", "interact", "assist"]
 """assign: push decisions about who serves. read: see where such a decision stands. presence: say who is available.
@@ -18,6 +19,35 @@ interact: tell bots what was pressed. assist: let agents see what analysers find
 
 SCOPES: tuple[str, ...] = get_args(Scope)
 PREFIX = "obt"
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    # Of callers of /api/v1: only a hash of each is kept.
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the whole token
+    Column("scopes", String, nullable=False),  # with blanks between them
+    Column("workspace", String, nullable=False),
+    Column("system", String, nullable=False),  # whose agents it may name
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+api_audit = Table(
+    "api_audit",
+    metadata,
+    # What callers with a token asked for, whether it was done or not; never changed.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("token", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("workspace", String, nullable=False),
+    Column("room", String, nullable=False),
+    Column("status", Integer, nullable=False),  # of the answer
+    Column("detail", String, nullable=False),
+)
 
 
 class ApiToken(msgspec.Struct, frozen=True):

@@ -8,6 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import BigInteger, Column, String, Table
+
+from omnibridge.storage.tables import metadata
+
+faces = Table(
+    "faces",
+    metadata,
+    # Which persona a visitor saw a pooled proxy with: his browser may show that face for as long as its page lives.
+    Column("workspace", String, primary_key=True),
+    Column("visitor", String, primary_key=True),  # id of the hub
+    Column("user_id", String, primary_key=True),
+    Column("system", String, nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
 
 def seen(reader: Any, workspace: str, visitor: str) -> dict[str, tuple[str, str]]:
     """User id -> (system, external id) of the persona."""

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from omnibridge.connector.analysis import Finding, Intent, Label, Note, Reference, SuggestedReply
-from omnibridge.domain.events import Event, MessageEdited, MessagePosted
+from omnibridge.domain.events import MessageEdited, MessagePosted
+from omnibridge.domain.stored_events import read_event
 from omnibridge.storage import findings, journal
 
 MOST_MESSAGES = 5
@@ -19,7 +20,6 @@ MOST_MESSAGES = 5
 
 MOST_ROWS = 30
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_event = msgspec.json.Decoder(Event)
 _items = msgspec.json.Decoder(tuple[Finding, ...])
 
 
@@ -72,7 +72,7 @@ def line_of(item: Finding) -> str:
 
 def _said(reader: Any, event_id: int) -> str:
     raw = journal.event_of(reader, event_id)
-    event = _event.decode(raw) if raw else None
+    event = read_event(raw) if raw else None
     text = event.text if isinstance(event, MessagePosted | MessageEdited) else ""
     clean = _CONTROL.sub(" ", text).strip()
     return clean if len(clean) <= 160 else f"{clean[:159]}\N{HORIZONTAL ELLIPSIS}"

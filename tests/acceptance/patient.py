@@ -97,13 +97,6 @@ ALWAYS = {("settings to look at", "look")}
 """Said to every admin: the relay account may not read these settings, and should not."""
 
 
-def free_port() -> int:
-    """Nobody listens there now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @asynccontextmanager
 async def silence() -> AsyncIterator[int]:
     """Takes connections and says nothing; its port."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import aiohttp
 
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.sandbox.visitor import Staff
 from tests.command_line import omnibridge
 from tests.conftest import MakeWorld, World
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.integration.identity.conftest import KEYS, configured_provisioner
 
 FILE = """system,external_id,name,departments
 crm,1,Ann,sales
@@ -43,16 +41,9 @@ async def test_directory_goes_in_and_out_beside_a_server_and_without_one(make_wo
 
 async def with_provisioner(world: World, agents: str) -> None:
     """Restart the bridge with an account that may make users. agents: TOML of [agents]."""
-    hub = world.sandbox.hub
-    user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-    for each in RIGHTS:
-        hub.rules.permissions[each] |= {"provisioner"}
-    token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
-    hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-    (world.folder / "keys").write_text(KEYS, "utf-8")
     file = world.folder / "omnibridge.toml"
-    told = f'[[workspace]]\nprovisioner_user_id = "{user.id}"\nprovisioner_token = "{token}"'
-    text = file.read_text("utf-8").replace("[[workspace]]", told)
+    maker = configured_provisioner(world.sandbox.hub, world.folder)
+    text = file.read_text("utf-8").replace("[[workspace]]", f"[[workspace]]\n{maker}")
     file.write_text(f'{text}\n[agents]\ntoken_keys_file = "keys"\n{agents}\n', "utf-8")
     await world.restart()
     await world.quiet()

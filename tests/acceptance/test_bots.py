@@ -4,90 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import sys
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.command_line import omnibridge
+from tests.soak.processes import Bridge as Process
 
 POINTS = ("outbox_to_send", "response_to_settle")
 
 
-def free_port() -> int:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        return int(plug.getsockname()[1])
-
-
-class Bridge:
-    """`omnibridge serve` in a process, on one folder and one port. What it prints is kept."""
+class Bridge(Process):
+    """Ready once it is started. What it prints is kept."""
 
     def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
-        self.folder, self.port = folder, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: asyncio.subprocess.Process | None = None
-        told = sandbox.description
+        told, self.folder = sandbox.description, folder
         (folder / "rules.toml").write_text("", "utf-8")
-        (folder / "omnibridge.toml").write_text(
-            f"""
+        text = f"""
 [server]
-port = {self.port}
+port = PORT
 log_level = "debug"
 [database]
 url = "sqlite:///test.db"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 [[connection]]
 name = "helper"
 kind = "bot_api"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 allow_private = true
-""",
-            "utf-8",
-        )
+"""
+        super().__init__(folder, told, "bot_api", text=text)
 
     async def start(self, crash_at: str = "") -> None:
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
-        environ |= {"OMNIBRIDGE_CRASH_AT": crash_at, "OMNIBRIDGE_CONFIG": str(self.folder / "omnibridge.toml")}
-        with (self.folder / "log.txt").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "omnibridge", "serve", env=environ, stdout=log, stderr=log
-            )
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-            while True:
-                try:
-                    async with session.get(f"{self.url}/readyz") as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientConnectionError:
-                    assert self._process.returncode is None or crash_at, self.log()
-                await asyncio.sleep(0.02)
-
-    async def died(self) -> int:
-        assert self._process
-        async with asyncio.timeout(20):
-            return await self._process.wait()
-
-    async def stop(self) -> None:
-        if self._process and self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
-            await self.died()
+        await super().start(crash_at)
+        async with aiohttp.ClientSession() as session:
+            assert await self.ready(session) is not None, self.log()
 
     def log(self) -> str:
-        return (self.folder / "log.txt").read_text("utf-8")
+        return (self.folder / "bridge.log").read_text("utf-8")
 
 
 class PollingBot:
@@ -133,7 +92,7 @@ async def test_kill_while_a_turn_becomes_an_update(tmp_path: Path, point: str) -
         visitor = Visitor(hub, "Vera")
         await visitor.open_room()
         await visitor.say("one")
-        code = await bridge.died()
+        died = await bridge.died(20)
         await bridge.start()
         await visitor.wait_for("bot", 1, timeout_ms=20_000)  # the hub may have to tell us of it again, and is late then
         await visitor.say("two")
@@ -146,7 +105,7 @@ async def test_kill_while_a_turn_becomes_an_update(tmp_path: Path, point: str) -
         await hub.aclose()
         await sandbox.stop()
 
-    assert code == -signal.SIGKILL
+    assert died
     assert [each["text"] for each in said] == ["pong one", "pong two"]
     texts = [each["message"]["text"] for each in bot.taken]
     assert texts == ["/start", "one", "two"]

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import socket
 import sqlite3
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +12,15 @@ from typing import Any
 
 import aiohttp
 
+from omnibridge.sandbox.configured import workspace
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.conftest import until
+from tests.integration.identity.conftest import configured_provisioner
+from tests.soak.processes import Bridge
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
@@ -65,46 +63,24 @@ class Town:
             return database.execute(sql, values).fetchall()
 
 
-async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not look():
-            await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
 async def town(folder: Path, agents: str, **options: Any) -> AsyncIterator[Town]:
     """agents: TOML of [agents]. options: of the sandbox. Rooms go to the router, which has ids of its own."""
     sandbox = await start(SandboxOptions(simulators=False, bot_first=False, department="sales", **options))
-    router, told, hub = RouterSimulator(SECRET), sandbox.description, sandbox.hub
+    router = RouterSimulator(SECRET)
     outside = Socket(router.app(), "127.0.0.1", 0)
     await outside.start()
-    user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-    for each in RIGHTS:
-        hub.rules.permissions[each] |= {"provisioner"}
-    token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
-    hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    relay = told["service_account"]
-    (folder / "keys").write_text(KEYS, "utf-8")
+    maker = configured_provisioner(sandbox.hub, folder)
     (folder / "rules.toml").write_text('default = "decider:crm"', "utf-8")
-    (folder / "omnibridge.toml").write_text(
-        f"""
+    text = f"""
 [server]
-port = {port}
+port = PORT
 [database]
 url = "sqlite:///test.db"
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-provisioner_user_id = "{user.id}"
-provisioner_token = "{token}"
+{workspace(sandbox.description)}
+{maker}
 [[decider]]
 name = "crm"
 url = "{outside.url}/"
@@ -117,40 +93,20 @@ creation = true
 token_keys_file = "keys"
 avatar_hosts = ["{outside.url.removeprefix("http://")}"]
 {agents}
-""",
-        "utf-8",
-    )
-    client, log = SandboxClient(sandbox.url), (folder / "bridge.log").open("wb")
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "omnibridge", "serve", "--config", str(folder / "omnibridge.toml"),
-        env=environ, stdout=log, stderr=log,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
+"""
+    client, bridge = SandboxClient(sandbox.url), Bridge(folder, {}, "", text=text)
     try:
-        await _ready(url)
-        await client.control(webhook_url=f"{url}/webhooks/rocketchat/main", routing_method="Manual_Selection")
+        await bridge.start()
+        async with aiohttp.ClientSession() as session:
+            assert await bridge.ready(session) is not None
+        await client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main", routing_method="Manual_Selection")
         assert (await omnibridge(folder, "agents", "sync")).code == 0
-        yield Town(sandbox, client, router, folder, url, outside.url)
+        yield Town(sandbox, client, router, folder, bridge.url, outside.url)
     finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
-        log.close()
+        await bridge.stop()
         await client.aclose()
         await sandbox.stop()
         await outside.stop()
-
-
-async def _ready(url: str) -> None:
-    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"{url}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
 
 
 async def test_people_whom_the_hub_never_saw_serve_with_name_and_face_one_after_another(tmp_path: Path) -> None:
@@ -195,7 +151,7 @@ async def test_room_waits_in_the_queue_until_there_is_a_seat(tmp_path: Path) -> 
         asked = (
             "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%waiting_seat%'"
         )
-        await until(lambda: world.rows(asked)[0][0] >= 2)
+        await until(lambda: world.rows(asked)[0][0] >= 2, 15)
         assert await world.server(second.rid) is None
         assert len(world.router.questions) == 2  # one for each room: a seat is waited for without asking again
 
@@ -226,7 +182,7 @@ async def test_s2_26_who_writes_somebodys_id_into_his_own_field_gets_neither_cha
         first = Visitor(world.client, "Vera")
         await first.open_room()
         refused = "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%conflict%'"
-        await until(lambda: world.rows(refused)[0][0] >= 1)
+        await until(lambda: world.rows(refused)[0][0] >= 1, 15)
         await world.served(first.rid, "Alice Example")  # the next rung: people who are there
 
         world.router.agents = {"": ["2"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omnibridge.sandbox.server import SandboxOptions, start
-from tests.browser.__main__ import configuration
+from tests.browser.worlds import configuration
 
 ANALYSER = '[[analyser]]\nname = "suggestions"\nkind = "suggest"\nconnection = "assistant"\n'
 
@@ -29,7 +29,7 @@ async def until(process: asyncio.subprocess.Process, action: str) -> dict[str, A
 async def test_s1_03_sighup_takes_changed_settings_over(tmp_path: Path) -> None:
     sandbox = await start(SandboxOptions())
     path = tmp_path / "omnibridge.toml"
-    right = configuration(sandbox.description) + ANALYSER
+    right = configuration(sandbox.description, "rasa") + ANALYSER
     path.write_text(right, "utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "omnibridge", "serve", "--config", str(path), stderr=asyncio.subprocess.PIPE

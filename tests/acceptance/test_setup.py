@@ -18,8 +18,7 @@ import pytest
 from omnibridge.cli import main
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
-from tests.acceptance.patient import free_port
-from tests.command_line import LIMIT_S, Done
+from tests.command_line import LIMIT_S, Done, environment, free_port
 
 
 @asynccontextmanager
@@ -70,10 +69,9 @@ def _code() -> int:
 
 async def in_a_process(folder: Path, *arguments: str, **environ: str) -> Done:
     """As an admin's shell runs it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "omnibridge", "setup", "--config", str(folder / "omnibridge.toml"), *arguments,
-        env={**kept, **environ}, stdin=asyncio.subprocess.DEVNULL,
+        env=environment(**environ), stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(LIMIT_S):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from omnibridge.storage import directory
 from omnibridge.storage.database import connect
 from tests.bench.outside import Caller, Outside, webhook
 from tests.bench.relay import Target
+from tests.command_line import environment
 
 BUDGETS = {"lookup_ms_p50": 1.0, "import_s": 30.0, "ack_ms_p99_during_import": 50.0}
 """Figures must stay below."""
@@ -83,11 +83,10 @@ def write_file(file: Path, n: int) -> None:
 
 async def import_file(config: Path, file: Path) -> float:
     """As the operator runs it. Seconds."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("OMNIBRIDGE_")}
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "omnibridge", "agents", "import", str(file), "--config", str(config), "--json",
-        env=environ, stdout=asyncio.subprocess.PIPE,
+        env=environment(), stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await process.communicate()
     told = json.loads(out)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from omnibridge.server import listen
+from omnibridge.listening import listen
 
 PORT, BOT, HUB = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 LOG_IN = {"X-User-Id": "u", "X-Auth-Token": "t"}
@@ -32,7 +32,11 @@ async def relay(request: Request) -> Response:
     return Response(b"ok")
 
 
-app = Starlette(routes=[Route("/webhooks/rocketchat/bench", relay, methods=["POST"])])
+async def ready(_: Request) -> Response:
+    return Response(b"ok")
+
+
+app = Starlette(routes=[Route("/webhooks/rocketchat/bench", relay, methods=["POST"]), Route("/readyz", ready)])
 
 if __name__ == "__main__":
     config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)

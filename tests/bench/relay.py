@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,8 +12,10 @@ from pathlib import Path
 import aiohttp
 
 from tests.bench.outside import Caller, Outside, webhook
+from tests.bench.process import Process, gauge
+from tests.command_line import environment, free_port, ready
 
-TICK = os.sysconf("SC_CLK_TCK")
+START_LIMIT_S = 30.0
 _numbers = itertools.count()
 
 
@@ -25,8 +25,8 @@ class Target:
     def __init__(self, kind: str, outside: Outside, folder: Path, settings: str = "") -> None:
         self.kind, self._outside, self._folder = kind, outside, folder
         folder.mkdir(exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port = int(listening.getsockname()[1])
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / f"{kind}.toml"
         self._config.write_text(_configuration(outside, self.port, settings), "utf-8")
         self._process: asyncio.subprocess.Process | None = None
@@ -36,12 +36,13 @@ class Target:
             "floor": ("-m", "tests.bench.floor", str(self.port), self._outside.bot_url, self._outside.hub_url),
             "bridge": ("-m", "omnibridge", "serve", "--config", str(self._config)),
         }[self.kind]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("OMNIBRIDGE_")}
         with (self._folder / f"{self.kind}.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, env=environ, stdout=log, stderr=log
+                sys.executable, *command, env=environment(), stdout=log, stderr=log
             )
-        await self._ready()
+        async with aiohttp.ClientSession() as session:
+            if await ready(session, f"{self.url}/readyz", self._process, START_LIMIT_S) is None:
+                raise RuntimeError(f"{self.kind} did not start; see its log")
 
     async def stop(self) -> None:
         if self._process and self._process.returncode is None:
@@ -55,12 +56,11 @@ class Target:
 
     def cpu_s(self) -> float:
         """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return Process(self.pid).cpu_s()
 
     def rss(self) -> int:
         """Bytes in memory."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return Process(self.pid).rss()
 
     @property
     def pid(self) -> int:
@@ -69,25 +69,8 @@ class Target:
 
     async def gauge(self, name: str) -> float:
         """One figure of the bridge's /metrics."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
-            for line in (await answer.text()).splitlines():
-                if line.startswith(f"omnibridge_{name} "):
-                    return float(line.split()[1])
-        raise LookupError(name)
-
-    async def _ready(self) -> None:
-        until = time.monotonic() + 30
         async with aiohttp.ClientSession() as session:
-            while time.monotonic() < until:
-                assert self._process and self._process.returncode is None, f"{self.kind} ended; see its log"
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.port}/readyz") as answer:
-                        if answer.status == 200 or self.kind == "floor":
-                            return
-                except aiohttp.ClientError:
-                    pass  # not listening yet
-                await asyncio.sleep(0.01)
-        raise TimeoutError(f"{self.kind} did not start")
+            return await gauge(session, self.url, name)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Worlds for the plays in which visitors press what bots show: a hub with the companion app, a bridge, one bot each."""
+"""Worlds for the plays: a hub, a bridge, one bot each, whose choices are pressed where the companion app is."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from connectors.salesforce_messaging.story.play import set_up
 from omnibridge.client import BotClient, Button
 from omnibridge.config_reader import load
 from omnibridge.demo_stage import Stage
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
 from omnibridge.server import Node
 from tests.command_line import omnibridge
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+APP = f'app_secret = "{SECRET}"\nblocks = true'
+"""Lines of [[workspace]]: visitors press what bots show."""
+
 GREETING, PICTURE = "Hello, this is the test bot.", "Show a picture"
 
 
 @asynccontextmanager
-async def with_buttons(kind: str, folder: Path, widget: Path) -> AsyncIterator[dict[str, Any]]:
+async def with_bot(kind: str, folder: Path, widget: Path, *, has_app: bool) -> AsyncIterator[dict[str, Any]]:
     """The sandbox's description. kind: of the connector; a bot of the bot API runs here, with our own client."""
     folder.mkdir()
     sandbox = await start(SandboxOptions(widget=str(widget)))
     hub = SandboxClient(sandbox.url)
     config = folder / "omnibridge.toml"
-    config.write_text(configuration(sandbox.description, kind), "utf-8")
+    config.write_text(configuration(sandbox.description, kind, APP if has_app else ""), "utf-8")
     node = Node(load(config, {}))
     await node.start()
-    await hub.control(
-        webhook_url=f"{node.url}/webhooks/rocketchat/main",
-        app_url=f"{node.url}/webhooks/rocketchat-app/main",
-        app_secret=SECRET,
-    )
+    await hub.control(webhook_url=f"{node.url}/webhooks/rocketchat/main")
+    if has_app:
+        await hub.control(app_url=f"{node.url}/webhooks/rocketchat-app/main", app_secret=SECRET)
     bot = asyncio.create_task(telegram_like(node.url, folder)) if kind == "bot_api" else None
     try:
         yield {**sandbox.description, "kind": kind, "simulator_url": sandbox.description.get(f"{kind}_url", "")}
@@ -54,7 +56,7 @@ async def with_salesforce(folder: Path, widget: Path) -> AsyncIterator[dict[str,
     """The world of `omnibridge demo --story salesforce`, with the companion app and the widget."""
     folder.mkdir()
     async with Stage(folder, io.StringIO(), widget=str(widget)) as stage:
-        await set_up(stage, f'app_secret = "{SECRET}"\nblocks = true')
+        await set_up(stage, APP)
         await stage.hub.control(app_url=f"{stage.bridge_url}/webhooks/rocketchat-app/demo", app_secret=SECRET)
         yield stage.told
 
@@ -78,25 +80,17 @@ async def telegram_like(url: str, folder: Path) -> None:
                 await bot.send(message.chat.id, f"Order {message.text.split()[-1]} is on its way.")
 
 
-def configuration(told: dict[str, Any], kind: str) -> str:
-    relay, bot = told["service_account"], told["bot_account"]
+def configuration(told: dict[str, Any], kind: str, workspace_more: str = "") -> str:
     return f"""
 [server]
 port = 0
 [database]
 url = "sqlite:///browser.db"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-app_secret = "{SECRET}"
-blocks = true
+{workspace(told)}
+{workspace_more}
 [[connection]]
 name = "assistant"
 kind = "{kind}"
 {told.get(f"{kind}_connection", "")}
-rocketchat_user = "{bot["username"]}"
-rocketchat_token = "{bot["auth_token"]}"
+{bot_user(told)}
 """

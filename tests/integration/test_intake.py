@@ -125,7 +125,7 @@ async def test_every_decision_can_be_made_again(make_world: MakeWorld) -> None:
 
     from omnibridge.domain.conversation import Conversation
     from omnibridge.domain.directory import Directory
-    from omnibridge.domain.events import Event
+    from omnibridge.domain.stored_events import read_event
     from omnibridge.routing.decision import decode_decision, encode_decision, state_after
     from omnibridge.routing.router import route
     from omnibridge.routing.rules import RuleSet
@@ -142,7 +142,7 @@ async def test_every_decision_can_be_made_again(make_world: MakeWorld) -> None:
     state = Conversation("main", visitor.rid)
     rows = world.rows("SELECT data, at, rules_hash, directory_hash, decision FROM events ORDER BY id")
     for data, at, rules_hash, directory_hash, stored in rows:
-        event: Event = msgspec.json.decode(data, type=Event)
+        event = read_event(data)
         rules = msgspec.json.decode(snapshots[rules_hash], type=RuleSet)
         directory = msgspec.json.decode(snapshots[directory_hash], type=Directory)
         again = route(state, event, rules, directory, at)

@@ -16,7 +16,7 @@ from omnibridge.storage import conversations, findings, journal, outbox, routing
 from omnibridge.storage.database import connect, database_path, migrate, open_database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import BURIED, DONE, Delivery
-from omnibridge.storage.tables import metadata
+from omnibridge.storage.schema import metadata
 
 
 def observation(n: int, dedupe: str | None = None) -> Observation:

@@ -12,7 +12,8 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.streams import Sent, Streams
+from omnibridge.engine.sender import Sent
+from omnibridge.engine.streams import Streams
 from omnibridge.storage import outbox
 from omnibridge.storage.database import open_database
 from omnibridge.storage.outbox import Delivery

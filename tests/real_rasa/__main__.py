@@ -15,9 +15,10 @@ import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from tests.command_line import free_port
 from tests.real_rasa import callback, plays
 from tests.real_rasa.environment import Environment, NotThere, find
-from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site, free_port
+from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site
 
 QUIET = '[texts]\ndelayed = ""\n'
 WISHES = {
@@ -58,10 +59,10 @@ async def play(environment: Environment, folder: Path) -> None:
             await plays.our_actions(patient)
         else:
             print("\nnot tried: this bot does not list the actions that come with the connector")
-        await plays.bridge_killed(patient)
+        await plays.bridge_killed(patient, "Valentin")
         await callback.dialogue(called)
         await callback.reminder(called)
-        await callback.bridge_killed(called)
+        await plays.bridge_killed(called, "Willy")
         await plays.rasa_killed(patient, hasty, rasa)
         await plays.actions_killed(patient, rasa)
         await plays.tracker_agrees(rasa.url)

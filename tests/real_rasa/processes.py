@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import aiohttp
 
 from omnibridge.sandbox.visitor import SandboxClient, Staff
+from tests.command_line import free_port, ready
 from tests.real_rasa.environment import MODEL, QUIET, Environment
 from tests.soak.processes import Bridge, Sandbox
 
@@ -28,13 +28,15 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Returns when it is ready. Raises RuntimeError when it ended, TimeoutError when it takes too long."""
+        """Returns when it is ready. Raises RuntimeError when it ended, or takes too long."""
         environ = {**os.environ, **QUIET, "RASA_ACTIONS_USER": "rasa", "RASA_ACTIONS_PASSWORD": ACTIONS_PASSWORD}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, cwd=self._folder, env=environ, stdout=log, stderr=log
             )
-        await self._until_ready(self._process)
+        async with aiohttp.ClientSession() as session:
+            if await ready(session, self._ready_url, self._process, START_LIMIT_S) is None:
+                raise RuntimeError(f"{self._name} is not ready; see {self._log}")
 
     async def kill(self) -> None:
         """As a crash would end it."""
@@ -47,19 +49,6 @@ class Server:
         if self._process and self._process.returncode is None:
             self._process.send_signal(how)
             await self._process.wait()
-
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        async with asyncio.timeout(START_LIMIT_S), aiohttp.ClientSession() as session:
-            while True:
-                if process.returncode is not None:
-                    raise RuntimeError(f"{self._name} ended before it was ready; see {self._log}")
-                try:
-                    async with session.get(self._ready_url) as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass  # not listening yet
-                await asyncio.sleep(0.2)
 
 
 class Rasa:
@@ -75,21 +64,12 @@ class Rasa:
         credentials.write_text(f'rest:\ncallback:\n  url: "{callback_url}"\n  token: "{CALLBACK_TOKEN}"\n')
         self.actions = Server(
             "the action server",
-            [
-                sys.executable,
-                "-m",
-                "omnibridge",
-                "rasa",
-                "actions",
-                "--actions-module",
-                "actions.actions",
-                "--port",
-                str(action_port),
-            ],
+            [sys.executable, "-m", "omnibridge", "rasa", "actions", "--actions-module", "actions.actions",
+             "--port", str(action_port)],
             environment.bot,
             folder / "actions.log",
             f"{self.actions_url}/health",
-        )
+        )  # fmt: skip
         self.server = Server(
             "Rasa",
             [str(environment.rasa), "run", "--enable-api", "-i", "127.0.0.1", "-p", str(port), "--model", str(MODEL),
@@ -138,8 +118,3 @@ class Site:
         await self.client.aclose()
         await self.session.close()
         await self._sandbox.stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])

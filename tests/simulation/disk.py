@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pysqlite3.dbapi2 as sqlite
 from sqlalchemy import create_engine
 
-from omnibridge.storage.tables import metadata
+from omnibridge.storage.schema import metadata
 from omnibridge.storage.writer import Unit, Writer
 
 if TYPE_CHECKING:

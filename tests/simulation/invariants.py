@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-import msgspec
-
 from omnibridge.domain.conversation import AGENTS, Conversation
-from omnibridge.domain.events import (
-    AgentAssigned,
-    ConversationClosed,
-    DeliveryBuried,
-    Event,
-    MessagePosted,
-)
+from omnibridge.domain.delivery_events import DeliveryBuried
+from omnibridge.domain.events import AgentAssigned, ConversationClosed, Event, MessagePosted
+from omnibridge.domain.stored_events import read_event
 from omnibridge.operator.replay import Replay
 from omnibridge.routing.decision import StoredDecision, decode_decision, state_after
 from tests.simulation.clockwork import FOREVER
@@ -25,8 +19,6 @@ from tests.simulation.world import Webhook, World
 WINDOW_MS = 150
 REORDER_MS = 1_000
 """More than the window: a comparison with the hub is not held, and may tell of a message first."""
-
-_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 class Told(NamedTuple):
@@ -72,7 +64,7 @@ def _stories(world: World) -> dict[str, Story]:
     for room, identity, at, data, reason, body in rows:
         before = stories[room][-1].after if stories[room] else Conversation("main", room)
         decision = decode_decision(body)
-        stories[room].append(Told(identity, at, _event.decode(data), reason, decision, state_after(before, decision)))
+        stories[room].append(Told(identity, at, read_event(data), reason, decision, state_after(before, decision)))
     return dict(stories)
 
 

@@ -11,9 +11,10 @@ from unittest.mock import patch
 
 from omnibridge import bootstrap, bootstrap_bots
 from omnibridge.bootstrap import Service
-from omnibridge.config import ConnectionSettings, Settings, WorkspaceSettings
+from omnibridge.config import Settings, WorkspaceSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_values import Secret
-from omnibridge.engine import faults, hub_sender, party_sender
+from omnibridge.engine import faults
 from omnibridge.engine.faults import Faults
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target
 from omnibridge.storage import writer
@@ -148,7 +149,7 @@ def surroundings(world: World) -> Iterator[None]:
             (bootstrap_bots, "plugins", plugins),
             (writer, "time", SimpleNamespace(perf_counter=world.clockwork.monotonic)),
             (writer, "threading", SimpleNamespace(Thread=_NoThread)),
-            *((each, "die", world.crash) for each in (faults, hub_sender, party_sender)),
+            (faults, "die", world.crash),
         ):
             stack.enter_context(patch.object(owner, name, ours))
         yield

@@ -11,12 +11,13 @@ from unittest.mock import patch
 from omnibridge.engine import interpreter, lanes
 from omnibridge.engine.hub_sender import HubSender
 from omnibridge.engine.lanes import Lanes
-from omnibridge.engine.processor import Processor
+from omnibridge.engine.outgoing import Outgoing
 from omnibridge.engine.queues import Queues, StreamKey
 from omnibridge.engine.reconciler import Reconciler, Run
-from omnibridge.engine.streams import Sent, Streams
+from omnibridge.engine.sender import Sent
+from omnibridge.engine.streams import Streams
 from omnibridge.engine.work import Lane, Work
-from omnibridge.rocketchat import derive
+from omnibridge.rocketchat import derive, derive_read
 from omnibridge.routing import parties
 from omnibridge.storage import journal, outbox
 from omnibridge.storage.journal import Observation
@@ -76,7 +77,7 @@ def _no_stream_order() -> Patches:
             await asyncio.gather(*(self._deliver(key, row) for row in reversed(rows)))
 
     def due(self: Streams, key: StreamKey) -> list[Delivery]:
-        found, after = [], self._floor.get(key, 0)
+        found, after = [], self._settling.floor.get(key, 0)
         while row := outbox.next_due(self._database.reader, *key, after=after):
             found.append(row)
             after = row.id
@@ -86,12 +87,12 @@ def _no_stream_order() -> Patches:
 
 
 def _any_party() -> Patches:
-    enqueue = Processor._enqueue
+    enqueue = Outgoing.enqueue
 
-    def unbound(self: Processor, *args: Any, epoch: int | None, **rest: Any) -> None:
+    def unbound(self: Outgoing, *args: Any, epoch: int | None, **rest: Any) -> None:
         enqueue(self, *args, epoch=None, **rest)
 
-    return [(Processor, "_enqueue", unbound)]
+    return [(Outgoing, "enqueue", unbound)]
 
 
 def _acknowledges_first() -> Patches:
@@ -116,7 +117,7 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "does not settle what had arrived": lambda: _at_once("settle_arrived", 0)(Streams),
     "forgets lanes at the start": lambda: [(journal, "rooms_with_pending", lambda _: [])],
     "forgets streams at the start": lambda: [(outbox, "streams_due", lambda _: [])],
-    "answers itself": lambda: [(derive, "author_of", lambda *_: "visitor")],
+    "answers itself": lambda: [(each, "author_of", lambda *_: "visitor") for each in (derive, derive_read)],
     "gives a turn again that the party has": lambda: [(parties, "kept_back", lambda state: state.waiting)],
     "forgets turns of a party that stays": lambda: [(outbox, "resume", lambda *_: None)],
     "drops what was answered meanwhile": lambda: [(parties, "gives_way", lambda *_: False)],

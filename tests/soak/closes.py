@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -30,11 +28,12 @@ from connectors.salesforce_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simula
 from omnibridge.bootstrap_records import CrmOrder, CrmReply
 from omnibridge.engine.records_sender import conversation_key
 from omnibridge.operator import local_socket
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
 from tests.connectors.salesforce_crm.orgs import SAMPLE
-from tests.soak.processes import Bridge
+from tests.soak.processes import Bridge, folder_of, tell
 
 AT_A_TIME = 24
 """Conversations that are being begun."""
@@ -290,18 +289,12 @@ port = PORT
 log_level = "info"
 [database]
 url = "sqlite:///soak.db"
-[[workspace]]
-name = "main"
-url = "{sandbox.url}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 [[connection]]
 name = "assistant"
 kind = "rasa"
 {told["rasa_connection"]}
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 [[crm]]
 name = "sales"
 kind = "salesforce_crm"
@@ -327,19 +320,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-closes-") as folder:
-        path = wish.keep or Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        result = asyncio.run(Closes(wish.closes, wish.kills, wish.seed, path).run())
-    if wish.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:20} {value}")
-    found = problems(result)
-    if found:
-        print(f"the closes went wrong; {', '.join(found)}", file=sys.stderr)
-    return 1 if found else 0
+    with folder_of(wish.keep) as folder:
+        result = asyncio.run(Closes(wish.closes, wish.kills, wish.seed, folder).run())
+    return tell(result, problems(result), "the closes went wrong", as_json=wish.json, width=20)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,6 +25,7 @@ import aiohttp
 import pysqlite3.dbapi2 as sqlite
 
 from omnibridge.engine.faults import DECISION_POINTS
+from omnibridge.sandbox.configured import workspace
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import SandboxOptions, Socket, start
 from omnibridge.sandbox.state import new_id
@@ -33,7 +33,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from omnibridge.storage import api_tokens
 from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.storage.database import connect, migrate
-from tests.soak.processes import Bridge
+from tests.soak.processes import Bridge, folder_of
 from tests.soak.verdict_of_decisions import judge
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -243,7 +243,6 @@ when = {{ department = "{self._departments["pushed"]}" }}
 target = "queue"
 """
         (self._folder / "rules.toml").write_text(rule, "utf-8")
-        account = told["service_account"]
         return f"""
 [server]
 port = PORT
@@ -251,12 +250,7 @@ port = PORT
 url = "sqlite:///soak.db"
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{account["user_id"]}"
-auth_token = "{account["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 external_token = "{HUB_TOKEN}"
 holding_bots = {{ "{self._departments["asked"]}" = "holding" }}
 [[decider]]
@@ -282,10 +276,8 @@ def main() -> int:
     parser.add_argument("--visitors", type=int, default=6, help="chats at a time")
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
-        path = wish.keep or Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, path).run())
+    with folder_of(wish.keep) as folder:
+        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, folder).run())
     for key, value in result.items():
         print(f"{key:16} {value if isinstance(value, str | float) else json.dumps(value)}")
     return 0 if is_clean(result, wish.kills) else 1

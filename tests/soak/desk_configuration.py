@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.integration.identity.conftest import configured_provisioner
 
 
 def configuration(sandbox: RunningSandbox, folder: Path, connection: str, log_level: str = "info") -> str:
     """connection: kind and settings of the desk. Writes what the configuration names into the folder."""
-    hub, told = sandbox.hub, sandbox.description
-    maker = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-    for each in RIGHTS:
-        hub.rules.permissions[each] |= {"provisioner"}
-    maker_token = hub.accounts.issue_access_token(maker, "omnibridge", bypasses_two_factor=True).token
-    hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-    (folder / "keys").write_text(KEYS, "utf-8")
     (folder / "rules.toml").write_text('default = "bot:sales"\n', "utf-8")
+    maker = configured_provisioner(sandbox.hub, folder)
     return f"""
 [server]
 port = PORT
@@ -30,17 +24,10 @@ token_keys_file = "keys"
 creation = true
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{sandbox.url}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-provisioner_user_id = "{maker.id}"
-provisioner_token = "{maker_token}"
+{workspace(sandbox.description)}
+{maker}
 [[connection]]
 name = "sales"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(sandbox.description)}
 {connection}
 """

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections import Counter
-from typing import Any, NamedTuple
+from collections import Counter, defaultdict
+from typing import Any, ClassVar, NamedTuple
 
-from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce.ids import long_id
+from connectors.salesforce.simulator import ChatSimulator
 from omnibridge.sandbox.server import Socket
 
 AGENTS = tuple((long_id(f"005SM0000000{name}"), f"{name} Agent") for name in ("Alx", "Bea", "Cid"))
@@ -31,12 +32,17 @@ class DeskSide(ABC):
     """name: under which its result stands. rooms: chat -> room, of every chat that the desk was offered.
 
     live: chats that are not over, as far as was looked. grace_s: so long may nobody ask for news of a chat, 0 = ever.
+    CHAT: key of a chat in its ledger. TROUBLES: of one request each. OTHERS: names of those of `other`.
     """
 
     name = ""
     grace_s = 0.0
+    CHAT: ClassVar[str]
+    TROUBLES: ClassVar[dict[str, dict[str, Any]]]
+    OTHERS: ClassVar[tuple[str, ...]]
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, simulator: ChatSimulator) -> None:
+        self._simulator, self._desk = simulator, simulator.desk
         self.random = random.Random(seed)
         self.rooms: dict[str, str] = {}
         self.live: dict[str, None] = {}
@@ -46,12 +52,12 @@ class DeskSide(ABC):
         self._socket: Socket | None = None
 
     async def start(self) -> None:
-        self._socket = Socket(self.app(), "127.0.0.1", 0)
+        self._socket = Socket(self._simulator.app(), "127.0.0.1", 0)
         await self._socket.start()
         self.url = self._socket.url
 
     async def stop(self) -> None:
-        self.release()
+        self._simulator.release()
         if self._socket is not None:
             await self._socket.stop()
 
@@ -77,7 +83,7 @@ class DeskSide(ABC):
         chat = self.chat_of(room)
         if not chat or not self.is_live(chat):
             return False
-        self.end_chat(chat)
+        self._desk.end(chat)
         return True
 
     def transfer(self, room: str) -> bool:
@@ -85,34 +91,45 @@ class DeskSide(ABC):
         chat = self.chat_of(room)
         if not chat or not self.is_served(chat):
             return False
-        self.transfer_chat(chat, *self.random.choice(AGENTS))
+        self._desk.transfer(chat, *self.random.choice(AGENTS))
         return True
 
     def prune(self) -> None:
         for each in [chat for chat in self.live if not self.is_live(chat)]:
             del self.live[each]
 
+    def accept(self, chat: str, agent: str, name: str) -> None:
+        self._desk.accept(chat, agent, name)
+
+    def trouble(self) -> str:
+        """One fault of the vendor's, by chance; what it is called, empty = none this time."""
+        name = self.random.choice([*self.TROUBLES, *self.OTHERS])
+        if name not in self.TROUBLES:
+            self.other(name)
+            return name
+        faults = self._simulator.faults
+        if any(each.on == self.TROUBLES[name]["on"] for each in faults.waiting):
+            return ""  # nobody ran into the last one yet: a request shall not fail again and again
+        faults.add([self.TROUBLES[name]])
+        return name
+
+    def calm(self) -> None:
+        """No faults from now on."""
+        self._simulator.wish({"clear_failures": True})
+
+    def reached(self) -> dict[str, list[str]]:
+        """Room -> texts that agents read, in order; those of a chat's history too."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for row in self._simulator.vendor.desk:
+            if row["kind"] == "message":
+                found[self.rooms[row[self.CHAT]]].append(row["text"])
+        return found
+
     # -- of the protocol ----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def app(self) -> Any: ...
-
-    @abstractmethod
-    def release(self) -> None:
-        """Whoever waits for news is let go."""
 
     @abstractmethod
     def connection(self) -> str:
         """TOML of the connection, besides its name and its user. The room must get to the desk."""
-
-    @abstractmethod
-    def accept(self, chat: str, agent: str, name: str) -> None: ...
-
-    @abstractmethod
-    def end_chat(self, chat: str) -> None: ...
-
-    @abstractmethod
-    def transfer_chat(self, chat: str, agent: str, name: str) -> None: ...
 
     @abstractmethod
     def is_live(self, chat: str) -> bool: ...
@@ -125,16 +142,8 @@ class DeskSide(ABC):
         """Somebody asks for news of it at this moment."""
 
     @abstractmethod
-    def trouble(self) -> str:
-        """One fault of the vendor's, by chance; what it is called, empty = none this time."""
-
-    @abstractmethod
-    def calm(self) -> None:
-        """No faults from now on."""
-
-    @abstractmethod
-    def reached(self) -> dict[str, list[str]]:
-        """Room -> texts that agents read, in order; those of a chat's history too."""
+    def other(self, name: str) -> None:
+        """One of OTHERS."""
 
     @abstractmethod
     def told(self) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOYMENT_ID, ORG_ID, Session
+from connectors.salesforce_live_agent.simulated.service import Session
 from connectors.salesforce_live_agent.simulator import Simulator
 from tests.soak.desk_side import DeskSide, Ended
 
@@ -33,43 +33,27 @@ TROUBLES: dict[str, dict[str, Any]] = {
 class LiveAgentSide(DeskSide):
     name = "live_agent"
     grace_s = CONNECTION_TIMEOUT_S
+    CHAT, TROUBLES = "session", TROUBLES
+    OTHERS = ("move", "move", "move", "doubled", "resent_otherwise")
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self._simulator = Simulator()
-        self._service, self._desk = self._simulator.service, self._simulator.desk
+        simulator = Simulator()
+        super().__init__(seed, simulator)
+        self._service = simulator.service
         options = {"poll_s": POLL_S, "connection_timeout_s": CONNECTION_TIMEOUT_S}
         self._simulator.wish({"echoes": True, "options": options})
         self._service.requested.append(self._requested)
-
-    def app(self) -> Any:
-        return self._simulator.app()
-
-    def release(self) -> None:
-        for each in self._service.sessions.values():
-            self._service.kill(each, "the run is over")
 
     def connection(self) -> str:
         return f"""
 kind = "salesforce_live_agent"
 endpoint = "{self.url}/chat/rest/"
-org_id = "{ORG_ID}"
-deployment_id = "{DEPLOYMENT_ID}"
-button_id = "{BUTTON_ID}"
+{self._simulator.SETTINGS}
 details = [{{ label = "Room", fact = "room" }}]
 """
 
     def _requested(self, found: Session) -> None:
         self.offered(found.id, _room_of(found))
-
-    def accept(self, chat: str, agent: str, name: str) -> None:
-        self._desk.accept(chat, agent, name)
-
-    def end_chat(self, chat: str) -> None:
-        self._desk.end(chat)
-
-    def transfer_chat(self, chat: str, agent: str, name: str) -> None:
-        self._desk.transfer(chat, agent, name)
 
     def is_live(self, chat: str) -> bool:
         found = self._service.sessions[chat]
@@ -82,35 +66,26 @@ details = [{{ label = "Room", fact = "room" }}]
         return self._service.sessions[chat].poll is not None
 
     def trouble(self) -> str:
-        chance, options, faults = self.random, self._service.options, self._simulator.faults
-        options.double = False
-        name = chance.choice([*TROUBLES, "move", "move", "move", "doubled", "resent_otherwise"])
+        self._service.options.double = False
+        return super().trouble()
+
+    def other(self, name: str) -> None:
+        options = self._service.options
         match name:
             case "move":
                 chats = [self._service.sessions[each] for each in self.live if self.is_served(each)]
                 chats = [each for each in chats if each.expected > 2]
                 if chats:
-                    self._service.move(chance.choice(chats))
+                    self._service.move(self.random.choice(chats))
             case "doubled":
                 options.double = True
             case "resent_otherwise":
                 options.resend = "grown" if options.resend == "same" else "same"
                 options.reconnect_replays = not options.reconnect_replays
-            case _:
-                if any(each.on == TROUBLES[name]["on"] for each in faults.waiting):
-                    return ""  # nobody ran into the last one yet: a request shall not fail again and again
-                faults.add([TROUBLES[name]])
-        return name
 
     def calm(self) -> None:
-        self._simulator.wish({"clear_failures": True, "options": {"double": False}})
-
-    def reached(self) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for row in self._service.desk:
-            if row["kind"] == "message":
-                found[self.rooms[row["session"]]].append(row["text"])
-        return found
+        super().calm()
+        self._service.options.double = False
 
     def told(self) -> dict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID, Conversation
+from connectors.salesforce_messaging.simulated.org import Conversation
 from connectors.salesforce_messaging.simulator import Simulator
 from tests.soak.desk_side import DeskSide, Ended
 
@@ -27,28 +27,23 @@ ALL_CUT = 0.03
 
 class MessagingSide(DeskSide):
     name = "messaging"
+    CHAT, TROUBLES = "conversation", TROUBLES
+    OTHERS = ("stream_cut", "stream_cut", "stream_cut_within", "doubled", "few_replayed")
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self._simulator = Simulator()
-        self._org, self._desk = self._simulator.org, self._simulator.desk
+        simulator = Simulator()
+        super().__init__(seed, simulator)
+        self._org = simulator.org
         self._simulator.wish({"options": {"tokens_per_minute": 0}})
         self._unread: defaultdict[str, list[str]] = defaultdict(list)
         self._org.routed.append(self._routed)
         self._org.said.append(self._said)
 
-    def app(self) -> Any:
-        return self._simulator.app()
-
-    def release(self) -> None:
-        self._org.feeds.cut_all()
-
     def connection(self) -> str:
         return f"""
 kind = "salesforce_messaging"
 url = "{self.url}"
-org_id = "{ORG_ID}"
-es_developer_name = "{DEVELOPER_NAME}"
+{self._simulator.SETTINGS}
 routing_attributes = {{ Room_Id = "room" }}
 """
 
@@ -57,7 +52,7 @@ routing_attributes = {{ Room_Id = "room" }}
 
     def accept(self, chat: str, agent: str, name: str) -> None:
         """What was said before is there for him to read."""
-        self._desk.accept(chat, agent, name)
+        super().accept(chat, agent, name)
         for text in self._unread.pop(chat, []):
             self._desk.say(chat, f"echo {text}")
 
@@ -67,12 +62,6 @@ routing_attributes = {{ Room_Id = "room" }}
             self._desk.say(found.id, f"echo {text}")
         elif self.is_live(found.id):
             self._unread[found.id].append(text)
-
-    def end_chat(self, chat: str) -> None:
-        self._desk.end(chat)
-
-    def transfer_chat(self, chat: str, agent: str, name: str) -> None:
-        self._desk.transfer(chat, agent, name)
 
     def is_live(self, chat: str) -> bool:
         found = self._org.conversations[chat]
@@ -86,36 +75,24 @@ routing_attributes = {{ Room_Id = "room" }}
         return self._org.feeds.of(self._org.conversations[chat].subject).open > 0
 
     def trouble(self) -> str:
-        chance, streams, faults = self.random, self._org.feeds.faults, self._simulator.faults
+        streams = self._org.feeds.faults
         streams.double = streams.unknown = streams.within = False
         streams.replay = None
-        if chance.random() < ALL_CUT:
+        if self.random.random() < ALL_CUT:
             self._org.feeds.cut_all()
             return "all_streams_cut"
-        name = chance.choice([*TROUBLES, "stream_cut", "stream_cut", "stream_cut_within", "doubled", "few_replayed"])
+        return super().trouble()
+
+    def other(self, name: str) -> None:
+        streams = self._org.feeds.faults
         match name:
             case "stream_cut" | "stream_cut_within":
-                streams.cut_after, streams.within = chance.randint(0, 5), name == "stream_cut_within"
+                streams.cut_after, streams.within = self.random.randint(0, 5), name == "stream_cut_within"
             case "doubled":
                 streams.double = streams.unknown = True
             case "few_replayed":
                 streams.replay = 1
                 streams.cut_after = 0
-            case _:
-                if any(each.on == TROUBLES[name]["on"] for each in faults.waiting):
-                    return ""  # nobody ran into the last one yet: a request shall not fail again and again
-                faults.add([TROUBLES[name]])
-        return name
-
-    def calm(self) -> None:
-        self._simulator.wish({"clear_failures": True})
-
-    def reached(self) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for row in self._org.desk:
-            if row["kind"] == "message":
-                found[self.rooms[row["conversation"]]].append(row["text"])
-        return found
 
     def told(self) -> dict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)

@@ -15,7 +15,6 @@ import json
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,10 +28,11 @@ from omnibridge.bootstrap_agents import hubs_of
 from omnibridge.clock import SystemClock
 from omnibridge.config_reader import load
 from omnibridge.identity import sync
+from omnibridge.sandbox.configured import workspace
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.storage.database import open_database
-from tests.integration.identity.conftest import DECLARED, KEYS, RIGHTS
+from tests.integration.identity.conftest import KEYS, configured_provisioner
 from tests.soak.newcomers_verdict import (
     DEPARTMENTS,
     RESTING,
@@ -43,6 +43,7 @@ from tests.soak.newcomers_verdict import (
     judge_ours,
     made,
 )  # fmt: skip
+from tests.soak.processes import folder_of
 
 MOMENTS = ("before", "within", "after")
 CONTACT = (
@@ -209,27 +210,15 @@ class Newcomers:
     # -- before and after -------------------------------------------------------------------------------
 
     def _configure(self, sandbox: RunningSandbox) -> None:
-        hub, relay = sandbox.hub, sandbox.description["service_account"]
         for each in DEPARTMENTS:
-            hub.add_department(each, set())
-        user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-        for each in RIGHTS:
-            hub.rules.permissions[each] |= {"provisioner"}
-        token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
-        hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
-        (self.folder / "keys").write_text(KEYS, "utf-8")
+            sandbox.hub.add_department(each, set())
+        maker = configured_provisioner(sandbox.hub, self.folder)
         (self.folder / "omnibridge.toml").write_text(
             f"""
 [database]
 url = "sqlite:///newcomers.db"
-[[workspace]]
-name = "soak"
-url = "{sandbox.url}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{sandbox.description["webhook_token"]}"
-provisioner_user_id = "{user.id}"
-provisioner_token = "{token}"
+{workspace(sandbox.description, "soak")}
+{maker}
 [agents]
 creation = true
 seats = 100000
@@ -286,9 +275,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-newcomers-") as temporary:
-        folder = wish.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with folder_of(wish.keep) as folder:
         soak = Newcomers(folder, wish.kills, wish.ids, wish.contacts, wish.hub_version, wish.seed)
         result = asyncio.run(soak.run())
     if wish.json:

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
-import socket
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from omnibridge.sandbox.configured import bot_user, workspace
+from tests.command_line import environment, free_port, ready
+
 START_LIMIT_S = 20.0
+
+
+@contextlib.contextmanager
+def folder_of(keep: Path | None) -> Iterator[Path]:
+    """The one to keep, else one that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def tell(result: dict[str, Any], problems: list[str], what: str, *, as_json: bool, width: int = 16) -> int:
+    """Print the figures, and what is wrong with them; the exit code. what: to say before the problems."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            print(f"{key:{width}} {value}")
+    if problems:
+        print(f"{what}; {', '.join(problems)}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 class Sandbox:
@@ -62,7 +87,7 @@ class Bridge:
         control: guard that is switched off, see crippled.py.
         """
         self._program = ("tests.soak.crippled", control) if control else ("omnibridge",)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "omnibridge.toml"
         self._log = (folder / "bridge.log").open("ab")
@@ -73,25 +98,15 @@ class Bridge:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, crash_at: str = "") -> None:
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("OMNIBRIDGE_")}
-        environ["OMNIBRIDGE_CRASH_AT"] = crash_at
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *self._program, "serve", "--config", str(self._config),
-            env=environ, stdout=self._log, stderr=self._log,
+            env=environment(OMNIBRIDGE_CRASH_AT=crash_at), stdout=self._log, stderr=self._log,
         )  # fmt: skip
 
     async def ready(self, session: aiohttp.ClientSession) -> float | None:
         """Seconds until `/readyz` answers 200; None when the process ended before."""
-        began = time.monotonic()
-        while self.is_running and time.monotonic() - began < START_LIMIT_S:
-            try:
-                async with session.get(f"{self.url}/readyz") as answer:
-                    if answer.status == 200:
-                        return time.monotonic() - began
-            except aiohttp.ClientError:
-                pass  # not listening yet
-            await asyncio.sleep(0.01)
-        return None
+        assert self._process
+        return await ready(session, f"{self.url}/readyz", self._process, START_LIMIT_S)
 
     @property
     def is_running(self) -> bool:
@@ -140,13 +155,7 @@ class Bridge:
         self._log.close()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
 def _configuration(sandbox: dict[str, Any], kind: str, port: int, url: str, settings: str, options: str) -> str:
-    relay, bot = sandbox["service_account"], sandbox["bot_account"]
     connection = f'url = "{url}"\n{sandbox.get(f"{kind}_settings", "")}' if url else sandbox[f"{kind}_connection"]
     return f"""
 [server]
@@ -155,17 +164,11 @@ log_level = "info"
 [database]
 url = "sqlite:///soak.db"
 {settings}
-[[workspace]]
-name = "soak"
-url = "{sandbox["url"]}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{sandbox["webhook_token"]}"
+{workspace(sandbox, "soak")}
 [[connection]]
 name = "assistant"
 kind = "{kind}"
 {connection}
-rocketchat_user = "{bot["username"]}"
-rocketchat_token = "{bot["auth_token"]}"
+{bot_user(sandbox)}
 {options}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from connectors.salesforce_live_agent.simulated.service import Session
 from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.server import SandboxOptions, create_hub
 from tests.soak.desk_side import AGENTS
-from tests.soak.desk_verdict import WRONG, judge, unread
+from tests.soak.desk_verdict import WRONG, compare, judge, unread
 from tests.soak.live_agent import CONNECTION_TIMEOUT_S, LiveAgentSide
 
 TABLES = """
@@ -99,3 +100,18 @@ def test_what_was_given_up_counts_unless_an_agent_read_it(ledgers: Ledgers) -> N
 
     ledgers.side._service.reached_desk(ledgers.session, "message", text="c1-m001")
     assert ledgers.wrong() == {"buried": 1, "doubled": 1}  # nobody said it at the hub
+
+
+def test_verdict_sees_what_is_lost_doubled_and_swapped() -> None:
+    wanted = ["c1-m001", "c1-m002", "c1-m003"]
+
+    def judged(got: list[str]) -> dict[str, int]:
+        counts = Counter[str]()
+        compare("c1", wanted, got, counts, [])
+        return {key: n for key, n in counts.items() if n}
+
+    assert judged(wanted) == {}
+    assert judged(wanted[:2]) == {"lost": 1}
+    assert judged([*wanted, wanted[0]]) == {"doubled": 1}
+    assert judged([wanted[1], wanted[0], wanted[2]]) == {"out_of_order": 1}
+    assert judged([*wanted, "c9-m001"]) == {"doubled": 1}

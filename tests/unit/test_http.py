@@ -14,7 +14,8 @@ from omnibridge.sandbox.server import Socket
 
 @pytest.mark.parametrize(("limit", "length", "fits"), [(0, 5000, True), (1000, 1000, True), (1000, 1001, False)])
 async def test_answers_have_the_length_that_was_asked_for(limit: int, length: int, fits: bool) -> None:
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        assert request.headers["accept-encoding"] == "identity"
         return Response(b"x" * length)
 
     server = Socket(Starlette(routes=[Route("/", answer)]), "127.0.0.1", 0)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnibridge.http import AnswerTooLarge, Client, create_client
-from omnibridge.http.lines import HIGH, Lines
+from omnibridge.http.lines import HIGH, Lines, LineStream
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -119,6 +119,9 @@ BROKEN: dict[str, tuple[bytes, type[httpx2.TransportError]]] = {
     "no chunk": (CHUNKED + b"zz\r\n", httpx2.ReadError),
     "head without end": (HEAD + b"X-Long: 0123456789abcdef\r\n" * 4000, AnswerTooLarge),
     "compressed": (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx", AnswerTooLarge),
+    "trailers without end": (CHUNKED + chunk(b"a") + b"0\r\n" + b"X: 0123456789abcdef\r\n" * 30_000, AnswerTooLarge),
+    "chunk with an extension without end": (CHUNKED + b"1;x=" + b"x" * 300_000, AnswerTooLarge),
+    "continue without end": (b"HTTP/1.1 100 Continue\r\n\r\n" * 9000, AnswerTooLarge),
     "line without end": (CHUNKED + chunk(b"x" * 5000) * 300, AnswerTooLarge),
 }
 
@@ -178,6 +181,15 @@ async def test_who_does_not_read_makes_the_server_wait() -> None:
         assert sent < 4000
         assert stream._size < HIGH + (1 << 18) + 4096
         assert [len(each) async for each in stream] == [4095] * 4000
+
+
+async def test_chunks_of_a_byte_are_kept_as_one() -> None:
+    """Each by itself would take sixty times its size; to take them one by one from the front, minutes."""
+    stream = LineStream(5, 1 << 20)
+    stream.data_received(CHUNKED + chunk(b"x") * 40_000 + chunk(b"\n"))
+
+    assert (len(stream._chunks), stream._size) == (1, 40_001)
+    assert await anext(stream) == b"x" * 40_000
 
 
 async def test_stream_is_cancelled_or_closed_while_somebody_waits() -> None:

@@ -55,14 +55,14 @@ async def served(
     listening = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=context)
     port = int(listening.sockets[0].getsockname()[1])
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    http_wire._trusted.cache_clear()
+    http_wire.trusted.cache_clear()
     wire = Wire(8)
     try:
         yield found, wire, Origin("https", "127.0.0.1", port, f"127.0.0.1:{port}")
     finally:
         wire.close()
         listening.close()
-        http_wire._trusted.cache_clear()
+        http_wire.trusted.cache_clear()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -92,7 +92,7 @@ async def test_session_is_resumed_for_an_hour_and_with_its_own_trust_only(
     async with served(tmp_path, monkeypatch) as (server, wire, origin):
         server.says_goodbye = True
         await wire.exchange(origin, "POST", "/", (), b"x")
-        http_wire._trusted.cache_clear()  # another context, as after a change of trust
+        http_wire.trusted.cache_clear()  # another context, as after a change of trust
         await wire.exchange(origin, "POST", "/", (), b"x")
         monkeypatch.setattr("omnibridge.http.tls.RESUMED_S", -1.0)
         await wire.exchange(origin, "POST", "/", (), b"x")

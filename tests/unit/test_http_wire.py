@@ -20,6 +20,7 @@ from omnibridge.http.connection import Connection
 from tests.certificates import server_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Way: a\r\nx-way: b\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 Play = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -183,6 +184,12 @@ class FakeTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\n"])
 async def test_body_that_ends_with_the_connection(head: bytes) -> None:
@@ -275,6 +282,17 @@ BROKEN: dict[str, tuple[bytes, type[httpx2.TransportError]]] = {
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", httpx2.ReadError),
     "another protocol": (b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", httpx2.ReadError),
     "head without end": (b"HTTP/1.1 200 OK\r\n" + b"X-Long: 0123456789abcdef\r\n" * 4000, AnswerTooLarge),
+    "trailers without end": (CHUNKED + b"1\r\nx\r\n0\r\n" + b"X-Long: 0123456789abcdef\r\n" * 30_000, AnswerTooLarge),
+    "one trailer without end": (CHUNKED + b"1\r\nx\r\n0\r\nX-Long: " + b"x" * 300_000, AnswerTooLarge),
+    "chunk with an extension without end": (CHUNKED + b"1;x=" + b"x" * 300_000, AnswerTooLarge),
+    "continue without end": (b"HTTP/1.1 100 Continue\r\n\r\n" * 9000, AnswerTooLarge),
+    "folded header": (b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok", httpx2.ReadError),
+    "NUL in a header": (b"HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok", httpx2.ReadError),
+    "space before the colon": (b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", httpx2.ReadError),
+    "signed length": (b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", httpx2.ReadError),
+    "huge length": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok", httpx2.ReadError),
+    "huge chunk": (CHUNKED + b"fffffffffffffffff\r\nok", httpx2.ReadError),
+    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", httpx2.ReadError),
 }  # fmt: skip
 
 
@@ -305,6 +323,53 @@ async def test_answer_longer_than_agreed_is_not_read_to_its_end(raw: bytes) -> N
         await eventually(lambda: server.ended == 1)
 
 
+async def test_trailers_are_no_headers() -> None:
+    """They come after the body: too late to say anything about it."""
+    raw = CHUNKED + b"2\r\nok\r\n0\r\nRetry-After: 9\r\nContent-Encoding: gzip\r\n\r\n"
+    play, servers = answering(raw)
+    async with played(play, max_answer_bytes=100) as (server, wire):
+        servers.append(server)
+        answer = await get(wire, server)
+        assert (answer.body, dict(answer.headers)) == (b"ok", {"transfer-encoding": "chunked"})
+
+
+async def test_answer_before_the_request_was_read_ends_the_connection() -> None:
+    """Else the next call would wait behind the rest of it."""
+
+    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        if number == 0:
+            await left.wait()
+
+    left = asyncio.Event()
+    async with played(play) as (server, wire):
+        assert (await post(wire, server, bytes(20_000_000))).body == b"ok"
+        assert (await post(wire, server)).body == b"ok"
+        left.set()
+        await eventually(lambda: server.ended == 2)
+
+
+async def test_read_is_repeated_when_a_kept_connection_was_reset() -> None:
+    """That is an end without an answer, as `RemoteProtocolError` says it; nothing else that broke is."""
+    for exc, error in ((ConnectionResetError(), httpx2.RemoteProtocolError), (OSError("no route"), httpx2.ReadError)):
+        connection = Connection(0)
+        connection.connection_made(FakeTransport())
+        asked = connection.ask(b"request")
+        connection.connection_lost(exc)
+        with pytest.raises(error):
+            await asked
+
+
+async def test_connection_that_ended_before_anything_was_sent_is_not_asked() -> None:
+    """And says so, instead of an answer that nobody would wait for in vain for ever."""
+    connection = Connection(0)
+    connection.connection_made(FakeTransport())
+    connection.connection_lost(None)
+    with pytest.raises(httpx2.ConnectError):
+        connection.ask(b"request")
+
+
 async def test_late_answer_of_a_call_that_was_given_up_reaches_nobody() -> None:
     late = asyncio.Event()
 
@@ -331,6 +396,10 @@ async def test_late_answer_of_a_call_that_was_given_up_reaches_nobody() -> None:
     [
         ("/a b", {}),
         ("/a\r\nX: y", {}),
+        ("/a\tb", {}),
+        ("/a\x0bb", {}),
+        ("/\ud800", {}),
+        ("/", {"X-Name": "\udc00"}),
         ("/", {"X-Name": "a\r\nX-Other: b"}),
         ("/", {"X-Name": "a\nb"}),
         ("/", {"X-Name": "a\0b"}),
@@ -377,12 +446,41 @@ async def test_closed_client_sends_nothing() -> None:
             await get(wire, server)
 
 
+async def test_client_that_is_closed_while_it_connects_keeps_nothing() -> None:
+    play, servers = answering(OK)
+    async with played(play) as (server, wire):
+        servers.append(server)
+        wire._judge = lambda _, __: wire.close()
+        with pytest.raises(httpx2.ConnectError, match="closed"):
+            async with wire.lines(server.origin, "GET", "/", (), idle_s=5, max_line_bytes=100):
+                pass
+        wire._is_closed = False
+        with pytest.raises(httpx2.ConnectError, match="closed"):
+            await get(wire, server)
+        await eventually(lambda: server.ended == 2)
+        assert server.requests == [[], []]
+
+
 async def test_nobody_listens_and_no_such_name() -> None:
     wire = Wire(2)
-    for url in ("http://127.0.0.1:1", "http://localhost:1", "http://no-such-host.invalid"):
+    for url in ("127.0.0.1:1", "localhost:1", "no-such-host.invalid", "a..b", "x" * 64):
         with pytest.raises(httpx2.ConnectError) as caught:
-            await wire.exchange(origin_of(url)[0], "GET", "/", (), None)
-        assert isinstance(caught.value.__cause__, OSError)
+            await wire.exchange(origin_of(f"http://{url}")[0], "GET", "/", (), None)
+        assert isinstance(caught.value.__cause__, OSError | UnicodeError)
+
+
+async def test_plug_is_closed_when_there_is_no_trust() -> None:
+    def none() -> ssl.SSLContext:
+        raise OSError("no such file")
+
+    play, servers = answering(OK)
+    async with played(play) as (server, _):
+        servers.append(server)
+        wire = Wire(1, trust=none)
+        with pytest.raises(httpx2.ConnectError, match="no such file") as caught:
+            await wire.exchange(server.origin._replace(scheme="https"), "GET", "/", (), None)
+        await eventually(lambda: server.ended == 1)  # while the traceback still holds it
+        assert caught
 
 
 async def test_address_that_is_not_allowed_is_not_connected_to() -> None:
@@ -411,20 +509,20 @@ async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytes
     play, servers = answering(OK)
     async with played(play, tls=context) as (server, wire):
         servers.append(server)
-        http_wire._trusted.cache_clear()
+        http_wire.trusted.cache_clear()
         with pytest.raises(httpx2.ConnectError) as caught:
             await get(wire, server)
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        http_wire._trusted.cache_clear()
+        http_wire.trusted.cache_clear()
         assert [(await get(wire, server)).body for _ in range(2)] == [b"ok"] * 2
         assert [len(each) for each in server.requests if each] == [2]
 
         other = server.origin._replace(name="localhost")  # the certificate is for the address alone
         with pytest.raises(httpx2.ConnectError):
             await wire.exchange(other, "GET", "/", (), None)
-    http_wire._trusted.cache_clear()
+    http_wire.trusted.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -435,6 +533,7 @@ async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytes
         ("http://chat.example.com:3000/", "chat.example.com:3000", 3000, ""),
         ("http://[::1]:5005", "[::1]:5005", 5005, ""),
         ("http://bücher.example", "xn--bcher-kva.example", 80, ""),
+        ("http://faß.example", "xn--fa-hia.example", 80, ""),
     ],
 )
 def test_origin(url: str, host: str, port: int, path: str) -> None:
@@ -442,7 +541,9 @@ def test_origin(url: str, host: str, port: int, path: str) -> None:
     assert (origin.host, origin.port, root) == (host, port, path)
 
 
-@pytest.mark.parametrize("url", ["", "chat.example.com", "ftp://x", "http://", "http://x:99999", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "chat.example.com", "ftp://x", "http://", "http://x:99999", "http://[::1", "http://ü..x"]
+)
 def test_no_origin(url: str) -> None:
     with pytest.raises(httpx2.UnsupportedProtocol):
         origin_of(url)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from connectors.salesforce.simulator import json_body
 from connectors.salesforce_live_agent.simulated.service import (
     BUTTON_ID,
     DEPLOYMENT_ID,
@@ -141,7 +141,7 @@ class Api:
     async def post(self, request: Request) -> Response:
         """Chasitor/{noun}: once for each sequence, strictly one after the other."""
         noun = request.path_params["noun"]
-        found, body = self._session(request), await self._body(request)
+        found, body = self._session(request), await json_body(request, may_be_empty=True)
         if noun == "ChasitorResyncState":
             if body.get("organizationId") != ORG_ID:
                 raise HTTPException(400, "organizationId is missing")
@@ -156,7 +156,7 @@ class Api:
 
     async def multi_noun(self, request: Request) -> Response:
         """Several posts under one sequence, each with its `object`."""
-        found, body = self._session(request), await self._body(request)
+        found, body = self._session(request), await json_body(request, may_be_empty=True)
         nouns = body.get("nouns")
         if not isinstance(nouns, list) or not nouns:
             raise HTTPException(400, "nouns is missing")
@@ -360,14 +360,3 @@ class Api:
         if request.headers.get("x-liveagent-affinity") != (affinity or found.affinity):
             raise HTTPException(503, "the affinity has changed")
         return found
-
-    @staticmethod
-    async def _body(request: Request) -> dict[str, Any]:
-        try:
-            raw = await request.body()
-            body = json.loads(raw) if raw else {}
-        except (ValueError, ClientDisconnect) as exc:
-            raise HTTPException(400, "the body is no JSON") from exc
-        if not isinstance(body, dict):
-            raise HTTPException(400, "the body is no object")
-        return body

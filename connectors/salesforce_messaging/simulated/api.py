@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from connectors.salesforce.simulator import json_body
 from connectors.salesforce_messaging.simulated.feeds import EventStream
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID, Conversation, Org, Sender
 from connectors.salesforce_messaging.simulated.tokens import Token
@@ -42,10 +43,10 @@ class Api:
     # -- tokens -----------------------------------------------------------------------------------------
 
     async def guest_token(self, request: Request) -> Response:
-        return self._token(await self._body(request), request, "guest")
+        return self._token(await json_body(request), request, "guest")
 
     async def verified_token(self, request: Request) -> Response:
-        return self._token(await self._body(request), request, "verified")
+        return self._token(await json_body(request), request, "verified")
 
     def _token(self, body: dict[str, Any], request: Request, kind: str) -> Response:
         self._note(request)
@@ -102,7 +103,7 @@ class Api:
     # -- conversations ----------------------------------------------------------------------------------
 
     async def create(self, request: Request) -> Response:
-        token, body = self._token_of(request), await self._body(request)
+        token, body = self._token_of(request), await json_body(request)
         cid = self._uuid(body.get("conversationId"), "conversationId")
         self._deployment(body.get("esDeveloperName"))
         known = self.org.conversations.get(cid)
@@ -171,7 +172,7 @@ class Api:
     # -- what the visitor sends -------------------------------------------------------------------------
 
     async def message(self, request: Request) -> Response:
-        token, body = self._token_of(request), await self._body(request)
+        token, body = self._token_of(request), await json_body(request)
         said = body.get("message")
         return self._take(request, token, body, dict(said) if isinstance(said, dict) else {}, None)
 
@@ -250,7 +251,7 @@ class Api:
             each(found, said)
 
     async def entry(self, request: Request) -> Response:
-        token, body = self._token_of(request), await self._body(request)
+        token, body = self._token_of(request), await json_body(request)
         found = self._conversation(request, token)
         self._uuid(body.get("id"), "id")
         if body.get("entryType") not in TYPING:
@@ -259,7 +260,7 @@ class Api:
         return Response(status_code=202)
 
     async def acknowledge(self, request: Request) -> Response:
-        token, body = self._token_of(request), await self._body(request)
+        token, body = self._token_of(request), await json_body(request)
         found = self._conversation(request, token)
         acks = body.get("acks")
         if not self.org.options.receipts or not isinstance(acks, list) or not acks:
@@ -325,16 +326,6 @@ class Api:
             self.limited.append({"at": self.org.clock.now_ms(), "limit": kind, "of": key})
             headers = {"Retry-After": str(int(wait) + 1)} if self.org.options.retry_after else None
             raise HTTPException(429, f"more than {most} in {seconds:.0f} s", headers)
-
-    @staticmethod
-    async def _body(request: Request) -> dict[str, Any]:
-        try:
-            body = await request.json()
-        except (ValueError, ClientDisconnect) as exc:
-            raise HTTPException(400, "the body is no JSON") from exc
-        if not isinstance(body, dict):
-            raise HTTPException(400, "the body is no object")
-        return body
 
     @staticmethod
     def _or_404(found: _Found | None) -> _Found:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce.ids import long_id
 from connectors.salesforce_messaging.story import cast
 from connectors.salesforce_messaging.story.cast import ALEX, BEA, Customer
 from connectors.salesforce_messaging.story.evidence import LIVE_AGENT, DeskSide, of_live_agent, of_messaging
@@ -148,7 +148,7 @@ class Chapter(ABC):
         self.tell(f"a file of {row['size']} bytes" if rows == "file" else f"the answer to the question: {row['text']}")
 
     async def sends_file(self) -> None:
-        await self.stage.upload(self.visitor, *cast.BROKEN)
+        await self.visitor.upload(cast.BROKEN.name, cast.BROKEN.content, cast.BROKEN.media_type)
         await self.stage.screen.show(self.visitor)
         await self.receives("file")
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from connectors.salesforce_messaging.ids import long_id
+from connectors.salesforce.ids import long_id
 from connectors.salesforce_messaging.story import cast
 from connectors.salesforce_messaging.story.evidence import BOTS, LIVE_AGENT, Evidence, user_of
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from omnibridge.storage.tables import metadata
+from omnibridge.storage.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)

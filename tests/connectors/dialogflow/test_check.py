@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from omnibridge.clock import SystemClock
-from omnibridge.config import ConnectionSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.doctor.backends import backend
 from omnibridge.doctor.finding import Finding
 from tests.connectors.dialogflow.bots import bot

@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.dialogflow.errors import REJECTED
 from connectors.dialogflow.settings import DialogflowSettings
-from omnibridge.config import ConnectionSettings
+from omnibridge.config_connections import ConnectionSettings
 from omnibridge.routing.rules_file import parse_rules
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "connectors" / "dialogflow"

@@ -16,8 +16,9 @@ from omnibridge.connector import Content, DeliveryError, DeliveryRejected, Text,
 from omnibridge.connector import desks as desk
 from omnibridge.connector.desks import Notice, Opening, SessionEvent, Spoke
 from omnibridge.connector.testing import FakeContext, turn
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
-from tests.connectors.salesforce_live_agent.services import RunningService, eventually, service
+from tests.connectors.salesforce_live_agent.services import RunningService, checked
 
 
 class Held:
@@ -158,11 +159,9 @@ class Alone:
 @asynccontextmanager
 async def alone(*, options: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Alone]:
     """options: of the simulated service. Nothing is polled twice, posted early or out of its order."""
-    async with service(**{"poll_s": 0.2, **(options or {})}) as sf:
+    async with checked(**{"poll_s": 0.2, **(options or {})}) as sf:
         one = Alone(sf, settings)
         try:
             yield one
         finally:
             await one.end()
-        ledger = sf.ledger()
-        assert (ledger["duplicate_polls"], ledger["sequence_gaps"], ledger["early_posts"]) == (0, 0, 0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +12,7 @@ import aiohttp
 from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOYMENT_ID, ORG_ID
 from connectors.salesforce_live_agent.simulator import ROOT, Simulator
 from omnibridge.sandbox.server import Socket
+from tests.connectors.salesforce.running import Running, running
 
 INIT = {
     "organizationId": ORG_ID,
@@ -29,26 +29,9 @@ INIT = {
 }
 
 
-class RunningService(Simulator):
-    """On a socket that can go and come back under the same address, with all sessions."""
-
-    url = ""
-    _socket: Socket | None = None
-
+class RunningService(Simulator, Running):
     def service_calls(self) -> list[dict[str, Any]]:
         return self.api.calls
-
-    async def listen(self) -> None:
-        port = int(self.url.rsplit(":", 1)[1]) if self.url else 0
-        self._socket = Socket(self.app(), "127.0.0.1", port)
-        await self._socket.start()
-        self.url = self._socket.url
-
-    async def hang_up(self) -> None:
-        """From now on connections are refused."""
-        socket, self._socket = self._socket, None
-        if socket:
-            await socket.stop()
 
 
 @asynccontextmanager
@@ -64,21 +47,18 @@ async def at_other_address(found: RunningService) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def service(**options: Any) -> AsyncIterator[RunningService]:
-    found = RunningService()
-    await found.listen()
-    found.wish({"options": {"poll_s": 1.0, **options}})
-    try:
+    async with running(RunningService()) as found:
+        found.wish({"options": {"poll_s": 1.0, **options}})
         yield found
-    finally:
-        for each in found.service.sessions.values():
-            found.service.kill(each, "test is over")
-        await found.hang_up()
 
 
-async def eventually(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.005)
+@asynccontextmanager
+async def checked(**options: Any) -> AsyncIterator[RunningService]:
+    """Nothing is polled twice, posted early or out of its order."""
+    async with service(**options) as found:
+        yield found
+        ledger = found.ledger()
+        assert (ledger["duplicate_polls"], ledger["sequence_gaps"], ledger["early_posts"]) == (0, 0, 0)
 
 
 class Page:

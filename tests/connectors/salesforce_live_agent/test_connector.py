@@ -11,8 +11,9 @@ from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSetting
 from connectors.salesforce_live_agent.state import decode
 from omnibridge.connector.desks import Opening
 from omnibridge.connector.testing import FakeContext, turn
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
-from tests.connectors.salesforce_live_agent.services import eventually, service
+from tests.connectors.salesforce_live_agent.services import service
 
 
 class Kept:

@@ -18,14 +18,9 @@ import connectors.salesforce_live_agent.sending as sending_module
 from omnibridge.clock import FixedClock
 from omnibridge.connector import Custom, TurnFile
 from omnibridge.sandbox.server import Socket
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
-from tests.connectors.salesforce_live_agent.relays import (
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
 from tests.integration.test_desks import control
 
 EVENTS = """
@@ -38,12 +33,12 @@ on_left = "bot"
 """
 
 
-async def test_agents_event_is_a_fact_a_field_and_words_and_who_accepts_is_told_facts(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_agents_event_is_a_fact_a_field_and_words_and_who_accepts_is_told_facts(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=EVENTS)
     await relay.world.hub.control(custom_fields={"ticket": "room"})
     visitor = await relay.with_agent()
-    relay.desk.custom_event(relay.sid, "order", "A17\x07")
-    relay.desk.custom_event(relay.sid, "novel", "x")
+    relay.desk.custom_event(relay.chat, "order", "A17\x07")
+    relay.desk.custom_event(relay.chat, "novel", "x")
     await relay.until(lambda: "Your order is A17 ." in relay.words(visitor))
     room = (await relay.world.relay.get("rooms.info", roomId=visitor.rid))["room"]
     (state,) = relay.world.rows("SELECT state FROM conversations")
@@ -57,7 +52,7 @@ async def test_agents_event_is_a_fact_a_field_and_words_and_who_accepts_is_told_
     # Before anything that was said.
     kinds = [each["kind"] for each in relay.sf.service.desk if each["kind"] in ("custom_event", "message")]
     assert kinds[0] == "custom_event"
-    relay.desk.end(relay.sid)
+    relay.desk.end(relay.chat)
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
 

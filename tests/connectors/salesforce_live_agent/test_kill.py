@@ -17,12 +17,8 @@ import aiohttp
 import pytest
 
 from omnibridge.sandbox.visitor import Visitor
-from tests.connectors.salesforce_live_agent.relays import (
-    MakeRelay,
-    Relay,
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce_live_agent.relays import Relay
 from tests.integration.test_desks import said
 from tests.soak.processes import Bridge
 
@@ -44,26 +40,28 @@ async def until(holds: object, seconds: float = 60.0) -> None:
 
 
 class Chats:
-    """So many visitors, each with an agent; number -> visitor and session. is_up: visitors may speak."""
+    """So many visitors, each with an agent; number -> visitor and session. is_up: visitors may speak.
+
+    wanted: what was decided for each room when everything of it had been heard."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.visitors: list[Visitor] = []
         self.sessions: list[str] = []
+        self.wanted: dict[str, list[str]] = {}
         self.is_up = asyncio.Event()
         self.is_up.set()
 
     async def begin(self, count: int) -> None:
         desk = self.relay.desk
-        for _ in range(count):
-            known = set(self.relay.sf.service.sessions)
-            visitor = await self.relay.world.visitor()
-            await visitor.say("talk to a human")
-            await until(lambda known=known: set(desk.waiting()) - known)
-            (session,) = set(desk.waiting()) - known
-            desk.accept(session)
-            self.visitors.append(visitor)
-            self.sessions.append(session)
+        for n in range(count):
+            self.visitors.append(await self.relay.world.visitor(f"v{n}"))
+            await self.visitors[-1].say("talk to a human")
+        await until(lambda: len(desk.waiting()) == count)
+        found = {each.init["visitorName"]: each.id for each in self.relay.sf.service.sessions.values()}
+        self.sessions = [found[f"v{n}"] for n in range(count)]
+        for each in self.sessions:
+            desk.accept(each)
 
     async def talk(self, rounds: range) -> None:
         for at in rounds:
@@ -84,8 +82,8 @@ class Chats:
     def are_whole(self, rounds: int) -> bool:
         if min(len(self.words(n)) for n in range(len(self.visitors))) < rounds:
             return False
-        decided = self.decided()
-        return all(len(self.heard(n)) >= len(decided[each.rid]) for n, each in enumerate(self.visitors))
+        self.wanted = self.decided()
+        return all(len(self.heard(n)) >= len(self.wanted[each.rid]) for n, each in enumerate(self.visitors))
 
     def decided(self) -> dict[str, list[str]]:
         """Room -> what was to be given to the desk, in that order."""
@@ -105,11 +103,13 @@ class Chats:
         """Lost, doubled and out of order are all the same to it."""
         decided = self.decided()
         for n, visitor in enumerate(self.visitors):
-            # What the hub could not tell us, as nobody listened, is for the comparison with the hub to find.
-            assert self.heard(n) == decided[visitor.rid]
+            # What the hub could not tell us, as nobody listened, is for the comparison with the hub to find; it may
+            # have found more when all was whole, and the end of the test came in between.
+            heard, wanted = self.heard(n), self.wanted[visitor.rid]
+            assert heard[: len(wanted)] == wanted and heard == decided[visitor.rid][: len(heard)]
             assert len(set(self.heard(n))) == len(self.heard(n))
             assert self.words(n) == [f"a{n}.{at}" for at in range(rounds)]
-        assert sum(map(len, decided.values())) >= len(self.visitors) * rounds // 2
+        assert sum(map(len, self.wanted.values())) >= len(self.visitors) * rounds // 4
         counts = self.relay.counts
         assert (counts["duplicate_polls"], counts["sequence_gaps"], counts["early_posts"]) == (0, 0, 0)
         assert len(self.relay.sf.service.sessions) == len(self.visitors)
@@ -147,7 +147,7 @@ async def asks_nothing_while_it_cannot_hold(relay: Relay, locking: sqlite3.Conne
     await until(lambda: len(relay.sf.service_calls()) > asked)
 
 
-async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRelay) -> None:
     relay = await make_relay(department="sales")
     chats = Chats(relay)
     async with served(relay) as bridge:
@@ -165,12 +165,13 @@ async def test_killed_again_and_again_in_the_middle_of_chats(make_relay: MakeRel
     chats.check(KILLS * ROUNDS)
 
 
-async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_process_that_was_stopped_polls_no_session_twice(make_relay: MakeRelay) -> None:
     relay = await make_relay(department="sales")
     chats = Chats(relay)
     async with served(relay) as bridge:
         await chats.begin(4)
         await chats.talk(range(2))
+        await until(lambda: sum(map(len, chats.decided().values())) >= 4)  # on a slow machine the hub gives up the rest
         process = bridge._process
         assert process is not None
         locking = sqlite3.connect(relay.world.folder / "test.db", isolation_level=None, timeout=10)

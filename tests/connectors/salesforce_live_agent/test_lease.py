@@ -9,13 +9,8 @@ import pytest
 
 from omnibridge import bootstrap
 from omnibridge.engine import sessions
-from tests.connectors.salesforce_live_agent.relays import (
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.test_outages import MovedClock
 
 
@@ -27,7 +22,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "RENEW_S", 3600)
 
 
-async def test_nothing_is_asked_before_the_session_is_held_again(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_nothing_is_asked_before_the_session_is_held_again(make_relay: MakeRelay) -> None:
     relay = await make_relay(engine="breaker_open_s = 0.2")
     relay.sf.wish({"options": {"poll_s": 0.2}})
     visitor = await relay.with_agent()
@@ -37,7 +32,7 @@ async def test_nothing_is_asked_before_the_session_is_held_again(make_relay: Mak
     MovedClock.ahead_ms += 60_000
     await eventually(lambda: relay.session().poll is None)  # the one that was under way ends
     asked = len(relay.sf.service_calls())
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.say(relay.chat, "a0")
     await visitor.say("v0")
     other = await relay.world.visitor("Vito")  # real time passes, and the process is well
     for at in range(5):

@@ -13,16 +13,10 @@ from connectors.salesforce_live_agent.client import LiveAgent, normalised
 from connectors.salesforce_live_agent.simulated.service import END_REASONS, FAIL_REASONS
 from omnibridge.connector import Custom, Handover, Reply, Text
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
-from tests.connectors.salesforce_live_agent.relays import (
-    ALEX,
-    BEA,
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import at_other_address, eventually, service
+from tests.connectors.salesforce_live_agent.services import at_other_address, service
 from tests.integration.test_desks import control
 from tests.scripted import ScriptedBot
 
@@ -255,18 +249,18 @@ async def test_s2_03_targets_are_tried_in_their_order() -> None:
 # -- over the whole engine -----------------------------------------------------------------------------------
 
 
-async def test_s2_03_conference_is_told_and_each_speaks_under_his_own_name(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_s2_03_conference_is_told_and_each_speaks_under_his_own_name(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='[texts.desk]\n"sales:conference-left" = "{name} is gone."')
     visitor = await relay.with_agent()
-    relay.desk.confer(relay.sid, "Carla Clerk")
+    relay.desk.confer(relay.chat, "Carla Clerk")
     for who, text in (("Carla Clerk", "Carla here."), ("Alex Agent", "She knows more."), ("Carla Clerk", "I do.")):
         if who == "Carla Clerk":
-            relay.desk.push(relay.sid, "ChatMessage", text=text, name=who, agentId=CARLA)
+            relay.desk.push(relay.chat, "ChatMessage", text=text, name=who, agentId=CARLA)
         else:
-            relay.desk.say(relay.sid, text)
+            relay.desk.say(relay.chat, text)
         await relay.until(lambda who=who, text=text: (who, text) in relay.seen(visitor))
-    relay.desk.confer(relay.sid, "Carla Clerk", joins=False)
-    relay.desk.say(relay.sid, "Anything else?")
+    relay.desk.confer(relay.chat, "Carla Clerk", joins=False)
+    relay.desk.say(relay.chat, "Anything else?")
     await relay.until(lambda: ("Alex Agent", "Anything else?") in relay.seen(visitor))
     await visitor.say("no")
     await relay.until(lambda: relay.heard() == ["no"])
@@ -285,17 +279,17 @@ async def test_s2_03_conference_is_told_and_each_speaks_under_his_own_name(make_
     ]
 
 
-async def test_s2_03_conference_in_one_breath_loses_nothing(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_s2_03_conference_in_one_breath_loses_nothing(make_relay: MakeRelay) -> None:
     """Who speaks before the other one's user is there has his name in front of his words."""
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"options": {"paused": True}})
-    relay.desk.confer(relay.sid, "Carla Clerk")
-    relay.desk.push(relay.sid, "ChatMessage", text="Carla here.", name="Carla Clerk", agentId=CARLA)
-    relay.desk.say(relay.sid, "She knows more.")
-    relay.desk.push(relay.sid, "ChatMessage", text="I do.", name="Carla Clerk", agentId=CARLA)
-    relay.desk.confer(relay.sid, "Carla Clerk", joins=False)
-    relay.desk.say(relay.sid, "Anything else?")
+    relay.desk.confer(relay.chat, "Carla Clerk")
+    relay.desk.push(relay.chat, "ChatMessage", text="Carla here.", name="Carla Clerk", agentId=CARLA)
+    relay.desk.say(relay.chat, "She knows more.")
+    relay.desk.push(relay.chat, "ChatMessage", text="I do.", name="Carla Clerk", agentId=CARLA)
+    relay.desk.confer(relay.chat, "Carla Clerk", joins=False)
+    relay.desk.say(relay.chat, "Anything else?")
     relay.sf.wish({"options": {"paused": False}})
     await relay.until(lambda: "Anything else?" in relay.words(visitor))
 
@@ -313,10 +307,7 @@ async def test_s2_03_conference_in_one_breath_loses_nothing(make_relay: MakeRela
 
 @pytest.mark.parametrize(("key", "asked", "agent"), [("DEPARTMENT", "", BEA), ("Sales", "Sales", "?")])
 async def test_s2_03_department_has_its_button_and_a_fact_names_the_agent(
-    make_relay: MakeRelay,  # noqa: F811
-    key: str,
-    asked: str,
-    agent: str,
+    make_relay: MakeRelay, key: str, asked: str, agent: str
 ) -> None:
     """By the id of the room's department, or the word with which the bot gives it away."""
     terms = 'facts = ["department", "visitor.*"]\nagent_fact = "visitor.agent"\n'
@@ -335,7 +326,7 @@ async def test_s2_03_department_has_its_button_and_a_fact_names_the_agent(
     assert (init.get("agentId"), init.get("doFallback")) == ((BEA[:15], True) if agent == BEA else (None, None))
 
 
-async def test_s2_03_org_that_moved_is_followed(make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_s2_03_org_that_moved_is_followed(make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told by Availability before a chat, and by the poll of another one. Loopback addresses are taken here only."""
     monkeypatch.setattr(LiveAgent, "judged", lambda self, url: normalised(url))
     relay = await make_relay()
@@ -367,13 +358,13 @@ async def test_s2_03_poll_that_names_another_address_goes_on_there(monkeypatch: 
     assert one.heard() == ["v0"]
 
 
-async def test_s2_03_history_that_is_refused_keeps_no_words_back(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_s2_03_history_that_is_refused_keeps_no_words_back(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.handed_over()
     await visitor.say("v0")
     relay.sf.wish({"fail_next": [{"on": "post", "status": 400}]})
-    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: "v0" in relay.heard() and "a0" in relay.words(visitor))
 
     assert [each["text"] for each in relay.of_kind("message")] == ["v0"]

@@ -13,14 +13,9 @@ from omnibridge.clock import SystemClock
 from omnibridge.domain.conversation import AGENTS
 from omnibridge.engine import sessions
 from omnibridge.sandbox.visitor import Visitor
-from tests.connectors.salesforce_live_agent.relays import (
-    MakeRelay,
-    Relay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce.running import eventually
+from tests.connectors.salesforce_live_agent.relays import Relay
 from tests.integration.test_desks import control
 
 HALF_AN_HOUR_S, STEPS = 1800, 5
@@ -84,9 +79,7 @@ async def away(relay: Relay, visitor: Visitor, how: str, clock: type[MovedClock]
 
 @pytest.mark.parametrize("how", ["refused", "503"])
 async def test_session_that_outlived_the_outage_gets_everything_once_and_in_order(
-    make_relay: MakeRelay,  # noqa: F811
-    moved: type[MovedClock],
-    how: str,
+    make_relay: MakeRelay, moved: type[MovedClock], how: str
 ) -> None:
     """The server's clock stood still: it was the line that was cut. What agents said meanwhile comes too."""
     default_s = how == "refused"
@@ -94,7 +87,7 @@ async def test_session_that_outlived_the_outage_gets_everything_once_and_in_orde
     visitor = await relay.with_agent()
     took_s = await away(relay, visitor, how, moved)
     for n in range(3):
-        relay.desk.say(relay.sid, f"a{n}")
+        relay.desk.say(relay.chat, f"a{n}")
     await come_back(relay, how)
     await relay.until(lambda: relay.heard() == WORDS and "a2" in relay.words(visitor))
     await relay.until(lambda: "The connection is back." in relay.words(visitor))
@@ -107,10 +100,7 @@ async def test_session_that_outlived_the_outage_gets_everything_once_and_in_orde
 
 @pytest.mark.parametrize(("how", "way"), [("refused", "bot"), ("503", "ladder")])
 async def test_session_that_died_meanwhile_ends_with_its_reason_and_all_words_go_on(
-    make_relay: MakeRelay,  # noqa: F811
-    moved: type[MovedClock],
-    how: str,
-    way: str,
+    make_relay: MakeRelay, moved: type[MovedClock], how: str, way: str
 ) -> None:
     """403 after its time-out: `on_left` follows. Who is next gets what the visitor wrote, in order, once."""
     relay = await make_relay(settings=f'on_left = "{way}"\ntrouble_s = 0.3', engine="breaker_open_s = 0.2")
@@ -133,9 +123,7 @@ async def test_session_that_died_meanwhile_ends_with_its_reason_and_all_words_go
 
 @pytest.mark.parametrize("how", ["refused", "503"])
 async def test_next_conversation_after_the_outage_is_a_new_chat(
-    make_relay: MakeRelay,  # noqa: F811
-    moved: type[MovedClock],
-    how: str,
+    make_relay: MakeRelay, moved: type[MovedClock], how: str
 ) -> None:
     """Offered before, nobody had accepted: what was queued is begun anew when the line is back."""
     relay = await make_relay(settings="offer_s = 7200", engine="breaker_open_s = 0.2")
@@ -146,7 +134,7 @@ async def test_next_conversation_after_the_outage_is_a_new_chat(
     relay.sf.wish({"advance_s": HALF_AN_HOUR_S})
     await come_back(relay, how)
     await eventually(lambda: len(relay.sf.service.sessions) == 2 and relay.desk.waiting())
-    relay.desk.accept(relay.sid)
+    relay.desk.accept(relay.chat)
     await relay.until(lambda: relay.heard() == ["v0"])
 
     assert control(relay.world) == "connection:sales"

@@ -9,15 +9,9 @@ import pytest
 
 from connectors.salesforce_live_agent.rules import LARGEST, Rule, compiled, mask, read_rules, size_of
 from omnibridge.connector import Said
+from tests.connectors.salesforce.relays import ALEX, MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import alone
-from tests.connectors.salesforce_live_agent.relays import (
-    ALEX,
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
 
 CARD = {
     "id": "1",
@@ -157,14 +151,14 @@ async def test_words_that_cannot_be_checked(policy: str, heard: list[str]) -> No
     assert not any(SLOW_WORDS[:20] in str(each) for each in one.context.lines)
 
 
-async def test_s2_03_relay_masks_and_tells_the_visitor_what_went_to_nobody(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_s2_03_relay_masks_and_tells_the_visitor_what_went_to_nobody(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     relay.sf.wish({"options": {"rules": [CARD, {**SECRET, "pattern": "("}]}})
     visitor = await relay.with_agent()
     await visitor.say(f"my card: {NUMBER}")
     await relay.until(lambda: any("could not be passed on" in each for each in relay.words(visitor)))
-    relay.desk.push(relay.sid, "SensitiveDataRules", sensitiveDataRules=[CARD])
-    relay.desk.say(relay.sid, "Again, please.")
+    relay.desk.push(relay.chat, "SensitiveDataRules", sensitiveDataRules=[CARD])
+    relay.desk.say(relay.chat, "Again, please.")
     await relay.until(lambda: ("Alex Agent", "Again, please.") in relay.seen(visitor))
     await visitor.say(f"my card: {NUMBER}")
     await relay.until(lambda: relay.heard())

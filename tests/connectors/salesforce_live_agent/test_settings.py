@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from connectors.salesforce_live_agent import connector
-from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
-from omnibridge.config_reader import load
-from omnibridge.connector import ConfigError
-from omnibridge.connector.testing import FakeContext
-from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
-from tests.integration.identity.conftest import KEYS
+from connectors.salesforce_live_agent.opening import visitor_of
+from omnibridge.connector.desks import Opening
+from tests.connectors.salesforce.settings import example, made, refuses
 
-README = Path(__file__).parent.parent.parent.parent / "connectors" / "salesforce_live_agent" / "README.md"
-
-
-def made(**given: Any) -> SalesforceLiveAgentSettings:
-    return msgspec.convert({**NOBODY_LISTENS, **given}, SalesforceLiveAgentSettings)
+KIND = "salesforce_live_agent"
+FIELD = {"field": "Email", "label": "E-mail"}
 
 
 async def test_example_of_the_page_is_a_whole_configuration(tmp_path: Path) -> None:
-    (example,) = re.findall(r"<!-- example -->\n```toml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    (tmp_path / "omnibridge.toml").write_text(example, "utf-8")
-    for name in re.findall(r'_file = "(.+?)"', example):
-        secrets = {"agent_keys": KEYS}
-        (tmp_path / name).write_text(secrets.get(name, "a-long-random-secret-of-32-chars-x"), "utf-8")
-    settings = load(tmp_path / "omnibridge.toml", {})
-    (desk,) = [each for each in settings.connection if each.kind == "salesforce_live_agent"]
-    decoded = msgspec.convert(desk.options, SalesforceLiveAgentSettings)
-    found = connector()
-    await found.initialize(FakeContext().make(decoded))
-    await found.aclose()
+    decoded = await example(KIND, tmp_path)
 
     assert [each.label for each in decoded.details] == ["Room", "E-mail", "Reason", "Origin"]
     assert decoded.entities[1].fields[0].create
 
 
-FIELD = {"field": "Email", "label": "E-mail"}
+@pytest.mark.parametrize(
+    ("department", "facts", "button"),
+    [
+        ("", {"department": "b8Q", "department_name": "ORDERS"}, "573SM0000001Btn"),
+        ("", {"department": "c9R", "department_name": "Returns"}, "573SM0000002Btn"),
+        ("orders", {"department": "c9R", "department_name": "Returns"}, "573SM0000001Btn"),  # the bot's word is first
+        ("", {"department": "d0S"}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_button_of_a_department_by_its_name(department: str, facts: dict[str, str], button: str) -> None:
+    settings = made(KIND, department_buttons={"Orders": "573SM0000001Btn", "c9R": "573SM0000002Btn"})
+    opening = Opening("1", "s1", "w", "r", facts=facts, department=department)
+
+    assert visitor_of(settings, opening).button_id == button
 
 
 @pytest.mark.parametrize(
@@ -71,9 +67,7 @@ FIELD = {"field": "Email", "label": "E-mail"}
     ],
 )
 async def test_mistake_is_named(given: dict[str, Any], what: str) -> None:
-    """Most of them by the settings themselves, so that `config check` says it; the rest when it is started."""
-    with pytest.raises((ConfigError, msgspec.ValidationError), match=what):
-        await connector().initialize(FakeContext().make(made(**given)))
+    await refuses(KIND, given, what)
 
 
 @pytest.mark.parametrize(
@@ -81,4 +75,4 @@ async def test_mistake_is_named(given: dict[str, Any], what: str) -> None:
 )
 def test_value_that_is_none_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        made(**given)
+        made(KIND, **given)

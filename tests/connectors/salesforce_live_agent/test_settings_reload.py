@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.connectors.salesforce.relays import ALEX, MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import alone
-from tests.connectors.salesforce_live_agent.relays import (
-    ALEX,
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
 
 
 def change(path: Path, before: str, after: str) -> None:
@@ -21,16 +15,16 @@ def change(path: Path, before: str, after: str) -> None:
     path.write_text(text.replace(before, after), "utf-8")
 
 
-async def test_chats_go_on_with_changed_settings(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_chats_go_on_with_changed_settings(make_relay: MakeRelay) -> None:
     """One that waits, one with an agent and words under way; both poll when it happens."""
     relay = await make_relay(settings='event_texts = { order = "Old {data}." }')
     waits = await relay.handed_over()
-    waiting = relay.sid
+    waiting = relay.chat
     visitor = await relay.world.visitor("Vito")
     await visitor.say("talk to a human")
     await relay.until(lambda: len(relay.desk.waiting()) == 2)
-    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: "a0" in relay.words(visitor))
 
     relay.sf.wish({"fail_next": [{"on": "post", "delay_ms": 300}]})
@@ -38,10 +32,10 @@ async def test_chats_go_on_with_changed_settings(make_relay: MakeRelay) -> None:
     await eventually(lambda: not relay.sf.faults.waiting)  # it is under way
     change(relay.world.folder / "omnibridge.toml", '"Old {data}."', '"New {data}."')
     done = await relay.world.node.service.reload()
-    relay.desk.say(relay.sid, "a1")
+    relay.desk.say(relay.chat, "a1")
     await visitor.say("v1")
     await relay.until(lambda: relay.heard() == ["v0", "v1"] and "a1" in relay.words(visitor))
-    relay.desk.custom_event(relay.sid, "order", "A17")
+    relay.desk.custom_event(relay.chat, "order", "A17")
     await relay.until(lambda: "New A17." in relay.words(visitor))
     await waits.say("w0")
     relay.desk.accept(waiting, ALEX, "Alex Agent")

@@ -17,8 +17,8 @@ import connectors.salesforce_live_agent.follow as follow_module
 import connectors.salesforce_live_agent.sending as sending_module
 from omnibridge.connector import DeliveryRejected, Said
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued
+from tests.connectors.salesforce.relays import ALEX, BEA
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
-from tests.connectors.salesforce_live_agent.relays import ALEX, BEA
 
 HISTORY = "Conversation so far:\nVisitor: hello"
 HEARD = [HISTORY, "v0", "v1", "v2", "v3"]

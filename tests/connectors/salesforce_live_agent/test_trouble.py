@@ -8,17 +8,8 @@ import pytest
 
 import connectors.salesforce_live_agent.chat as chat_module
 import connectors.salesforce_live_agent.follow as follow_module
-from omnibridge.sandbox.visitor import Visitor
-from tests.connectors.salesforce_live_agent.relays import (
-    ALEX,
-    BEA,
-    MakeRelay,
-    Relay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
-from tests.connectors.salesforce_live_agent.services import eventually
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
+from tests.connectors.salesforce.running import eventually
 from tests.integration.test_desks import control
 
 
@@ -29,34 +20,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow_module, "FIRST_PAUSE_S", 0.02)
 
 
-async def exchange(relay: Relay, visitor: Visitor, n: int = 4, before: Any = None) -> list[str]:
-    """Both say so many things, one after the other. What agents said."""
-    for at in range(n):
-        if before:
-            before()
-        await visitor.say(f"v{at}")
-        await relay.until(lambda at=at: f"v{at}" in relay.heard())
-        relay.desk.say(relay.sid, f"a{at}")
-    await relay.until(lambda: f"a{n - 1}" in relay.words(visitor))
-    return [f"a{at}" for at in range(n)]
-
-
-def agents_words(relay: Relay, visitor: Visitor) -> list[str]:
-    return [each for each in relay.words(visitor) if each[0] == "a" and each[1:].isdigit()]
-
-
 @pytest.mark.parametrize("options", [{}, {"resend": "grown", "double": True}, {"reconnect_replays": True}])
-async def test_server_moves_before_each_message(make_relay: MakeRelay, options: dict[str, Any]) -> None:  # noqa: F811
+async def test_server_moves_before_each_message(make_relay: MakeRelay, options: dict[str, Any]) -> None:
     relay = await make_relay()
     relay.sf.wish({"options": options})
     visitor = await relay.with_agent()
-    told = await exchange(relay, visitor, before=lambda: relay.sf.wish({"move_all": True}))
+    told = await relay.exchange(visitor, before=lambda: relay.sf.wish({"move_all": True}))
     relay.sf.wish({"move_all": True})
-    relay.desk.transfer(relay.sid, BEA, "Bea Boss")
-    relay.desk.say(relay.sid, "Bea here.")
+    relay.desk.transfer(relay.chat, BEA, "Bea Boss")
+    relay.desk.say(relay.chat, "Bea here.")
     await relay.until(lambda: "Bea here." in relay.words(visitor))
 
-    assert agents_words(relay, visitor) == told
+    assert relay.agents_words(visitor) == told
     assert relay.heard() == ["v0", "v1", "v2", "v3"]
     assert {name for name, text in relay.seen(visitor) if text in told} == {"Alex Agent"}
     assert relay.counts["moves"] == 5
@@ -78,23 +53,22 @@ async def test_server_moves_before_each_message(make_relay: MakeRelay, options: 
     ids=lambda each: "-".join(map(str, each.values())),
 )
 async def test_request_that_fails_once_loses_and_doubles_nothing(
-    make_relay: MakeRelay,  # noqa: F811
-    failure: dict[str, Any],
+    make_relay: MakeRelay, failure: dict[str, Any]
 ) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [failure]})
     for at in range(3):
         await visitor.say(f"v{at}")
-        relay.desk.say(relay.sid, f"a{at}")
+        relay.desk.say(relay.chat, f"a{at}")
     await relay.until(lambda: "v2" in relay.heard() and "a2" in relay.words(visitor))
 
     assert relay.heard() == ["v0", "v1", "v2"]
-    assert agents_words(relay, visitor) == ["a0", "a1", "a2"]
+    assert relay.agents_words(visitor) == ["a0", "a1", "a2"]
     assert len(relay.sf.service.sessions) == 1
 
 
-async def test_move_in_the_middle_of_a_message_that_arrived(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_move_in_the_middle_of_a_message_that_arrived(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "post", "cut": True, "after_effect": True}]})
@@ -107,7 +81,7 @@ async def test_move_in_the_middle_of_a_message_that_arrived(make_relay: MakeRela
     assert relay.heard() == ["v0", "v1"]
 
 
-async def test_nobody_online_is_a_decline_at_once(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_nobody_online_is_a_decline_at_once(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_declined = "bot"')
     relay.sf.wish({"options": {"online": False}})
     visitor = await relay.handed_over(waits=False)
@@ -121,11 +95,7 @@ async def test_nobody_online_is_a_decline_at_once(make_relay: MakeRelay) -> None
 @pytest.mark.parametrize(
     ("option", "code"), [({"online": False}, "no-agents"), ({"blocked": True}, "blocked (Blocked)")]
 )
-async def test_request_that_is_refused_is_a_decline(
-    make_relay: MakeRelay,  # noqa: F811
-    option: dict[str, Any],
-    code: str,
-) -> None:
+async def test_request_that_is_refused_is_a_decline(make_relay: MakeRelay, option: dict[str, Any], code: str) -> None:
     relay = await make_relay(settings='on_declined = "bot"\navailability = false')
     relay.sf.wish({"options": option})
     await relay.handed_over(waits=False)
@@ -135,37 +105,37 @@ async def test_request_that_is_refused_is_a_decline(
     assert any(code in str(row[0]) for row in closed)
 
 
-async def test_refused_after_it_was_queued(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_refused_after_it_was_queued(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_declined = "bot"')
     visitor = await relay.handed_over()
     await visitor.say("echo kept")
-    relay.desk.fail(relay.sid)
+    relay.desk.fail(relay.chat)
     await relay.until(lambda: "kept" in relay.words(visitor))
 
     assert control(relay.world) == "connection:helper"
 
 
 @pytest.mark.parametrize("reason", ["agentsUnavailable", "agentPushTimeout", "NoPost"])
-async def test_end_before_anybody_accepted_is_a_decline(make_relay: MakeRelay, reason: str) -> None:  # noqa: F811
+async def test_end_before_anybody_accepted_is_a_decline(make_relay: MakeRelay, reason: str) -> None:
     relay = await make_relay(settings='on_declined = "bot"')
     await relay.handed_over()
-    relay.desk.end(relay.sid, reason)
+    relay.desk.end(relay.chat, reason)
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
 
 @pytest.mark.parametrize("reason", ["agent", "clientIdleTimeout", "unknown"])
-async def test_end_later_is_the_end_of_the_desk(make_relay: MakeRelay, reason: str) -> None:  # noqa: F811
+async def test_end_later_is_the_end_of_the_desk(make_relay: MakeRelay, reason: str) -> None:
     relay = await make_relay(settings='on_left = "bot"')
     visitor = await relay.with_agent()
-    relay.desk.say(relay.sid, "a0")
-    relay.desk.end(relay.sid, reason)
+    relay.desk.say(relay.chat, "a0")
+    relay.desk.end(relay.chat, reason)
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
-    assert agents_words(relay, visitor) == ["a0"]
+    assert relay.agents_words(visitor) == ["a0"]
 
 
 @pytest.mark.parametrize("status", [403, 409])
-async def test_session_that_is_gone_ends_the_desk(make_relay: MakeRelay, status: int) -> None:  # noqa: F811
+async def test_session_that_is_gone_ends_the_desk(make_relay: MakeRelay, status: int) -> None:
     relay = await make_relay(settings='on_left = "bot"')
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "poll", "status": status}]})
@@ -174,32 +144,32 @@ async def test_session_that_is_gone_ends_the_desk(make_relay: MakeRelay, status:
     await relay.until(lambda: "back" in relay.words(visitor))
 
 
-async def test_lost_before_anybody_accepted_is_begun_anew(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_lost_before_anybody_accepted_is_begun_anew(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.handed_over()
     await visitor.say("v0")
-    relay.desk.kill(relay.sid)
+    relay.desk.kill(relay.chat)
     await eventually(lambda: relay.desk.waiting())
-    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
     await relay.until(lambda: "v0" in relay.heard())
 
     assert len(relay.sf.service.sessions) == 2
     assert sum(each["text"].startswith("Conversation so far:") for each in relay.of_kind("message")) == 1
 
 
-async def test_lost_too_often_is_a_decline(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_lost_too_often_is_a_decline(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_declined = "bot"\nrestarts = 1')
     await relay.handed_over()
-    first = relay.sid
+    first = relay.chat
     relay.desk.kill(first)
-    await eventually(lambda: relay.sid != first and relay.desk.waiting())
-    relay.desk.kill(relay.sid)
+    await eventually(lambda: relay.chat != first and relay.desk.waiting())
+    relay.desk.kill(relay.chat)
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
     assert len(relay.sf.service.sessions) == 2
 
 
-async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings="trouble_s = 0.3", engine="breaker_open_s = 0.2")
     visitor = await relay.with_agent()
     relay.sf.wish({"down": True})
@@ -207,31 +177,30 @@ async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(mak
         await visitor.say(f"v{at}")
     await eventually(lambda: any("is interrupted" in each for each in relay.words(visitor)))
     relay.sf.wish({"down": False})
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: "v4" in relay.heard() and "The connection is back." in relay.words(visitor))
 
     assert relay.heard() == [f"v{at}" for at in range(5)]
-    assert agents_words(relay, visitor) == ["a0"]
+    assert relay.agents_words(visitor) == ["a0"]
     assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
 
 
 async def test_poll_that_waits_after_a_failed_one_is_an_answer(
-    make_relay: MakeRelay,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody says anything, so it would be answered after 40 s."""
     monkeypatch.setattr(chat_module, "STEADY_S", 0.6)
     relay = await make_relay(settings="trouble_s = 0.1")
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "poll", "status": 500}]})
-    relay.desk.say(relay.sid, "a0")  # the poll that waits is answered, and the next one fails
+    relay.desk.say(relay.chat, "a0")  # the poll that waits is answered, and the next one fails
     await eventually(lambda: "The connection is back." in relay.words(visitor))
 
     assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
     assert relay.session().poll is not None
 
 
-async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_left = "bot"', engine="breaker_open_s = 0.2")
     visitor = await relay.with_agent()
     relay.sf.wish({"down": True})
@@ -245,30 +214,30 @@ async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: 
     assert control(relay.world) == "connection:helper"
 
 
-async def test_down_while_it_is_offered(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_down_while_it_is_offered(make_relay: MakeRelay) -> None:
     relay = await make_relay(engine="breaker_open_s = 0.2")
     relay.sf.wish({"fail_next": [{"on": "post", "cut": True, "after_effect": True}, {"on": "visitor", "status": 500}]})
     await relay.handed_over()
-    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
     await relay.until(lambda: relay.of_kind("message"))
 
     assert len(relay.of_kind("request")) == 1
 
 
-async def test_agent_who_drops_gives_way_to_another_one(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_agent_who_drops_gives_way_to_another_one(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
-    relay.desk.disconnect(relay.sid)
+    relay.desk.disconnect(relay.chat)
     await relay.until(lambda: any("another agent in a moment" in each for each in relay.words(visitor)))
     await visitor.say("v0")
-    relay.desk.accept(relay.sid, BEA, "Bea Boss")
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.accept(relay.chat, BEA, "Bea Boss")
+    relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: "v0" in relay.heard() and ("Bea Boss", "a0") in relay.seen(visitor))
 
     assert relay.heard() == ["v0"]
 
 
-async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     await visitor.close()
@@ -278,13 +247,13 @@ async def test_visitor_who_closes_ends_the_chat(make_relay: MakeRelay) -> None: 
 
 
 async def test_agent_who_is_still_told_what_was_said_gets_what_the_visitor_wrote_before_he_closed(
-    make_relay: MakeRelay,  # noqa: F811
+    make_relay: MakeRelay,
 ) -> None:
     relay = await make_relay()
     visitor = await relay.handed_over()
     relay.sf.wish({"fail_next": [{"on": "post", "status": 500, "count": 7}]})
-    relay.desk.accept(relay.sid, ALEX, "Alex Agent")
-    relay.desk.say(relay.sid, "Hello, I am Alex.")
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "Hello, I am Alex.")
     await relay.until(lambda: "Hello, I am Alex." in relay.words(visitor))
     await visitor.say("v0")
     await visitor.close()
@@ -294,10 +263,7 @@ async def test_agent_who_is_still_told_what_was_said_gets_what_the_visitor_wrote
 
 
 @pytest.mark.parametrize("move", ["before", "with it", "after effect"])
-async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
-    make_relay: MakeRelay,  # noqa: F811
-    move: str,
-) -> None:
+async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(make_relay: MakeRelay, move: str) -> None:
     """Nobody polls any more who would reconnect it."""
     relay = await make_relay()
     visitor = await relay.with_agent()
@@ -311,7 +277,7 @@ async def test_visitor_who_closes_while_the_server_moves_ends_the_chat_once(
     assert len(relay.of_kind("end")) == 1
 
 
-async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500, "count": 4}], "move_all": True})
@@ -323,7 +289,7 @@ async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make
     assert not relay.of_kind("left")
 
 
-async def test_end_that_a_move_swallowed_is_told_again(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_end_that_a_move_swallowed_is_told_again(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.session().affinity = "elsewhere"  # only who asks anew is told so: the poll goes on waiting
@@ -334,44 +300,30 @@ async def test_end_that_a_move_swallowed_is_told_again(make_relay: MakeRelay) ->
 
 
 @pytest.mark.parametrize("agent", [True, False])
-async def test_visitor_may_close_when_the_session_is_gone(make_relay: MakeRelay, agent: bool) -> None:  # noqa: F811
+async def test_visitor_may_close_when_the_session_is_gone(make_relay: MakeRelay, agent: bool) -> None:
     relay = await make_relay(settings="restarts = 0")
     visitor = await (relay.with_agent() if agent else relay.handed_over())
     relay.sf.wish({"fail_next": [{"on": "poll", "status": 500, "count": 1000}]})
-    relay.desk.kill(relay.sid)
+    relay.desk.kill(relay.chat)
     await visitor.close()
     await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))
 
     assert relay.of_kind("end") == []
 
 
-async def test_visitor_who_closes_while_words_are_pending_and_nobody_is_there(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_visitor_who_closes_while_words_are_pending_and_nobody_is_there(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "post", "cut": True, "count": 2}]})
     await visitor.say("v0")
-    relay.desk.disconnect(relay.sid)
+    relay.desk.disconnect(relay.chat)
     await visitor.close()
     await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))
 
     assert relay.session().is_dead or relay.of_kind("end")
 
 
-async def test_restart_goes_on_where_it_was(make_relay: MakeRelay) -> None:  # noqa: F811
-    relay = await make_relay()
-    visitor = await relay.with_agent()
-    await relay.world.node.stop()
-    relay.desk.say(relay.sid, "a0")
-    await relay.world.begin()
-    await visitor.say("v0")
-    await relay.until(lambda: "a0" in relay.words(visitor) and "v0" in relay.heard())
-
-    assert relay.heard() == ["v0"]
-    assert relay.words(visitor).count("Hello, I am Alex.") == 1
-    assert len(relay.sf.service.sessions) == 1
-
-
-async def test_restart_after_the_session_expired_tells_and_goes_on(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_restart_after_the_session_expired_tells_and_goes_on(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_left = "bot"')
     visitor = await relay.with_agent()
     await relay.world.node.stop()
@@ -382,14 +334,14 @@ async def test_restart_after_the_session_expired_tells_and_goes_on(make_relay: M
     await relay.until(lambda: "back" in relay.words(visitor))
 
 
-async def test_idle_visitor_is_warned_then_the_chat_ends(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_idle_visitor_is_warned_then_the_chat_ends(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings='on_left = "bot"')
     relay.sf.wish({"options": {"idle": {"isEnabled": True, "warningTime": 0.6, "timeout": 1.2}}})
     visitor = await relay.with_agent()
     await eventually(lambda: any("still there?" in each for each in relay.words(visitor)))
     await visitor.say("v0")
     await eventually(lambda: "v0" in relay.heard())
-    relay.desk.say(relay.sid, "a0")
+    relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
     events = [each["event"] for each in relay.of_kind("idle_warning")]
@@ -397,29 +349,29 @@ async def test_idle_visitor_is_warned_then_the_chat_ends(make_relay: MakeRelay) 
     assert relay.of_kind("end")[0]["reason"] == "clientIdleTimeout"
 
 
-async def test_message_that_cannot_be_read_keeps_no_other_from_the_visitor(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_message_that_cannot_be_read_keeps_no_other_from_the_visitor(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"options": {"paused": True}})
-    relay.desk.say(relay.sid, "a0")
-    relay.desk.push(relay.sid, "ChatMessage", text=7)
-    relay.desk.push(relay.sid, "Novelty", text="x")
-    relay.desk.custom_event(relay.sid, "kind", "data")
-    relay.desk.say(relay.sid, "a1")
+    relay.desk.say(relay.chat, "a0")
+    relay.desk.push(relay.chat, "ChatMessage", text=7)
+    relay.desk.push(relay.chat, "Novelty", text="x")
+    relay.desk.custom_event(relay.chat, "kind", "data")
+    relay.desk.say(relay.chat, "a1")
     relay.sf.wish({"options": {"paused": False}})
     await eventually(lambda: "a1" in relay.words(visitor))
 
-    assert agents_words(relay, visitor) == ["a0", "a1"]
+    assert relay.agents_words(visitor) == ["a0", "a1"]
     assert relay.world.node.service.counters.value("observations_quarantined") == 1
 
 
-async def test_file_goes_to_an_agent_who_asked_and_else_as_a_link(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_file_goes_to_an_agent_who_asked_and_else_as_a_link(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     await relay.world.upload(visitor, "photo.png", b"\x89PNG one", "image/png")
     await relay.until(lambda: relay.heard())
     assert relay.heard()[0].startswith("photo.png: http")
-    relay.desk.request_file(relay.sid)
+    relay.desk.request_file(relay.chat)
     await relay.until(lambda: "The agent asks you to send a file." in relay.words(visitor))
     await relay.world.upload(visitor, "photo.png", b"\x89PNG two", "image/png")
     await relay.until(lambda: relay.of_kind("file"))

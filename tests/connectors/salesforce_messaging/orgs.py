@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from cryptography.hazmat.primitives import serialization
@@ -18,17 +17,14 @@ from starlette.responses import Response
 
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from connectors.salesforce_messaging.simulator import ROOT, Simulator
-from omnibridge.sandbox.server import Socket
+from tests.connectors.salesforce.running import Running, running
 
 GUEST = {"orgId": ORG_ID, "esDeveloperName": DEVELOPER_NAME, "capabilitiesVersion": "1", "platform": "Web"}
 
 
-class RunningOrg(Simulator):
-    """Behind a socket that may go away and come back at the same address. before: is told each call
-    before it is carried out, with the subject of its token, empty where it has none; a status is its answer then."""
-
-    url = ""
-    _socket: Socket | None = None
+class RunningOrg(Simulator, Running):
+    """before: is told each call before it is carried out, with the subject of its token, empty where it has none; a
+    status is its answer then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,12 +44,6 @@ class RunningOrg(Simulator):
 
         return noted
 
-    async def listen(self) -> None:
-        port = urlsplit(self.url).port or 0
-        self._socket = Socket(self.app(), "127.0.0.1", port)
-        await self._socket.start()
-        self.url = self._socket.url
-
     def kill_tokens(self, subject: str) -> None:
         """Of one user."""
         tokens = self.org.tokens
@@ -62,28 +52,15 @@ class RunningOrg(Simulator):
                 tokens.revoke(each)
         self.org.feeds.wake_all()
 
-    async def go_away(self) -> None:
-        """Whoever connects is refused."""
+    async def hang_up(self) -> None:
         self.org.feeds.cut_all()
-        if self._socket is not None:
-            await self._socket.stop()
-            self._socket = None
+        await super().hang_up()
 
 
 @asynccontextmanager
 async def org() -> AsyncIterator[RunningOrg]:
-    found = RunningOrg()
-    await found.listen()
-    try:
+    async with running(RunningOrg()) as found:
         yield found
-    finally:
-        await found.go_away()
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 def new_id() -> str:

@@ -10,24 +10,19 @@ from hypothesis import strategies as st
 
 from connectors.salesforce_messaging.forms import OpenForm, answers_of
 from omnibridge.connector import FormField, Option
-from tests.connectors.salesforce_messaging.relays import (
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import MakeRelay
 
 PICTURE = bytes(range(256)) * 40
 
 
-async def test_choice_by_number_or_title_is_the_response_of_the_api(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_choice_by_number_or_title_is_the_response_of_the_api(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
-    asked = relay.desk.ask(relay.cid, "Which one?", [{"title": "Red", "id": "red"}, {"title": "Blue", "id": "blue"}])
+    asked = relay.desk.ask(relay.chat, "Which one?", [{"title": "Red", "id": "red"}, {"title": "Blue", "id": "blue"}])
     await relay.until(lambda: any("Which one?" in each for each in relay.words(visitor)))
     await visitor.say("2")
     await relay.until(lambda: relay.heard())
-    relay.desk.ask(relay.cid, "And now?", [{"title": "Small", "id": "s"}, {"title": "Large", "id": "l"}])
+    relay.desk.ask(relay.chat, "And now?", [{"title": "Small", "id": "s"}, {"title": "Large", "id": "l"}])
     await relay.until(lambda: any("And now?" in each for each in relay.words(visitor)))
     await visitor.say("small")
     await relay.until(lambda: len(relay.heard()) == 2)
@@ -37,11 +32,11 @@ async def test_choice_by_number_or_title_is_the_response_of_the_api(make_relay: 
     assert rows[0]["said"]["inReplyToMessageId"] == asked
 
 
-async def test_files_go_both_ways_byte_by_byte(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_files_go_both_ways_byte_by_byte(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings="upload_files = true")
     visitor = await relay.with_agent()
-    relay.desk.send_file(relay.cid, "note.txt", "text/plain", "see this", "for you \u00e9")
-    relay.desk.say(relay.cid, "after the file")
+    relay.desk.send_file(relay.chat, "note.txt", "text/plain", "see this", "for you \u00e9")
+    relay.desk.say(relay.chat, "after the file")
     await relay.until(lambda: "after the file" in relay.words(visitor))
     (stored,) = relay.world.sandbox.hub.files.by_id.values()
     await relay.world.upload(visitor, "holiday.png", PICTURE, "image/png", text="look")
@@ -56,18 +51,18 @@ async def test_files_go_both_ways_byte_by_byte(make_relay: MakeRelay) -> None:  
     assert [(each[1], each[2]) for each in taken] == [("image/png", PICTURE)]
 
 
-async def test_agents_file_that_cannot_be_had_is_named_and_holds_up_nobody(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_agents_file_that_cannot_be_had_is_named_and_holds_up_nobody(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings="upload_files = true")
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "download", "status": 404}]})
-    relay.desk.send_file(relay.cid, "gone.pdf", "application/pdf")
-    relay.desk.say(relay.cid, "next")
+    relay.desk.send_file(relay.chat, "gone.pdf", "application/pdf")
+    relay.desk.say(relay.chat, "next")
     await relay.until(lambda: "next" in relay.words(visitor))
 
     assert relay.words(visitor)[-2:] == ["[gone.pdf]", "next"]
 
 
-async def test_form_is_answered_in_words_and_arrives_as_the_response_of_the_api(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_form_is_answered_in_words_and_arrives_as_the_response_of_the_api(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     inputs = [
@@ -75,7 +70,7 @@ async def test_form_is_answered_in_words_and_arrives_as_the_response_of_the_api(
         {"id": "mail", "inputType": "Email", "label": "E-mail"},
         {"id": "size", "inputType": "ListPicker", "label": "Size", "options": ["S", "XL"], "required": False},
     ]
-    asked = relay.desk.ask_form(relay.cid, "About you", inputs)
+    asked = relay.desk.ask_form(relay.chat, "About you", inputs)
     await relay.until(lambda: "Please answer in one message, with a line for each question." in relay.words(visitor))
     (shown,) = [each for each in relay.words(visitor) if "About you" in each]
     await visitor.say("why do you ask?")
@@ -99,7 +94,7 @@ async def test_form_is_answered_in_words_and_arrives_as_the_response_of_the_api(
     }
 
 
-async def test_list_picker_carousel_and_link_reach_the_room_and_their_answers_the_agent(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_list_picker_carousel_and_link_reach_the_room_and_their_answers_the_agent(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()
     cards = [
@@ -107,20 +102,20 @@ async def test_list_picker_carousel_and_link_reach_the_room_and_their_answers_th
         {"title": "Boat", "id": "boat", "subTitle": "four people"},
     ]
     relay.desk.ask(
-        relay.cid, "Which day?", [{"title": "Monday", "id": "mo"}, {"title": "Friday", "id": "fr"}], "ListPicker"
+        relay.chat, "Which day?", [{"title": "Monday", "id": "mo"}, {"title": "Friday", "id": "fr"}], "ListPicker"
     )
     await relay.until(lambda: any("Friday" in each for each in relay.words(visitor)))
     await visitor.say("friday")
     await relay.until(lambda: relay.heard() == ["fr"])
-    relay.desk.ask(relay.cid, "What do you want?", cards, "Carousel")
+    relay.desk.ask(relay.chat, "What do you want?", cards, "Carousel")
     await relay.until(lambda: any("Boat" in each for each in relay.words(visitor)))
     await visitor.say("Boat")
     await relay.until(lambda: len(relay.heard()) == 2)
-    relay.desk.ask(relay.cid, "Sure?", ["Yes", "No"], "QuickReplies")
+    relay.desk.ask(relay.chat, "Sure?", ["Yes", "No"], "QuickReplies")
     await relay.until(lambda: any("Sure?" in each for each in relay.words(visitor)))
     await visitor.say("well, I do not know")
     await relay.until(lambda: len(relay.heard()) == 3)
-    relay.desk.say(relay.cid, "Our shop", "https://shop.example")
+    relay.desk.say(relay.chat, "Our shop", "https://shop.example")
     await relay.until(lambda: any("https://shop.example" in each for each in relay.words(visitor)))
     kinds = [each["type"] for each in relay.sf.org.desk if "type" in each and each["kind"] == "message"]
 

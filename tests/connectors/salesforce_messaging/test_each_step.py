@@ -17,16 +17,9 @@ import connectors.salesforce_messaging.follow as follow_module
 import connectors.salesforce_messaging.stream as stream_module
 from omnibridge.errors import DeliveryError
 from omnibridge.sandbox.visitor import Visitor
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
 from tests.connectors.salesforce_messaging.orgs import RunningOrg
-from tests.connectors.salesforce_messaging.relays import (
-    ALEX,
-    BEA,
-    MakeRelay,
-    Relay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce_messaging.relays import Relay
 from tests.connectors.salesforce_messaging.test_trouble import verified
 from tests.scripted import ScriptedConnector
 
@@ -182,7 +175,7 @@ def watch(relay: Relay, chats: list[OneChat]) -> None:
     relay.sf.before = before
 
 
-async def test_token_of_a_verified_user_dies_at_each_step(make_relay: MakeRelay, sf: RunningOrg) -> None:  # noqa: F811
+async def test_token_of_a_verified_user_dies_at_each_step(make_relay: MakeRelay, sf: RunningOrg) -> None:
     """It is renewed, and nobody notices."""
     relay = await make_relay(settings=f"{verified(sf)}\n{ATTRIBUTES}")
     sf.wish({"options": {"starts_per_30_s": 0}})
@@ -206,7 +199,7 @@ async def test_token_of_a_verified_user_dies_at_each_step(make_relay: MakeRelay,
     assert files.count("note.txt") == 1 + len(chats)
 
 
-async def test_token_of_a_guest_dies_at_each_step(make_relay: MakeRelay, sf: RunningOrg) -> None:  # noqa: F811
+async def test_token_of_a_guest_dies_at_each_step(make_relay: MakeRelay, sf: RunningOrg) -> None:
     """He is told, and the bot goes on with what no agent had got; nothing is given to both."""
     relay = await make_relay(
         settings=f'{ATTRIBUTES}\non_left = "bot"\non_declined = "bot"',
@@ -242,7 +235,7 @@ async def test_token_of_a_guest_dies_at_each_step(make_relay: MakeRelay, sf: Run
 
 
 @pytest.mark.parametrize("within", [False, True], ids=["after each", "within each"])
-async def test_stream_is_cut_at_each_event(make_relay: MakeRelay, sf: RunningOrg, within: bool) -> None:  # noqa: F811
+async def test_stream_is_cut_at_each_event(make_relay: MakeRelay, sf: RunningOrg, within: bool) -> None:
     """Each connection brings one event; none is missing of those that a calm chat has, and none is told twice."""
     relay = await make_relay(settings=ATTRIBUTES)
     sf.wish({"options": {"starts_per_30_s": 0}})
@@ -271,7 +264,7 @@ NOT_BELIEVED = {"stream": (400, 403, 404), "message": (400, 404, 417), "entries"
 what was said before the refusal is believed: the desk is not offered the chat then."""
 
 
-async def test_each_call_is_answered_once_with_each_status(make_relay: MakeRelay, sf: RunningOrg) -> None:  # noqa: F811
+async def test_each_call_is_answered_once_with_each_status(make_relay: MakeRelay, sf: RunningOrg) -> None:
     """Those of the reference that are over soon, for each call: nothing is lost, doubled or out of order."""
     relay = await make_relay(settings=ATTRIBUTES)
     sf.wish({"options": {"starts_per_30_s": 0, "tokens_per_minute": 0}})

@@ -9,14 +9,8 @@ from connectors.salesforce_messaging.entries import Entry
 from connectors.salesforce_messaging.reopen import so_far
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, uuid4_of
-from tests.connectors.salesforce_messaging.relays import (
-    BEA,
-    MakeRelay,
-    Relay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import BEA, MakeRelay
+from tests.connectors.salesforce_messaging.relays import Relay
 from tests.integration.test_desks import control
 
 SETTINGS = 'guest_end = "reopen"\nrenew_s = 61'
@@ -30,11 +24,11 @@ def texts(relay: Relay, cid: str) -> list[str]:
     return [each["text"] for each in rows if each["conversation"] == cid and each["kind"] == "message"]
 
 
-async def test_chat_goes_on_as_another_guests(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_chat_goes_on_as_another_guests(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=SETTINGS)
     relay.sf.wish({"guest_ttl_s": TTL_S})
     visitor = await relay.with_agent()
-    first = relay.cid
+    first = relay.chat
     relay.sf.wish({"guest_ttl_s": 3600})
     await visitor.say("v0")
     relay.desk.ask(first, "Which one?", [{"title": "Red", "id": "red"}, {"title": "Blue", "id": "blue"}])
@@ -73,11 +67,11 @@ async def test_chat_goes_on_as_another_guests(make_relay: MakeRelay) -> None:  #
     await relay.until(lambda: relay.sf.org.conversations[second].is_closed)
 
 
-async def test_restart_in_the_middle_of_it_goes_on_with_the_new_one(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_restart_in_the_middle_of_it_goes_on_with_the_new_one(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=SETTINGS)
     relay.sf.wish({"guest_ttl_s": TTL_S})
     visitor = await relay.with_agent()
-    first = relay.cid
+    first = relay.chat
     relay.sf.wish({"guest_ttl_s": 3600, "fail_next": [{"on": "create", "status": 503, "count": 1000}]})
     await relay.until(lambda: AGAIN in relay.words(visitor))
     await relay.world.node.stop()
@@ -93,7 +87,7 @@ async def test_restart_in_the_middle_of_it_goes_on_with_the_new_one(make_relay: 
     assert len([each for each in texts(relay, second) if "Hello, I am Alex." in each]) == 1
 
 
-async def test_guest_whose_chat_cannot_go_on_is_told_by_the_reason(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_guest_whose_chat_cannot_go_on_is_told_by_the_reason(make_relay: MakeRelay) -> None:
     """Salesforce refuses another guest."""
     relay = await make_relay(
         settings=f'{SETTINGS}\non_left = "bot"', texts='desk = { token-ended = "This chat is over." }'
@@ -106,7 +100,7 @@ async def test_guest_whose_chat_cannot_go_on_is_told_by_the_reason(make_relay: M
     await relay.until(lambda: "back" in relay.words(visitor))
 
     assert "This chat is over." in relay.words(visitor)
-    assert relay.sf.org.conversations[relay.cid].is_closed
+    assert relay.conversation().is_closed
 
 
 def entry(kind: str, name: str, role: str, abstract: dict[str, Any]) -> Entry:

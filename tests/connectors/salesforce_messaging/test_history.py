@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from omnibridge.connector import Handover, Reply, Text, Turn
-from tests.connectors.salesforce_messaging.relays import (
-    MakeRelay,
-    Relay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce_messaging.relays import Relay
 from tests.scripted import ScriptedConnector
 
 SUMMARY = "Vera's parcel A1 is late.\n" + "She has written three times. " * 40
@@ -22,7 +17,7 @@ async def read_first(relay: Relay) -> list[str]:
     return relay.sf.org.desk[0]["text"].splitlines()  # type: ignore[no-any-return]
 
 
-async def test_newest_messages_are_read_where_so_many_are_wanted(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_newest_messages_are_read_where_so_many_are_wanted(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings="history_messages = 2")
     await relay.handed_over()
 
@@ -33,7 +28,7 @@ async def test_newest_messages_are_read_where_so_many_are_wanted(make_relay: Mak
     ]
 
 
-async def test_bot_may_sum_up_what_was_said(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_bot_may_sum_up_what_was_said(make_relay: MakeRelay) -> None:
     def says(turn: Turn) -> Reply | None:
         if turn.text != "talk to a human":
             return None
@@ -51,7 +46,7 @@ async def test_bot_may_sum_up_what_was_said(make_relay: MakeRelay) -> None:  # n
     assert told[-1] == "hello?"
 
 
-async def test_messages_are_read_where_the_bot_sums_nothing_up(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_messages_are_read_where_the_bot_sums_nothing_up(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=WITH_SUMMARY)
     await relay.handed_over()
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from tests.connectors.salesforce_messaging.relays import (
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import MakeRelay
 from tests.integration.rocketchat.test_realtime import LIVE
 from tests.integration.rocketchat.test_typing import ROOM_STREAM, seen, widget_of
 
 
-async def test_typing_both_ways(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_typing_both_ways(make_relay: MakeRelay) -> None:
     """The visitor's reaches the agent as the API wants it, an agent's is shown under his own name."""
     relay = await make_relay(workspace=LIVE)
     await relay.world.live()
@@ -29,16 +24,16 @@ async def test_typing_both_ways(make_relay: MakeRelay) -> None:  # noqa: F811
                 )
             )
         served = (await relay.world.room(visitor.rid))["served_by"]
-        relay.desk.typing(relay.cid)
+        relay.desk.typing(relay.chat)
         told = await seen(widget, visitor)
         while told != [served, ["user-typing"]]:
             told = await seen(widget, visitor)
-        relay.desk.say(relay.cid, "here I am")
+        relay.desk.say(relay.chat, "here I am")
         await relay.until(lambda: "here I am" in relay.words(visitor))
     assert served not in ("desk", "bot")
 
 
-async def test_chats_go_on_when_their_settings_change(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_chats_go_on_when_their_settings_change(make_relay: MakeRelay) -> None:
     """The stream is opened again with the new ones from where it was; nothing is lost, and nothing is told twice."""
     relay = await make_relay(settings="automatic = true")
     visitor = await relay.with_agent()
@@ -47,10 +42,10 @@ async def test_chats_go_on_when_their_settings_change(make_relay: MakeRelay) -> 
     path = relay.world.folder / "omnibridge.toml"
     text = path.read_text("utf-8")
     path.write_text(text.replace("automatic = true", "automatic = false\nlongest_text = 100"), "utf-8")
-    relay.desk.say(relay.cid, "a0")
+    relay.desk.say(relay.chat, "a0")
     found = await relay.world.node.service.reload()
-    relay.desk.say_as_system(relay.cid, "this is automatic")
-    relay.desk.say(relay.cid, "a1")
+    relay.desk.say_as_system(relay.chat, "this is automatic")
+    relay.desk.say(relay.chat, "a1")
     await relay.until(lambda: "a1" in relay.words(visitor))
     await visitor.say("v1 " + "long " * 30)
     await relay.until(lambda: len(relay.heard()) == 3)

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from connectors.salesforce_messaging.simulated.org import ORG_ID
-from tests.connectors.salesforce_messaging.orgs import browser, events, eventually, key_pair, new_id, org, payload
+from tests.connectors.salesforce.running import eventually
+from tests.connectors.salesforce_messaging.orgs import browser, events, key_pair, new_id, org, payload
 
 MESSAGE = "CONVERSATION_MESSAGE"
 STATUS = "CONVERSATION_SESSION_STATUS_CHANGED"

@@ -9,37 +9,30 @@ from connectors.salesforce_messaging.entries import Routed, SessionIs
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.told import NOTICES, Told, matters, read
 from omnibridge.connector.desks import Declined, Notice, Queued, SessionEvent
-from tests.connectors.salesforce_messaging.relays import (
-    ALEX,
-    BEA,
-    MakeRelay,
-    bot_kind,  # noqa: F401 - a fixture
-    make_relay,  # noqa: F401 - a fixture
-    sf,  # noqa: F401 - a fixture
-)
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
 from tests.integration.test_desks import control
 
 REQUEUED, INACTIVE = NOTICES["requeued"], NOTICES["inactive"]
 HOURS_OVER = {"businessHoursInfo": {"isActive": True, "businessHours": [{"startTime": 1, "endTime": 2}]}}
 
 
-async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:
     relay = await make_relay()
     relay.sf.wish({"options": {"wait_s": 200}})
     visitor = await relay.handed_over()
     await relay.until(lambda: "The wait is about 4 min." in relay.words(visitor))
     begin = relay.words(visitor).index("The wait is about 4 min.")
-    relay.desk.queue_position(relay.cid, 2)
-    relay.desk.queue_position(relay.cid, 2)
-    relay.desk.queue_position(relay.cid, 1)
-    relay.desk.accept(relay.cid, ALEX, "Alex Agent")
+    relay.desk.queue_position(relay.chat, 2)
+    relay.desk.queue_position(relay.chat, 2)
+    relay.desk.queue_position(relay.chat, 1)
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
     relay.sf.wish({"options": {"wait_s": 50}})
-    relay.desk.transfer(relay.cid)
-    relay.desk.queue_position(relay.cid, 1)
-    relay.desk.accept(relay.cid, BEA, "Bea Boss")
-    relay.desk.queue_position(relay.cid, 7)
-    relay.desk.inactive(relay.cid)
-    relay.desk.say(relay.cid, "Bea here.")
+    relay.desk.transfer(relay.chat)
+    relay.desk.queue_position(relay.chat, 1)
+    relay.desk.accept(relay.chat, BEA, "Bea Boss")
+    relay.desk.queue_position(relay.chat, 7)
+    relay.desk.inactive(relay.chat)
+    relay.desk.say(relay.chat, "Bea here.")
     await relay.until(lambda: "Bea here." in relay.words(visitor))
 
     assert relay.words(visitor)[begin:] == [
@@ -57,11 +50,11 @@ async def test_wait_place_transfer_and_silence(make_relay: MakeRelay) -> None:  
     assert relay.session().status == "Active"
 
 
-async def test_each_reason_has_its_sentence(make_relay: MakeRelay) -> None:  # noqa: F811
+async def test_each_reason_has_its_sentence(make_relay: MakeRelay) -> None:
     sentences = '[texts.desk]\n"sales:closed" = "We open at nine."\nno-agents = "All are busy."'
     relay = await make_relay(settings=f'on_declined = "bot"\n{sentences}')
     visitor = await relay.handed_over()
-    relay.desk.fail_routing(relay.cid, "RoutingError")
+    relay.desk.fail_routing(relay.chat, "RoutingError")
     await relay.until(lambda: control(relay.world) == "connection:helper")
     relay.sf.wish({"options": {"business_hours": HOURS_OVER}})
     await visitor.say("talk to a human")

@@ -15,6 +15,8 @@ import pytest_asyncio
 
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
+from omnibridge.sandbox.configured import bot_user, workspace
+from omnibridge.sandbox.lifecycle import MANUAL
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff
@@ -136,12 +138,7 @@ url = "sqlite:///test.db"
 {engine}
 [rules]
 file = "rules.toml"
-[[workspace]]
-name = "main"
-url = "{told["url"]}"
-user_id = "{told["service_account"]["user_id"]}"
-auth_token = "{told["service_account"]["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
+{workspace(told)}
 holding_bot = "{"holding" if external else ""}"
 external_token = "{HUB_TOKEN if external else ""}"
 {_bot(told) if bot else ""}
@@ -157,6 +154,7 @@ secret = "{SECRET}"
 """,
         "utf-8",
     )
+    sandbox.life.routing_method = MANUAL  # before it is asked for
     node = Node(load(folder / "omnibridge.toml", {}))
     await node.start()
     client = SandboxClient(sandbox.url)
@@ -164,8 +162,6 @@ secret = "{SECRET}"
     if external:
         url = f"{node.url}/external/main"
         await client.control(routing_method="External", external_url=url, external_token=HUB_TOKEN)
-    else:
-        await client.control(routing_method="Manual_Selection")
     router.bridge_url = node.url
     alice, relay = Staff(client, told["agent_account"]), Staff(client, told["service_account"])
     world = Decided(client, ScriptedConnector.bot, alice, relay, node, sandbox, folder, router=router, agents=agents)
@@ -183,6 +179,5 @@ def _bot(told: dict[str, Any]) -> str:
     return f"""[[connection]]
 name = "helper"
 kind = "scripted"
-rocketchat_user = "bot"
-rocketchat_token = "{told["bot_account"]["auth_token"]}"
+{bot_user(told)}
 """

@@ -18,7 +18,7 @@ from omnibridge.connector.testing import turn
 from omnibridge.domain.interactions import Action, Actor, Interaction
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import DAY_MS, Retention, Terms
-from omnibridge.storage import bots
+from omnibridge.storage import bot_chats, bot_updates, bots
 from omnibridge.storage.bots import Bot
 from omnibridge.storage.database import Database, open_database
 
@@ -40,7 +40,7 @@ async def registered(database: Database, *connections: str) -> UpdateQueue:
 
 def queued(database: Database, connection: str = "helper") -> list[tuple[int, int, str]]:
     """(update, chat, text) of those that wait."""
-    found = bots.waiting(database.reader, connection, 100)
+    found = bot_updates.waiting(database.reader, connection, 100)
     decoded = [(each, msgspec.json.decode(each.body)) for each in found]
     assert all(each.update_id == body["update_id"] for each, body in decoded)
     return [(each.update_id, each.chat_id, body["message"]["text"]) for each, body in decoded]
@@ -56,7 +56,7 @@ async def test_numbers_have_no_gaps_and_a_repeated_turn_has_one(database: Databa
     assert [each[0] for each in found] == list(range(1, 13))
     assert sorted(each[2] for each in found) == sorted(each.text for each in turns)
     for session in range(3):
-        chat = bots.chat_of(database.reader, "helper", f"s{session}")
+        chat = bot_chats.chat_of(database.reader, "helper", f"s{session}")
         assert chat is not None
         assert [each[2] for each in found if each[1] == chat.id] == [f"n{n}" for n in range(session, 12, 3)]
     assert [each[0] for each in queued(database, "other")] == [1]
@@ -65,7 +65,7 @@ async def test_numbers_have_no_gaps_and_a_repeated_turn_has_one(database: Databa
 async def test_turn_that_was_confirmed_is_known_when_it_comes_again(database: Database) -> None:
     queue = await registered(database, "helper")
     await queue.put("helper", turn("a", delivery_id="1"), "a")
-    await database.writer.submit(lambda cur: bots.confirm_before(cur, "helper", 2))
+    await database.writer.submit(lambda cur: bot_updates.confirm_before(cur, "helper", 2))
     await queue.put("helper", turn("a", delivery_id="1"), "a")
 
     assert queued(database) == []
@@ -75,9 +75,9 @@ async def test_negative_offset_keeps_the_newest(database: Database) -> None:
     queue = await registered(database, "helper")
     for n in range(1, 5):
         await queue.put("helper", turn("a", delivery_id=str(n)), f"n{n}")
-    await database.writer.submit(lambda cur: bots.keep_last(cur, "helper", 2))
+    await database.writer.submit(lambda cur: bot_updates.keep_last(cur, "helper", 2))
     assert [each[0] for each in queued(database)] == [3, 4]
-    await database.writer.submit(lambda cur: bots.keep_last(cur, "helper", 0))
+    await database.writer.submit(lambda cur: bot_updates.keep_last(cur, "helper", 0))
     assert queued(database) == []
 
 
@@ -89,7 +89,7 @@ async def test_update_of_a_kind_that_is_not_wanted_is_not_kept(database: Databas
     did = Interaction("i", Actor("v", is_visitor=True), (Action("button", "a", value="yes"),))
     await queue.put("helper", turn("Yes", delivery_id="3", choice_value="yes", interaction=did), "Yes")
 
-    found = bots.waiting(database.reader, "helper", 10)
+    found = bot_updates.waiting(database.reader, "helper", 10)
     assert [each.update_id for each in found] == [1]
     assert msgspec.json.decode(found[0].body)["callback_query"]["data"] == "yes"
 
@@ -108,7 +108,7 @@ async def test_s3_38_updates_are_kept_for_a_day(database: Database, change: str,
     clock = FixedClock()
     await queue.put("helper", turn("a", delivery_id="1"), "a")
     await queue.put("helper", turn("b", delivery_id="2"), "b")
-    await database.writer.submit(lambda cur: bots.settle(cur, "helper", 1, bots.TAKEN))
+    await database.writer.submit(lambda cur: bot_updates.settle(cur, "helper", 1, bot_updates.TAKEN))
     retention = Retention(database, clock, Counters(), Terms(), 3600)
     assert (await retention.run())["bot_updates"] == 0
     clock.advance(DAY_MS + 1000)

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from omnibridge import bootstrap
 from omnibridge.clock import SystemClock
-from omnibridge.storage import bots
+from omnibridge.storage import bot_updates
 from tests.integration.botapi.conftest import KEY, Api, MakeApi
 
 
@@ -169,14 +169,14 @@ async def test_s3_45_dead_letters_are_counted_and_tried_again(
     reader = service._database.reader
 
     assert (await api.call("getWebhookInfo"))["pending_update_count"] == 0
-    assert (bots.n_given_up(reader, "helper"), called.seen) == (1, [])
+    assert (bot_updates.n_given_up(reader, "helper"), called.seen) == (1, [])
     called.status = 200
     now = service._clock.now_ms()
-    await service._database.writer.submit(lambda cursor: bots.try_again(cursor, "helper", now))
+    await service._database.writer.submit(lambda cursor: bot_updates.try_again(cursor, "helper", now))
     service._bots.queue.ring("helper")
     await called.until(lambda: called.seen)
     assert called.texts() == ["/start"]
-    await called.until(lambda: bots.n_given_up(reader, "helper") == bots.n_waiting(reader, "helper") == 0)
+    await called.until(lambda: bot_updates.n_given_up(reader, "helper") == bot_updates.n_waiting(reader, "helper") == 0)
 
 
 async def test_s3_45_pause_holds_deliveries_back(make_api: MakeApi, called: Called) -> None:

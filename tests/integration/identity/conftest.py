@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.clock import FixedClock
+from omnibridge.demo_stage import AGENT_FIELD
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.identity import sync
 from omnibridge.identity.avatars import Avatars
@@ -31,21 +32,14 @@ from omnibridge.identity.world import World
 from omnibridge.rocketchat.calls import Calls, Credentials
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.rocketchat.provisioning import Provisioner
+from omnibridge.sandbox.hub import SimulatedHub
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, start
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor import SandboxClient, VisitorClient
 from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.seats import Budget
 
-DECLARED = {
-    "externalAgentId": {
-        "type": "text",
-        "required": False,
-        "maxLength": 128,
-        "sendToIntegrations": True,
-        "modifyRecordField": {"array": True, "field": "importIds"},
-    }
-}
+DECLARED = AGENT_FIELD
 RIGHTS = (
     "create-user", "assign-roles", "edit-other-user-info", "edit-other-user-avatar", "view-full-other-user-info",
     "edit-other-user-active-status", "view-d-room",
@@ -54,6 +48,23 @@ RIGHTS = (
 
 OPEN = Policy(creation=True, budget=Budget(1000, 1000, 1000), avatar_hosts=())
 KEYS = f"k1:{base64.urlsafe_b64encode(os.urandom(32)).decode()}"
+
+
+def add_provisioner(hub: SimulatedHub) -> tuple[User, Credentials]:
+    """A user who may make users."""
+    user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
+    for each in RIGHTS:
+        hub.rules.permissions[each] |= {"provisioner"}
+    token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
+    return user, Credentials(user.id, token)
+
+
+def configured_provisioner(hub: SimulatedHub, folder: Path) -> str:
+    """The hub has him and his field, the folder `keys`; the lines of [[workspace]] that name him."""
+    hub.change_setting("Accounts_CustomFields", json.dumps(DECLARED))
+    (folder / "keys").write_text(KEYS, "utf-8")
+    _, account = add_provisioner(hub)
+    return f'provisioner_user_id = "{account.user_id}"\nprovisioner_token = "{account.auth_token}"'
 
 
 class Killed(BaseException):
@@ -75,13 +86,9 @@ class Bridge:
     clients: list[SandboxClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        told, hub = self.sandbox.description["service_account"], self.sandbox.hub
+        told = self.sandbox.description["service_account"]
         self.relay = Credentials(told["user_id"], told["auth_token"])
-        self.user = hub.add_user("provisioner", "secret", {"bot", "provisioner"}, "Provisioner")
-        for each in RIGHTS:
-            hub.rules.permissions[each] |= {"provisioner"}
-        token = hub.accounts.issue_access_token(self.user, "omnibridge", bypasses_two_factor=True).token
-        self.account = Credentials(self.user.id, token)
+        self.user, self.account = add_provisioner(self.sandbox.hub)
         self.restart()
 
     def restart(self, **changes: Any) -> None:

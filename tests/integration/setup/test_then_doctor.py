@@ -20,7 +20,8 @@ from omnibridge.sandbox.visitor import Visitor
 from omnibridge.server import Node
 from omnibridge.setup.report import whole_configuration
 from omnibridge.setup.run import set_up
-from tests.acceptance.patient import ALWAYS, AskedConnector, Backend, free_port, spoken
+from tests.acceptance.patient import ALWAYS, AskedConnector, Backend, spoken
+from tests.command_line import free_port
 from tests.integration.setup.conftest import MakeSite, Site, problems
 from tests.scripted import ScriptedBot
 

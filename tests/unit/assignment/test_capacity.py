@@ -12,10 +12,11 @@ import pytest
 
 from omnibridge.assignment.agents import AgentSender
 from omnibridge.assignment.capacity import HOLD_MS, Capacity
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound, ExternalAgent
 from omnibridge.domain.commands import EnsureAgent, ReleaseAgent
 from omnibridge.domain.conversation import Assignment, Conversation
-from omnibridge.domain.events import AgentEnsured, AgentNotEnsured, UserRef
+from omnibridge.domain.events import UserRef
 from omnibridge.storage import directory
 from omnibridge.storage.database import connect, migrate
 from omnibridge.storage.directory import READY, AgentRow

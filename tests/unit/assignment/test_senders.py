@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from omnibridge.assignment.agents import AgentSender
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.commands import EnsureAgent, ReleaseAgent
 from omnibridge.domain.conversation import Conversation
-from omnibridge.domain.events import AgentEnsured, AgentNotEnsured
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.storage.outbox import Delivery
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnibridge.domain.events import AssignmentRequested, DecisionFailed
+from omnibridge.domain.agent_events import AssignmentRequested, DecisionFailed
 from omnibridge.engine.decisions import DECIDED, MOST_DEPARTMENTS, PUSHED, agent_of, derive_decision, read_named
 from omnibridge.storage.journal import Observation
 

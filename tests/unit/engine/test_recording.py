@@ -10,6 +10,7 @@ import pytest
 from omnibridge.domain import events as ev
 from omnibridge.domain.commands import SetRoomFields, SyncRecords, stream_of
 from omnibridge.domain.conversation import AGENTS, QUEUE, Control, Conversation, DeskState
+from omnibridge.domain.delivery_events import DeliveryBuried
 from omnibridge.domain.directory import Directory
 from omnibridge.engine.recording import Keeper, end_facts, for_keepers
 from omnibridge.errors import RuleInvalid
@@ -34,7 +35,7 @@ def of(party: str, **others: Any) -> Conversation:
         (ev.ConversationStarted(), Conversation("main", "r"), of(QUEUE), ["start", "handover"]),
         (ev.AgentAssigned(ev.UserRef("a")), BOT, of(AGENTS), ["handover"]),
         (ev.AgentAssigned(ev.UserRef("a")), of(QUEUE), of(AGENTS), []),
-        (ev.DeliveryBuried(1, "SendToParty"), BOT, of("connection:desk", desk=DeskState("desk")), ["handover"]),
+        (DeliveryBuried(1, "SendToParty"), BOT, of("connection:desk", desk=DeskState("desk")), ["handover"]),
         (SAID, BOT, BOT, ["live"]),
         (ev.ConversationClosed(), of(AGENTS), of("nobody", closed=True), ["close"]),
         (ev.ConversationClosed(), BOT, of("nobody", closed=True), ["close"]),

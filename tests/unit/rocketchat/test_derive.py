@@ -11,7 +11,8 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
 from omnibridge.domain.content import Card, Image, Option
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import derive, derive_room_read
+from omnibridge.rocketchat.derive import derive
+from omnibridge.rocketchat.derive_read import derive_room_read
 from omnibridge.rocketchat.render import TITLE, render
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.split import LONGEST, split_text

@@ -11,8 +11,8 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import derive_history
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history
 from omnibridge.rocketchat.realtime.frames import Change, read_frame
 from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory

@@ -17,9 +17,10 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
 from omnibridge.rocketchat.app_events import read_app
-from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive, derive_history
+from omnibridge.rocketchat.derive import Derivation, DerivedEvent, View, derive
 from omnibridge.rocketchat.derive_app import derive_app
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history
 from omnibridge.rocketchat.realtime.frames import Change, read_frame
 from omnibridge.rocketchat.realtime.translate import read_live
 from omnibridge.rocketchat.reconcile import Known, RoomHistory, differs, missing

@@ -8,11 +8,14 @@ import pytest
 
 from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AgentEnsured, AssignmentRequested
 from omnibridge.domain.agents import AgentFound, ExternalAgent
 from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.delivery_events import MoveSucceeded
 from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
-from omnibridge.rocketchat.derive import Derivation, derive, derive_history, derive_room_read
+from omnibridge.rocketchat.derive import Derivation, derive
 from omnibridge.rocketchat.derive_live import derive_live
+from omnibridge.rocketchat.derive_read import derive_history, derive_room_read
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.routing.router import route
@@ -139,9 +142,9 @@ def test_decision_that_the_hub_undid_before_its_report_is_made_anew() -> None:
     for event in (
         ev.ConversationStarted(),
         ev.AgentAssigned(holding),
-        ev.AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm"),
-        ev.AgentEnsured(AgentFound("crm", "0055", ALICE.id, ALICE.username, "mapped")),
-        ev.MoveSucceeded(1, "agent", ALICE.id),
+        AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm"),
+        AgentEnsured(AgentFound("crm", "0055", ALICE.id, ALICE.username, "mapped")),
+        MoveSucceeded(1, "agent", ALICE.id),
     ):
         state = route(state, event, rules, directory, now := now + 60_000).after
     assert (state.served_by, state.reported, state.assignment.stage) == (ALICE, holding, "served")
@@ -179,7 +182,7 @@ def test_router_keeps_whom_we_moved_it_to_when_the_former_leaves() -> None:
     ask = ev.PartyReplied("helper", 1, 1, (), handover=True)
     said = ev.MessagePosted("m1", "visitor", "v", "a person please", 1000)
     before = story(ev.ConversationStarted(), ev.AgentAssigned(BOT, True, "helper", 1000), said, ask, listed)
-    ours = story(ev.MoveSucceeded(1, "agent", "aliceId"), state=before)
+    ours = story(MoveSucceeded(1, "agent", "aliceId"), state=before)
     left = story(ev.AgentUnassigned(BOT, 1500), state=ours)
     both = story(ev.AgentAssigned(ALICE, at=1500), state=left)
 
@@ -198,10 +201,10 @@ def test_router_empties_both_when_who_serves_leaves() -> None:
 
 def test_a_move_to_the_bot_or_back_to_the_queue_waits_for_its_report() -> None:
     """Who serves is known from the answer; what the events told last stays, so that a report can tell the rest."""
-    to_bot = story(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "botId"))
+    to_bot = story(ev.ConversationStarted(), MoveSucceeded(1, "bot", "botId"))
     served = story(ev.AgentAssigned(ALICE, at=1000))
-    back = story(ev.MoveSucceeded(1, "stray", "aliceId"), state=served)
-    other = story(ev.MoveSucceeded(1, "stray", "bobId"), state=served)
+    back = story(MoveSucceeded(1, "stray", "aliceId"), state=served)
+    other = story(MoveSucceeded(1, "stray", "bobId"), state=served)
 
     assert (to_bot.served_by, to_bot.reported) == (ev.UserRef("botId"), None)
     assert (back.served_by, back.reported) == (None, ALICE)

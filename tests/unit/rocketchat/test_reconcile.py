@@ -9,7 +9,8 @@ import pytest
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import View, derive_history
+from omnibridge.rocketchat.derive import View
+from omnibridge.rocketchat.derive_read import derive_history
 from omnibridge.rocketchat.reconcile import (
     Known,
     RoomHistory,

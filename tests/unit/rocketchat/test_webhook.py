@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from omnibridge.domain import events as ev
 from omnibridge.domain.events import UserRef
-from omnibridge.rocketchat.derive import derive, derive_room_read
+from omnibridge.rocketchat.derive import derive
+from omnibridge.rocketchat.derive_read import derive_room_read
 from omnibridge.rocketchat.rooms import RoomInfo, read_room
 from omnibridge.rocketchat.webhook import check_depth, peek, read_webhook
 from tests.unit.rocketchat import views

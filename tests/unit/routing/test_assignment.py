@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import (
+    AgentEnsured,
+    AgentNotEnsured,
+    AssignmentRequested,
+    DecisionFailed,
+    DecisionPending,
+)
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent, Reason
 from omnibridge.domain.commands import (
     AskDecider,
@@ -13,11 +20,11 @@ from omnibridge.domain.commands import (
     EnsureAgent,
     ListAgents,
     ReleaseAgent,
-    RequeueStray,
     SendToParty,
     StartTimer,
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.directory import BotConnection, Decider, Directory, HoldingBot
 from omnibridge.domain.events import UserRef
 from omnibridge.routing.refusals import refusal_of
@@ -33,7 +40,7 @@ DIRECTORY = Directory(
     (Decider("crm"), Decider("strict", asks=1, on_failure="queue"), Decider("mild", on_failure="bot")),
     (HoldingBot("main", "holdId", "holding"),),
 )
-NO_SEAT = ev.AgentNotEnsured(AgentRefused("crm", "0055", "waiting_seat", "5 of 5 seats are used"))
+NO_SEAT = AgentNotEnsured(AgentRefused("crm", "0055", "waiting_seat", "5 of 5 seats are used"))
 
 
 class Decided(Story):
@@ -49,20 +56,20 @@ class Decided(Story):
             self.on(ev.AgentAssigned(BOT, True, "helper"), said("a person please"), replied("ok", handover=True))
 
     def named(self, agent: ExternalAgent = ANN, ticket: str = "") -> Decided:
-        self.on(ev.AssignmentRequested(agent, f"decider:{self.decider}", "", self.decider, ticket))
+        self.on(AssignmentRequested(agent, f"decider:{self.decider}", "", self.decider, ticket))
         return self
 
     def ensured(self, user: UserRef = ALICE, agent: ExternalAgent = ANN) -> Decided:
-        self.on(ev.AgentEnsured(AgentFound(agent.system, agent.id, user.id, user.username, "mapped")))
+        self.on(AgentEnsured(AgentFound(agent.system, agent.id, user.id, user.username, "mapped")))
         return self
 
     def refused(self, code: str, user: UserRef = ALICE, server: UserRef | None = None) -> Decided:
-        self.on(ev.MoveFailed(1, "agent", code, user.id, server))
+        self.on(MoveFailed(1, "agent", code, user.id, server))
         return self
 
 
-def pushed(agent: ExternalAgent = ANN) -> ev.AssignmentRequested:
-    return ev.AssignmentRequested(agent, "token:crm", "routing 17")
+def pushed(agent: ExternalAgent = ANN) -> AssignmentRequested:
+    return AssignmentRequested(agent, "token:crm", "routing 17")
 
 
 def test_rule_sends_a_new_conversation_to_a_decider() -> None:
@@ -94,7 +101,7 @@ def test_named_agent_is_ensured_given_the_room_and_serves() -> None:
     assert story.last.commands == (AssignAgent("aliceId", "alice", within_ms=30_000),)
     assert story.last.considered[0].chosen
 
-    story.on(ev.MoveSucceeded(1, "agent", "aliceId"))
+    story.on(MoveSucceeded(1, "agent", "aliceId"))
     assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "served")
 
     story.on(ev.AgentAssigned(ALICE))
@@ -108,7 +115,7 @@ def test_hubs_report_may_come_before_the_answer_to_the_move() -> None:
 
     story.on(ev.AgentAssigned(ALICE))
     assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "served")
-    assert story.on(ev.MoveSucceeded(1, "agent", "aliceId")).commands == ()
+    assert story.on(MoveSucceeded(1, "agent", "aliceId")).commands == ()
 
 
 def test_bot_that_gives_way_is_silent_and_gets_back_what_was_held() -> None:
@@ -117,7 +124,7 @@ def test_bot_that_gives_way_is_silent_and_gets_back_what_was_held() -> None:
 
     story.on(said("are you there?", 2))
     assert story.last.commands == ()
-    story.on(ev.DecisionFailed("mild", "no-agent"))
+    story.on(DecisionFailed("mild", "no-agent"))
 
     assert story.state.control.connection == "helper"
     assert SendToParty("helper", "m2", "are you there?") in story.last.commands
@@ -147,7 +154,7 @@ def test_rule_for_the_queue_asks_nobody() -> None:
 def test_decider_that_does_not_answer_leads_to_what_is_configured(decider: str, expected: list[str]) -> None:
     story = Decided(decider)
 
-    assert kinds(story.on(ev.DeliveryBuried(1, "AskDecider", code="decider-timeout"))) == expected
+    assert kinds(story.on(DeliveryBuried(1, "AskDecider", code="decider-timeout"))) == expected
     assert story.state.assignment.stage == "idle"
     assert story.state.handover.stage == ("listing" if decider == "crm" else "idle")
 
@@ -155,14 +162,14 @@ def test_decider_that_does_not_answer_leads_to_what_is_configured(decider: str, 
 def test_queue_takes_the_room_from_the_bot() -> None:
     story = Decided("strict", bot=True)
 
-    assert kinds(story.on(ev.DecisionFailed("strict", "no-agent"))) == ["CancelDecision", "ReturnToQueue"]
-    story.on(ev.MoveSucceeded(1, "queue"))
+    assert kinds(story.on(DecisionFailed("strict", "no-agent"))) == ["CancelDecision", "ReturnToQueue"]
+    story.on(MoveSucceeded(1, "queue"))
     assert (story.state.control.party, story.state.handover.stage) == (QUEUE, "idle")
 
 
 def test_ticket_is_awaited_until_its_time_is_over() -> None:
     story = Decided()
-    story.on(ev.DecisionPending("crm", "T1", 5_000))
+    story.on(DecisionPending("crm", "T1", 5_000))
     assert story.last.commands == (StartTimer("ticket", "T1", 5_000),)
 
     assert story.on(ev.TimerFired("ticket", "T0")).commands == ()
@@ -179,12 +186,12 @@ def test_ticket_is_awaited_until_its_time_is_over() -> None:
 def test_ticket_is_limited_by_our_own_setting() -> None:
     story = Decided()
 
-    assert story.on(ev.DecisionPending("crm", "T1", 10**9)).commands == (StartTimer("ticket", "T1", 60_000),)
+    assert story.on(DecisionPending("crm", "T1", 10**9)).commands == (StartTimer("ticket", "T1", 60_000),)
 
 
 def test_only_the_awaited_ticket_decides() -> None:
     story = Decided()
-    story.on(ev.DecisionPending("crm", "T1", 0))
+    story.on(DecisionPending("crm", "T1", 0))
 
     assert story.named(ticket="T2").last.commands == ()
     assert story.named().last.commands == ()
@@ -196,7 +203,7 @@ def test_only_the_awaited_ticket_decides() -> None:
 def test_whoever_takes_it_meanwhile_ends_the_decision(stage: str) -> None:
     story = Decided()
     if stage == "waiting":
-        story.on(ev.DecisionPending("crm", "T1", 0))
+        story.on(DecisionPending("crm", "T1", 0))
     if stage in ("ensuring", "seat", "moving"):
         story.named()
     if stage == "seat":
@@ -223,7 +230,7 @@ def test_user_that_was_made_for_nothing_is_released() -> None:
 
 def test_close_cancels_a_ticket() -> None:
     story = Decided()
-    story.on(ev.DecisionPending("crm", "T1", 0), ev.ConversationClosed())
+    story.on(DecisionPending("crm", "T1", 0), ev.ConversationClosed())
 
     assert story.last.commands == (CancelDecision("crm", "T1", "", "the conversation was closed"),)
 
@@ -256,7 +263,7 @@ def test_refusal_by_the_hub_is_classed_and_the_decider_asked_again(code: str, na
 
 def test_locked_agent_is_given_up_when_the_time_is_over() -> None:
     story = Decided("strict").named().ensured()
-    story.on(ev.DeliveryBuried(1, "AssignAgent", code="error-agent-is-locked"))
+    story.on(DeliveryBuried(1, "AssignAgent", code="error-agent-is-locked"))
 
     assert story.last.considered[0].why == "locked (error-agent-is-locked)"
     assert story.state.assignment.stage == "idle"
@@ -280,187 +287,10 @@ def test_room_that_a_person_took_meanwhile_is_his() -> None:
 @pytest.mark.parametrize("reason", ["unknown", "conflict", "creation_off", "over_budget", "waiting_approval"])
 def test_agent_without_a_user_is_excluded(reason: Reason) -> None:
     story = Decided().named()
-    story.on(ev.AgentNotEnsured(AgentRefused("crm", "0055", reason, "in words")))
+    story.on(AgentNotEnsured(AgentRefused("crm", "0055", reason, "in words")))
 
     assert story.last.considered[0].why == f"{reason}: in words"
     assert kinds(story.last) == ["AskDecider"]
-
-
-def test_pushed_decision_takes_the_conversation_from_the_bot() -> None:
-    story = Story(directory=DIRECTORY).with_bot()
-    story.on(pushed())
-    assert story.last.commands == (EnsureAgent(ANN, "routing 17"),)
-    assert story.state.control.party == QUEUE
-
-    story.on(said("hello"))
-    assert story.last.commands == ()
-    story.on(ev.AgentEnsured(AgentFound("crm", "0055", "aliceId", "alice", "mapped")))
-    story.on(ev.MoveSucceeded(1, "agent", "aliceId"))
-    assert (story.state.control.party, story.state.assignment.by) == (AGENTS, "token:crm")
-    assert "already" in story.on(pushed()).reason
-
-
-def test_pushed_decision_that_fails_gives_the_bot_its_words_back_and_tells_nobody() -> None:
-    story = Story(directory=DIRECTORY).with_bot()
-    story.on(pushed(), said("hello"), ev.AgentNotEnsured(AgentRefused("crm", "0055", "unknown", "no")))
-
-    assert story.last.commands == (SendToParty("helper", "m1", "hello"),)
-    assert story.state.control.connection == "helper"
-
-
-def test_pushed_decision_moves_it_from_one_agent_to_another() -> None:
-    story = Decided().named().ensured()
-    story.on(ev.AgentAssigned(ALICE))
-    bea = ExternalAgent("crm", "0077")
-    story.on(pushed(bea))
-    assert kinds(story.last) == ["EnsureAgent"]  # alice serves until bob has it
-    assert story.state.control.party == AGENTS
-
-    story.ensured(BOB, bea)
-    assert kinds(story.last) == ["AssignAgent"]
-    epoch = story.state.control.epoch
-    story.on(ev.MoveSucceeded(1, "agent", "bobId"))
-    assert story.state.served_by == ALICE  # the hub tells who serves
-
-    story.on(ev.AgentUnassigned(ALICE))
-    assert (story.state.control.party, story.state.control.epoch) == (QUEUE, epoch + 1)
-    assert kinds(story.last) == ["AssignAgent"]  # that of the old epoch is refused; it changes nothing when done
-    story.on(ev.AgentAssigned(BOB))
-    assert (story.state.control.party, story.state.assignment.stage) == (AGENTS, "served")
-    assert kinds(story.last) == ["ReleaseAgent"]
-
-
-def test_agent_who_serves_by_decision_keeps_it_when_the_next_one_cannot() -> None:
-    story = Decided().named().ensured()
-    story.on(ev.AgentAssigned(ALICE), pushed(ExternalAgent("crm", "0077")))
-    story.on(ev.AgentNotEnsured(AgentRefused("crm", "0077", "unknown", "no")))
-
-    assert story.last.commands == ()
-    assert story.on(ev.ConversationClosed()).commands == (ReleaseAgent("aliceId"),)
-
-
-def test_agent_who_serves_goes_on_when_another_one_cannot() -> None:
-    story = Story(directory=DIRECTORY)
-    story.on(ev.ConversationStarted(), ev.AgentAssigned(ALICE), pushed())
-    story.on(ev.AgentEnsured(AgentFound("crm", "0055", "bobId", "bob", "mapped")))
-    story.on(ev.MoveFailed(1, "agent", "error-user-is-offline", "bobId", ALICE))
-
-    assert story.last.commands == (ReleaseAgent("bobId"),)
-    assert "who serves goes on" in story.last.reason
-    assert (story.state.control.party, story.state.served_by) == (AGENTS, ALICE)
-
-
-def test_pushed_decision_cancels_the_one_that_is_awaited() -> None:
-    story = Decided()
-    story.on(ev.DecisionPending("crm", "T1", 0), pushed(ExternalAgent("crm", "0099")))
-
-    assert story.last.commands[0] == CancelDecision("crm", "T1", "", "token:crm decided")
-    assert story.state.assignment.decider == ""
-
-
-def test_agent_who_serves_already_needs_no_move() -> None:
-    story = Story(directory=DIRECTORY)
-    story.on(ev.ConversationStarted(), ev.AgentAssigned(ALICE), pushed())
-    story.on(ev.AgentEnsured(AgentFound("crm", "0055", "aliceId", "alice", "mapped")))
-
-    assert story.last.commands == ()
-    assert "serves already" in story.last.reason
-    assert story.state.assignment.stage == "served"
-
-
-def test_closed_conversation_takes_no_decision() -> None:
-    story = Decided()
-    story.on(ev.ConversationClosed(), pushed())
-
-    assert story.last.commands == ()
-
-
-def test_holding_bot_is_nobody_and_what_it_gets_back_is_decided_again() -> None:
-    story = Decided()
-    story.on(ev.AgentAssigned(HOLDER))
-    assert story.state.control.party == QUEUE
-    assert story.last.commands == ()
-
-    story.named().ensured().on(ev.AgentAssigned(ALICE))
-    assert story.state.control.party == AGENTS
-    story.on(ev.AgentUnassigned(ALICE), ev.AgentAssigned(HOLDER))
-    assert kinds(story.last) == ["AskDecider"]
-
-
-def test_holding_bot_cannot_make_an_endless_loop() -> None:
-    story = Decided("strict")
-    story.rules = RuleSet(default=story.rules.default, handover=HandoverPolicy(window_s=3600))
-    asked = 1
-    for _ in range(6):
-        story.on(ev.DecisionFailed("strict", "no-agent"), ev.MoveSucceeded(1, "queue"), ev.AgentUnassigned(HOLDER))
-        asked += kinds(story.on(ev.AgentAssigned(HOLDER))) == ["AskDecider"]
-
-    assert asked == 3
-    assert "nothing is tried now" in story.last.reason
-    assert kinds(story.last) == ["StartTimer"]
-
-
-def test_holding_bot_gives_way_to_the_bot_of_the_rules() -> None:
-    story = Story(directory=DIRECTORY)
-    story.on(ev.ConversationStarted(), ev.AgentAssigned(HOLDER), ev.MoveSucceeded(1, "bot", "botId"))
-    assert story.state.served_by == UserRef("botId")
-
-    story.on(ev.AgentUnassigned(HOLDER), ev.AgentAssigned(BOT, True, "helper"))
-    assert story.state.control.connection == "helper"
-
-
-def test_what_is_left_with_the_holding_bot_is_looked_at_again_and_again() -> None:
-    story = Decided()
-    story.on(ev.AgentAssigned(HOLDER), ev.DecisionFailed("crm", "no-agent"), ev.AgentsListed(1))
-    for _ in range(5):
-        assert story.last.commands[-1] == StartTimer("held", "1", 30_000)
-        assert story.on(said("anybody?")).commands == ()
-        assert kinds(story.on(ev.TimerFired("held", "1"))) == ["AskDecider"]
-        story.on(ev.DecisionFailed("crm", "no-agent"), ev.AgentsListed(1))
-    story.on(ev.AgentAssigned(ALICE), ev.TimerFired("held", "1"))
-
-    assert story.last.commands == ()
-
-
-def test_timer_that_an_operator_gives_up_ends_the_waiting() -> None:
-    story = Decided()
-    story.on(ev.DecisionPending("crm", "T1", 0), ev.DeliveryBuried(1, "StartTimer", code="operator"))
-
-    assert kinds(story.last) == ["CancelDecision", "ListAgents"]
-
-
-def test_stray_assignment_goes_back_to_the_queue_and_after_some_times_to_people() -> None:
-    story = Decided("strict")
-    story.on(ev.DecisionFailed("strict", "no-agent"))
-    stray = ev.AgentAssigned(BOB, only_by_decision=True)
-    seen = []
-    for _ in range(3):
-        story.on(stray)
-        seen.append(list(story.last.commands))
-        story.on(ev.AgentUnassigned(BOB))
-
-    assert seen == [[RequeueStray("bobId", "bob")], [RequeueStray("bobId", "bob")], [ListAgents()]]
-
-
-@pytest.mark.parametrize("decided_for", [ALICE, BOB])
-def test_stray_that_cannot_go_back_is_left_when_somebody_was_decided_meanwhile(decided_for: UserRef) -> None:
-    """Somebody else has the room by then, or the decision was for the stray himself: no people are looked for."""
-    story = Decided().named()
-    story.on(ev.AgentAssigned(BOB, only_by_decision=True))
-    story.ensured(decided_for)
-    story.on(ev.MoveSucceeded(1, "agent", decided_for.id))
-    story.on(ev.MoveFailed(2, "stray", "came-back", BOB.id))
-
-    assert story.last.commands == ()
-    assert (story.state.assignment.stage, story.state.control.party) == ("served", AGENTS)
-
-
-def test_who_serves_only_by_decision_is_no_stray_when_it_was_decided() -> None:
-    story = Decided().named().ensured()
-    story.on(ev.AgentAssigned(ALICE, only_by_decision=True))
-
-    assert story.last.commands == ()
-    assert story.state.assignment.stage == "served"
 
 
 def test_without_a_seat_the_room_waits_in_the_queue_until_there_is_one() -> None:
@@ -488,7 +318,7 @@ def test_bot_leaves_the_room_that_waits_for_a_seat_and_people_may_take_it() -> N
     story = Decided(bot=True).named()
     story.on(NO_SEAT)
     assert kinds(story.last) == ["StartTimer", "ReturnToQueue"]
-    story.on(ev.MoveSucceeded(1, "queue"), ev.AgentUnassigned(BOT))
+    story.on(MoveSucceeded(1, "queue"), ev.AgentUnassigned(BOT))
     assert (story.state.control.party, story.state.assignment.stage) == (QUEUE, "seat")
     story.on(ev.AgentAssigned(BOB))
 
@@ -506,6 +336,6 @@ def test_nobody_who_serves_gives_way_to_an_agent_without_a_seat() -> None:
 
 def test_seat_whose_timer_is_lost_is_not_waited_for() -> None:
     story = Decided("strict").named()
-    story.on(NO_SEAT, ev.DeliveryBuried(1, "StartTimer", "", "deadline"))
+    story.on(NO_SEAT, DeliveryBuried(1, "StartTimer", "", "deadline"))
 
     assert (story.state.assignment.stage, story.state.handover.stage) == ("idle", "idle")

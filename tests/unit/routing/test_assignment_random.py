@@ -15,11 +15,19 @@ from hypothesis import strategies as st
 
 from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import (
+    AgentEnsured,
+    AgentNotEnsured,
+    AssignmentRequested,
+    DecisionFailed,
+    DecisionPending,
+)
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.events import CandidateAgent
-from omnibridge.engine.processor import UNBOUND
+from omnibridge.engine.outgoing import UNBOUND
 from omnibridge.routing.decision import decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import HandoverPolicy, RuleSet, Target
@@ -29,6 +37,11 @@ from tests.unit.routing.test_router import ALICE, BOT, NOW, replied, said
 MARIA, TOM = ev.UserRef("mariaId", "agent.m"), ev.UserRef("tomId", "agent.t")
 USERS = {"0055": ALICE, "0066": BOB, "7": MARIA, "8": TOM}
 """By external id. The last two are people of a desk, for whom the bot's connection speaks; their users are ours."""
+OVER = msgspec.structs.replace(
+    DIRECTORY,
+    choosing=("main",),
+    deciders=tuple(msgspec.structs.replace(each, over_auto_selection=True) for each in DIRECTORY.deciders),
+)
 CODES = ["error-user-is-offline", "error-inquiry-taken", "error-agent-is-locked", "came-back"]
 STAYS_OUT = {"held"}
 """Timers that are set again for ever."""
@@ -37,7 +50,8 @@ STAYS_OUT = {"held"}
 class World:
     """The conversation, what is under way, and every choice made from a list of numbers."""
 
-    def __init__(self, choices: list[int], decider: str, *, bot: bool) -> None:
+    def __init__(self, choices: list[int], decider: str, *, bot: bool, over: bool = False) -> None:
+        self.directory = OVER if over else DIRECTORY
         self.choices = iter(choices)
         target = Target("bot", "helper") if bot else Target("decider", decider)
         self.rules = RuleSet(default=target, handover=HandoverPolicy(decider=decider))
@@ -52,7 +66,7 @@ class World:
     def on(self, event: ev.Event) -> None:
         self.now += 500
         before = self.state
-        decision = route(before, event, self.rules, DIRECTORY, self.now)
+        decision = route(before, event, self.rules, self.directory, self.now)
         stored = encode_decision(decision, before)
         self.state = msgspec.json.decode(msgspec.json.encode(decision.after), type=Conversation)
         if isinstance(event, ev.PartySpoke) and before.control.connection == event.connection:
@@ -63,7 +77,7 @@ class World:
         if refused := re.search(r"; (\d+) of desk:", decision.reason):
             self.unsaid -= int(refused[1])
         assert state_after(before, decode_decision(stored)) == self.state
-        assert encode_decision(route(before, event, self.rules, DIRECTORY, self.now), before) == stored
+        assert encode_decision(route(before, event, self.rules, self.directory, self.now), before) == stored
         epoch = self.state.control.epoch
         if epoch != before.control.epoch:
             kept = self.out
@@ -77,9 +91,9 @@ class World:
         server = self.state.served_by
         events: list[ev.Event] = [
             said("hello", self.pick(1000)),
-            ev.AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
-            ev.AssignmentRequested(ExternalAgent("crm", "0066"), "token:x"),
-            ev.AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm", "T"),
+            AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
+            AssignmentRequested(ExternalAgent("crm", "0066"), "token:x"),
+            AssignmentRequested(ExternalAgent("crm", "0055"), "decider:crm", "", "crm", "T"),
             ev.TimerFired("ticket", "T"),
             replied("ok", handover=True),
             ev.AgentAssigned((ALICE, BOB, HOLDER)[self.pick(3)]),
@@ -90,6 +104,7 @@ class World:
             ev.AgentAssigned(BOB, only_by_decision=True),
             ev.AgentUnassigned(server) if server else ev.ConversationQueued(),
             ev.ConversationQueued(),
+            ev.MessagePosted("a1", "agent", "aliceId", "good morning", self.now),
         ]
         self.on(events[self.pick(len(events))])
 
@@ -104,7 +119,7 @@ class World:
         event = self.outcome(first[0])
         if event is not None:
             self.on(event)
-        if isinstance(event, ev.MoveSucceeded) and event.move == "agent":
+        if isinstance(event, MoveSucceeded) and event.move == "agent":
             self.reported(event.target)
         return True
 
@@ -119,35 +134,35 @@ class World:
     def outcome(self, row: Any) -> ev.Event | None:
         server = self.state.served_by
         person = server if server and server.id in ("aliceId", "bobId") else None
-        buried = ev.DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
+        buried = DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
         match row:
             case cmd.AskDecider():
                 agent = ExternalAgent("crm", ("0055", "0066", "ghost")[self.pick(3)])
                 answers: list[ev.Event] = [
-                    ev.AssignmentRequested(agent, f"decider:{row.decider}", "", row.decider),
-                    ev.DecisionPending(row.decider, "T", 1000),
-                    ev.DecisionFailed(row.decider, "no-agent"),
+                    AssignmentRequested(agent, f"decider:{row.decider}", "", row.decider),
+                    DecisionPending(row.decider, "T", 1000),
+                    DecisionFailed(row.decider, "no-agent"),
                     buried,
                 ]
             case cmd.EnsureAgent():
                 user, agent = USERS.get(row.agent.id), row.agent
                 mode = "provisioned" if agent.system == "desk" else "mapped"
                 found = user and AgentFound(agent.system, agent.id, user.id, user.username, mode)
-                refused = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "unknown", "no"))
-                full = ev.AgentNotEnsured(AgentRefused(agent.system, agent.id, "waiting_seat", "5 of 5"))
-                answers = [ev.AgentEnsured(found) if found else refused, refused, buried, full]
+                refused = AgentNotEnsured(AgentRefused(agent.system, agent.id, "unknown", "no"))
+                full = AgentNotEnsured(AgentRefused(agent.system, agent.id, "waiting_seat", "5 of 5"))
+                answers = [AgentEnsured(found) if found else refused, refused, buried, full]
             case cmd.AssignAgent():
                 move = "bot" if row.connection else "agent"
-                failed = ev.MoveFailed(1, move, CODES[self.pick(3)], row.user_id, person)
-                answers = [ev.MoveSucceeded(1, move, row.user_id), failed, buried]
+                failed = MoveFailed(1, move, CODES[self.pick(3)], row.user_id, person)
+                answers = [MoveSucceeded(1, move, row.user_id), failed, buried]
             case cmd.ListAgents():
                 people = (CandidateAgent("aliceId", "alice"),) if self.pick(2) else ()
                 answers = [ev.AgentsListed(1, people, (), True), buried]
             case cmd.ReturnToQueue():
-                answers = [ev.MoveSucceeded(1, "queue"), ev.MoveFailed(1, "queue", "error", "", person), buried]
+                answers = [MoveSucceeded(1, "queue"), MoveFailed(1, "queue", "error", "", person), buried]
             case cmd.RequeueStray():
-                came_back = ev.MoveFailed(1, "stray", "came-back", row.user_id)
-                answers = [ev.MoveSucceeded(1, "stray", row.user_id), came_back, buried]
+                came_back = MoveFailed(1, "stray", "came-back", row.user_id)
+                answers = [MoveSucceeded(1, "stray", row.user_id), came_back, buried]
             case cmd.StartTimer():
                 answers = [ev.TimerFired(row.timer, row.ref), buried]
             case _:
@@ -155,17 +170,18 @@ class World:
         return answers[self.pick(len(answers))]
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(
     st.lists(st.integers(0, 10_000), max_size=80),
     st.lists(st.booleans(), max_size=25),
     st.sampled_from(["crm", "strict", "mild"]),
     st.booleans(),
+    st.booleans(),
 )
 def test_nothing_raises_and_nothing_stands_still(
-    choices: list[int], steps: list[bool], decider: str, bot: bool
+    choices: list[int], steps: list[bool], decider: str, bot: bool, over: bool
 ) -> None:
-    world = World(choices, decider, bot=bot)
+    world = World(choices, decider, bot=bot, over=over)
     for from_outside in steps:
         if from_outside:
             world.happen()

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from omnibridge.domain import commands as cmd
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured, AssignmentRequested
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS, QUEUE, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
+from omnibridge.domain.desk_events import NoticeGiven, PartyAccepted, PartyDeclined, PartyLeft, QueuePositionChanged
 from omnibridge.domain.directory import BotConnection, Desk, Directory, Way
 from omnibridge.domain.events import CandidateAgent, UserRef
-from omnibridge.engine.processor import UNBOUND
+from omnibridge.engine.outgoing import UNBOUND
 from omnibridge.routing.decision import decode_decision, encode_decision, state_after
 from omnibridge.routing.router import route
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target, TargetKind
@@ -139,12 +142,12 @@ class World:
             *(said(name or kind, self.n) for kind, name in WORDS),
             ev.AgentAssigned(CARE_USER, True, "care"),
             replied("ok", handover=True),
-            ev.PartyAccepted(desk, FOX if self.pick(2) else None),
-            ev.PartyDeclined(desk, "no-agents"),
-            ev.PartyLeft("sales"),
-            ev.QueuePositionChanged(desk, self.pick(3)),
-            ev.NoticeGiven(desk, "requeued", "One moment."),
-            ev.NoticeGiven(desk, "trouble", "wait", line="lost" if self.pick(2) else "back"),
+            PartyAccepted(desk, FOX if self.pick(2) else None),
+            PartyDeclined(desk, "no-agents"),
+            PartyLeft("sales"),
+            QueuePositionChanged(desk, self.pick(3)),
+            NoticeGiven(desk, "requeued", "One moment."),
+            NoticeGiven(desk, "trouble", "wait", line="lost" if self.pick(2) else "back"),
             ev.PartySpoke(desk, (Text("I am"),), agent=FOX),
             ev.PartySpoke(desk, (Text("bye"),), agent=FOX, handover=True),
             ev.PartySpoke(desk, (Text("bye"),), close=True),
@@ -153,7 +156,7 @@ class World:
             ev.AgentAssigned(BOT, True, "helper"),
             ev.AgentAssigned(DESK_USER, True, "sales"),
             ev.AgentUnassigned(server) if server else ev.ConversationQueued(),
-            ev.AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
+            AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
         ]
         self.on(events[self.pick(len(events))])
 
@@ -167,7 +170,7 @@ class World:
         event = self.outcome(first[0])
         if event is not None:
             self.on(event)
-        if isinstance(event, ev.MoveSucceeded) and event.move in ("agent", "bot"):
+        if isinstance(event, MoveSucceeded) and event.move in ("agent", "bot"):
             user = {each.id: each for each in (ALICE, BOT, DESK_USER, CARE_USER, MARIA)}[event.target]
             self.on(
                 ev.AgentAssigned(
@@ -181,30 +184,30 @@ class World:
     def outcome(self, row: Any) -> ev.Event | None:
         server = self.state.served_by
         person = server if server == ALICE else None
-        buried = ev.DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
+        buried = DeliveryBuried(1, type(row).__name__, getattr(row, "connection", ""), "gone")
         match row:
             case cmd.EnsureAgent():
                 user = {"0055": ALICE, "7": MARIA}[row.agent.id]
                 mode = "provisioned" if row.agent.system == "desk" else "mapped"
                 found = AgentFound(row.agent.system, row.agent.id, user.id, user.username, mode)
-                refused = ev.AgentNotEnsured(AgentRefused(row.agent.system, row.agent.id, "unknown", "no"))
-                answers: list[ev.Event] = [ev.AgentEnsured(found), refused, buried]
+                refused = AgentNotEnsured(AgentRefused(row.agent.system, row.agent.id, "unknown", "no"))
+                answers: list[ev.Event] = [AgentEnsured(found), refused, buried]
             case cmd.AssignAgent():
                 move = "bot" if row.connection else "agent"
-                failed = ev.MoveFailed(1, move, "error-user-is-offline", row.user_id, person)
-                answers = [ev.MoveSucceeded(1, move, row.user_id), failed, buried]
+                failed = MoveFailed(1, move, "error-user-is-offline", row.user_id, person)
+                answers = [MoveSucceeded(1, move, row.user_id), failed, buried]
             case cmd.ListAgents():
                 people = (CandidateAgent("aliceId", "alice"),) if self.pick(2) else ()
                 answers = [ev.AgentsListed(1, people, (), True), buried]
             case cmd.ReturnToQueue():
-                answers = [ev.MoveSucceeded(1, "queue"), ev.MoveFailed(1, "queue", "error", "", person), buried]
+                answers = [MoveSucceeded(1, "queue"), MoveFailed(1, "queue", "error", "", person), buried]
             case cmd.StartTimer():
                 answers = [ev.TimerFired(row.timer, row.ref)]
             case cmd.SendToParty():
                 accepted = ev.PartyReplied(row.connection, 1, 1, accepted=True, message_id=row.message_id)
                 answers = [accepted, msgspec.structs.replace(buried, message_id=row.message_id)]
             case cmd.OpenSession():
-                answers = [ev.QueuePositionChanged(row.connection, 1), buried]
+                answers = [QueuePositionChanged(row.connection, 1), buried]
             case cmd.CloseConversation():
                 answers = [ev.ConversationClosed(by="x")]
             case _:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.domain.agents import ExternalAgent
 from omnibridge.domain.commands import (
     AssignAgent,
@@ -20,6 +21,8 @@ from omnibridge.domain.commands import (
     StartTimer,
 )
 from omnibridge.domain.content import Text
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveSucceeded, TurnRepeated
+from omnibridge.domain.desk_events import PartyAccepted, PartyDeclined, PartyLeft
 from omnibridge.domain.directory import BotConnection, Desk, Directory
 from omnibridge.domain.events import UserRef
 from omnibridge.routing.rules import Condition, Rule, RuleSet, Target
@@ -43,7 +46,7 @@ def directory(**terms: object) -> Directory:
 def offered(rules: RuleSet | None = None, **terms: object) -> Story:
     story = Story(rules, directory(**terms)).with_bot()
     story.on(said("a person please"), replied("One moment", handover=True, handover_department="Sales"))
-    story.on(ev.MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
+    story.on(MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
     return story
 
 
@@ -67,7 +70,7 @@ def test_words_wait_for_the_desk_for_as_long_as_it_may_be_down() -> None:
 
 def test_bot_is_told_that_it_is_over_and_who_joins_is_shown_before_his_first_word() -> None:
     story = offered()
-    decision = story.on(ev.PartyAccepted("sales", ANN))
+    decision = story.on(PartyAccepted("sales", ANN))
 
     assert decision.commands == (
         CloseSession("helper", "sales has taken over"),
@@ -77,97 +80,9 @@ def test_bot_is_told_that_it_is_over_and_who_joins_is_shown_before_his_first_wor
     assert story.state.control.connection == "sales"
 
 
-def test_place_in_the_queue_is_told_once_for_each_change() -> None:
-    story = offered()
-    told = [kinds(story.on(ev.QueuePositionChanged("sales", at))) for at in (3, 3, 2, 0)]
-    story.on(ev.PartyAccepted("sales"))
-
-    assert told == [["SendToVisitor"], [], ["SendToVisitor"], []]
-    assert story.on(ev.QueuePositionChanged("sales", 1)).commands == ()
-
-
-def test_visitor_reads_one_sentence_while_the_desk_cannot_be_reached() -> None:
-    """Whichever comes first: the desk's own, or the engine's about a turn that waits."""
-    lost, found = (ev.NoticeGiven("sales", "x", each, line=each) for each in ("lost", "back"))
-    late, silent = ev.DeliveryDelayed(1, "sales"), ev.NoticeGiven("sales", "x", line="lost")
-    for events, told in (
-        ((lost, late, lost, late), ["lost"]),
-        ((late, lost, late), ["One moment please, this is taking longer than usual."]),
-        ((found, lost, found, found, lost), ["lost", "back", "lost"]),
-        ((silent, late, found), ["One moment please, this is taking longer than usual."]),
-    ):
-        story = offered()
-        assert story.on(lost).commands == ()  # nobody is there yet to whom the connection could be lost
-        story.on(ev.PartyAccepted("sales"), said("hello?", 2))
-        commands = [each for event in events for each in story.on(event).commands]
-        assert [each.content.text for each in commands if isinstance(each, SendToVisitor)] == told
-
-
-def test_notices_come_behind_what_an_agent_said_and_are_not_lost_on_the_way_to_another_ones_user() -> None:
-    story = offered()
-    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("hello"),), agent=ANN))
-    commands = story.on(ev.PartySpoke("sales", (Text("Bob has joined"),))).commands
-
-    assert [(each.content.text, each.connection) for each in commands if isinstance(each, SendToVisitor)] == [
-        ("hello", "sales"),  # under his name, by the relay account
-        ("Bob has joined", ""),
-    ]
-
-
-def test_wait_is_told_with_a_new_place_or_where_there_is_no_place() -> None:
-    story = offered()
-    told = [(0, 61), (0, 119), (0, 200), (3, 200), (3, 20), (2, -1), (0, -1), (0, 0)]
-    words = [story.on(ev.QueuePositionChanged("sales", *each)).commands for each in told]
-
-    assert [each[0].content.text if each else "" for each in words] == [  # type: ignore[union-attr]
-        "The wait is about 2 min.",
-        "",
-        "The wait is about 4 min.",
-        "You are number 3 in the queue; the wait is about 4 min.",
-        "",
-        "You are number 2 in the queue.",
-        "",
-        "",
-    ]
-
-
-def test_words_that_waited_together_are_late_together() -> None:
-    """Each waits for the one before, and each would be told of."""
-    story = offered()
-    story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
-    late = [kinds(story.on(ev.DeliveryDelayed(2, "sales")))]
-    for at in (2, 3, 4):
-        story.on(ev.PartyReplied("sales", at, story.state.control.epoch, accepted=True, message_id=f"m{at}"))
-        late.append(kinds(story.on(ev.DeliveryDelayed(at + 1, "sales"))))
-
-    assert late == [["SendToVisitor"], [], [], ["SendToVisitor"]]
-
-
-def test_who_is_given_back_to_the_queue_is_told_his_place_again() -> None:
-    story = offered()
-    story.on(ev.QueuePositionChanged("sales", 1), ev.PartyAccepted("sales"))
-    told = [kinds(story.on(ev.QueuePositionChanged("sales", 1, again=each))) for each in (False, True, True)]
-    story.on(ev.PartyAccepted("sales", ANN))
-
-    assert told == [[], ["SendToVisitor"], []]
-    assert kinds(story.on(ev.QueuePositionChanged("sales", 1, again=True))) == ["SendToVisitor"]
-
-
-def test_last_words_of_who_gave_him_back_come_before_his_place() -> None:
-    """Also where the notice of that is not said: they wait for his user."""
-    story = offered()
-    story.on(ev.PartyAccepted("sales", ANN), ev.PartySpoke("sales", (Text("Bea will help you."),), agent=ANN))
-    commands = story.on(ev.QueuePositionChanged("sales", 1, again=True)).commands
-
-    assert [each.content.text for each in commands] == [  # type: ignore[union-attr]
-        "Bea will help you.",
-        "You are number 1 in the queue.",
-    ]
-
-
 def test_close_waits_for_what_the_visitor_wrote_before_it() -> None:
     story = offered()
-    story.on(ev.PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
+    story.on(PartyAccepted("sales"), said("a", 2), said("b", 3), said("c", 4))
     story.on(ev.PartyReplied("sales", 2, story.state.control.epoch, accepted=True, message_id="m2"))
     decision = story.on(ev.ConversationClosed())
 
@@ -189,10 +104,10 @@ def test_close_before_anybody_accepted_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        ev.PartyDeclined("sales", "no-agents"),
+        PartyDeclined("sales", "no-agents"),
         ev.TimerFired("offer", "sales"),
-        ev.DeliveryBuried(1, "OpenSession", "sales", "down"),
-        ev.PartyLeft("sales"),
+        DeliveryBuried(1, "OpenSession", "sales", "down"),
+        PartyLeft("sales"),
     ],
     ids=["declined", "too late", "cannot be reached", "ended before anybody accepted"],
 )
@@ -210,7 +125,7 @@ def test_without_a_taker_people_of_the_workspace_are_looked_for_and_else_the_bot
 
 
 def test_declined_goes_back_to_the_bot_at_once_where_that_is_wanted() -> None:
-    decision = offered(on_declined="bot").on(ev.PartyDeclined("sales", "closed"))
+    decision = offered(on_declined="bot").on(PartyDeclined("sales", "closed"))
 
     assert decision.after.control.connection == "helper"
     assert decision.after.desk is None
@@ -222,7 +137,7 @@ def test_decline_before_its_user_has_the_room_waits_for_that() -> None:
     """Else the report of our own move would look as if somebody had given the room to the desk."""
     story = Story(directory=directory(on_declined="bot")).with_bot()
     story.on(said("a person please"), replied("One moment", handover=True))
-    early = story.on(ev.PartyDeclined("sales", "closed"))
+    early = story.on(PartyDeclined("sales", "closed"))
     between = story.on(ev.AgentUnassigned(BOT))
     decision = story.on(ev.AgentAssigned(DESK_USER, True, "sales"))
     late = story.on(ev.AgentUnassigned(DESK_USER), ev.AgentAssigned(BOT, True, "helper"))
@@ -236,7 +151,7 @@ def test_decline_before_its_user_has_the_room_waits_for_that() -> None:
 def test_decline_waits_no_longer_than_the_offer_lasts() -> None:
     story = Story(directory=directory()).with_bot()
     story.on(said("a person please"), replied("One moment", handover=True))
-    story.on(ev.PartyDeclined("sales", "closed"))
+    story.on(PartyDeclined("sales", "closed"))
     decision = story.on(ev.TimerFired("offer", "sales"))
 
     assert kinds(decision) == ["ListAgents", "CloseSession"]
@@ -245,8 +160,8 @@ def test_decline_waits_no_longer_than_the_offer_lasts() -> None:
 
 def test_people_who_say_the_same_again_are_not_taken_for_a_bot_that_answers_a_turn_again() -> None:
     story = offered()
-    story.on(ev.PartyAccepted("sales"), said("hm", 2), ev.PartySpoke("sales", (Text("ok"),)))
-    story.on(ev.TurnRepeated("sales", 1))
+    story.on(PartyAccepted("sales"), said("hm", 2), ev.PartySpoke("sales", (Text("ok"),)))
+    story.on(TurnRepeated("sales", 1))
 
     assert kinds(story.on(ev.PartySpoke("sales", (Text("ok"),)))) == ["SendToVisitor"]
 
@@ -254,8 +169,8 @@ def test_people_who_say_the_same_again_are_not_taken_for_a_bot_that_answers_a_tu
 def test_agent_who_ends_it_leads_to_the_configured_step() -> None:
     def ends(way: str) -> list[str]:
         story = offered(RuleSet(texts=Texts(desk_left="Goodbye.")), on_left=way)
-        story.on(ev.PartyAccepted("sales"))
-        return kinds(story.on(ev.PartyLeft("sales", "agent")))
+        story.on(PartyAccepted("sales"))
+        return kinds(story.on(PartyLeft("sales", "agent")))
 
     assert ends("close") == ["SendToVisitor", "CloseConversation", "CloseSession"]
     assert ends("bot") == ["SendToVisitor", "AssignAgent", "CloseSession"]
@@ -265,7 +180,7 @@ def test_agent_who_ends_it_leads_to_the_configured_step() -> None:
 
 def test_person_who_takes_the_room_ends_the_session_of_the_desk() -> None:
     story = offered()
-    story.on(ev.PartyAccepted("sales"))
+    story.on(PartyAccepted("sales"))
     decision = story.on(ev.AgentAssigned(ALICE))
 
     assert [each for each in decision.commands if isinstance(each, CloseSession)] == [
@@ -284,9 +199,9 @@ def test_rule_gives_a_new_conversation_to_a_desk() -> None:
     story = Story(RuleSet(default=Target("bot", "sales")), directory(on_left="bot"))
     decision = story.on(ev.ConversationStarted())
     assert kinds(decision) == ["AssignAgent", "OpenSession", "StartTimer"]
-    story.on(ev.PartyAccepted("sales"))
+    story.on(PartyAccepted("sales"))
 
-    assert kinds(story.on(ev.PartyLeft("sales"))) == ["ListAgents", "CloseSession"]
+    assert kinds(story.on(PartyLeft("sales"))) == ["ListAgents", "CloseSession"]
 
 
 def test_desk_that_keeps_giving_it_back_is_not_offered_it_for_ever() -> None:
@@ -296,15 +211,15 @@ def test_desk_that_keeps_giving_it_back_is_not_offered_it_for_ever() -> None:
         decision = story.on(said("a person please", n), replied(handover=True))
         offers += "OpenSession" in kinds(decision)
         story.on(ev.AgentAssigned(DESK_USER, True, "sales"))
-        story.on(ev.PartyDeclined("sales", "closed"), ev.AgentAssigned(BOT, True, "helper"))
+        story.on(PartyDeclined("sales", "closed"), ev.AgentAssigned(BOT, True, "helper"))
 
     assert offers == RuleSet().handover.max_handovers
 
 
 def test_words_that_cannot_reach_the_desk_are_told_once() -> None:
     story = offered()
-    story.on(ev.PartyAccepted("sales"), said("x", 2), said("y", 3))
-    lost = [ev.DeliveryBuried(n, "SendToParty", "sales", "gone", f"m{n}") for n in (2, 3)]
+    story.on(PartyAccepted("sales"), said("x", 2), said("y", 3))
+    lost = [DeliveryBuried(n, "SendToParty", "sales", "gone", f"m{n}") for n in (2, 3)]
 
     assert [kinds(story.on(each)) for each in lost] == [["SendToVisitor"], []]
     assert story.state.waiting == ()
@@ -319,7 +234,7 @@ def test_decisions_about_desks_are_plain_data() -> None:
 
 def accepted(**terms: object) -> Story:
     story = offered(**terms)
-    story.on(ev.PartyAccepted("sales"))
+    story.on(PartyAccepted("sales"))
     return story
 
 
@@ -335,7 +250,7 @@ def test_room_given_to_the_user_of_a_desk_is_offered_to_it() -> None:
 
 def test_late_report_that_the_bot_serves_takes_nothing_from_the_desk() -> None:
     story = Story(directory=directory())
-    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "botId"), replied(handover=True))
+    story.on(ev.ConversationStarted(), MoveSucceeded(1, "bot", "botId"), replied(handover=True))
     decision = story.on(ev.AgentAssigned(BOT, True, "helper"))
 
     assert (decision.commands, decision.after.control.connection) == ((), "sales")
@@ -345,7 +260,7 @@ def test_late_report_that_the_bot_serves_takes_nothing_from_the_desk() -> None:
     "event",
     [
         ev.PartySpoke("sales", (Text("bye"),), handover=True),
-        ev.AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
+        AssignmentRequested(ExternalAgent("crm", "0055"), "token:x"),
     ],
     ids=["asks for a person", "a decision was pushed"],
 )
@@ -360,7 +275,7 @@ def test_desk_that_gives_way_does_not_have_it_back_without_a_session(event: ev.E
 def test_words_that_the_desk_was_not_given_go_to_the_bot() -> None:
     story = accepted(on_left="bot")
     story.on(said("one", 2), ev.PartyReplied("sales", 2, 3, accepted=True, message_id="m2"), said("two", 3))
-    decision = story.on(ev.PartyLeft("sales"))
+    decision = story.on(PartyLeft("sales"))
 
     assert SendToParty("helper", "m3", "two") in decision.commands
     assert "m2" not in [each.message_id for each in decision.commands if isinstance(each, SendToParty)]
@@ -370,7 +285,7 @@ def test_desk_that_is_not_configured_any_more_gives_it_back() -> None:
     story = accepted()
     story.on(said("hello?", 2))
     story.directory = Directory(story.directory.connections[:1])
-    decision = story.on(ev.DeliveryBuried(1, "SendToParty", "sales", "connection-unknown", "m2"))
+    decision = story.on(DeliveryBuried(1, "SendToParty", "sales", "connection-unknown", "m2"))
 
     assert SendToParty("helper", "m2", "hello?") in decision.commands
     assert decision.after.control.connection == "helper"
@@ -379,16 +294,16 @@ def test_desk_that_is_not_configured_any_more_gives_it_back() -> None:
 def test_room_that_nobody_has_is_not_left_with_the_user_of_a_desk() -> None:
     """Without a bot that gave it: nobody looks at a room that one of our users serves."""
     story = Story(RuleSet(default=Target("bot", "sales")), directory())
-    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "deskId"), ev.PartyDeclined("sales", "no-agents"))
+    story.on(ev.ConversationStarted(), MoveSucceeded(1, "bot", "deskId"), PartyDeclined("sales", "no-agents"))
     decision = story.on(ev.AgentsListed(1))
 
     assert kinds(decision) == ["SendToVisitor", "ReturnToQueue"]
-    assert story.on(ev.MoveSucceeded(2, "queue")).after.served_by is None
+    assert story.on(MoveSucceeded(2, "queue")).after.served_by is None
 
 
 def test_desk_whose_last_step_is_a_close_is_not_in_control_until_the_hub_has_closed() -> None:
     story = accepted(on_left="close")
-    story.on(ev.PartyLeft("sales"))
+    story.on(PartyLeft("sales"))
 
     assert story.state.control.party == "queue"
     assert story.on(said("wait", 2)).commands == ()
@@ -420,8 +335,8 @@ def test_answer_of_the_bot_that_comes_while_a_desk_is_asked_is_said_if_it_stays(
     story.on(said("a person please"), said("and where is my order?", 2), replied(handover=True))
     story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"))
     assert [each.message_id for each in story.state.held] == []
-    story.on(ev.MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
-    decision = story.on(ev.PartyDeclined("sales", "no-agents"))
+    story.on(MoveSucceeded(1, "bot", "deskId"), ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales"))
+    decision = story.on(PartyDeclined("sales", "no-agents"))
 
     assert SendToVisitor(Text("On its way."), "helper") in decision.commands
     assert "ResumeTurns" not in kinds(decision)
@@ -430,14 +345,14 @@ def test_answer_of_the_bot_that_comes_while_a_desk_is_asked_is_said_if_it_stays(
 def test_what_the_bot_said_meanwhile_is_not_said_once_somebody_accepted() -> None:
     story = Story(directory=directory()).with_bot()
     story.on(said("a person please"), said("and where is my order?", 2), replied(handover=True))
-    story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"), ev.PartyAccepted("sales"))
+    story.on(ev.PartyReplied("helper", 2, 1, (Text("On its way."),), message_id="m2"), PartyAccepted("sales"))
 
-    assert "SendToVisitor" not in kinds(story.on(ev.PartyLeft("sales")))
+    assert "SendToVisitor" not in kinds(story.on(PartyLeft("sales")))
 
 
 def test_desk_reads_what_a_gap_swallowed_one_after_the_other() -> None:
     story = offered()
-    story.on(ev.PartyAccepted("sales"))
+    story.on(PartyAccepted("sales"))
     found = tuple(ev.RecoveredMessage(f"m{n}", f"text {n}", NOW + n) for n in (2, 3))
 
     assert story.on(ev.MessagesRecovered(found)).commands == tuple(

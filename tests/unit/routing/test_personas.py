@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from omnibridge.domain import events as ev
+from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured, PersonaShown
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.commands import AssignAgent, EnsureAgent, ReleaseAgent, SendToVisitor, Speaker
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import AGENTS
+from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.events import UserRef
 from tests.unit.routing.test_router import ALICE, BOT, Story, kinds, said
 
@@ -18,8 +20,8 @@ def speaks(text: str, agent: ExternalAgent = MARIA, **signals: object) -> ev.Par
     return ev.PartySpoke("helper", (Text(text),), agent=agent, **signals)  # type: ignore[arg-type]
 
 
-def found(agent: ExternalAgent = MARIA, user: UserRef = PROXY, mode: str = "provisioned") -> ev.AgentEnsured:
-    return ev.AgentEnsured(AgentFound(agent.system, agent.id, user.id, user.username, mode, agent.name))
+def found(agent: ExternalAgent = MARIA, user: UserRef = PROXY, mode: str = "provisioned") -> AgentEnsured:
+    return AgentEnsured(AgentFound(agent.system, agent.id, user.id, user.username, mode, agent.name))
 
 
 def as_maria(text: str, user: UserRef | None = PROXY) -> SendToVisitor:
@@ -36,7 +38,7 @@ def test_first_words_wait_for_the_user_and_follow_the_room() -> None:
     assert decision.commands == (move, as_maria("Hello"), as_maria("I am Maria"))
 
     story.on(ev.AgentUnassigned(BOT), ev.AgentAssigned(PROXY, only_by_decision=True))
-    story.on(ev.MoveSucceeded(1, "agent", "mariaId"))
+    story.on(MoveSucceeded(1, "agent", "mariaId"))
     assert (story.state.control.party, story.state.served_by) == ("connection:helper", PROXY)
     assert story.on(speaks("How can I help?")).commands == (as_maria("How can I help?"),)
     assert kinds(story.on(said("my parcel"))) == ["SendToParty"]  # the desk is in control all the time
@@ -44,7 +46,7 @@ def test_first_words_wait_for_the_user_and_follow_the_room() -> None:
 
 def test_second_person_of_the_desk_takes_over_and_the_first_is_released() -> None:
     story = Story().with_bot()
-    story.on(speaks("Hello"), found(), ev.AgentAssigned(PROXY), ev.MoveSucceeded(1, "agent", "mariaId"))
+    story.on(speaks("Hello"), found(), ev.AgentAssigned(PROXY), MoveSucceeded(1, "agent", "mariaId"))
     story.on(speaks("I am Tom", TOM))
     assert story.last.commands == (EnsureAgent(TOM, "speaks for helper"), ReleaseAgent("mariaId"))
     story.on(found(TOM, OTHER))
@@ -56,8 +58,8 @@ def test_second_person_of_the_desk_takes_over_and_the_first_is_released() -> Non
 
 
 def test_nobody_for_him_leaves_the_relay_account() -> None:
-    refused = ev.AgentNotEnsured(AgentRefused("desk", "7", "over_budget", "full"))
-    unasked = ev.DeliveryBuried(1, "EnsureAgent", "", "hub_error")
+    refused = AgentNotEnsured(AgentRefused("desk", "7", "over_budget", "full"))
+    unasked = DeliveryBuried(1, "EnsureAgent", "", "hub_error")
     for event in (refused, unasked):
         story = Story().with_bot()
         story.on(speaks("Hello"))
@@ -77,7 +79,7 @@ def test_shared_and_mapped_users_speak_through_the_relay_account_and_get_no_room
 
 def test_hub_that_refuses_him_the_room_does_not_silence_him() -> None:
     story = Story().with_bot()
-    story.on(speaks("Hello"), found(), ev.MoveFailed(1, "agent", "error-agent-is-locked", "mariaId", BOT))
+    story.on(speaks("Hello"), found(), MoveFailed(1, "agent", "error-agent-is-locked", "mariaId", BOT))
 
     assert story.last.commands == (ReleaseAgent("mariaId"),)
     assert story.on(speaks("Again")).commands == (as_maria("Again", None),)
@@ -86,7 +88,7 @@ def test_hub_that_refuses_him_the_room_does_not_silence_him() -> None:
 
 def test_person_who_takes_the_room_meanwhile_has_it() -> None:
     story = Story().with_bot()
-    story.on(speaks("Hello"), found(), ev.MoveFailed(1, "agent", "error-not-found", "mariaId", ALICE))
+    story.on(speaks("Hello"), found(), MoveFailed(1, "agent", "error-not-found", "mariaId", ALICE))
     assert story.state.control.party == AGENTS
     assert ReleaseAgent("mariaId") in story.last.commands
 
@@ -139,5 +141,5 @@ def test_words_without_a_name_are_the_connections_own() -> None:
 
 def test_shown_name_is_recorded_in_words() -> None:
     story = Story().with_bot()
-    story.on(ev.PersonaShown(12, "m1", "desk", "7", "Maria Fox", "mariaId", own=True))
+    story.on(PersonaShown(12, "m1", "desk", "7", "Maria Fox", "mariaId", own=True))
     assert story.last.reason == "delivery 12 is shown as Maria Fox (desk:7), as his own user"

@@ -17,6 +17,7 @@ from omnibridge.domain.commands import (
 )
 from omnibridge.domain.content import Choices, Option, Text
 from omnibridge.domain.conversation import AGENTS, QUEUE, Conversation
+from omnibridge.domain.delivery_events import DeliveryBuried, DeliveryDelayed, MoveFailed, MoveSucceeded
 from omnibridge.domain.directory import BotConnection, Directory
 from omnibridge.domain.events import CandidateAgent, CandidateDepartment, UserRef
 from omnibridge.routing.decision import Decision
@@ -160,7 +161,7 @@ def test_ladder_goes_on_when_the_hub_refuses() -> None:
     story = Story().with_bot()
     story.on(said("x"), replied(handover=True), listed(CandidateAgent("a", "alice")))
 
-    assert story.on(ev.MoveFailed(3, "agent", "error-user-is-offline")).commands == (ReturnToQueue(),)
+    assert story.on(MoveFailed(3, "agent", "error-user-is-offline")).commands == (ReturnToQueue(),)
 
 
 def test_wished_department_comes_first() -> None:
@@ -201,7 +202,7 @@ def test_no_more_than_three_moves() -> None:
     story.on(listed(CandidateAgent("a", "alice"), departments=departments))
     moves = 1
     while story.state.handover.stage == "moving":
-        moves += bool(story.on(ev.MoveFailed(3, "x", "error-x")).commands)
+        moves += bool(story.on(MoveFailed(3, "x", "error-x")).commands)
 
     assert moves <= 3
     assert story.state.control.party == "connection:helper"
@@ -237,7 +238,7 @@ def test_closed_conversation_ends_the_session_once() -> None:
 
 
 def test_bot_that_is_down_gives_way_to_people() -> None:
-    decision = Story().with_bot().on(said("x"), ev.DeliveryBuried(5, "SendToParty", "helper", "not-sent"))
+    decision = Story().with_bot().on(said("x"), DeliveryBuried(5, "SendToParty", "helper", "not-sent"))
 
     assert kinds(decision) == ["SendToVisitor", "ListAgents"]
 
@@ -245,7 +246,7 @@ def test_bot_that_is_down_gives_way_to_people() -> None:
 def test_bot_serves_although_the_hub_never_reported_it() -> None:
     """Then a handover that finds nobody leaves the conversation with the bot."""
     story = Story()
-    story.on(ev.ConversationStarted(), ev.MoveSucceeded(1, "bot", "botId"))
+    story.on(ev.ConversationStarted(), MoveSucceeded(1, "bot", "botId"))
     decision = story.on(said("human"), replied(handover=True), listed())
 
     assert decision.after.control.party == "connection:helper"
@@ -254,8 +255,8 @@ def test_bot_serves_although_the_hub_never_reported_it() -> None:
 def test_slow_bot_is_excused_once() -> None:
     story = Story().with_bot()
 
-    assert kinds(story.on(said("x"), ev.DeliveryDelayed(5, "helper"))) == ["SendToVisitor"]
-    assert kinds(story.on(ev.DeliveryDelayed(5, "helper"))) == []
+    assert kinds(story.on(said("x"), DeliveryDelayed(5, "helper"))) == ["SendToVisitor"]
+    assert kinds(story.on(DeliveryDelayed(5, "helper"))) == []
 
 
 def test_message_rule_sends_to_people() -> None:
@@ -286,7 +287,7 @@ def test_same_arguments_give_the_same_bytes() -> None:
 def test_person_who_forwards_to_the_bot_gives_it_back_without_a_word_of_ours() -> None:
     story = Story().with_bot()
     story.on(said("a person please"), replied(handover=True))
-    story.on(ev.AgentsListed(1, (CandidateAgent("aliceId", "alice"),)), ev.MoveSucceeded(1, "agent", "aliceId"))
+    story.on(ev.AgentsListed(1, (CandidateAgent("aliceId", "alice"),)), MoveSucceeded(1, "agent", "aliceId"))
     story.on(ev.AgentUnassigned(BOT), ev.AgentAssigned(ALICE), ev.AgentUnassigned(ALICE))
     decision = story.on(ev.AgentAssigned(BOT, True, "helper"))
 
@@ -302,7 +303,7 @@ def test_bot_that_the_hub_picked_first_does_not_undo_what_the_rules_decided() ->
     story = Story(parse_rules('default = "bot:helper"\n'), Directory((*DIRECTORY.connections, other)))
     story.on(ev.ConversationStarted())
     reported = story.on(ev.AgentAssigned(UserRef("otherId", "other"), True, "other"))
-    moved = story.on(ev.MoveSucceeded(1, "bot", "botId"), ev.AgentUnassigned(UserRef("otherId", "other")))
+    moved = story.on(MoveSucceeded(1, "bot", "botId"), ev.AgentUnassigned(UserRef("otherId", "other")))
 
     assert "the hub gave it to other first" in reported.reason
     assert reported.after.control.party == moved.after.control.party == "connection:helper"

@@ -6,6 +6,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import SendToVisitor
 from omnibridge.domain.content import Choices, Option, Text
 from omnibridge.domain.conversation import Speech
+from omnibridge.domain.delivery_events import DeliveryDelayed, TurnRepeated
 from tests.unit.routing.test_router import ALICE, Story, kinds, said
 
 MENU = Choices("Pick", (Option("Sales", "/sales"),))
@@ -78,11 +79,11 @@ def test_not_understood_twice_in_a_row_gives_way_to_people() -> None:
 
 def test_words_of_a_turn_that_is_given_again_are_not_said_twice() -> None:
     story = Story().with_bot()
-    story.on(said("a"), spoke("one"), spoke("two"), ev.TurnRepeated("helper", 1))
+    story.on(said("a"), spoke("one"), spoke("two"), TurnRepeated("helper", 1))
     assert story.on(spoke("one")).commands == ()
     assert story.on(spoke("two")).commands == ()
     assert kinds(story.on(spoke("three"))) == ["SendToVisitor"]
-    story.on(ev.TurnRepeated("helper", 1))
+    story.on(TurnRepeated("helper", 1))
     assert [kinds(story.on(spoke(each))) for each in ("one", "two", "three")] == [[], [], []]
     story.on(accepted(), said("b"))
 
@@ -91,7 +92,7 @@ def test_words_of_a_turn_that_is_given_again_are_not_said_twice() -> None:
 
 def test_other_words_of_a_turn_that_is_given_again_are_said() -> None:
     story = Story().with_bot()
-    story.on(said("a"), spoke("one"), spoke("two"), ev.TurnRepeated("helper", 1))
+    story.on(said("a"), spoke("one"), spoke("two"), TurnRepeated("helper", 1))
 
     assert kinds(story.on(spoke("something else"))) == ["SendToVisitor"]
     assert kinds(story.on(spoke("two"))) == ["SendToVisitor"]
@@ -107,7 +108,7 @@ def test_same_words_twice_in_a_turn_are_said_twice() -> None:
 def test_slow_turn_is_not_announced_after_words() -> None:
     story = Story().with_bot()
     story.on(said("a"), spoke("Let me see"))
-    assert story.on(ev.DeliveryDelayed(1, "helper")).commands == ()
+    assert story.on(DeliveryDelayed(1, "helper")).commands == ()
     story.on(accepted(), said("b"))
 
-    assert kinds(story.on(ev.DeliveryDelayed(2, "helper"))) == ["SendToVisitor"]
+    assert kinds(story.on(DeliveryDelayed(2, "helper"))) == ["SendToVisitor"]

@@ -6,14 +6,15 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.commands import SendToParty, SendToVisitor
 from omnibridge.domain.content import Text
 from omnibridge.domain.conversation import VisitorTurn
+from omnibridge.domain.delivery_events import DeliveryBuried, TurnResent
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.rules import RuleSet
 from omnibridge.routing.texts import Texts
 from tests.unit.routing.test_router import NOW, Story, replied, said
 
 TEXTS = Texts()
-ANSWER_LOST = ev.DeliveryBuried(7, "SendToVisitor", "helper", "http-502")
-TURN_LOST = ev.DeliveryBuried(8, "SendToParty", "helper", "down")
+ANSWER_LOST = DeliveryBuried(7, "SendToVisitor", "helper", "http-502")
+TURN_LOST = DeliveryBuried(8, "SendToParty", "helper", "down")
 
 
 def sentences(decision: Decision) -> list[str]:
@@ -44,7 +45,7 @@ def test_each_cause_is_told() -> None:
 def test_our_own_sentence_is_not_told_again() -> None:
     story = Story().with_bot()
 
-    assert story.on(ev.DeliveryBuried(9, "SystemText", "helper", "http-502")).commands == ()
+    assert story.on(DeliveryBuried(9, "SystemText", "helper", "http-502")).commands == ()
 
 
 def test_nothing_is_told_where_the_operator_left_the_text_empty() -> None:
@@ -85,7 +86,7 @@ def test_file_for_people_is_theirs() -> None:
 def test_turn_that_is_sent_again_is_waited_for() -> None:
     story = Story().with_bot()
     story.on(said("hello"), TURN_LOST, ev.AgentsListed(1))
-    story.on(ev.TurnResent(10, "helper", "m1", "hello"))
+    story.on(TurnResent(10, "helper", "m1", "hello"))
     assert story.state.waiting == (VisitorTurn("m1", "hello"),)
 
     story.on(replied("hi"))
@@ -97,4 +98,4 @@ def test_turn_that_is_sent_again_in_vain_is_not_waited_for() -> None:
     story.on(ev.AgentAssigned(ev.UserRef("aliceId", "alice")))
     before = story.state
 
-    assert story.on(ev.TurnResent(10, "helper", "m1", "hello")).after == before
+    assert story.on(TurnResent(10, "helper", "m1", "hello")).after == before

@@ -1,4 +1,4 @@
-"""Salesforce ids: 15 characters that differ in case, and 18 that do not (reference 3.9). The same in each connector."""
+"""Salesforce ids: 15 characters that differ in case, and 18 that do not (reference 3.9)."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ def long_id(text: str) -> str:
 def short_id(text: str) -> str:
     """15 or 18 characters -> 15. Raises as `long_id`."""
     return long_id(text)[:15]
+
+
+def long_or_same(text: str) -> str:
+    """As `long_id`; what is no id stays as it is."""
+    try:
+        return long_id(text)
+    except ValueError:
+        return text

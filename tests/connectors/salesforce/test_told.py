@@ -1,4 +1,4 @@
-"""What is said of an org that cannot be reached, while it comes and goes."""
+"""What is said of a desk that cannot be reached, while it comes and goes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import pytest
 import pytest_asyncio
 
 import omnibridge.connector.interruption as interruption
-from connectors.salesforce_messaging.told import NOTICES
-from connectors.salesforce_messaging.trouble import Trouble
+from connectors.salesforce.told import NOTICES, ToldByUs, Trouble
 
 
 class Chat:
     """told: what was written down. It may be written while `may` is set; fails: so many attempts do not."""
 
     def __init__(self) -> None:
-        self.kept = SimpleNamespace(trouble=False, is_begun=True, is_over=False)
+        self.kept = SimpleNamespace(trouble=False, is_over=False)
         self.session, self.is_closing = self, False
         self.room, self.told, self.may, self.fails = "r", list[str](), asyncio.Event(), 0
         self.may.set()
@@ -27,12 +26,13 @@ class Chat:
     async def held(self) -> float:
         return 1.0
 
-    async def change(self, key: str, body: bytes, trouble: bool) -> None:
+    async def change(self, key: str, told: ToldByUs, trouble: bool) -> None:
         await self.may.wait()
         if self.fails:
             self.fails -= 1
             raise OSError("disk full")
-        self.told.append(key.rpartition(":")[0])
+        assert key.startswith(told.notice)
+        self.told.append(told.notice)
         self.kept.trouble = trouble
 
     async def until(self, *told: str) -> None:
@@ -44,10 +44,10 @@ class Chat:
 @pytest_asyncio.fixture
 async def chat() -> AsyncIterator[Any]:
     chat = Chat()
-    context = SimpleNamespace(clock=SimpleNamespace(now_ms=lambda: 1), log=lambda event, **more: None)
-    shared: Any = SimpleNamespace(settings=SimpleNamespace(trouble_s=0.0), context=context)
+    context = SimpleNamespace(log=lambda event, **more: None)
+    shared: Any = SimpleNamespace(settings=SimpleNamespace(trouble_s=0.0), context=context, now_ms=lambda: 1)
     made: Any = chat
-    trouble = Trouble(made, lambda: shared)
+    trouble = Trouble(made, lambda: shared, lambda: True)
     yield chat, trouble
     trouble.close()
 

@@ -1,0 +1,1 @@
+"""What connectors to Salesforce share: ids, the settings and manners of its two chats. No connector itself."""
