@@ -18,8 +18,8 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.storage import findings
 from omnibridge.storage.database import open_database
-from tests.conftest import MakeWorld, World
-from tests.integration.analysis.conftest import found, toy, until
+from tests.conftest import MakeWorld, World, until
+from tests.integration.analysis.conftest import found, toy
 from tests.toys import ToyAnalyser, analyser
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
