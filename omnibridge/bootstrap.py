@@ -48,6 +48,7 @@ from omnibridge.engine.processor import Processor
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.streams import Streams
+from omnibridge.engine.workspaces import Workspaces
 from omnibridge.identity.presence import Presence
 from omnibridge.identity.service import Identity
 from omnibridge.identity.vault import read_keys
@@ -95,6 +96,7 @@ class Service:
         self._contexts: Contexts = {}
         self._reloader: Reloader | None = None
         self._relay: Relay | None = None
+        self._workspaces: Workspaces | None = None
 
     def app(self) -> ASGIApp:
         """The ASGI application. Call after `start`."""
@@ -163,7 +165,8 @@ class Service:
         self._faults.reach("start_up")
         ids = IdSequence(self._clock, journal.newest_ids(database.reader))
         boot = secrets.token_hex(8)
-        common = Common(settings, database, ids, self._clock, self.counters, self._faults, boot)
+        known = self._workspaces = Workspaces(database, self._clock)
+        common = Common(settings, database, ids, self._clock, self.counters, self._faults, boot, known)
         self._files = Files(common)
         for each in settings.connection:
             self._connectors[each.name] = await make_connector(

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from omnibridge.analysis.transcript import so_far
+from omnibridge.bootstrap_codes import unknown_codes
 from omnibridge.bootstrap_common import Common
 from omnibridge.bootstrap_decisions import not_desks, only_by_decision
 from omnibridge.config import Settings, WorkspaceSettings
@@ -200,7 +201,7 @@ def sessions_of(
     """Of the connections that are desks. Raises ConfigError where there is one, and no key to encrypt its secrets."""
     desks = {name: each for name, each in connectors.items() if isinstance(each, HoldsSessions)}
     settings, reader = common.settings, common.database.reader
-    if problems := not_desks(settings.connection):
+    if problems := not_desks(settings.connection) + unknown_codes(settings):
         raise ConfigError(problems)
     keys = settings.agents.token_keys.reveal()
     if desks and not keys:

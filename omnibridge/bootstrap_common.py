@@ -9,12 +9,13 @@ from omnibridge.config import Settings
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
+from omnibridge.engine.workspaces import Workspaces
 from omnibridge.storage.database import Database
 
 
 @dataclass(frozen=True)
 class Common:
-    """boot: name of this process in the rows that it writes."""
+    """boot: name of this process in the rows that it writes. workspaces: what is known of them besides events."""
 
     settings: Settings
     database: Database
@@ -23,6 +24,7 @@ class Common:
     counters: Counters
     faults: Faults
     boot: str
+    workspaces: Workspaces
 
     @property
     def timeout_s(self) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from omnibridge.assignment.deciders import DeciderLink
-from omnibridge.config import Settings
+from omnibridge.config import Settings, WorkspaceSettings
 from omnibridge.config_connections import ConnectionSettings
 from omnibridge.config_visitors import TextsSettings
 from omnibridge.connector.desks import HoldsSessions
@@ -22,9 +22,11 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.recording import Keeper
 from omnibridge.engine.retry import DEADLINES_MS
 from omnibridge.engine.work import Policy
+from omnibridge.engine.workspaces import Wanted
 from omnibridge.errors import ConfigError
 from omnibridge.http import create_client
 from omnibridge.rocketchat.capabilities import Sides
+from omnibridge.routing.facts import DEPARTMENT_NAME
 from omnibridge.routing.rules import RuleSet
 from omnibridge.routing.rules_file import parse_rules
 from omnibridge.routing.texts import Texts, language_tag
@@ -79,6 +81,19 @@ def unknown_targets(rules: RuleSet, connections: set[str], deciders: Set[str] = 
     if rules.handover.decider and rules.handover.decider not in deciders:
         problems.append(f"rules: [handover] decider: there is no [[decider]] {rules.handover.decider!r}")
     return problems
+
+
+def wanted_of(settings: Settings, workspace: WorkspaceSettings, rules: RuleSet) -> Wanted:
+    """What has to be known of a workspace. Names of departments: where somebody may have written one, or wants to be
+    told it. Whether it chooses agents: where an external system is asked about new visitors."""
+    told = [
+        *(each.facts for each in settings.connection),
+        *(each.facts for each in settings.decider),
+        *(each.facts for each in settings.router),
+        *(each.facts for each in settings.crm),
+    ]
+    is_named = rules.names_departments or bool(workspace.holding_bots)
+    return Wanted(is_named or any(DEPARTMENT_NAME in each for each in told), bool(rules.asked_at_start))
 
 
 def not_desks(connections: Sequence[ConnectionSettings]) -> list[str]:
@@ -147,14 +162,15 @@ def sides_of(settings: Settings) -> Sides:
 
 def directory_of(settings: Settings, bots: list[BotConnection], holders: list[HoldingBot]) -> Directory:
     """Who there is to decide for, and who decides."""
-    deciders = tuple(
-        Decider(each.name, each.timeout_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
-        for each in settings.decider
-    ) + tuple(
-        Decider(each.name, ASK_MS, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout)
-        for each in settings.router
-    )
-    return Directory(tuple(bots), deciders, tuple(holders), int(settings.assignment.look_again_s * 1000))
+    deciders = [(each, each.timeout_ms) for each in settings.decider] + [(each, ASK_MS) for each in settings.router]
+    known = tuple(
+        Decider(
+            each.name, within_ms, each.ticket_timeout_ms, each.move_timeout_ms, each.asks, each.on_timeout,
+            each.over_auto_selection,
+        )
+        for each, within_ms in deciders
+    )  # fmt: skip
+    return Directory(tuple(bots), known, tuple(holders), int(settings.assignment.look_again_s * 1000))
 
 
 def systems_of(settings: Settings) -> dict[str, str]:

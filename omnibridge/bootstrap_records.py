@@ -29,6 +29,7 @@ from omnibridge.files.download import FileFetcher, NoFile
 from omnibridge.files.links import Link
 from omnibridge.http import AnswerTooLarge
 from omnibridge.limits import TimeLimit
+from omnibridge.routing.facts import NameOf
 from omnibridge.storage import conversations, crm, outbox
 from omnibridge.storage.outbox import Delivery
 
@@ -69,7 +70,7 @@ class RecordSystems:
         for each in self._settings.crm:
             self._connectors[each.name] = await make_records(each, common.clock, common.counters)
 
-    def sender(self, fetcher: FileFetcher) -> RecordsSender:
+    def sender(self, fetcher: FileFetcher, name_of: NameOf) -> RecordsSender:
         """Call after `start`."""
         systems = {
             each.name: Records(
@@ -83,7 +84,7 @@ class RecordSystems:
             )
             for each in self._settings.crm
         }
-        return RecordsSender(systems, self._database, self._clock, partial(_read_file, fetcher))
+        return RecordsSender(systems, self._database, self._clock, partial(_read_file, fetcher), name_of)
 
     async def answer(self, body: bytes) -> bytes:
         """A CrmOrder in, a CrmReply out: the rows are in the outbox when this returns."""

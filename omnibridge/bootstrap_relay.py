@@ -19,7 +19,7 @@ from omnibridge.bootstrap_app import (
 )
 from omnibridge.bootstrap_bots import BotUsers, client_of, parties_of
 from omnibridge.bootstrap_common import Common
-from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of
+from omnibridge.bootstrap_decisions import directory_of, links_of, policy_of, wanted_of
 from omnibridge.bootstrap_files import Files
 from omnibridge.bootstrap_records import RecordSystems
 from omnibridge.bootstrap_routing import Routers
@@ -41,7 +41,6 @@ from omnibridge.interaction.objects import ResponseObjects
 from omnibridge.rocketchat.app_client import AppClient
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.routing.rules import RuleSet
-from omnibridge.storage import journal
 
 _log = structlog.get_logger("omnibridge.service")
 
@@ -122,6 +121,7 @@ class Relay:
             self._in_background(work)
         for workspace in settings.workspace:
             parts.sources.begin(workspace, hubs[workspace.name])
+            self._in_background(self._common.workspaces.serve(workspace.name, hubs[workspace.name].client))
 
     async def _hubs(self, processor: Processor) -> dict[str, Hub]:
         """Find out who the bot users are; until then everything is journalled and nothing decided."""
@@ -138,12 +138,11 @@ class Relay:
             hubs[workspace.name] = replace(hub, app=parts.apps.get(workspace.name))
             bots += of_connections
             holders += holding
+            await common.workspaces.begin(workspace.name, client, wanted_of(settings, workspace, self._rules))
         directory = directory_of(settings, bots, holders)
         analysers = parts.analysis.of_workspaces()
-        processor.use(policy_of(settings, self._rules, directory, database.reader, analysers))
-        for digest, kind, body in processor.snapshots():
-            now = common.clock.now_ms()
-            await database.writer.submit(partial(_keep, digest=digest, kind=kind, body=body, at=now))
+        policy = policy_of(settings, self._rules, directory, database.reader, analysers)
+        await common.workspaces.steer(processor, policy)
         return hubs
 
     def _senders(self, hubs: dict[str, Hub]) -> tuple[DeciderSender, Callable[[str], Sender]]:
@@ -173,16 +172,17 @@ class Relay:
             parts.sessions,
             ResponseObjects(database.reader, urls_of(settings, database)),
             parts.files.links.url,
+            common.workspaces.department_name,
         )
         links = links_of(settings)
         self._decider_clients += [each.client for each in links.values()]
-        deciders = DeciderSender(links, database.secret, common.clock)
+        deciders = DeciderSender(links, database.secret, common.clock, common.workspaces.department_name)
         others: dict[str, Sender] = {
             "connection": party_sender,
             "decider": deciders,
             "agents": parts.agents.sender(hubs),
             "timer": TimerSender(),
-            "crm": parts.records.sender(parts.files.fetcher),
+            "crm": parts.records.sender(parts.files.fetcher, common.workspaces.department_name),
             "analysis": parts.analysis.sender(hubs),
             **parts.routers.senders(),
         }
@@ -198,7 +198,3 @@ class Relay:
             await hub.aclose()
         for decider in self._decider_clients:
             await decider.aclose()
-
-
-def _keep(cursor: Any, *, digest: str, kind: str, body: bytes, at: int) -> None:
-    journal.keep_snapshot(cursor, digest, kind, body, at)

@@ -18,7 +18,8 @@ import msgspec
 import structlog
 
 from omnibridge.bootstrap_analysis import AT_A_TIME, Analysis
-from omnibridge.bootstrap_decisions import read_rules, unknown_targets
+from omnibridge.bootstrap_codes import unknown_codes
+from omnibridge.bootstrap_decisions import not_desks, read_rules, unknown_targets
 from omnibridge.botapi.connector import BotApiConnector
 from omnibridge.config import SECTIONS, Settings
 from omnibridge.config_options import OPEN, check_options
@@ -192,6 +193,8 @@ def _checked(path: Path, environ: Mapping[str, str]) -> Settings:
     problems = check_options(new, types, kinds)
     names = {each.name for each in new.connection}, new.decider_names
     problems += unknown_targets(read_rules(new), *names)
+    if not problems:
+        problems = not_desks(new.connection) + unknown_codes(new)
     if problems:
         raise ConfigError(problems)
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.routing import Route
@@ -56,7 +57,11 @@ def _of_deciders(common: Common, lanes: Lanes) -> list[Route]:
         keys, systems_of(settings), database.reader, database.secret, lanes, ids, clock, counters, faults, timeout_s
     )
     routing = {
-        each.name: ExternalRouting(each.external_token.reveal(), {"": each.holding_bot, **each.holding_bots})
+        each.name: ExternalRouting(
+            each.external_token.reveal(),
+            {"": each.holding_bot, **each.holding_bots},
+            partial(common.workspaces.department_name, each.name),
+        )
         for each in settings.workspace
         if each.external_token.reveal()
     }

@@ -42,7 +42,9 @@ class Routers:
             if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
         }
         self._names = list(links)
-        self.elsewhere = Elsewhere(links, database, lanes, common.ids, clock, counters, faults)
+        self.elsewhere = Elsewhere(
+            links, database, lanes, common.ids, clock, counters, faults, common.workspaces.department_name
+        )
 
     def senders(self) -> dict[str, Sender]:
         """By stream."""

@@ -142,6 +142,7 @@ def config_check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Print everything that is wrong with configuration and rules; exit 0 when nothing is."""
     import msgspec
 
+    from omnibridge.bootstrap_codes import unknown_codes
     from omnibridge.bootstrap_decisions import not_desks, read_rules, unknown_targets
     from omnibridge.config_reader import check
     from omnibridge.engine.plugins import installed_kinds, settings_types
@@ -155,7 +156,7 @@ def config_check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
                 {each.name for each in settings.connection},
                 settings.decider_names,
             )
-            problems += not_desks(settings.connection)
+            problems += not_desks(settings.connection) + unknown_codes(settings)
         except (ConfigError, RuleInvalid) as exc:
             problems += exc.problems
     if as_json:

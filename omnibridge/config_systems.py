@@ -18,6 +18,8 @@ from omnibridge.config_values import (
     Url,
 )
 
+OVER_AUTO_SELECTION = "it decides too where Rocket.Chat gives new visitors to agents itself, until staff has written"
+
 
 class DeciderSettings(Section):
     """One external system that is asked who serves."""
@@ -39,6 +41,7 @@ class DeciderSettings(Section):
         "ladder",
         description="when it names nobody who can serve: people by the ladder, wait in the queue, or the bot goes on",
     )
+    over_auto_selection: bool = Field(True, description=OVER_AUTO_SELECTION)
 
 
 class AssignmentSettings(Section):
@@ -112,6 +115,7 @@ class RouterSettings(OpenSection):
     on_timeout: Literal["ladder", "queue", "bot"] = Field(
         "ladder", description="when nobody there serves: people by the ladder, wait in the queue, or the bot goes on"
     )
+    over_auto_selection: bool = Field(True, description=OVER_AUTO_SELECTION)
     poll_s: float = Field(2, ge=0.05, le=60, description="pause between two looks for answers, while any is awaited")
     work_poll_s: float = Field(10, ge=0.05, le=300, description="pause between two looks for work that we route")
     work_page: int = Field(100, ge=1, le=1000, description="pieces of work in one look, the first to be served first")

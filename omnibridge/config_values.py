@@ -59,6 +59,7 @@ FACTS = (
     "workspace",
     "room",
     "department",
+    "department_name",
     "source",
     "visitor_id",
     "visitor_name",

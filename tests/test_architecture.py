@@ -25,6 +25,7 @@ TOP = {
     "omnibridge.bootstrap_apart",
     "omnibridge.bootstrap_app",
     "omnibridge.bootstrap_bots",
+    "omnibridge.bootstrap_codes",
     "omnibridge.bootstrap_common",
     "omnibridge.bootstrap_decisions",
     "omnibridge.bootstrap_records",

@@ -21,7 +21,8 @@ from typing import Any, Literal
 import msgspec
 
 FACTS = (
-    "workspace", "room", "department", "source", "visitor_id", "visitor_name", "visitor_username", "visitor_email",
+    "workspace", "room", "department", "department_name", "source", "visitor_id", "visitor_name", "visitor_username",
+    "visitor_email",
     "agent_name", "agent_username", "closed_by", "tags", "started_at", "closed_at", "trigger", "bot",
 )  # fmt: skip
 """Facts of a snapshot, besides room.FIELD, visitor.FIELD and crm.FIELD. Times are ISO 8601, UTC."""

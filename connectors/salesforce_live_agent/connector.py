@@ -10,6 +10,7 @@ import msgspec
 
 from connectors.salesforce.calls import over
 from connectors.salesforce_live_agent.client import Availability, LiveAgent
+from connectors.salesforce_live_agent.codes import CODES
 from connectors.salesforce_live_agent.errors import NotYet, SessionGone
 from connectors.salesforce_live_agent.follow import Follower
 from connectors.salesforce_live_agent.live import LiveChat, Shared
@@ -28,7 +29,7 @@ from omnibridge.connector import (
     Reply,
     Turn,
 )
-from omnibridge.connector.desks import Opening, Session, SessionEvent
+from omnibridge.connector.desks import Codes, Opening, Session, SessionEvent
 
 READY_S = 1.0
 """So long a turn waits for an agent; then it is tried again."""
@@ -38,6 +39,7 @@ class SalesforceLiveAgentConnector:
     """Implements Connector, HoldsSessions, ResolvesTurns, HearsTyping, TakesFiles, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = SalesforceLiveAgentSettings
+    codes: ClassVar[Codes] = CODES
     _shared: Shared | None = None
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ def visitor_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> Visit
     known = known_of(opening)
     names = (written(known.get(each)) for each in settings.visitor_name_facts)
     name = next((each for each in names if each.strip()), settings.visitor_name)
-    button = settings.department_buttons.get(opening.department) or settings.department_buttons.get(
-        written(known.get("department")), ""
-    )
+    buttons = {key.strip().casefold(): button for key, button in settings.department_buttons.items()}
+    called = (opening.department, written(known.get("department")), written(known.get("department_name")))
+    button = next((buttons[each] for name in called if (each := name.strip().casefold()) in buttons), "")
     try:
         agent = short_id(written(known.get(settings.agent_fact))) if settings.agent_fact else ""
     except ValueError:

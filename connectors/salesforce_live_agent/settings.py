@@ -54,7 +54,7 @@ class SalesforceLiveAgentSettings(ChatSettings, frozen=True, forbid_unknown_fiel
     """endpoint: as Setup shows it (`https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/`). org_id, deployment_id,
     button_id: 15 or 18 characters.
     department_buttons: button of a department, for others than button_id: by what the bot names when it gives the
-    conversation away, or by the id of the room's department, as it is in its address in Rocket.Chat's administration.
+    conversation away, or by the id of the room's department, or, with "department_name" in `facts`, by its name.
     agent_fact: fact that names one agent (Salesforce user id), the button's if he is not there.
     button_overrides: buttons and agents (`agent_button` for both) to be tried one after the other instead.
 

@@ -10,6 +10,7 @@ import msgspec
 from connectors.salesforce.calls import over
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.client import OrgClient
+from connectors.salesforce_messaging.codes import CODES
 from connectors.salesforce_messaging.follow import Follower
 from connectors.salesforce_messaging.opening import history_of, session_of
 from connectors.salesforce_messaging.pacing import Pacer
@@ -29,7 +30,7 @@ from omnibridge.connector import (
     Reply,
     Turn,
 )
-from omnibridge.connector.desks import Opening, Session, SessionEvent
+from omnibridge.connector.desks import Codes, Opening, Session, SessionEvent
 
 READY_S = 1.0
 """So long a turn waits for a conversation that is being made; then it is tried again."""
@@ -41,6 +42,7 @@ class SalesforceMessagingConnector:
     """Implements Connector, HoldsSessions, ResolvesTurns, HearsTyping, TakesFiles, ChecksHealth."""
 
     settings_type: ClassVar[type[msgspec.Struct]] = SalesforceMessagingSettings
+    codes: ClassVar[Codes] = CODES
     _shared: Shared | None = None
 
     def __init__(self) -> None:

@@ -29,9 +29,9 @@ from omnibridge.engine.faults import Faults
 from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.lanes import Lanes
 from omnibridge.engine.records_sender import conversation_key
-from omnibridge.engine.sender import Sent
+from omnibridge.engine.sender import Sender, Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import NameOf, allowed_facts, known_facts, no_name
 from omnibridge.storage import conversations, routing
 from omnibridge.storage.database import Database
 from omnibridge.storage.journal import Observation
@@ -65,7 +65,7 @@ class ElsewhereLink:
     rung: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Elsewhere:
+class Elsewhere(Sender):
     """Sender of `decider:ROUTER`, and who follows what is asked. links: by name of the router."""
 
     def __init__(
@@ -77,16 +77,14 @@ class Elsewhere:
         clock: Clock,
         counters: Counters,
         faults: Faults,
+        name_of: NameOf = no_name,
     ) -> None:
-        self._faults = faults
+        self._faults, self._name_of = faults, name_of
         self._links, self._database, self._lanes, self._ids = links, database, lanes, ids
         self._clock, self._counters = clock, counters
         self._pauses: dict[tuple[int, str], tuple[float, float]] = {}
 
     # -- deliveries -------------------------------------------------------------------------------------
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """A question may be written down twice: its ticket is the same."""
@@ -103,9 +101,7 @@ class Elsewhere:
             link.rung.set()
             return Sent()
         wanted = _ask.decode(row.body)
-        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
-        if conversation.department:
-            facts["department"] = conversation.department
+        facts = known_facts(workspace, conversation, self._name_of)
         question = Question(
             str(row.id),
             conversation_key(self._database.secret, workspace, conversation.room),

@@ -15,6 +15,18 @@ from omnibridge.connector.interface import Reply
 from omnibridge.domain.agents import ExternalAgent
 
 
+class Codes(msgspec.Struct, frozen=True):
+    """All codes that a desk may tell, so that an operator's mistake in one is found when the configuration is read. A
+    `*` at the end stands for anything: `http-*`. Cases are alike.
+
+    endings: of `Declined`, and reasons of `Left`; the engine takes one for the other where somebody had, or had not,
+    accepted. notices: of `Notice`.
+    """
+
+    endings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True):
     """A conversation that is offered to a desk.
 
@@ -113,7 +125,8 @@ class Session(Protocol):
 @runtime_checkable
 class HoldsSessions(Protocol):
     """A desk. Turns are given to it by `on_message` as to a bot, and answered `Reply(accepted=True)`; `on_close` ends
-    its session, which may have ended already."""
+    its session, which may have ended already. With `codes: ClassVar[Codes]` beside these, operators' `on_declined`,
+    `on_left` and `[texts.desk]` are checked; without, each code is taken."""
 
     async def open(self, opening: Opening) -> bytes:
         """Open a session; the state to keep of it, at least all that its later requests need. Raises as on_message."""

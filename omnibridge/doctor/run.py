@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from omnibridge.bootstrap_decisions import read_rules, unknown_targets
+from omnibridge.bootstrap_codes import unknown_codes
+from omnibridge.bootstrap_decisions import not_desks, read_rules, unknown_targets
 from omnibridge.clock import Clock, SystemClock
 from omnibridge.config import Settings, WorkspaceSettings
 from omnibridge.config_connections import ConnectionSettings
@@ -16,6 +17,8 @@ from omnibridge.doctor import (
     bots,
     companion_app,
     custom_field,
+    deciders,
+    departments,
     external,
     hub_settings,
     local,
@@ -26,13 +29,12 @@ from omnibridge.doctor import (
     webhook,
 )
 from omnibridge.doctor.backends import backend
-from omnibridge.doctor.finding import BACKEND, HUB, NETWORK, OURS, Finding, ok, problem
+from omnibridge.doctor.finding import BACKEND, NETWORK, OURS, Finding, ok, problem
 from omnibridge.doctor.journal import Journal
 from omnibridge.doctor.probe import Prober
 from omnibridge.doctor.view import HubView, find_owner, look, relay_credentials
 from omnibridge.engine.plugins import installed_kinds, settings_types
 from omnibridge.errors import ConfigError, RuleInvalid
-from omnibridge.rocketchat.leaves import text_of
 from omnibridge.routing.rules import RuleSet
 from omnibridge.storage.database import database_path
 
@@ -46,6 +48,8 @@ def read(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[
     try:
         problems = check(path, environ, settings_types(set(installed_kinds())))
         settings = None if problems else load(path, environ)
+        if settings and (problems := not_desks(settings.connection) + unknown_codes(settings)):
+            settings = None
     except ConfigError as exc:
         settings, problems = None, exc.problems
     if settings is None:
@@ -66,7 +70,8 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
     our = webhook.RoundTrip(server, Journal(path))
     seen = await asyncio.gather(*(_workspace(settings, each, our, clock) for each in settings.workspace))
     findings += (await server).findings
-    findings += _targets(rules, [view for view, _ in seen if view])
+    views = [view for view, _ in seen if view]
+    findings += [*departments.named(rules, views), *deciders.outvoted(settings, rules, views)]
     findings += [each for _, found in seen for each in found]
     findings += [each for found in await asyncio.gather(*backends) for each in found]
     findings += await beside
@@ -97,36 +102,6 @@ def _rules(settings: Settings) -> tuple[RuleSet | None, list[Finding]]:
         return rules, [problem("rules", OURS, each, "correct the file that [rules] file names") for each in problems]
     where = f"{len(rules.rules)} rules" if settings.rules.file else "no file: the first connection of a workspace"
     return rules, [ok("rules", where)]
-
-
-def _targets(rules: RuleSet | None, views: list[HubView]) -> list[Finding]:
-    """Departments that rules name must be in one of the workspaces; said only when all of them could be read."""
-    if rules is None or not views or not all(each.probes.get("departments", each.info).is_ok for each in views):
-        return []
-    known = {text_of(row.get(key)) for each in views for row in each.departments for key in ("_id", "name")}
-    targets = [(each.name, each.target) for each in rules.rules] + [("default", rules.default)]
-    do = "create it in Omnichannel > Departments, or correct the rule"
-    missing = [
-        problem("rule targets", HUB, f"rule {name}: no workspace has a department {target.name!r}", do)
-        for name, target in targets
-        if target and target.kind == "department" and target.name not in known
-    ]
-    return [*missing, *_named_departments(rules, views)]
-
-
-def _named_departments(rules: RuleSet, views: list[HubView]) -> list[Finding]:
-    """The hub tells a room's department by id, so a condition that has its name never holds."""
-    ids = {text_of(row.get("name")).casefold(): text_of(row.get("_id")) for each in views for row in each.departments}
-    found: list[Finding] = []
-    for rule in rules.rules:
-        for each in rule.when:
-            values = each.value if isinstance(each.value, list | tuple) else (each.value,)
-            for value in values if each.fact == "department" else ():
-                wanted = ids.get(value.strip().casefold()) if isinstance(value, str) else None
-                if wanted and wanted.casefold() != value.strip().casefold():
-                    why = f"rule {rule.name}: {value!r} is a department's name, and the fact is its id: it never holds"
-                    found.append(problem("rule conditions", OURS, why, f"write department = {wanted!r}"))
-    return found
 
 
 async def _workspace(

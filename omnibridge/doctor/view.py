@@ -35,6 +35,8 @@ PRIVILEGED = (
 NO_ROOM = "omnibridge-doctor"
 """Id of a conversation that does not exist."""
 
+DEPARTMENTS_SHOWN = 100
+
 READS: Mapping[str, tuple[str, dict[str, str]]] = {
     "me": ("me", {}),
     "public": ("settings.public", {"_id": ",".join(PUBLIC), "count": "50"}),
@@ -42,7 +44,7 @@ READS: Mapping[str, tuple[str, dict[str, str]]] = {
     "rooms": ("livechat/rooms", {"open": "true", "count": "1"}),
     "agents": ("livechat/users/agent", {"count": "100"}),
     "available": ("livechat/users/agent", {"onlyAvailable": "true", "count": "100"}),
-    "departments": ("livechat/department", {"count": "100"}),
+    "departments": ("livechat/department", {"count": str(DEPARTMENTS_SHOWN)}),
     "inquiry": ("livechat/inquiries.getOne", {"roomId": NO_ROOM}),
     "bots": ("users.listByStatus", {"status": "active", "roles[]": "bot", "count": "100"}),
     "licence": ("licenses.info", {}),

@@ -110,7 +110,9 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     `moving` = the room is on its way to him; `served` = he serves.
     decider: who was asked, empty when it was pushed. agent, by: what was decided, and by whom; while it is `asking`
     they are the answer to `ticket`, which came before its promise. excluded: ids that could not serve. moves: of the
-    room to this agent. former: user id of who serves by an earlier decision until then.
+    room to this agent. former: user id of who serves by an earlier decision until then. opened_at: hub time at which
+    the room began, where the answer counts more than whom the hub chose for it at once; 0 = it does not. default: his
+    user id, who serves until then.
     """
 
     stage: Literal["idle", "asking", "waiting", "ensuring", "seat", "moving", "served"] = "idle"
@@ -126,6 +128,8 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     excluded: tuple[str, ...] = ()
     moves: int = 0
     former: str = ""
+    opened_at: int = 0
+    default: str = ""
 
 
 class Persona(msgspec.Struct, frozen=True, omit_defaults=True):

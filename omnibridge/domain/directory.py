@@ -81,6 +81,8 @@ class Decider(msgspec.Struct, frozen=True, omit_defaults=True):
     move_ms: int = 30_000
     asks: int = 2
     on_failure: OnFailure = "ladder"
+    over_auto_selection: bool = False
+    """Asked about a new visitor, its answer counts more than whom the hub chose at once by itself."""
 
 
 class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,6 +93,14 @@ class Directory(msgspec.Struct, frozen=True, omit_defaults=True):
     holders: tuple[HoldingBot, ...] = ()
     look_again_ms: int = 30_000
     """What a holding bot has, and nothing is under way for, is decided again after this long."""
+    departments: dict[str, dict[str, str]] | None = None
+    """Workspace -> id -> name, as known when this was made. None = no rule asks."""
+    choosing: tuple[str, ...] = ()
+    """Workspaces whose hub gives new visitors to agents by itself."""
+
+    def departments_of(self, workspace: str) -> dict[str, str] | None:
+        """Id -> name; None when no rule asks for any."""
+        return None if self.departments is None else self.departments.get(workspace, {})
 
     def decider(self, name: str) -> Decider | None:
         """By name; None when it is not configured (any more)."""

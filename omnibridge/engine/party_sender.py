@@ -25,7 +25,7 @@ from omnibridge.engine.sessions import Sessions
 from omnibridge.engine.typing_notices import PartyTyping
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import BOT, CRM, allowed_facts, told_facts
+from omnibridge.routing.facts import BOT, CRM, NameOf, allowed_facts, known_facts, no_name, told_facts
 from omnibridge.storage.outbox import Delivery
 
 _turn = msgspec.json.Decoder(cmd.SendToParty)
@@ -77,9 +77,11 @@ class PartySender:
         sessions: Sessions | None = None,
         objects: ResponseObjects | None = None,
         link_to: LinkTo | None = None,
+        name_of: NameOf = no_name,
     ) -> None:
         self._parties, self._secret, self._clock, self._faults = parties, secret, clock, faults
         self._typing, self._sessions, self._objects, self._link_to = typing, sessions, objects, link_to
+        self._name_of = name_of
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         party = self._parties.get(row.connection)
@@ -132,11 +134,9 @@ class PartySender:
         if row.command in ("EditTurn", "RetractTurn"):
             await self._tell_change(party, session, row)
             return Sent()
-        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
+        facts = known_facts(workspace, conversation, self._name_of)
         facts |= {f"{BOT}{name}": value for name, value in conversation.bot_facts.items()}
         facts |= {f"{CRM}{name}": value for name, value in conversation.crm_facts.items()}
-        if conversation.department:
-            facts["department"] = conversation.department
         if row.command == "OpenSession":
             return await self._open(party, row, conversation, session, allowed_facts(facts, party.facts), maybe_sent)
         said = _turn.decode(row.body)

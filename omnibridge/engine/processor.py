@@ -73,17 +73,10 @@ class Processor:
         self.use(policy)
 
     def use(self, policy: Policy) -> None:
-        """Decide with these rules and this directory from now on."""
+        """Decide with these rules and this directory from now on; their snapshots are stored already."""
         self._policy = policy
         self._outgoing.use(policy)
         self._hashes = policy.hashes()
-
-    def snapshots(self) -> list[tuple[str, str, bytes]]:
-        """(hash, kind, body) of what decisions refer to; stored before the first decision."""
-        return [
-            (self._hashes[0], "rules", self._policy.rules.encode()),
-            (self._hashes[1], "directory", _encode(self._policy.directory)),
-        ]
 
     def load(self, workspace: str, room: str) -> Lane:
         """The lane of a room, from the database or fresh."""
@@ -146,6 +139,8 @@ class Processor:
                 event = msgspec.structs.replace(event, only_by_decision=True)
         before = lane.state
         decision = route(before, event, self._policy.rules, self._policy.directory, row.received_at)
+        if decision.after.department != before.department and self._policy.department_seen:
+            self._policy.department_seen(before.workspace, decision.after.department)
         event_id = self._ids.next()
         kind, data, body = kind_of(event), _encode(event), encode_decision(decision, before)
         key, lane_id = derived.key, lane.id

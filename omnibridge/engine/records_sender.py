@@ -28,7 +28,7 @@ from omnibridge.engine.sender import Sent
 from omnibridge.engine.transcripts import StillSaying, files_of, lines_of
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.limits import TimeLimit
-from omnibridge.routing.facts import allowed_facts
+from omnibridge.routing.facts import NameOf, allowed_facts, known_facts, no_name
 from omnibridge.storage import crm, said
 from omnibridge.storage.database import Database
 from omnibridge.storage.outbox import Delivery
@@ -56,8 +56,16 @@ class Records:
 class RecordsSender:
     """systems: by name. read_file: `read_file(workspace, room, file, most)`, as a snapshot offers it."""
 
-    def __init__(self, systems: Mapping[str, Records], database: Database, clock: Clock, read_file: ReadFile) -> None:
+    def __init__(
+        self,
+        systems: Mapping[str, Records],
+        database: Database,
+        clock: Clock,
+        read_file: ReadFile,
+        name_of: NameOf = no_name,
+    ) -> None:
         self._systems, self._database, self._clock, self._read_file = systems, database, clock, read_file
+        self._name_of = name_of
         self._synced: OrderedDict[tuple[int, str], int] = OrderedDict()
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
@@ -169,9 +177,7 @@ class RecordsSender:
         self, system: Records, row: Delivery, trigger: str, workspace: str, conversation: Conversation
     ) -> dict[str, Any]:
         """Those that it may be told, and what is known of who served and of the end."""
-        facts = {"workspace": workspace, "room": conversation.room, **conversation.facts}
-        if conversation.department:
-            facts["department"] = conversation.department
+        facts = known_facts(workspace, conversation, self._name_of)
         ended = said.last_of(self._database.reader, row.conversation_id, "ConversationClosed")
         if ended is not None:
             facts = end_facts(facts, _closed.decode(ended[1]), ended[0])

@@ -47,9 +47,17 @@ class Policy:
     keepers: Mapping[str, tuple[Keeper, ...]] = field(default_factory=dict)
     """By workspace: systems of records that write down what happens there."""
 
+    department_seen: Callable[[str, str], None] | None = None
+    """(workspace, id): told of each department that a conversation came to; a look-up without I/O."""
+
     def hashes(self) -> tuple[str, str]:
         directory = _encode(self.directory)
         return self.rules.hash(), hashlib.sha256(directory).hexdigest()[:16]
+
+    def snapshots(self) -> list[tuple[str, str, bytes]]:
+        """(hash, kind, body) of what decisions refer to; stored before the first decision."""
+        rules, directory = self.hashes()
+        return [(rules, "rules", self.rules.encode()), (directory, "directory", _encode(self.directory))]
 
 
 @dataclass(slots=True)

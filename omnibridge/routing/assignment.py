@@ -31,7 +31,7 @@ from omnibridge.domain.commands import (
     StartTimer,
 )
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
-from omnibridge.routing import next_steps, parties
+from omnibridge.routing import hub_choice, next_steps, parties
 from omnibridge.routing.context import Context, end_session, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision
 
@@ -59,7 +59,7 @@ def requested(context: Context, event: AssignmentRequested) -> Decision:
     if current.stage == "moving":
         commands.append(ReleaseAgent(current.user_id))
     assignment = _replace(
-        current if event.decider else Assignment(former=former),
+        current if event.decider else Assignment(former=former, opened_at=current.opened_at, default=current.default),
         stage="ensuring", ticket=event.ticket, agent=agent, by=event.by, cause=event.cause,
         user_id="", username="", mode="", moves=0,
     )  # fmt: skip
@@ -165,7 +165,8 @@ def not_ensured(context: Context, event: AgentNotEnsured) -> Decision:
     ):
         return context.nothing(f"{reason}, whom nobody waits for any more")
     why_not = f"{refused.reason}: {refused.text}"
-    if refused.reason == "waiting_seat" and context.conversation.control.party != AGENTS:
+    serves = context.conversation.control.party == AGENTS or hub_choice.stands(context.conversation)
+    if refused.reason == "waiting_seat" and not serves:
         return _wait_for_seat(context, reason, why_not)
     return next_steps.go_on(context, reason, why_not=why_not)
 

@@ -14,7 +14,7 @@ from omnibridge.domain.conversation import AGENTS, Assignment, Conversation
 from omnibridge.domain.delivery_events import DeliveryBuried, MoveFailed, MoveSucceeded
 from omnibridge.domain.directory import Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing import handover, next_steps, replies, strays
+from omnibridge.routing import handover, hub_choice, next_steps, replies, strays
 from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Decision
 from omnibridge.routing.refusals import refusal_of
@@ -64,6 +64,9 @@ def move_failed(context: Context, event: MoveFailed) -> Decision:
         return context.nothing(f"an earlier move failed ({event.code}): what is decided goes on")
     if not is_ours:
         return handover.move_failed(context, event)
+    if server and hub_choice.is_made(context, server):
+        conversation = hub_choice.made(context, _replace(conversation, served_by=server), server).after
+        context, assignment = _replace(context, conversation=conversation), conversation.assignment
     known = conversation.served_by.id if conversation.served_by else ""
     if server and server.id not in (known, conversation.stray, *context.directory.serving_ids()):
         return handover.move_failed(context, event)  # taken by a person

@@ -34,7 +34,7 @@ from omnibridge.domain.conversation import (
     bot_party,
 )
 from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
-from omnibridge.routing import parties, personas
+from omnibridge.routing import hub_choice, parties, personas
 from omnibridge.routing.context import (
     Context,
     TextName,
@@ -98,7 +98,7 @@ def begin(
     first: Command = ListAgents()
     asked = context.directory.decider(_decider_of(context, connection) if decider is None else decider)
     if asked:
-        assignment = Assignment("asking", asked.name, asked=1)
+        assignment = Assignment("asking", asked.name, asked=1, opened_at=hub_choice.asked_at(context, asked))
         after = _replace(after, handover=_replace(after.handover, stage="deciding"), assignment=assignment)
         first = AskDecider(asked.name, 1, department, reason, within_ms=asked.timeout_ms)
     return context.decide(reason, after, *before, *told, first, rule=rule, considered=considered)

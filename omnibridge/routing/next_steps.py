@@ -22,7 +22,7 @@ from omnibridge.domain.commands import (
 from omnibridge.domain.conversation import AGENTS, QUEUE, Assignment, Conversation
 from omnibridge.domain.directory import Decider, Directory
 from omnibridge.domain.events import UserRef
-from omnibridge.routing import handover, personas
+from omnibridge.routing import handover, hub_choice, personas
 from omnibridge.routing.context import Context, handover_over, pass_control
 from omnibridge.routing.decision import Considered, Decision
 
@@ -55,6 +55,10 @@ def go_on(context: Context, reason: str, *, why_not: str = "", ask_again: bool =
     if ask_again and decider and assignment.agent and assignment.asked < decider.asks:
         return _ask_again(context, reason, decider, commands, considered)
     commands += cancelled(assignment, reason)
+    if hub_choice.stands(conversation):
+        after = _replace(hub_choice.kept(conversation), assignment=Assignment())
+        why = f"{reason}: who serves by the hub's choice goes on"
+        return context.decide(why, after, *commands, considered=considered)
     way = decider.on_failure if decider else "bot" if state.from_connection else "queue"
     if way == "ladder":
         return look_for_people(context, after, reason, considered, *commands)
@@ -71,7 +75,10 @@ def _ask_again(
     assignment, state = conversation.assignment, conversation.handover
     excluded = (*assignment.excluded, assignment.agent.id if assignment.agent else "")
     asked = assignment.asked + 1
-    again = Assignment("asking", decider.name, asked=asked, excluded=excluded)
+    again = Assignment(
+        "asking", decider.name, asked=asked, excluded=excluded, opened_at=assignment.opened_at,
+        default=assignment.default,
+    )  # fmt: skip
     after = _replace(conversation, assignment=again, handover=_replace(state, stage="deciding"))
     ask = AskDecider(decider.name, asked, state.department, reason, excluded, decider.timeout_ms)
     return context.decide(f"{reason}: {decider.name} is asked again", after, *commands, ask, considered=considered)

@@ -30,6 +30,7 @@ from omnibridge.routing import (
     edits,
     giving,
     handover,
+    hub_choice,
     interactions,
     next_steps,
     parties,
@@ -64,7 +65,8 @@ def route(
     instead: facts that shall be other than found, for replays.
     The same arguments give the same Decision, byte for byte once encoded. Raises nothing.
     """
-    context = Context(conversation, event, rules, directory, now_ms, Facts(conversation, event, instead, now_ms))
+    facts = Facts(conversation, event, instead, now_ms, directory.departments_of(conversation.workspace))
+    context = Context(conversation, event, rules, directory, now_ms, facts)
     if conversation.closed and not isinstance(event, ev.ConversationClosed):
         return context.nothing("the conversation is closed")
     decision = _TABLE[type(event)](context, event)
@@ -110,12 +112,15 @@ def _assigned(context: Context, event: ev.AgentAssigned) -> Decision:
         return _held(context, conversation, who)
     if event.only_by_decision and conversation.assignment.user_id != event.agent.id:
         return strays.begin(context, conversation, event)
+    if hub_choice.is_made(context, event.agent, event.at):
+        return hub_choice.made(context, conversation, event.agent)
     if conversation.control.party == AGENTS:
         return context.decide(f"{who} serves now", conversation)
     taken_from_bot = bool(conversation.control.connection)
     after, commands = end_session(pass_control(conversation, AGENTS), f"{who} serves")
     after = _replace(after, held=(), handover=handover_over(after.handover))
-    return context.decide(f"{who} took over", after, *commands, refuse_spoken=taken_from_bot)
+    reason = f"{who} took over{hub_choice.lost(context)}"
+    return context.decide(reason, after, *commands, refuse_spoken=taken_from_bot)
 
 
 def _held(context: Context, conversation: Conversation, who: str) -> Decision:

@@ -42,16 +42,32 @@ class Readable(Protocol):
     def plain(self, name: str) -> Any:
         """In the form in which it is compared: see `plain`. None when there is no such fact."""
 
+    def other(self, name: str) -> Any:
+        """What may be compared instead, in the same form: a department's name. None = nothing else."""
+
+    def gap(self, name: str) -> str:
+        """What was not known of it, in words; empty = nothing."""
+
 
 class Condition(msgspec.Struct, frozen=True):
-    """One fact compared with a value. Texts are compared without regard to case and outer blanks."""
+    """One fact compared with a value. Texts are compared without regard to case and outer blanks.
+
+    A department is compared by id and by name: one of them is enough, and `not` wants neither.
+    """
 
     fact: str
     operator: Operator
     value: Any
 
     def holds(self, facts: Readable) -> bool:
-        found, value = facts.plain(self.fact), self.value
+        found, other = facts.plain(self.fact), facts.other(self.fact)
+        if other is None:
+            return self._holds(found)
+        both = self._holds(found), self._holds(other)
+        return all(both) if self.operator == "not" else any(both)
+
+    def _holds(self, found: Any) -> bool:
+        value = self.value
         match self.operator:
             case "exists":
                 return (found is not None) is bool(value)
@@ -125,6 +141,18 @@ class RuleSet(msgspec.Struct, frozen=True):
         """First 16 hex digits of SHA-256 over `encode()`."""
         return hashlib.sha256(self.encode()).hexdigest()[:16]
 
+    @property
+    def names_departments(self) -> bool:
+        """Whether a rule asks for a room's department, and so may mean its name."""
+        return any(each.fact in ("department", "department_name") for rule in self.rules for each in rule.when)
+
+    @property
+    def asked_at_start(self) -> dict[str, str]:
+        """Decider that is asked about new conversations -> the rule that says so, the first."""
+        targets = [(rule.name, rule.target) for rule in self.rules if rule.on == "start"]
+        targets += [("default", self.default)] if self.default else []
+        return {target.name: name for name, target in reversed(targets) if target.kind == "decider"}
+
     def first_match(self, on: On, facts: Readable) -> tuple[Rule | None, tuple[Considered, ...]]:
         """The first rule whose conditions all hold, and what was looked at on the way."""
         considered: list[Considered] = []
@@ -133,7 +161,8 @@ class RuleSet(msgspec.Struct, frozen=True):
                 continue
             for each in rule.when:
                 if not each.holds(facts):
-                    considered.append(Considered(rule.name, False, f"{each.fact} {each.operator} does not hold"))
+                    why = f"{each.fact} {each.operator} does not hold{facts.gap(each.fact)}"
+                    considered.append(Considered(rule.name, False, why))
                     break
             else:
                 considered.append(Considered(rule.name, chosen=True))

@@ -87,7 +87,7 @@ class _Reader:
             self._problem(line, f'{label}: on must be "start" or "message", not {on!r}')
         when = raw.get("when", {})
         if not isinstance(when, dict):
-            self._problem(line, f'{label}: when must be a table such as {{ department = "sales" }}')
+            self._problem(line, f'{label}: when must be a table such as {{ department = "Sales" }}')
             when = {}
         conditions = [each for fact, wanted in when.items() for each in self._condition(fact, wanted, label, line)]
         for each in conditions:

@@ -8,7 +8,7 @@ from omnibridge.domain import events as ev
 from omnibridge.domain.choices import match_choice
 from omnibridge.domain.commands import Command
 from omnibridge.domain.conversation import AGENTS, VisitorTurn
-from omnibridge.routing import files, giving, parties
+from omnibridge.routing import files, giving, hub_choice, parties
 from omnibridge.routing.context import Context
 from omnibridge.routing.decision import Considered, Decision
 from omnibridge.routing.rules import Rule
@@ -18,6 +18,8 @@ _replace = msgspec.structs.replace
 
 def posted(context: Context, event: ev.MessagePosted) -> Decision:
     conversation = context.conversation
+    if event.author == "agent" and conversation.assignment.decider and hub_choice.stands(conversation):
+        return hub_choice.answered(context, event)
     if event.author != "visitor":
         return context.decide(f"{event.author} wrote in the room: shown by the hub itself", conversation)
     conversation = _replace(conversation, last_visitor_ts=max(conversation.last_visitor_ts, event.ts), told=())

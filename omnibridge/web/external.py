@@ -9,7 +9,7 @@ Source: rocketchat-api 7.3. It reads `username` of the JSON and no status; so a 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -24,10 +24,20 @@ TOKEN_HEADER = "x-rocketchat-secret-token"  # noqa: S105 - a header's name
 
 @dataclass(frozen=True)
 class ExternalRouting:
-    """Of one workspace. token: what the hub sends. holders: department id -> user name; "" = any other."""
+    """Of one workspace. token: what the hub sends. holders: department's id or name -> user name; "" = any other.
+    name: of a department's id; empty when it is not known."""
 
     token: str
     holders: Mapping[str, str]
+    name: Callable[[str], str]
+
+    def holder(self, department: str) -> str:
+        """User name; empty = none. An id goes before a name."""
+        if username := self.holders.get(department):
+            return username
+        name = self.name(department).casefold() if department else ""
+        named = (username for key, username in self.holders.items() if name and key.strip().casefold() == name)
+        return next(named, self.holders.get("", ""))
 
 
 class ExternalEndpoint:
@@ -44,8 +54,7 @@ class ExternalEndpoint:
         given = request.headers.get(TOKEN_HEADER, "").encode()
         if not hmac.compare_digest(given, routing.token.encode()):
             return self._refuse(401, "Wrong token", "Livechat_External_Queue_Token must be the external_token.")
-        department = request.query_params.get("departmentId", "")
-        username = routing.holders.get(department) or routing.holders.get("", "")
+        username = routing.holder(request.query_params.get("departmentId", ""))
         if not username:
             return self._refuse(404, "No holding bot", "Set holding_bot, or this department in holding_bots.")
         self._counters.add("external_routing", 1, "answered")

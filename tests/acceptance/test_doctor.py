@@ -143,8 +143,8 @@ CASES = [
          edits={"sqlite:///test.db": "sqlite:///other.db"}),
     Case("rules for nobody", problem("rules"), OURS, "[rules] file", {}),
     Case("rules for no department", problem("rule targets"), HUB, "Omnichannel > Departments", {}),
-    Case("department by its name", [*problem("rule conditions"), *warning("bot departments")], OURS,
-         "write department = '", options={"department": "Sales"}),
+    Case("department misspelt", [*problem("rule conditions"), *warning("bot departments")], HUB,
+         "no workspace has a department 'salse'; nearest: 'Sales'", options={"department": "Sales"}),
 ]  # fmt: skip
 
 
@@ -179,8 +179,8 @@ async def more_broken(patient: Patient, name: str) -> AsyncIterator[None]:
         (world.folder / "rules.toml").write_text('default = "bot:nobody"\n')
     if name == "rules for no department":
         (world.folder / "rules.toml").write_text('default = "department:nowhere"\n')
-    if name == "department by its name":
-        rule = '[[rule]]\nname = "s"\nwhen = { department = ["x", "sales"] }\ntarget = "queue"\n'
+    if name == "department misspelt":
+        rule = '[[rule]]\nname = "s"\nwhen = { department = ["SALES", "salse"] }\ntarget = "department:sales"\n'
         (world.folder / "rules.toml").write_text(f'default = "bot:helper"\n{rule}')
     await other.start()
     try:

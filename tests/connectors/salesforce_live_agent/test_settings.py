@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.salesforce_live_agent.opening import visitor_of
+from omnibridge.connector.desks import Opening
 from tests.connectors.salesforce.settings import example, made, refuses
 
 KIND = "salesforce_live_agent"
@@ -19,6 +21,23 @@ async def test_example_of_the_page_is_a_whole_configuration(tmp_path: Path) -> N
 
     assert [each.label for each in decoded.details] == ["Room", "E-mail", "Reason", "Origin"]
     assert decoded.entities[1].fields[0].create
+
+
+@pytest.mark.parametrize(
+    ("department", "facts", "button"),
+    [
+        ("", {"department": "b8Q", "department_name": "ORDERS"}, "573SM0000001Btn"),
+        ("", {"department": "c9R", "department_name": "Returns"}, "573SM0000002Btn"),
+        ("orders", {"department": "c9R", "department_name": "Returns"}, "573SM0000001Btn"),  # the bot's word is first
+        ("", {"department": "d0S"}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_button_of_a_department_by_its_name(department: str, facts: dict[str, str], button: str) -> None:
+    settings = made(KIND, department_buttons={"Orders": "573SM0000001Btn", "c9R": "573SM0000002Btn"})
+    opening = Opening("1", "s1", "w", "r", facts=facts, department=department)
+
+    assert visitor_of(settings, opening).button_id == button
 
 
 @pytest.mark.parametrize(

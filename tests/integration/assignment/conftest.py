@@ -16,6 +16,7 @@ import pytest_asyncio
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
 from omnibridge.sandbox.configured import bot_user, workspace
+from omnibridge.sandbox.lifecycle import MANUAL
 from omnibridge.sandbox.router_simulator import RouterSimulator
 from omnibridge.sandbox.server import SandboxOptions, Socket, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff
@@ -153,6 +154,7 @@ secret = "{SECRET}"
 """,
         "utf-8",
     )
+    sandbox.life.routing_method = MANUAL  # before it is asked for
     node = Node(load(folder / "omnibridge.toml", {}))
     await node.start()
     client = SandboxClient(sandbox.url)
@@ -160,8 +162,6 @@ secret = "{SECRET}"
     if external:
         url = f"{node.url}/external/main"
         await client.control(routing_method="External", external_url=url, external_token=HUB_TOKEN)
-    else:
-        await client.control(routing_method="Manual_Selection")
     router.bridge_url = node.url
     alice, relay = Staff(client, told["agent_account"]), Staff(client, told["service_account"])
     world = Decided(client, ScriptedConnector.bot, alice, relay, node, sandbox, folder, router=router, agents=agents)

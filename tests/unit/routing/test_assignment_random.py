@@ -37,6 +37,11 @@ from tests.unit.routing.test_router import ALICE, BOT, NOW, replied, said
 MARIA, TOM = ev.UserRef("mariaId", "agent.m"), ev.UserRef("tomId", "agent.t")
 USERS = {"0055": ALICE, "0066": BOB, "7": MARIA, "8": TOM}
 """By external id. The last two are people of a desk, for whom the bot's connection speaks; their users are ours."""
+OVER = msgspec.structs.replace(
+    DIRECTORY,
+    choosing=("main",),
+    deciders=tuple(msgspec.structs.replace(each, over_auto_selection=True) for each in DIRECTORY.deciders),
+)
 CODES = ["error-user-is-offline", "error-inquiry-taken", "error-agent-is-locked", "came-back"]
 STAYS_OUT = {"held"}
 """Timers that are set again for ever."""
@@ -45,7 +50,8 @@ STAYS_OUT = {"held"}
 class World:
     """The conversation, what is under way, and every choice made from a list of numbers."""
 
-    def __init__(self, choices: list[int], decider: str, *, bot: bool) -> None:
+    def __init__(self, choices: list[int], decider: str, *, bot: bool, over: bool = False) -> None:
+        self.directory = OVER if over else DIRECTORY
         self.choices = iter(choices)
         target = Target("bot", "helper") if bot else Target("decider", decider)
         self.rules = RuleSet(default=target, handover=HandoverPolicy(decider=decider))
@@ -60,7 +66,7 @@ class World:
     def on(self, event: ev.Event) -> None:
         self.now += 500
         before = self.state
-        decision = route(before, event, self.rules, DIRECTORY, self.now)
+        decision = route(before, event, self.rules, self.directory, self.now)
         stored = encode_decision(decision, before)
         self.state = msgspec.json.decode(msgspec.json.encode(decision.after), type=Conversation)
         if isinstance(event, ev.PartySpoke) and before.control.connection == event.connection:
@@ -71,7 +77,7 @@ class World:
         if refused := re.search(r"; (\d+) of desk:", decision.reason):
             self.unsaid -= int(refused[1])
         assert state_after(before, decode_decision(stored)) == self.state
-        assert encode_decision(route(before, event, self.rules, DIRECTORY, self.now), before) == stored
+        assert encode_decision(route(before, event, self.rules, self.directory, self.now), before) == stored
         epoch = self.state.control.epoch
         if epoch != before.control.epoch:
             kept = self.out
@@ -98,6 +104,7 @@ class World:
             ev.AgentAssigned(BOB, only_by_decision=True),
             ev.AgentUnassigned(server) if server else ev.ConversationQueued(),
             ev.ConversationQueued(),
+            ev.MessagePosted("a1", "agent", "aliceId", "good morning", self.now),
         ]
         self.on(events[self.pick(len(events))])
 
@@ -163,17 +170,18 @@ class World:
         return answers[self.pick(len(answers))]
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(
     st.lists(st.integers(0, 10_000), max_size=80),
     st.lists(st.booleans(), max_size=25),
     st.sampled_from(["crm", "strict", "mild"]),
     st.booleans(),
+    st.booleans(),
 )
 def test_nothing_raises_and_nothing_stands_still(
-    choices: list[int], steps: list[bool], decider: str, bot: bool
+    choices: list[int], steps: list[bool], decider: str, bot: bool, over: bool
 ) -> None:
-    world = World(choices, decider, bot=bot)
+    world = World(choices, decider, bot=bot, over=over)
     for from_outside in steps:
         if from_outside:
             world.happen()

@@ -62,6 +62,12 @@ def test_operators(operator: str, value: object, found: object, holds: bool) -> 
         def plain(self, name: str) -> object:
             return plain(found) if name == "f" else None
 
+        def other(self, name: str) -> object:
+            return None
+
+        def gap(self, name: str) -> str:
+            return ""
+
     assert Condition("f", operator, value).holds(Known()) is holds  # type: ignore[arg-type]
 
 
