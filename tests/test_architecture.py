@@ -15,16 +15,7 @@ ROOT = Path(__file__).parent.parent
 LEAVES = {
     f"omnibridge.{each}"
     for each in (
-        "errors",
-        "clock",
-        "config_lines",
-        "http",
-        "limits",
-        "listening",
-        "log",
-        "memory",
-        "open_files",
-        "sealed",
+        *("errors", "clock", "config_lines", "http", "limits", "listening", "log", "memory", "open_files", "sealed"),
     )
 }
 """Modules that every package may use."""
