@@ -28,6 +28,7 @@ from omnibridge.demo import bot_answers, talk
 from omnibridge.demo_screen import Screen
 from omnibridge.errors import ConfigError
 from omnibridge.log import configure_logging
+from omnibridge.sandbox.configured import workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from omnibridge.server import Node
@@ -135,8 +136,9 @@ class Stage:
         hub = self._sandbox.hub
         return hub.add_department(name, {hub.by_name[each].id for each in usernames}).id
 
-    def provisioner(self) -> dict[str, str]:
-        """A user who may make users, as `omnibridge setup --provisioner` makes him: {user_id, auth_token}."""
+    def workspace(self) -> str:
+        """[[workspace]] of the configuration, to begin with, and with a user who may make users as
+        `omnibridge setup --provisioner` makes him; more lines of it may follow."""
         assert self._sandbox
         hub = self._sandbox.hub
         user = hub.add_user("provisioner", secrets.token_urlsafe(12), {"bot", "provisioner"}, "Provisioner")
@@ -144,7 +146,7 @@ class Stage:
             hub.rules.permissions[each] |= {"provisioner"}
         token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token
         hub.change_setting("Accounts_CustomFields", json.dumps(AGENT_FIELD))
-        return {"user_id": user.id, "auth_token": token}
+        return f'{workspace(self.told, "demo")}\nprovisioner_user_id = "{user.id}"\nprovisioner_token = "{token}"'
 
     async def begin(self, files: dict[str, str]) -> None:
         """Write the configuration (omnibridge.toml) and what it names, start the bridge, let events come to it."""
@@ -172,16 +174,6 @@ class Stage:
 
     def visitor(self, name: str) -> Visitor:
         return Visitor(self.hub, name)
-
-    async def upload(self, visitor: Visitor, name: str, media_type: str, content: bytes) -> None:
-        """The visitor sends a file."""
-        form = aiohttp.FormData(quote_fields=False)
-        form.add_field("file", content, filename=name, content_type=media_type)
-        async with aiohttp.ClientSession() as session:
-            url = f"{self.hub.url}/api/v1/livechat/upload/{visitor.rid}"
-            async with session.post(url, data=form, headers={"x-visitor-token": visitor.token}) as answer:
-                if answer.status != 200:
-                    raise RuntimeError(f"the hub refused the file: {answer.status} {await answer.text()}")
 
     async def download(self, url: str) -> bytes:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:

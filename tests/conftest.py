@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
@@ -40,6 +39,13 @@ class SimulatedBot:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def until(holds: Callable[[], object], within_s: float = 10) -> None:
+    """Poll with a deadline."""
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -111,15 +117,7 @@ class World:
         media_type: str = "application/octet-stream",
         text: str = "",
     ) -> None:
-        """The visitor sends a file. text: what he writes beside it."""
-        form = aiohttp.FormData(quote_fields=False)
-        form.add_field("file", content, filename=name, content_type=media_type)
-        if text:
-            form.add_field("description", text)
-        async with aiohttp.ClientSession() as session:
-            url = f"{self.hub.url}/api/v1/livechat/upload/{visitor.rid}"
-            async with session.post(url, data=form, headers={"x-visitor-token": visitor.token}) as answer:
-                assert answer.status == 200, await answer.text()
+        await visitor.upload(name, content, media_type, text)
 
     async def restart(self) -> None:
         """Stop the bridge and start it again on the same database."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from starlette.routing import Route
 
 from connectors.dialogflow.cable import Cable
 from connectors.dialogflow.dialogue import Said, answer, answer_event
+from omnibridge.connector.simulating import next_failure, now_ms
 
 AGENT = "5b0cb5a6-5c1c-4b7e-9a7e-0d6f1f3f6a11"
 """The CX agent."""
@@ -124,7 +124,7 @@ class Simulator:
         if wrong:
             entry["outcome"] = "refused"
             await context.abort(codes.INVALID_ARGUMENT, wrong)
-        failure = self._next_failure()
+        failure = next_failure(self.fail_next)
         code = str(failure.get("code") or _BY_HTTP.get(failure.get("status", 0), "UNAVAILABLE")) if failure else ""
         if failure and not failure.get("after_effect"):
             entry["outcome"] = "failed"
@@ -177,7 +177,7 @@ class Simulator:
         entry["side_effects"] = True
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
-        entry.update(outcome="answered", finished_at=_now())
+        entry.update(outcome="answered", finished_at=now_ms())
         return said
 
     def _enter(self, edition: str, request: Any) -> dict[str, Any]:
@@ -195,23 +195,11 @@ class Simulator:
             "late": bool(payload.get("late")),
             "interaction": str((payload.get("interaction") or {}).get("id", "")),
             "contexts": contexts,
-            "started_at": _now(),
+            "started_at": now_ms(),
             "outcome": "started",
         }
         self.ledger.append(entry)
         return entry
-
-    def _next_failure(self) -> dict[str, Any] | None:
-        while self.fail_next:
-            first = self.fail_next[0]
-            if first.get("after", 0) > 0:
-                first["after"] -= 1
-                return None
-            if first.get("count", 1) > 0:
-                first["count"] = first.get("count", 1) - 1
-                return first
-            self.fail_next.pop(0)
-        return None
 
     async def _fail(self, context: Any, code: str, failure: dict[str, Any]) -> None:
         if code == "cut":
@@ -275,7 +263,3 @@ class Simulator:
 def create_simulator() -> Starlette:
     """Entry point of `omnibridge.simulators`. ES and CX at one address; the CX agent's id is `AGENT`."""
     return Simulator().app()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -8,7 +8,6 @@ its side effects, and then the visitor's message never happened; nothing is idem
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.rasa.dialogue import answer
+from omnibridge.connector.simulating import gone, next_failure, now_ms
 
 Say = Callable[[dict[str, Any]], Awaitable[None]]
 """Where one message of the bot goes."""
@@ -96,17 +96,17 @@ class Simulator:
         marks = [each["omnibridge_turn"] for each in noted if "omnibridge_turn" in each]
         given = {} if say else metadata or {}
         entry = self._enter(sender, message, {"delivery_id": marks[-1], **given} if marks else given)
-        failure = self._next_failure()
+        failure = next_failure(self.fail_next)
         if failure and not failure.get("after_effect"):
             return self._fail(entry, failure)
         turn = asyncio.create_task(self._turn(sender, message, given, entry, say))
-        gone = asyncio.create_task(_disconnected(request))
-        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
+        hung_up = asyncio.create_task(gone(request.receive))
+        await asyncio.wait({turn, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+        hung_up.cancel()
         if not turn.done():
             turn.cancel()
             await asyncio.wait({turn})
-            entry.update(outcome="cancelled", finished_at=_now())
+            entry.update(outcome="cancelled", finished_at=now_ms())
             return JSONResponse([])
         if failure:
             return self._fail(entry, failure)
@@ -130,7 +130,7 @@ class Simulator:
             if intent == "restart":
                 conversation.events.clear()
             conversation.events += _events(message, metadata, intent, messages)
-            entry.update(outcome="answered", finished_at=_now(), replies=[each.get("text") for each in messages])
+            entry.update(outcome="answered", finished_at=now_ms(), replies=[each.get("text") for each in messages])
             return [{"recipient_id": sender, **each} for each in messages]
 
     async def _post(self, message: dict[str, Any]) -> None:
@@ -151,23 +151,14 @@ class Simulator:
             "room": metadata.get("room"),
             "late": bool(metadata.get("late")),
             "interaction": metadata.get("interaction"),
-            "started_at": _now(),
+            "started_at": now_ms(),
             "outcome": "started",
         }
         self.ledger.append(entry)
         return entry
 
-    def _next_failure(self) -> dict[str, Any] | None:
-        while self.fail_next:
-            first = self.fail_next[0]
-            if first.get("count", 1) > 0:
-                first["count"] = first.get("count", 1) - 1
-                return first
-            self.fail_next.pop(0)
-        return None
-
     def _fail(self, entry: dict[str, Any], failure: dict[str, Any]) -> Response:
-        entry.setdefault("finished_at", _now())
+        entry.setdefault("finished_at", now_ms())
         if not failure.get("after_effect"):
             entry["outcome"] = "failed"
         status = int(failure.get("status", 500))
@@ -204,7 +195,9 @@ class Simulator:
         sender, body = request.path_params["sender"], await request.json()
         if request.query_params.get("output_channel") == "callback" and body.get("name") == "EXTERNAL_nudge":
             await self._post({"recipient_id": sender, "text": "Are you still there?"})
-        self.ledger.append({"n": len(self.ledger), "sender": sender, "trigger": body.get("name"), "started_at": _now()})
+        self.ledger.append(
+            {"n": len(self.ledger), "sender": sender, "trigger": body.get("name"), "started_at": now_ms()}
+        )
         return JSONResponse({"tracker": {}, "messages": []})
 
     async def show_ledger(self, _: Request) -> Response:
@@ -247,14 +240,3 @@ def _events(message: str, metadata: dict[str, Any], intent: str, messages: list[
         for each in messages
     ]
     return [user, *said, {"event": "action", "name": "action_listen"}]
-
-
-async def _disconnected(request: Request) -> None:
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            return
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,16 +9,12 @@ import httpx2
 import msgspec
 
 from omnibridge.connector import (
-    AnswerTooLarge,
     Client,
-    DeliveryError,
     DeliveryRejected,
     DeliveryRetryable,
     DeliveryUncertain,
 )
 
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-"""Certainly not processed. Everything else of the transport may have been."""
 OVER_S, SOON_S = 2.0, 1.0
 
 
@@ -26,20 +22,6 @@ def is_safe(parts: SplitResult) -> bool:
     """https, or a simulator on this machine."""
     is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
-
-
-def of_transport(exc: Exception, whom: str) -> DeliveryError:
-    """Re-raises what is no failure of a call. Bodies are not repeated: nobody knows what is in them."""
-    name = type(exc).__name__
-    if isinstance(exc, DeliveryError):
-        return exc
-    if isinstance(exc, NOT_SENT):
-        return DeliveryRetryable(f"{whom} cannot be reached ({name})", code="not-sent")
-    if isinstance(exc, AnswerTooLarge):
-        return DeliveryUncertain(f"the answer of {whom} is too long ({name})", code="answer-too-large")
-    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
-        return DeliveryUncertain(f"no answer from {whom} ({name})", code="no-answer")
-    raise exc
 
 
 def json_object(body: bytes, whom: str) -> dict[str, Any]:

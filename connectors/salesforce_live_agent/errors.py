@@ -6,8 +6,8 @@ the same number, and nothing else before it (`poll.py`).
 
 from __future__ import annotations
 
-from connectors.salesforce.calls import of_transport
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector.failures import of_transport
 
 
 class SessionGone(DeliveryRejected):

@@ -6,10 +6,8 @@ not repeated: nobody knows what is in them.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
-from connectors.salesforce.calls import of_transport
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
+from omnibridge.connector.failures import of_transport, seconds_to_wait
 
 PAUSE_S = 5.0
 """After 429 without `Retry-After`."""
@@ -64,14 +62,3 @@ def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
     if status >= 500 or status in (408, 409, 425):
         return DeliveryUncertain(f"Salesforce failed (HTTP {status})", code=f"http-{status}")
     return DeliveryRejected(f"HTTP {status}: Salesforce refused the request", code=f"http-{status}")
-
-
-def seconds_to_wait(retry_after: str, now_s: float) -> float | None:
-    """`Retry-After` as seconds or as a date -> seconds; None when it says nothing."""
-    plain = retry_after.strip()
-    if plain.isascii() and plain.isdigit():
-        return float(plain[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(plain).timestamp() - now_s)
-    except (ValueError, OverflowError):
-        return None

@@ -6,14 +6,8 @@ the same, under the same `webhook-id`, unless the connection says `on_uncertain 
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
-import httpx2
-
 from omnibridge.connector import AnswerTooLarge, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
-
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-"""Certainly not processed. Everything else of the transport may have been."""
+from omnibridge.connector.failures import of_transport, seconds_to_wait
 
 REJECTED = {
     400: ("bad-request", "it cannot read our request: see what it logged, and connectors/webhook_bot/README.md"),
@@ -30,14 +24,9 @@ NOT_NOW = frozenset({409, 425, 429, 503})
 
 def from_exception(exc: Exception) -> DeliveryError:
     """A failure of the transport. Re-raises what is none."""
-    name = type(exc).__name__
-    if isinstance(exc, NOT_SENT):
-        return DeliveryRetryable(f"the bot cannot be reached ({name})", code="not-sent")
     if isinstance(exc, AnswerTooLarge):
         return DeliveryRejected(f"{exc}: answer less, and uncompressed", code="answer-too-large")
-    if isinstance(exc, httpx2.HTTPError | httpx2.InvalidURL | TimeoutError):
-        return DeliveryUncertain(f"no answer from the bot ({name})", code="no-answer")
-    raise exc
+    return of_transport(exc, "the bot")
 
 
 def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
@@ -51,14 +40,3 @@ def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
         return DeliveryRejected(f"HTTP {status}: redirects are not followed: set url to the new one", code="redirect")
     code, what_to_do = REJECTED.get(status, (f"http-{status}", "the bot refused: see what it logged"))
     return DeliveryRejected(f"HTTP {status}: {what_to_do}", code=code)
-
-
-def seconds_to_wait(retry_after: str, now_s: float) -> float | None:
-    """`Retry-After` as seconds or as a date (RFC 9110, 10.2.3) -> seconds; None when it says nothing."""
-    plain = retry_after.strip()
-    if plain.isascii() and plain.isdigit():
-        return float(plain[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(plain).timestamp() - now_s)
-    except (ValueError, OverflowError):
-        return None

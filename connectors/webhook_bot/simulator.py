@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.webhook_bot.dialogue import answer
+from omnibridge.connector.simulating import next_failure, now_ms
 
 SECRET = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXNpbXVsYXRvciE="  # noqa: S105 - published: for the sandbox alone
 TOLERANCE_S = 300
@@ -64,7 +65,7 @@ class Simulator:
         if self.down:
             return Response(status_code=503)
         body, key = await request.json(), request.headers["webhook-id"]
-        failure = self._next_failure()
+        failure = next_failure(self.fail_next)
         if key in self.work:
             self.entries[key]["repeats"] += 1
         elif failure and not failure.get("after_effect"):
@@ -86,7 +87,7 @@ class Simulator:
         entry["files"] = [await _fetched(each) for each in body.get("files", ())]
         if self.delay_ms:
             await asyncio.sleep(self.delay_ms / 1000)
-        entry.update(outcome="answered", finished_at=_now())
+        entry.update(outcome="answered", finished_at=now_ms())
         if entry["files"] and not body["text"]:
             return {"text": "\n".join(f"Got {each['name']}, {each['bytes']} bytes." for each in entry["files"])}
         said = body.get("choice") or body["text"]
@@ -107,20 +108,11 @@ class Simulator:
             "interaction": body.get("interaction"),
             "message_id": body.get("message_id", ""),
             "repeats": 0,
-            "started_at": _now(),
+            "started_at": now_ms(),
             "outcome": "started",
         }
         self.ledger.append(entry)
         return entry
-
-    def _next_failure(self) -> dict[str, Any] | None:
-        while self.fail_next:
-            first = self.fail_next[0]
-            if first.get("count", 1) > 0:
-                first["count"] = first.get("count", 1) - 1
-                return first
-            self.fail_next.pop(0)
-        return None
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "down"}, 503) if self.down else JSONResponse({"status": "ok"})
@@ -196,7 +188,3 @@ def _fail(failure: dict[str, Any]) -> Response:
     if failure.get("html"):
         return Response("<html>please sign in</html>", status, media_type="text/html")
     return Response(failure.get("body", ""), status, failure.get("headers"))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,7 +12,7 @@ from omnibridge.domain import commands as cmd
 from omnibridge.domain.agent_events import AgentEnsured, AgentNotEnsured
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.domain.conversation import Conversation
-from omnibridge.engine.sender import Sent
+from omnibridge.engine.sender import Sender, Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.rocketchat.client import RocketChatClient
 from omnibridge.storage.outbox import Delivery
@@ -84,14 +84,11 @@ class MappedFirst:
         await self._directory.release(workspace, user_id)
 
 
-class AgentSender:
+class AgentSender(Sender):
     """Deliveries to the agent directory. capacity: how many conversations each may have, None = any number."""
 
     def __init__(self, service: AgentService, capacity: Capacity | None = None) -> None:
         self._service, self._capacity = service, capacity
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """Ensuring twice changes nothing: it is simply sent again."""

@@ -29,7 +29,7 @@ from omnibridge.engine.breaker import Breaker
 from omnibridge.engine.decisions import agent_of, plain, read_named
 from omnibridge.engine.ids import session_id
 from omnibridge.engine.retry import decide_retry
-from omnibridge.engine.sender import Sent
+from omnibridge.engine.sender import Sender, Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.http import Answer, Client
 from omnibridge.routing.facts import NameOf, allowed_facts, known_facts, no_name
@@ -66,16 +66,13 @@ def callback_path(secret: bytes, conversation_id: int, decider: str) -> str:
     return f"/deciders/{decider}/decisions/{session_id(secret, conversation_id, f'decider:{decider}')}"
 
 
-class DeciderSender:
+class DeciderSender(Sender):
     """secret: makes the addresses for answers. A decider that keeps failing is not waited for: its breaker opens."""
 
     def __init__(
         self, links: Mapping[str, DeciderLink], secret: bytes, clock: Clock, name_of: NameOf = no_name
     ) -> None:
         self._links, self._secret, self._clock, self._name_of = links, secret, clock, name_of
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """A question may be asked twice: its id is the same."""

@@ -104,6 +104,27 @@ class Faults:
         return guarded
 
 
+def next_failure(wishes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of bots, which have one endpoint: what was wished for the next call, if anything. Takes it from the wishes.
+
+    after: so many calls go well first. count: so many calls fail, 1 without. The rest is the simulator's own."""
+    while wishes:
+        first = wishes[0]
+        if first.get("after", 0) > 0:
+            first["after"] -= 1
+            return None
+        if first.get("count", 1) > 0:
+            first["count"] = first.get("count", 1) - 1
+            return first
+        wishes.pop(0)
+    return None
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, for ledgers."""
+    return time.time_ns() // 1_000_000
+
+
 class Windows:
     """Limits of so many in so many seconds, by key."""
 

@@ -17,7 +17,7 @@ from omnibridge.engine.faults import Faults, InFlight
 from omnibridge.engine.hub import Hub
 from omnibridge.engine.hub_moves import Moves
 from omnibridge.engine.interpreter import HISTORY
-from omnibridge.engine.sender import CONTROL_CHANGED, Sent
+from omnibridge.engine.sender import CONTROL_CHANGED, Sender, Sent
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials
 from omnibridge.rocketchat.reconcile import RoomHistory
@@ -47,7 +47,7 @@ class Uploader(Protocol):
         """None: it cannot be uploaded, and certainly is not there: show what stands in for it. Raises DeliveryError."""
 
 
-class HubSender:
+class HubSender(Sender):
     """One method per command, in a table. credentials: of users that we made for external agents. may_be_shown:
     whether staff's browsers may fetch a picture of theirs from this address. listens_ms: a room that is younger is not
     given to a person yet, because the visitor's widget would not hear of it. clock: should agree with the hub's.
@@ -83,9 +83,6 @@ class HubSender:
             "ListAgents": self._list,
             "ReadRoom": self._read,
         }
-
-    def wait_until(self, row: Delivery, now_ms: int) -> int:
-        return 0
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """Words are read back; a person who serves, or a department that is reached, tells of a move."""

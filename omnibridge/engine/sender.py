@@ -27,7 +27,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Sender(Protocol):
-    """Carries out deliveries to one kind of destination."""
+    """Carries out deliveries to one kind of destination. What most of them answer is here: inherit it."""
 
     async def send(self, row: Delivery, workspace: str, conversation: Conversation, *, maybe_sent: bool) -> Sent:
         """Send once. maybe_sent: an earlier attempt may have arrived, find out first. Raises DeliveryError."""
@@ -35,8 +35,8 @@ class Sender(Protocol):
 
     async def find_arrived(self, row: Delivery, conversation: Conversation) -> Sent | None:
         """What came of an earlier process's attempt, if it is known to have arrived. Raises DeliveryError."""
-        ...
+        return None
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         """0 = send now; else the time (ms) before which the destination is left alone."""
-        ...
+        return 0

@@ -13,16 +13,16 @@ from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryRetryable
 from omnibridge.identity import guard, making
 from omnibridge.identity.claims import Claims
 from omnibridge.identity.guard import refused
+from omnibridge.identity.logins import Logins
 from omnibridge.identity.names import POOL, is_plain, one_line, problem_of
 from omnibridge.identity.pool import Pool
 from omnibridge.identity.serving import TO_BE_SWITCHED_OFF, Serving
 from omnibridge.identity.world import Key, World
 from omnibridge.identity.writing import write
-from omnibridge.rocketchat.calls import Credentials
 from omnibridge.rocketchat.provisioning import Profile, Provisioner
 from omnibridge.storage import directory, faces, seats
 from omnibridge.storage.directory import CONFLICT, READY, AgentRow
-from omnibridge.storage.seats import DAY_MS, Proxy, Token
+from omnibridge.storage.seats import DAY_MS, Proxy
 
 PAUSES_S = (0.2, 1.0)
 LONGEST_PAUSE_S = 5.0
@@ -40,6 +40,8 @@ class Identity:
         self._serving = {name: Serving(world, hub, name) for name, hub in hubs.items()}
         self._pools = {name: Pool(world, hub, self._serving[name], name) for name, hub in hubs.items()}
         self._claims = Claims(world)
+        self._logins = Logins(world, hubs)
+        self.credentials = self._logins.credentials
         self._shared: dict[str, Profile] = {}
         self._later: dict[tuple[str, str], None] = {}
 
@@ -94,33 +96,6 @@ class Identity:
             self._later.pop((workspace, user_id), None)
         else:
             self._later[workspace, user_id] = None
-
-    async def credentials(self, workspace: str, user_id: str, refused: Credentials | None = None) -> Credentials | None:
-        """To post as a user that we made; None for others, or when the hub cannot be asked for a new log-in.
-
-        refused: what was given before and the hub does not know any more; never given again.
-        """
-        proxy = seats.proxy(self._world.database.reader, workspace, user_id)
-        token = seats.token(self._world.database.reader, workspace, proxy.username) if proxy else None
-        if proxy is None or token is None:
-            return None
-        is_refused = bool(token.token) and refused is not None and refused == self._opened(user_id, token)
-        age_ms = self._world.clock.now_ms() - token.issued_at
-        if not token.token or is_refused or age_ms > self._world.policy.token_days * DAY_MS:
-            try:
-                token = await making.renew(self._world, self._hubs[workspace], workspace, proxy.username, token.token)
-            except (DeliveryError, StorageError) as exc:
-                code = exc.code if isinstance(exc, DeliveryError) else str(exc)
-                self._world.alarm("token", workspace, username=proxy.username, reason=code)
-                if not token.token or is_refused:
-                    return None
-            else:
-                self._world.count("login_revoked" if is_refused else "login_renewed")
-        return self._opened(user_id, token)
-
-    def _opened(self, user_id: str, token: Token) -> Credentials:
-        """Raises StorageError when its key is gone."""
-        return Credentials(user_id, self._world.sealing().decrypt(token.token))
 
     # -- who it is ----------------------------------------------------------------------------------------
 
@@ -295,7 +270,7 @@ class Identity:
                     await self.release(workspace, proxy.user_id)
                 else:
                     await self._let_rest(serving, proxy)
-                await self._renewed(proxy)
+                await self._logins.keep(proxy)
             await self._go_on(workspace)
 
     async def _let_rest(self, serving: Serving, proxy: Proxy) -> None:
@@ -310,24 +285,6 @@ class Identity:
                     await serving.rest(found)
         except DeliveryError as exc:
             self._world.alarm("deactivate", proxy.workspace, username=proxy.username, reason=str(exc))
-
-    async def _renewed(self, proxy: Proxy) -> None:
-        """Before it runs out, and when it is still under an old key."""
-        proxy = seats.proxy(self._world.database.reader, proxy.workspace, proxy.user_id) or proxy
-        token = seats.token(self._world.database.reader, proxy.workspace, proxy.username)
-        vault = self._world.vault
-        if token is None or vault is None or not proxy.active:
-            return
-        is_old = self._now() - token.issued_at > self._world.policy.token_days * DAY_MS
-        if not token.token or is_old or not vault.is_current(token.token):
-            try:
-                hub = self._hubs[proxy.workspace]
-                await making.renew(self._world, hub, proxy.workspace, proxy.username, token.token)
-            except (DeliveryError, StorageError) as exc:
-                if isinstance(exc, DeliveryRetryable) and exc.code == "rate-limited":
-                    self._world.count("login_later")
-                else:
-                    self._world.alarm("token", proxy.workspace, username=proxy.username, reason=str(exc))
 
     async def _go_on(self, workspace: str) -> None:
         """Users that were begun before a crash."""

@@ -81,6 +81,19 @@ class Visitor:
         body = {"token": self.token, "rid": self.rid, "msg": text}
         _check(await self._client.call("PUT", f"/api/v1/livechat/message/{message_id}", body))
 
+    async def upload(
+        self, name: str, content: bytes, media_type: str = "application/octet-stream", text: str = ""
+    ) -> None:
+        """Send a file. text: what is written beside it. Raises RuntimeError when it is refused."""
+        form = aiohttp.FormData(quote_fields=False)
+        form.add_field("file", content, filename=name, content_type=media_type)
+        if text:
+            form.add_field("description", text)
+        url, headers = f"{self._client.url}/api/v1/livechat/upload/{self.rid}", {"x-visitor-token": self.token}
+        async with aiohttp.ClientSession() as session, session.post(url, data=form, headers=headers) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"the hub refused the file: {answer.status} {await answer.text()}")
+
     async def history(self, limit: int = 0) -> list[dict[str, Any]]:
         """As the widget sees it, newest first; all without a limit."""
         query = {"token": self.token, "limit": str(limit)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, st
 from omnibridge.sandbox.state import User
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
+from tests.conftest import until
 from tests.integration.identity.conftest import configured_provisioner
 from tests.soak.processes import Bridge
 
@@ -60,12 +61,6 @@ class Town:
     def rows(self, sql: str, *values: object) -> list[Any]:
         with sqlite3.connect(f"file:{self.folder}/test.db?mode=ro", uri=True) as database:
             return database.execute(sql, values).fetchall()
-
-
-async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not look():
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -156,7 +151,7 @@ async def test_room_waits_in_the_queue_until_there_is_a_seat(tmp_path: Path) -> 
         asked = (
             "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%waiting_seat%'"
         )
-        await until(lambda: world.rows(asked)[0][0] >= 2)
+        await until(lambda: world.rows(asked)[0][0] >= 2, 15)
         assert await world.server(second.rid) is None
         assert len(world.router.questions) == 2  # one for each room: a seat is waited for without asking again
 
@@ -187,7 +182,7 @@ async def test_s2_26_who_writes_somebodys_id_into_his_own_field_gets_neither_cha
         first = Visitor(world.client, "Vera")
         await first.open_room()
         refused = "SELECT count(*) FROM events WHERE kind = 'AgentNotEnsured' AND CAST(data AS TEXT) LIKE '%conflict%'"
-        await until(lambda: world.rows(refused)[0][0] >= 1)
+        await until(lambda: world.rows(refused)[0][0] >= 1, 15)
         await world.served(first.rid, "Alice Example")  # the next rung: people who are there
 
         world.router.agents = {"": ["2"]}

@@ -18,8 +18,7 @@ import pytest_asyncio
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from omnibridge.rocketchat.leaves import iso_of
-from tests.conftest import MakeWorld, World
-from tests.integration.rocketchat.test_realtime import until
+from tests.conftest import MakeWorld, World, until
 from tests.integration.test_app_events import send
 
 HERE = Path(__file__).parent

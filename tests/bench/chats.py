@@ -30,6 +30,7 @@ from connectors.salesforce_live_agent.simulated.service import BUTTON_ID, DEPLOY
 from connectors.salesforce_messaging.simulated.org import DEVELOPER_NAME, ORG_ID
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
+from tests.bench.process import Process, gauge
 from tests.certificates import chain
 from tests.command_line import omnibridge
 from tests.soak.desk_configuration import configuration
@@ -103,30 +104,6 @@ class Org:
         if self._process and self._process.returncode is None:
             self._process.kill()  # in good order it would wait for its streams
             await self._process.wait()
-
-
-class Process:
-    """What the kernel tells of the bridge's process."""
-
-    def __init__(self, pid: int) -> None:
-        self._at = Path(f"/proc/{pid}")
-
-    def memory_kb(self) -> dict[str, int]:
-        """pss: its own pages, and its share of others. rss: all that it has in memory."""
-        rows = dict(line.split(":", 1) for line in (self._at / "smaps_rollup").read_text().splitlines()[1:])
-        return {name.lower(): int(rows[name].split()[0]) for name in ("Pss", "Rss")}
-
-    def cpu_s(self) -> float:
-        fields = (self._at / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def written_kb(self) -> float:
-        """What it had the kernel write to disks."""
-        rows = dict(line.split(": ") for line in (self._at / "io").read_text().splitlines())
-        return int(rows["write_bytes"]) / 1024
-
-    def files(self) -> int:
-        return len(os.listdir(self._at / "fd"))
 
 
 class Bench:
@@ -293,12 +270,7 @@ class Bench:
                 await asyncio.sleep(0.1)
 
     async def gauge(self, name: str) -> float:
-        """One figure of the bridge's /metrics."""
-        async with self._session.get(f"{self.bridge.url}/metrics") as answer:
-            for line in (await answer.text()).splitlines():
-                if line.startswith(f"omnibridge_{name} "):
-                    return float(line.split()[1])
-        raise LookupError(name)
+        return await gauge(self._session, self.bridge.url, name)
 
     async def org_says(self, holds: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:
         """The figures of the org, once they are so. Raises TimeoutError."""

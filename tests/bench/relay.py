@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ from pathlib import Path
 import aiohttp
 
 from tests.bench.outside import Caller, Outside, webhook
+from tests.bench.process import Process, gauge
 from tests.command_line import environment, free_port, ready
 
 START_LIMIT_S = 30.0
-TICK = os.sysconf("SC_CLK_TCK")
 _numbers = itertools.count()
 
 
@@ -27,6 +26,7 @@ class Target:
         self.kind, self._outside, self._folder = kind, outside, folder
         folder.mkdir(exist_ok=True)
         self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / f"{kind}.toml"
         self._config.write_text(_configuration(outside, self.port, settings), "utf-8")
         self._process: asyncio.subprocess.Process | None = None
@@ -41,7 +41,7 @@ class Target:
                 sys.executable, *command, env=environment(), stdout=log, stderr=log
             )
         async with aiohttp.ClientSession() as session:
-            if await ready(session, f"http://127.0.0.1:{self.port}/readyz", self._process, START_LIMIT_S) is None:
+            if await ready(session, f"{self.url}/readyz", self._process, START_LIMIT_S) is None:
                 raise RuntimeError(f"{self.kind} did not start; see its log")
 
     async def stop(self) -> None:
@@ -56,12 +56,11 @@ class Target:
 
     def cpu_s(self) -> float:
         """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return Process(self.pid).cpu_s()
 
     def rss(self) -> int:
         """Bytes in memory."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return Process(self.pid).rss()
 
     @property
     def pid(self) -> int:
@@ -70,11 +69,8 @@ class Target:
 
     async def gauge(self, name: str) -> float:
         """One figure of the bridge's /metrics."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
-            for line in (await answer.text()).splitlines():
-                if line.startswith(f"omnibridge_{name} "):
-                    return float(line.split()[1])
-        raise LookupError(name)
+        async with aiohttp.ClientSession() as session:
+            return await gauge(session, self.url, name)
 
 
 @dataclass

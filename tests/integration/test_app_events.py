@@ -11,8 +11,7 @@ import aiohttp
 import pytest
 
 from omnibridge.connector.signing import read_secrets, signed_headers
-from tests.conftest import MakeWorld, World
-from tests.integration.rocketchat.test_realtime import until
+from tests.conftest import MakeWorld, World, until
 from tests.unit.rocketchat.envelopes import ALICE, BOB, envelope, message, room
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

@@ -59,10 +59,10 @@ async def play(environment: Environment, folder: Path) -> None:
             await plays.our_actions(patient)
         else:
             print("\nnot tried: this bot does not list the actions that come with the connector")
-        await plays.bridge_killed(patient)
+        await plays.bridge_killed(patient, "Valentin")
         await callback.dialogue(called)
         await callback.reminder(called)
-        await callback.bridge_killed(called)
+        await plays.bridge_killed(called, "Willy")
         await plays.rasa_killed(patient, hasty, rasa)
         await plays.actions_killed(patient, rasa)
         await plays.tracker_agrees(rasa.url)

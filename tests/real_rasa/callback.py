@@ -40,16 +40,3 @@ async def reminder(site: Site) -> None:
     await asyncio.sleep(3.0)  # the reminder is due after two seconds
     await reminded.end()
     await handed_over.end()
-
-
-async def bridge_killed(site: Site) -> None:
-    """`kill -9` of the bridge while Rasa works: found by the turn's mark in the tracker, answered once."""
-    chat = Chat(site, "Willy")
-    await chat.begin(HELLO)
-    await chat.visitor.say("take your time")
-    await asyncio.sleep(1.0)  # the action runs for three seconds
-    await site.bridge.kill()
-    await site.again()
-    await chat.expect("That took 3 seconds.")
-    await chat.say("where is my order A10023", "Order A10023 is on its way.")
-    await chat.end()

@@ -62,9 +62,11 @@ async def our_actions(site: Site) -> None:
     print(f"{'':>9}  (room fields {fields})", flush=True)
 
 
-async def bridge_killed(site: Site) -> None:
-    """`kill -9` of the bridge while Rasa works on a turn: the answer comes once all the same."""
-    chat = Chat(site, "Valentin")
+async def bridge_killed(site: Site, visitor: str) -> None:
+    """`kill -9` of the bridge while Rasa works on a turn: the answer comes once all the same.
+
+    On the callback channel it is found by the turn's mark in the tracker."""
+    chat = Chat(site, visitor)
     await chat.begin(HELLO)
     await chat.visitor.say("take your time")
     await asyncio.sleep(1.0)  # the action runs for three seconds

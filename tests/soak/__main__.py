@@ -8,7 +8,6 @@ import contextlib
 import json
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,7 @@ import pysqlite3.dbapi2 as sqlite
 from omnibridge.engine.faults import POINTS
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.soak import salesforce
-from tests.soak.processes import Bridge, Sandbox
+from tests.soak.processes import Bridge, Sandbox, folder_of, tell
 from tests.soak.races import CLOSE, TAKEOVER, judge_races, race_of
 from tests.soak.trouble import ENGINE, KINDS, TURN_TIMEOUT_S, Trouble
 from tests.soak.verdict import GAVE_WAY, judge, rooms_given_up, tags_of
@@ -272,15 +271,13 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
-        path = wish.keep or Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
+    with folder_of(wish.keep) as folder:
         if wish.scenario == "salesforce":
             protocols = [wish.protocol] if wish.protocol else list(salesforce.SIDES)
             found = asyncio.run(
                 salesforce.run(
                     protocols,
-                    path,
+                    folder,
                     kills=wish.kills,
                     seed=wish.seed,
                     visitors=wish.visitors,
@@ -295,7 +292,7 @@ def main() -> int:
             wish.visitors,
             wish.hub_version,
             wish.kind,
-            path,
+            folder,
             messages=wish.messages,
         )
         result = asyncio.run(soak.run())
@@ -308,15 +305,8 @@ WRONG = ("lost", "doubled", "out_of_order", "unsettled", "echoes")
 
 
 def _told(result: dict[str, Any], wrong: tuple[str, ...], *more: str, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:16} {value}")
     found = [f"{each}: {result[each]}" for each in wrong if result[each]] + list(more)
-    if found:
-        print(f"the crash test failed; {', '.join(found)}", file=sys.stderr)
-    return 1 if found else 0
+    return tell(result, found, "the crash test failed", as_json=as_json)
 
 
 if __name__ == "__main__":

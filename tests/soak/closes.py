@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,7 +33,7 @@ from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, Socket, st
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from tests.command_line import omnibridge
 from tests.connectors.salesforce_crm.orgs import SAMPLE
-from tests.soak.processes import Bridge
+from tests.soak.processes import Bridge, folder_of, tell
 
 AT_A_TIME = 24
 """Conversations that are being begun."""
@@ -322,19 +320,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-closes-") as folder:
-        path = wish.keep or Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        result = asyncio.run(Closes(wish.closes, wish.kills, wish.seed, path).run())
-    if wish.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:20} {value}")
-    found = problems(result)
-    if found:
-        print(f"the closes went wrong; {', '.join(found)}", file=sys.stderr)
-    return 1 if found else 0
+    with folder_of(wish.keep) as folder:
+        result = asyncio.run(Closes(wish.closes, wish.kills, wish.seed, folder).run())
+    return tell(result, problems(result), "the closes went wrong", as_json=wish.json, width=20)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,7 +33,7 @@ from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from omnibridge.storage import api_tokens
 from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.storage.database import connect, migrate
-from tests.soak.processes import Bridge
+from tests.soak.processes import Bridge, folder_of
 from tests.soak.verdict_of_decisions import judge
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -277,10 +276,8 @@ def main() -> int:
     parser.add_argument("--visitors", type=int, default=6, help="chats at a time")
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as folder:
-        path = wish.keep or Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, path).run())
+    with folder_of(wish.keep) as folder:
+        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, folder).run())
     for key, value in result.items():
         print(f"{key:16} {value if isinstance(value, str | float) else json.dumps(value)}")
     return 0 if is_clean(result, wish.kills) else 1

@@ -15,7 +15,6 @@ import json
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -44,6 +43,7 @@ from tests.soak.newcomers_verdict import (
     judge_ours,
     made,
 )  # fmt: skip
+from tests.soak.processes import folder_of
 
 MOMENTS = ("before", "within", "after")
 CONTACT = (
@@ -275,9 +275,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="omnibridge-newcomers-") as temporary:
-        folder = wish.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with folder_of(wish.keep) as folder:
         soak = Newcomers(folder, wish.kills, wish.ids, wish.contacts, wish.hub_version, wish.seed)
         result = asyncio.run(soak.run())
     if wish.json:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,27 @@ from omnibridge.sandbox.configured import bot_user, workspace
 from tests.command_line import environment, free_port, ready
 
 START_LIMIT_S = 20.0
+
+
+@contextlib.contextmanager
+def folder_of(keep: Path | None) -> Iterator[Path]:
+    """The one to keep, else one that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="omnibridge-soak-") as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def tell(result: dict[str, Any], problems: list[str], what: str, *, as_json: bool, width: int = 16) -> int:
+    """Print the figures, and what is wrong with them; the exit code. what: to say before the problems."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            print(f"{key:{width}} {value}")
+    if problems:
+        print(f"{what}; {', '.join(problems)}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 class Sandbox:

@@ -47,17 +47,19 @@ PAGES = 10
 
 
 class Working:
-    """Raises Trouble."""
+    """Raises Trouble. is_any_waiting: at the last look."""
 
     def __init__(self, client: Client, settings: SalesforceOmniSettings) -> None:
         self._client, self._settings = client, settings
         self._names: dict[str, str] = {}
         self._channels: dict[str, list[str]] = {}
         self._asked_at = -CHANNELS_S
+        self.is_any_waiting = True
 
     async def waiting(self, most: int) -> list[Work]:
         soql = quoted(_WAITING, [long_id(each) for each in self._settings.routes], most)
         rows, _ = await self._client.query(soql, "PendingServiceRouting")
+        self.is_any_waiting = bool(rows)
         pushes = await self._pushes([each["Id"] for each in rows if each["IsPushAttempted"]])
         found = [_work(each, tuple(pushes.get(each["Id"], ()))) for each in rows]
         return sorted(found, key=lambda each: (each.priority, each.since))

@@ -148,7 +148,7 @@ class Chapter(ABC):
         self.tell(f"a file of {row['size']} bytes" if rows == "file" else f"the answer to the question: {row['text']}")
 
     async def sends_file(self) -> None:
-        await self.stage.upload(self.visitor, *cast.BROKEN)
+        await self.visitor.upload(cast.BROKEN.name, cast.BROKEN.content, cast.BROKEN.media_type)
         await self.stage.screen.show(self.visitor)
         await self.receives("file")
 

@@ -23,11 +23,9 @@ target = "bot:assistant"
 """
 
 
-def configuration(
-    told: dict[str, Any], users: dict[str, dict[str, str]], provisioner: dict[str, str], workspace: str = ""
-) -> str:
-    """told: as the sandbox prints it. users: by connection, {username, auth_token}. workspace: more TOML of it."""
-    relay, router = told["service_account"], told["router_url"]
+def configuration(told: dict[str, Any], users: dict[str, dict[str, str]], workspace: str) -> str:
+    """told: as the sandbox prints it. users: by connection, {username, auth_token}. workspace: its table."""
+    router = told["router_url"]
     bot = told["webhook_bot_connection"]
     live_agent = told["salesforce_live_agent_url"]
     return f"""
@@ -43,14 +41,6 @@ creation = true
 token_keys_file = "agent_keys"
 avatar_hosts = ["{router.removeprefix("http://").rstrip("/")}"]
 
-[[workspace]]
-name = "demo"
-url = "{told["url"]}"
-user_id = "{relay["user_id"]}"
-auth_token = "{relay["auth_token"]}"
-webhook_token = "{told["webhook_token"]}"
-provisioner_user_id = "{provisioner["user_id"]}"
-provisioner_token = "{provisioner["auth_token"]}"
 {workspace}
 
 [[connection]]

@@ -81,7 +81,7 @@ async def set_up(stage: Stage, workspace: str = "") -> dict[str, str]:
         for each in (cast.VERA, cast.WALTER)
     ]
     made = await stage.simulator("salesforce_crm").call("POST", "/_sandbox/control", {"create": contacts})
-    text = configuration(stage.told, users, stage.provisioner(), workspace)
+    text = configuration(stage.told, users, f"{stage.workspace()}\n{workspace}")
     await stage.begin(
         {
             "omnibridge.toml": text,

@@ -147,6 +147,15 @@ class Connection:
         """Close the socket. Raises nothing."""
         await self._socket.close()
 
+    async def end(self, *tasks: asyncio.Task[None]) -> None:
+        """For who used it: his tasks are cancelled; the socket is closed also when he is, while he waits for them."""
+        for each in tasks:
+            each.cancel()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await self.aclose()
+
     async def _ask(self, key: str, frame: Mapping[str, object]) -> Control:
         future: asyncio.Future[Control] = asyncio.get_running_loop().create_future()
         self._waiting[key] = future

@@ -109,10 +109,7 @@ class Listener:
                     each.result()
         finally:
             self._ended()
-            for each in (talking, reading):
-                each.cancel()
-            await asyncio.gather(talking, reading, return_exceptions=True)
-            await connection.aclose()
+            await connection.end(talking, reading)
 
     def _ended(self) -> None:
         was_live, self.is_live = self.is_live, False

@@ -125,10 +125,7 @@ class _Typist:
                 if each.done():
                     each.result()
         finally:
-            for each in (reading, showing):
-                each.cancel()
-            await asyncio.gather(reading, showing, return_exceptions=True)
-            await connection.aclose()
+            await connection.end(reading, showing)
 
     async def _show(self, connection: Connection, name: str) -> None:
         await connection.log_in(self._account.auth_token)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,11 +92,6 @@ class Bot:
     def at(self, later_s: float) -> None:
         """Its clock goes on by so much."""
         self.clock.later_ms += int(later_s * 1000) + 1
-
-    async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not reached():
-                await asyncio.sleep(0.005)
 
     async def reads(self) -> int:
         """How often a context was read."""

@@ -29,6 +29,7 @@ from omnibridge.connector import (
     Text,
 )
 from omnibridge.connector.testing import turn
+from tests.conftest import until
 from tests.connectors.dialogflow.bots import CX, bot, but_facts, settings
 
 EDITIONS = pytest.mark.parametrize("edition", [{}, CX], ids=["es", "cx"])
@@ -183,24 +184,18 @@ async def test_session_is_kept_alive_while_a_person_talks_and_no_longer() -> Non
     async with bot(keep_alive_event="ping", keep_alive_every_s=0.05, keep_contexts_s=1) as agent:
         await agent.connector.on_message(turn("remember A7"))
         await agent.connector.on_close("s1", "a person serves")
-        await _until(lambda: agent.fake.counts["keep_alive"] >= 3)
+        await until(lambda: agent.fake.counts["keep_alive"] >= 3)
         await agent.connector.on_message(turn("recall"))
         alive = agent.fake.counts["keep_alive"]
         await agent.connector.on_close("s1", "handed over")
-        await _until(lambda: agent.fake.counts["keep_alive"] > alive)
+        await until(lambda: agent.fake.counts["keep_alive"] > alive)
         sessions = agent.connector._sessions
-        await _until(lambda: not sessions.due(SystemClock().now_ms(), 0))  # the cap
+        await until(lambda: not sessions.due(SystemClock().now_ms(), 0))  # the cap
         last = agent.fake.counts["keep_alive"]
         events = [each["event"] for each in await agent.turns()]
 
     assert last <= events.count("ping") <= last + 1 <= 30
     assert events.index("ping") == 1
-
-
-async def _until(reached: Any) -> None:
-    async with asyncio.timeout(5):
-        while not reached():
-            await asyncio.sleep(0.01)
 
 
 @EDITIONS
@@ -226,7 +221,7 @@ async def test_failures_by_class_within_the_time(
         await agent.connector.on_message(turn("echo before"))
         await agent.control(**switches)
         if "down" in switches:  # a call on a connection that is not known to be gone would be uncertain
-            await _until(lambda: not agent.is_connected)
+            await until(lambda: not agent.is_connected)
         began = time.monotonic()
         with pytest.raises(kind) as failed:
             await agent.connector.on_message(turn("echo secret words"))
@@ -296,7 +291,7 @@ async def test_close_event_that_may_have_arrived_is_not_sent_again() -> None:
         await agent.control(fail_next=[{"code": "INTERNAL", "after_effect": True}])
         await agent.connector.on_close("s1", "closed")
         await agent.control(down=True)
-        await _until(lambda: not agent.is_connected)
+        await until(lambda: not agent.is_connected)
         with pytest.raises(DeliveryRetryable):  # this one is: it was certainly not sent
             await agent.connector.on_close("s2", "closed")
         turns = await agent.turns()
@@ -403,7 +398,7 @@ async def test_check_says_who_answers_and_what_is_wrong(edition: dict[str, Any])
         with pytest.raises(DeliveryRejected, match="Dialogflow API Client") as denied:
             await agent.connector.check()
         await agent.control(down=True)
-        await _until(lambda: not agent.is_connected)
+        await until(lambda: not agent.is_connected)
         with pytest.raises(DeliveryRetryable, match="cannot be reached"):
             await agent.connector.check()
         asked = (await agent.turns())[0]

@@ -7,6 +7,7 @@ import pytest
 from connectors.dialogflow.kept import Sessions
 from omnibridge.connector import LONGEST_NOTE, MemoryNotes
 from omnibridge.connector.testing import turn
+from tests.conftest import until
 from tests.connectors.dialogflow.bots import bot
 
 PATH = "projects/p/agent/sessions/s1"
@@ -88,7 +89,7 @@ async def test_connector_notes_with_the_answer_and_takes_up_at_a_start() -> None
         assert b"omnibridge_turn" not in (notes.get("s1") or b"")
         await agent.connector.on_close("s1", "a person serves")
     async with bot(notes=notes, keep_alive_event="ping", keep_alive_every_s=0.05) as agent:
-        await agent.until(lambda: agent.fake.counts["keep_alive"] > 0)
+        await until(lambda: agent.fake.counts["keep_alive"] > 0)
         agent.at(1)
         assert (await agent.connector.on_message(turn("recall"))).parts[0].text == "You said A7."  # type: ignore[union-attr]
         await agent.connector.on_close("s1", "closed")

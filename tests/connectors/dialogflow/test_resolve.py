@@ -21,6 +21,7 @@ from omnibridge.connector import (
     Text,
 )
 from omnibridge.connector.testing import turn
+from tests.conftest import until
 from tests.connectors.dialogflow.bots import CX, Bot, bot, but_facts
 
 BROKEN = {"code": "UNAVAILABLE", "after_effect": False}
@@ -189,7 +190,7 @@ async def test_reading_back_that_fails_is_tried_later_and_a_refused_one_is_renew
     async with bot() as agent:
         await broken(agent, "echo one", "d1", **BROKEN)
         await agent.control(down=True)
-        await agent.until(lambda: not agent.is_connected)
+        await until(lambda: not agent.is_connected)
         with pytest.raises(DeliveryRetryable) as told:
             await agent.connector.resolve(turn("echo one", delivery_id="d1"))
         await agent.control(down=False, public_key="no token fits this")

@@ -42,8 +42,8 @@ from omnibridge.connector import (
     Text,
 )
 from tests.connectors.salesforce.running import eventually
+from tests.connectors.salesforce_messaging.listeners import visitor
 from tests.connectors.salesforce_messaging.orgs import new_id
-from tests.connectors.salesforce_messaging.test_client import visitor
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"), key=lambda each: each.name)
 

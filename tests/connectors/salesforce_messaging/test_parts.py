@@ -1,4 +1,4 @@
-"""Pure parts: ids, failures, tokens, frames, entries, positions, pacing, business hours, multipart."""
+"""Pure parts: failures, tokens, frames, entries, positions, pacing, business hours, multipart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.salesforce.ids import long_id, short_id
 from connectors.salesforce_messaging import entries, stream
 from connectors.salesforce_messaging.client import is_open
 from connectors.salesforce_messaging.entries import Entry, events_of, read_event, read_listing
@@ -30,29 +29,6 @@ from omnibridge.connector import (
     DeliveryUncertain,
 )
 from tests.connectors.salesforce_messaging.orgs import key_pair
-
-
-@pytest.mark.parametrize(
-    ("short", "long"),
-    [
-        ("00DgL0000044OAP", "00DgL0000044OAPUA2"),
-        ("0053g000000usWa", "0053g000000usWaAAI"),
-        ("0" * 15, "0" * 15 + "AAA"),
-    ],
-)
-def test_ids_of_15_and_18(short: str, long: str) -> None:
-    assert (long_id(short), long_id(long), short_id(long), short_id(short)) == (long, long, short, short)
-
-
-@pytest.mark.parametrize("wrong", ["", "00D", "00DgL0000044OAPUA3", "00dgL0000044OAPUA2", "00DgL0000044OA!", "0" * 16])
-def test_what_is_no_id(wrong: str) -> None:
-    with pytest.raises(ValueError):
-        long_id(wrong)
-
-
-@given(st.text("abcXYZ019", min_size=15, max_size=15), st.text("abcXYZ019", min_size=15, max_size=15))
-def test_long_ids_differ_also_where_case_is_lost(one: str, other: str) -> None:
-    assert (long_id(one).lower() == long_id(other).lower()) == (one == other)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.webhook_bot.client import MAX_ANSWER_BYTES
-from connectors.webhook_bot.errors import NOT_SENT, from_exception, seconds_to_wait
+from connectors.webhook_bot.errors import from_exception
 from omnibridge.connector import (
     AnswerTooLarge,
     DeliveryError,
@@ -24,6 +24,7 @@ from omnibridge.connector import (
     DeliveryUncertain,
     Reply,
 )
+from omnibridge.connector.failures import NOT_SENT, seconds_to_wait
 from omnibridge.connector.testing import turn
 from tests.connectors.webhook_bot.bots import bot, connected
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -44,10 +42,3 @@ def found(world: World, rid: str) -> list[tuple[str, str, list[dict[str, Any]]]]
         (each.message_id, each.analyser, msgspec.json.decode(each.items))
         for each in findings.of_room(reader.reader, "main", rid, now)
     ]
-
-
-async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
-    """Poll with a deadline."""
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.01)

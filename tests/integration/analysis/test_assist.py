@@ -18,8 +18,7 @@ from omnibridge.storage.api_tokens import ApiToken
 from omnibridge.web import assist_page
 from omnibridge.web.assist import line_of
 from omnibridge.web.assist_tokens import Ticket, tickets
-from tests.conftest import MakeWorld, World
-from tests.integration.analysis.conftest import until
+from tests.conftest import MakeWorld, World, until
 from tests.integration.test_app_events import WORKSPACE, send
 from tests.toys import analyser
 from tests.unit.rocketchat.envelopes import ALICE

@@ -11,8 +11,8 @@ import pytest
 from omnibridge.config_reader import load
 from omnibridge.errors import ConfigError
 from omnibridge.server import Node
-from tests.conftest import MakeWorld
-from tests.integration.analysis.conftest import found, toy, until
+from tests.conftest import MakeWorld, until
+from tests.integration.analysis.conftest import found, toy
 from tests.toys import ToyAnalyser, analyser
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from omnibridge.bootstrap_reload import Reloaded
 from tests.command_line import omnibridge
-from tests.conftest import MakeWorld, World
-from tests.integration.analysis.conftest import found, toy, until
+from tests.conftest import MakeWorld, World, until
+from tests.integration.analysis.conftest import found, toy
 from tests.scripted import ScriptedConnector
 from tests.toys import ToyAnalyser, ToySettings, analyser
 

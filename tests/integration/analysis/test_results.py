@@ -18,8 +18,8 @@ from omnibridge.engine.counters import Counters
 from omnibridge.engine.retention import Retention, Terms
 from omnibridge.storage import findings
 from omnibridge.storage.database import open_database
-from tests.conftest import MakeWorld, World
-from tests.integration.analysis.conftest import found, toy, until
+from tests.conftest import MakeWorld, World, until
+from tests.integration.analysis.conftest import found, toy
 from tests.toys import ToyAnalyser, analyser
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -105,6 +105,7 @@ async def test_s1_10_unknown_and_changed_ones_are_refused(make_world: MakeWorld)
     await until(lambda: len(toy().seen) == 2)
     status, problem = await post(world, body)
     assert (status, problem["title"]) == (410, "Changed")
+    await world.quiet()
     assert {each[1] for each in found(world, visitor.rid)} == {"open"}
 
 

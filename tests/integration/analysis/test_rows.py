@@ -16,8 +16,8 @@ from omnibridge.connector.signing import read_secrets, signed_headers
 from omnibridge.engine.settings_schema import shapes
 from omnibridge.storage.journal import Observation
 from tests.command_line import omnibridge
-from tests.conftest import MakeWorld, World
-from tests.integration.analysis.conftest import found, toy, until
+from tests.conftest import MakeWorld, World, until
+from tests.integration.analysis.conftest import found, toy
 from tests.integration.interaction.clicking import as_visitor, clicked, press, shown_by_bot, with_app
 from tests.integration.test_app_events import SECRET, WORKSPACE
 from tests.toys import ToyAnalyser, analyser

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omnibridge.clock import FixedClock
+from omnibridge.demo_stage import AGENT_FIELD
 from omnibridge.domain.agents import AgentFound, AgentRefused, ExternalAgent
 from omnibridge.identity import sync
 from omnibridge.identity.avatars import Avatars
@@ -38,15 +39,7 @@ from omnibridge.sandbox.visitor import SandboxClient, VisitorClient
 from omnibridge.storage.database import Database, open_database
 from omnibridge.storage.seats import Budget
 
-DECLARED = {
-    "externalAgentId": {
-        "type": "text",
-        "required": False,
-        "maxLength": 128,
-        "sendToIntegrations": True,
-        "modifyRecordField": {"array": True, "field": "importIds"},
-    }
-}
+DECLARED = AGENT_FIELD
 RIGHTS = (
     "create-user", "assign-roles", "edit-other-user-info", "edit-other-user-avatar", "view-full-other-user-info",
     "edit-other-user-active-status", "view-d-room",

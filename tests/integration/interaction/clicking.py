@@ -8,8 +8,7 @@ import aiohttp
 
 from omnibridge.rocketchat.app_client import APP_ID
 from omnibridge.sandbox.visitor import Visitor
-from tests.conftest import MakeWorld, World
-from tests.integration.rocketchat.test_realtime import until
+from tests.conftest import MakeWorld, World, until
 from tests.unit.rocketchat.uikit_blocks import BLOCKS
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

@@ -7,7 +7,7 @@ from typing import Any
 
 from omnibridge.connector import Reply, Turn
 from omnibridge.sandbox.visitor import Visitor
-from tests.conftest import MakeWorld, World
+from tests.conftest import MakeWorld, World, until
 from tests.integration.interaction.clicking import (
     as_alice,
     as_visitor,
@@ -18,7 +18,6 @@ from tests.integration.interaction.clicking import (
     shown_by_bot,
     with_app,
 )
-from tests.integration.rocketchat.test_realtime import until
 
 
 async def offered(world: World, **message: Any) -> tuple[Visitor, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from omnibridge.rocketchat.realtime.listener import Listener
 from omnibridge.rocketchat.realtime.translate import Typing
 from omnibridge.sandbox.server import SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
-from tests.conftest import MakeWorld, World
+from tests.conftest import MakeWorld, World, until
 from tests.integration.sandbox.ddp import Ddp
 
 LIVE = "realtime = true"
@@ -27,12 +27,6 @@ QUICK = Timing(silence=0.3, pong=0.3, first_pause=0.05, longest_pause=0.2, refus
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "Timing", lambda: QUICK)
-
-
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def events(world: World, room: str) -> list[str]:

@@ -14,8 +14,8 @@ from omnibridge.engine import typing_notices
 from omnibridge.rocketchat.realtime import typist
 from omnibridge.rocketchat.realtime.connection import realtime_url
 from omnibridge.sandbox.visitor import Visitor
-from tests.conftest import MakeWorld, World
-from tests.integration.rocketchat.test_realtime import LIVE, until
+from tests.conftest import MakeWorld, World, until
+from tests.integration.rocketchat.test_realtime import LIVE
 from tests.integration.sandbox.ddp import Ddp
 
 ROOM_STREAM = "stream-notify-room"

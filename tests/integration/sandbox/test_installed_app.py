@@ -12,8 +12,7 @@ from standardwebhooks import Webhook
 from omnibridge.connector.signing import read_secrets, signed_headers
 from omnibridge.sandbox.installed_app import APP_ID
 from omnibridge.sandbox.visitor import Visitor
-from tests.conftest import MakeWorld, World
-from tests.integration.rocketchat.test_realtime import until
+from tests.conftest import MakeWorld, World, until
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 BUTTON = {"type": "button", "actionId": "buy", "value": "7", "text": {"type": "plain_text", "text": "Buy"}}
