@@ -47,9 +47,12 @@ class Server:
 
 @asynccontextmanager
 async def served(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    names: tuple[str, ...] = ("127.0.0.1",),
 ) -> AsyncIterator[tuple[Server, Wire, Origin]]:
-    context, trusted = server_context(folder, "127.0.0.1")
+    context, trusted = server_context(folder, *names)
     context.maximum_version = version
     found = Server()
     listening = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=context)
@@ -84,6 +87,17 @@ async def test_next_connection_resumes_the_session_of_the_first(
         for _ in range(3):
             assert (await wire.exchange(origin, "POST", "/", (), b"x")).body == b"x"
         assert server.resumed == [False, True, True]
+
+
+async def test_session_is_resumed_under_its_own_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who resumes is not shown the certificate: another name would not be looked for in it."""
+    async with served(tmp_path, monkeypatch, names=("127.0.0.1", "localhost")) as (server, wire, origin):
+        server.says_goodbye = True
+        for name in ("127.0.0.1", "localhost", "127.0.0.1", "localhost"):
+            await wire.exchange(origin._replace(name=name), "POST", "/", (), b"x")
+        assert server.resumed == [False, False, True, True]
+        await Wire(1).exchange(origin, "POST", "/", (), b"x")  # of another client: he keeps his own
+        assert server.resumed[-1] is False
 
 
 async def test_session_is_resumed_for_an_hour_and_with_its_own_trust_only(
