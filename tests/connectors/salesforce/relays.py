@@ -13,9 +13,10 @@ from omnibridge.engine import plugins
 from omnibridge.identity.requests import Sync
 from omnibridge.sandbox.visitor import Visitor
 from tests.acceptance.test_agents import with_provisioner
-from tests.conftest import MakeWorld, World
-from tests.connectors.salesforce.running import Running, eventually
-from tests.integration.test_desks import said, until
+from tests.conftest import MakeWorld, World, until
+from tests.connectors.salesforce.running import Running
+from tests.integration import test_desks
+from tests.integration.test_desks import said
 from tests.scripted import ScriptedConnector
 
 ALEX, BEA = "005SM0000001Alx", "005SM0000002BeaYAE"
@@ -63,14 +64,14 @@ class Relay(ABC):
         return [each for each in self.words(visitor) if each[0] == "a" and each[1:].isdigit()]
 
     async def until(self, holds: Callable[[], object]) -> None:
-        await until(self.world, holds)
+        await test_desks.until(self.world, holds)
 
     async def handed_over(self, *, waits: bool = True) -> Visitor:
         visitor = await self.world.visitor()
         await visitor.say("where is my order A1")
         await self.world.answered()
         await visitor.say("talk to a human")
-        await eventually(lambda: any(each.startswith("One moment") for each in self.words(visitor)))
+        await until(lambda: any(each.startswith("One moment") for each in self.words(visitor)))
         if waits:
             await self.until(lambda: self.desk.waiting())
         return visitor

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from omnibridge.connector.desks import Declined, Left
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
 
 
@@ -25,7 +25,7 @@ def last(one: Alone) -> Any:
 async def test_request_that_is_refused_is_a_decline(options: dict[str, Any], expected: Declined) -> None:
     async with alone(options=options, availability=False) as one:
         await one.begin()
-        await eventually(lambda: last(one) == expected)
+        await until(lambda: last(one) == expected)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ async def test_request_that_is_refused_is_a_decline(options: dict[str, Any], exp
 async def test_end_before_anybody_accepted_is_a_decline(reason: str, code: str) -> None:
     async with alone() as one:
         await one.begin()
-        await eventually(one.desk.waiting)
+        await until(one.desk.waiting)
         one.desk.end(one.sid, reason)
-        await eventually(lambda: last(one) == Declined(code, reason))
+        await until(lambda: last(one) == Declined(code, reason))
 
 
 @pytest.mark.parametrize("reason", ["agent", "clientIdleTimeout", "unknown"])
@@ -47,7 +47,7 @@ async def test_end_later_is_the_end_of_the_desk(reason: str) -> None:
         await one.accepted()
         one.desk.say(one.sid, "a0")
         one.desk.end(one.sid, reason)
-        await eventually(lambda: last(one) == Left(reason))
+        await until(lambda: last(one) == Left(reason))
 
         assert one.words() == [("Alex Agent", "a0")]
 
@@ -58,4 +58,4 @@ async def test_session_that_is_gone_ends_the_desk(status: int, reason: str) -> N
         await one.begin()
         await one.accepted()
         one.sf.wish({"fail_next": [{"on": "poll", "status": status}]})
-        await eventually(lambda: last(one) == Left(reason))
+        await until(lambda: last(one) == Left(reason))

@@ -8,8 +8,8 @@ import pytest
 
 import connectors.salesforce_live_agent.chat as chat_module
 import connectors.salesforce_live_agent.follow as follow_module
+from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.integration.test_desks import control
 
 
@@ -73,7 +73,7 @@ async def test_move_in_the_middle_of_a_message_that_arrived(make_relay: MakeRela
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "post", "cut": True, "after_effect": True}]})
     await visitor.say("v0")
-    await eventually(lambda: "v0" in relay.heard())
+    await until(lambda: "v0" in relay.heard())
     relay.sf.wish({"move_all": True})
     await visitor.say("v1")
     await relay.until(lambda: "v1" in relay.heard())
@@ -133,7 +133,7 @@ async def test_lost_before_anybody_accepted_is_begun_anew(make_relay: MakeRelay)
     visitor = await relay.handed_over()
     await visitor.say("v0")
     relay.desk.kill(relay.chat)
-    await eventually(lambda: relay.desk.waiting())
+    await until(lambda: relay.desk.waiting())
     relay.desk.accept(relay.chat, ALEX, "Alex Agent")
     await relay.until(lambda: "v0" in relay.heard())
 
@@ -146,7 +146,7 @@ async def test_lost_too_often_is_a_decline(make_relay: MakeRelay) -> None:
     await relay.handed_over()
     first = relay.chat
     relay.desk.kill(first)
-    await eventually(lambda: relay.chat != first and relay.desk.waiting())
+    await until(lambda: relay.chat != first and relay.desk.waiting())
     relay.desk.kill(relay.chat)
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
@@ -159,7 +159,7 @@ async def test_service_that_is_down_gets_everything_in_order_when_it_is_back(mak
     relay.sf.wish({"down": True})
     for at in range(5):
         await visitor.say(f"v{at}")
-    await eventually(lambda: any("is interrupted" in each for each in relay.words(visitor)))
+    await until(lambda: any("is interrupted" in each for each in relay.words(visitor)))
     relay.sf.wish({"down": False})
     relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: "v4" in relay.heard() and "The connection is back." in relay.words(visitor))
@@ -178,7 +178,7 @@ async def test_poll_that_waits_after_a_failed_one_is_an_answer(
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "poll", "status": 500}]})
     relay.desk.say(relay.chat, "a0")  # the poll that waits is answered, and the next one fails
-    await eventually(lambda: "The connection is back." in relay.words(visitor))
+    await until(lambda: "The connection is back." in relay.words(visitor))
 
     assert sum("is interrupted" in each for each in relay.words(visitor)) == 1
     assert relay.session().poll is not None
@@ -190,7 +190,7 @@ async def test_down_for_longer_than_the_session_lives_ends_the_desk(make_relay: 
     relay.sf.wish({"down": True})
     await visitor.say("echo not lost")
     failed = "SELECT 1 FROM deliveries WHERE command = 'SendToParty' AND state = 0 AND attempts > 0"
-    await eventually(lambda: relay.world.rows(failed) and relay.session().poll is None)
+    await until(lambda: relay.world.rows(failed) and relay.session().poll is None)
     relay.sf.wish({"advance_s": 1800})
     relay.sf.wish({"down": False})
     await relay.until(lambda: "not lost" in relay.words(visitor))
@@ -265,7 +265,7 @@ async def test_visitor_who_closes_while_the_session_moves_ends_the_chat_too(make
     relay = await make_relay()
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "reconnect", "status": 500, "count": 4}], "move_all": True})
-    await eventually(lambda: not relay.sf.faults.waiting or relay.sf.faults.waiting[0].count < 4)
+    await until(lambda: not relay.sf.faults.waiting or relay.sf.faults.waiting[0].count < 4)
     await visitor.close()
     await relay.until(lambda: relay.of_kind("end"))
 
@@ -322,9 +322,9 @@ async def test_idle_visitor_is_warned_then_the_chat_ends(make_relay: MakeRelay) 
     relay = await make_relay(settings='on_left = "bot"')
     relay.sf.wish({"options": {"idle": {"isEnabled": True, "warningTime": 0.6, "timeout": 1.2}}})
     visitor = await relay.with_agent()
-    await eventually(lambda: any("still there?" in each for each in relay.words(visitor)))
+    await until(lambda: any("still there?" in each for each in relay.words(visitor)))
     await visitor.say("v0")
-    await eventually(lambda: "v0" in relay.heard())
+    await until(lambda: "v0" in relay.heard())
     relay.desk.say(relay.chat, "a0")
     await relay.until(lambda: control(relay.world) == "connection:helper")
 
@@ -343,7 +343,7 @@ async def test_message_that_cannot_be_read_keeps_no_other_from_the_visitor(make_
     relay.desk.custom_event(relay.chat, "kind", "data")
     relay.desk.say(relay.chat, "a1")
     relay.sf.wish({"options": {"paused": False}})
-    await eventually(lambda: "a1" in relay.words(visitor))
+    await until(lambda: "a1" in relay.words(visitor))
 
     assert relay.agents_words(visitor) == ["a0", "a1"]
     assert relay.world.node.service.counters.value("observations_quarantined") == 1
