@@ -16,6 +16,7 @@ import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from omnibridge import memory
 from omnibridge.bootstrap_agents import Agents
 from omnibridge.bootstrap_analysis import Analysis
 from omnibridge.bootstrap_app import app_client_of, responses_of
@@ -231,6 +232,7 @@ class Service:
         terms = Terms(kept.observations_days, kept.deliveries_days, kept.conversations_days, kept.audit_days)
         retention = Retention(database, self._clock, self.counters, terms, kept.every_s)
         self._in_background(retention.run_for_ever())
+        self._in_background(memory.give_back_for_ever())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

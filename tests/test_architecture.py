@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEAVES = {
     f"omnibridge.{each}"
-    for each in ("errors", "clock", "config_lines", "http", "limits", "listening", "log", "open_files", "sealed")
+    for each in (
+        *("errors", "clock", "config_lines", "http", "limits", "listening", "log", "memory", "open_files", "sealed"),
+    )
 }
 """Modules that every package may use."""
 

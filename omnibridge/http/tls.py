@@ -2,7 +2,7 @@
 
 Thousands of connections that only wait are ours to hold: uvloop's own layer keeps 256 KB of address space and some
 20 KB of memory for each. OpenSSL's own share is what remains: 20 KB where a session is resumed, because then the
-server's certificates are not in memory once more for each connection (`python -m tests.bench.tls_memory`).
+server's chain is not in memory once more for each connection (`python -m tests.bench.tls_memory`).
 """
 
 from __future__ import annotations
