@@ -134,7 +134,7 @@ class SalesforceOmniConnector:
             waits = not (change.is_removal or change.is_pushed or is_others)
             return bell.ring(answers=answers and change.is_removal, work=work and waits)
         bell.ring(answers=answers, work=False)  # somebody took it, or declined
-        if work and self._working.is_any_waiting:
+        if work and self._working.n_waiting:
             bell.work.ring(is_heard=False)  # or has capacity again; that new work is told of, it does not show
 
     async def _look_at_events(self) -> str:

@@ -116,9 +116,13 @@ async def test_change_rings_for_what_may_have_come_of_it(change: Change, rings: 
     made = SalesforceOmniConnector()
     for decides, wanted in ((OTHER, rings), ("", (False, rings[1]))):
         await made.initialize(FakeContext().make(settings(queue=decides)))
-        bell = Bell()
+        made._working.n_waiting, bell = 1, Bell()
         made._rings_for(change, bell)
         assert (bell.answers.rung.is_set(), bell.work.rung.is_set()) == wanted
+    nothing_waits = Bell()
+    made._working.n_waiting = 0
+    made._rings_for(Change("AgentWork", "UPDATE"), nothing_waits)
+    assert not nothing_waits.work.rung.is_set()
     await made.aclose()
 
 

@@ -34,16 +34,15 @@ async def ears(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ear
 async def test_each_change_rings_for_what_may_have_come_of_it(ears: Ears) -> None:
     alice = ears.omni.person("alice", then="wait")
     async with ears.listening():
-        case = ears.case()
+        ears.case()
         await ears.rung(WORK)
-        (routing,) = ears.omni.all("PendingServiceRouting")
-        ears.connector._working.is_any_waiting = False
-        ears.bell.rings.clear()
-        push = {"WorkItemId": case, "ServiceChannelId": routing["ServiceChannelId"], "UserId": alice}
-        ears.omni.org.create("AgentWork", {**push, "PendingServiceRoutingId": routing["Id"]})
+        (work,) = await ears.connector.waiting(10)
+        await ears.omni.until(lambda: not ears.bell.work._is_late)
+        ears.bell.rings.clear(), ears.bell.work.rung.clear()
+        await ears.connector.push(work, alice)
         await ears.rung(ANSWERS)
         await ears.omni.until(lambda: ears.context.counts["events"] == 3)
-        assert not any(work for _, work in ears.bell.rings)  # its routing is pushed, and capacity of no use
+        assert not ears.bell.work.rung.is_set()  # its routing is pushed, and capacity is of no use: nothing waits
         ears.bell.rings.clear()
         ears.omni.org.answer(ears.omni.all("AgentWork")[0]["Id"], "accept")
         await ears.omni.until(lambda: ears.context.counts["events"] == 5)
