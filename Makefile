@@ -118,7 +118,7 @@ docs: setup
 lock:
 	$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/all.lock
 	$(LOCK) pyproject.toml -c requirements/all.lock -o requirements/runtime.lock
-	$(LOCK) pyproject.toml --extra rasa --extra dialogflow --extra salesforce --group dev -c requirements/all.lock -o requirements/dev.lock
+	$(LOCK) pyproject.toml --extra rasa --extra dialogflow --extra salesforce --extra salesforce-events --group dev -c requirements/all.lock -o requirements/dev.lock
 	$(LOCK) $(ARGS) tests/browser/requirements.in -o tests/browser/requirements.txt
 	$(LOCK) $(ARGS) tests/clients/requirements.in -o tests/clients/requirements.txt
 

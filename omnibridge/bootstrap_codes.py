@@ -21,6 +21,9 @@ GONE = "connection-unknown"
 def unknown_codes(settings: Settings) -> list[str]:
     """Each with its line, the nearest code, and the list. Desks that name no codes of theirs may tell any. Raises
     ConfigError for a kind that is not there."""
+    ways = any(isinstance(way, dict) for each in settings.connection for way in (each.on_declined, each.on_left))
+    if not ways and not settings.texts.desk and not any(each.desk for each in settings.texts.languages.values()):
+        return []
     desks = {
         each.name: getattr(kind, "codes", None)
         for each in settings.connection

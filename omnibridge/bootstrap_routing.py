@@ -14,7 +14,15 @@ from omnibridge.bootstrap_common import Common
 from omnibridge.clock import Clock
 from omnibridge.config import Settings
 from omnibridge.config_systems import RouterSettings
-from omnibridge.connector.routing import Candidate, DecidesElsewhere, RoutesWork, RoutingConnector, Work
+from omnibridge.connector.bell import Bell
+from omnibridge.connector.routing import (
+    Candidate,
+    DecidesElsewhere,
+    HearsOfChanges,
+    RoutesWork,
+    RoutingConnector,
+    Work,
+)
 from omnibridge.domain.agent_events import AssignmentRequested
 from omnibridge.engine import plugins
 from omnibridge.engine.counters import Counters
@@ -29,6 +37,7 @@ class Routers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connectors: dict[str, RoutingConnector] = {}
+        self._bells = {each.name: Bell() for each in settings.router}
 
     async def start(self, common: Common, lanes: Lanes) -> None:
         """Raises ConfigError."""
@@ -37,7 +46,9 @@ class Routers:
         for each in self._settings.router:
             self._connectors[each.name] = await make_router(each, clock, counters)
         links = {
-            each.name: ElsewhereLink(connector, frozenset(each.facts), each.poll_s)
+            each.name: ElsewhereLink(
+                connector, frozenset(each.facts), each.poll_s, sweep_s=each.sweep_s, bell=self._bells[each.name]
+            )
             for each in self._settings.router
             if isinstance(connector := self._connectors[each.name], DecidesElsewhere)
         }
@@ -57,6 +68,8 @@ class Routers:
             connector = self._connectors[each.name]
             if isinstance(connector, RoutesWork) and connector.routes_work:
                 works.append(self._router(each, connector, deciders).run())
+            if isinstance(connector, HearsOfChanges) and connector.hears:
+                works.append(connector.listen(self._bells[each.name]))
         return works
 
     def _router(self, each: RouterSettings, connector: RoutesWork, deciders: DeciderSender) -> WorkRouter:
@@ -78,6 +91,8 @@ class Routers:
             ask=_asker(each.decider, system, deciders) if each.decider else None,
             page=each.work_page,
             poll_s=each.work_poll_s,
+            sweep_s=each.sweep_s,
+            bell=self._bells[each.name],
             keep_ms=int(each.keep_days * 86_400_000),
         )
 

@@ -118,6 +118,9 @@ class RouterSettings(OpenSection):
     over_auto_selection: bool = Field(True, description=OVER_AUTO_SELECTION)
     poll_s: float = Field(2, ge=0.05, le=60, description="pause between two looks for answers, while any is awaited")
     work_poll_s: float = Field(10, ge=0.05, le=300, description="pause between two looks for work that we route")
+    sweep_s: float = Field(
+        60, ge=0.05, le=3600, description="either pause while the other system tells of changes by itself, if longer"
+    )
     work_page: int = Field(100, ge=1, le=1000, description="pieces of work in one look, the first to be served first")
     decider: str = Field("", description="[[decider]] that is asked who takes work; empty = the least busy agent")
     keep_days: float = Field(30, gt=0, le=3650, description="decisions about work can be looked at for so long")

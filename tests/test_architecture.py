@@ -95,7 +95,7 @@ ALLOWED = {
 SHARED = {f"salesforce_{each}": "salesforce" for each in ("crm", "live_agent", "messaging")}
 """Connector -> what it shares with others; no connector imports another one."""
 
-EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "phonenumbers", "asyncpg", "nats", "grpc"}
+EXTRAS = {"rasa_sdk", "google", "simple_salesforce", "phonenumbers", "asyncpg", "nats", "grpc", "fastavro"}
 VENDORS = re.compile(r"rasa|dialogflow|salesforce", re.IGNORECASE)
 
 
@@ -271,8 +271,10 @@ def test_salesforce_crm_is_checked_without_its_extra() -> None:
     """A configuration is checked against every connector that is installed, whether its extra is there or not."""
     if find_spec("connectors.salesforce_crm") is None:
         pytest.skip("the connector is not here")
-    look = "[m for m in sys.modules if m.split('.')[0] in ('requests', 'simple_salesforce', 'phonenumbers', 'jwt')]"
-    code = f"import sys, connectors.salesforce_crm, connectors.salesforce_crm.simulator; print({look})"
+    extras = ("requests", "simple_salesforce", "phonenumbers", "jwt", "grpc", "google", "fastavro")
+    look = f"[m for m in sys.modules if m.split('.')[0] in {extras}]"
+    parts = "connectors.salesforce_crm, connectors.salesforce_crm.omni, connectors.salesforce_crm.simulator"
+    code = f"import sys, {parts}; print({look})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

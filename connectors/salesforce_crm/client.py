@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from connectors.salesforce_crm.budget import Budget
-from connectors.salesforce_crm.login import Login
+from connectors.salesforce_crm.login import Access, Login
 from connectors.salesforce_crm.settings import LOOPBACK, OrgSettings
 from connectors.salesforce_crm.trouble import Trouble, from_exception, is_id
 
@@ -113,6 +113,14 @@ class Client:
         """`{"DailyApiRequests": {"Max", "Remaining"}, …}`."""
         return await self.run("limits", lambda org: dict(org.limits() or {}))
 
+    async def access(self) -> Access:
+        """The token in force, for another API of the org; logs in where there is none."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._org()[1])
+
+    async def refused(self, access: Access) -> None:
+        """That API does not take it any more. In a thread: a log-in that is under way holds the lock."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._login.refused, access.token)
+
     async def run(self, name: str, work: Callable[[Salesforce], T]) -> T:
         """In one of the threads. Cancelling leaves the thread to its own time-outs."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, name, work)
@@ -125,7 +133,7 @@ class Client:
 
     def _work(self, name: str, work: Callable[[Salesforce], T]) -> T:
         for attempt in (1, 2):
-            org, token = self._org()
+            org, access = self._org()
             self.budget.spend()
             self.calls += 1
             trouble: Trouble | None = None
@@ -137,12 +145,12 @@ class Client:
             if trouble is None:
                 return result
             if trouble.kind == "session":
-                self._login.refused(token)
+                self._login.refused(access.token)
             if trouble.kind != "session" or attempt == 2:
                 raise trouble
         raise AssertionError("unreachable")
 
-    def _org(self) -> tuple[Salesforce, str]:
+    def _org(self) -> tuple[Salesforce, Access]:
         from simple_salesforce.api import Salesforce
 
         from connectors.salesforce_crm.session import make_session
@@ -157,17 +165,17 @@ class Client:
                 proxy=settings.proxy,
                 answered=lambda answer: self.budget.told(answer.headers.get("Sforce-Limit-Info", "")),
             )
-        token, instance = self._login.token(mine.session)
-        if mine.token != token:
+        access = self._login.token(mine.session)
+        if mine.token != access.token:
             mine.client = Salesforce(
-                session_id=token,
-                instance_url=instance,
+                session_id=access.token,
+                instance_url=access.instance,
                 version=settings.api_version,
                 session=mine.session,
                 object_pairs_hook=dict,
             )
-            mine.token = token
-        return mine.client, token
+            mine.token = access.token
+        return mine.client, access
 
 
 def quoted(template: str, *values: Any) -> str:

@@ -10,11 +10,11 @@ import base64
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from connectors.salesforce_crm.settings import LOOPBACK, OrgSettings
-from connectors.salesforce_crm.trouble import Trouble, from_exception
+from connectors.salesforce_crm.trouble import Trouble, from_exception, is_id
 
 if TYPE_CHECKING:
     from requests import Session
@@ -24,17 +24,25 @@ JWT_LIVES_S = 180
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
+class Access(NamedTuple):
+    """instance: address of it. org: its id, "" where the answer names none; the Pub/Sub API wants it."""
+
+    token: str
+    instance: str
+    org: str = ""
+
+
 class Login:
     """now: seconds, monotonic."""
 
     def __init__(self, settings: OrgSettings, now: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._now = settings, now
         self._lock = threading.Lock()
-        self._token: tuple[str, str] | None = None
+        self._token: Access | None = None
         self._refused: tuple[float, str] | None = None
 
-    def token(self, session: Session) -> tuple[str, str]:
-        """(access token, address of the instance). Raises Trouble."""
+    def token(self, session: Session) -> Access:
+        """The one in force. Raises Trouble."""
         with self._lock:
             if self._token is None:
                 self._token = self._fetch(session)
@@ -43,10 +51,10 @@ class Login:
     def refused(self, token: str) -> None:
         """The org does not take it any more. Another thread may have a new one already."""
         with self._lock:
-            if self._token is not None and self._token[0] == token:
+            if self._token is not None and self._token.token == token:
                 self._token = None
 
-    def _fetch(self, session: Session) -> tuple[str, str]:
+    def _fetch(self, session: Session) -> Access:
         if self._refused is not None and self._now() < self._refused[0]:
             raise Trouble("login", self._refused[1], "login", pause_s=self._refused[0] - self._now())
         trouble: Trouble | None = None
@@ -61,7 +69,7 @@ class Login:
             self._refused = (self._now() + REFUSED_PAUSE_S, trouble.code)
         raise trouble
 
-    def _ask(self, session: Session) -> tuple[str, str]:
+    def _ask(self, session: Session) -> Access:
         settings = self._settings
         headers: dict[str, str] = {}
         if settings.flow == "jwt":
@@ -81,7 +89,8 @@ class Login:
             code = str(found.get("error", "")) if isinstance(found, dict) else ""
             code = code if code.replace("_", "").isalpha() and len(code) < 40 else f"HTTP_{answer.status_code}"
             raise Trouble("login", f"login-{code}", "login", answer.status_code)
-        return str(found["access_token"]), self._instance(str(found.get("instance_url") or settings.url))
+        token, instance = str(found["access_token"]), self._instance(str(found.get("instance_url") or settings.url))
+        return Access(token, instance, _org(str(found.get("id", "")), token))
 
     def _instance(self, url: str) -> str:
         """The token goes to the address that is configured, or to one of Salesforce's own; nowhere else."""
@@ -107,3 +116,11 @@ class Login:
         except Exception as exc:
             problem = type(exc).__name__
         raise Trouble("login", f"private-key-{problem}", "login")
+
+
+def _org(identity: str, token: str) -> str:
+    """`https://HOST/id/ORG/USER`; else what a token that is no JWT begins with: `ORG!…`."""
+    for each in (*identity.split("/")[-2:-1], token.partition("!")[0]):
+        if is_id(each) and each.startswith("00D"):
+            return each
+    return ""

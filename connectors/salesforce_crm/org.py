@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from connectors.salesforce.ids import long_or_same
@@ -60,6 +61,8 @@ FIELDS = {
 }
 """Standard fields of standard objects. Everything that ends in __c is there."""
 
+ORG = "00D5g000000SandEAA"
+"""Its own id."""
 OUR_USER = "005000000000001AAA"
 """Who is logged in."""
 READ_ONLY = {"Id", "CreatedById", "CreatedDate", "LastModifiedDate", "CaseNumber", "IsClosed", "PersonContactId"}
@@ -100,6 +103,7 @@ class Org:
         self.duplicate_rule = False
         self.custom = {"Omnibridge_Key__c", "Chat_Key__c", "VIP__c", "Level__c", "Seen__c", "Csat__c", "Tags__c"}
         self._n = 0
+        self.listeners: list[Callable[[str, str, str, list[str]], None]] = []
 
     def of(self, name: str) -> dict[str, dict[str, Any]]:
         if name not in FIELDS and not name.endswith("__c"):
@@ -241,7 +245,13 @@ class Org:
         return long_id(PREFIXES.get(name, "a00") + "5g" + digits.rjust(10, "0"))
 
     def _changed(self, how: str, name: str, record_id: str, fields: list[str]) -> None:
+        self._tell(how, name, record_id, fields)
         self.changes.append({"n": len(self.changes), "how": how, "object": name, "id": record_id, "fields": fields})
+
+    def _tell(self, how: str, name: str, record_id: str, fields: list[str]) -> None:
+        """Whoever listens to changes; also to those that the platform makes by itself."""
+        for each in self.listeners:
+            each(how, name, record_id, fields)
 
 
 def _now(n: int) -> str:

@@ -20,8 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connectors.salesforce_crm.omni.events.simulator import PubSub
 from connectors.salesforce_crm.omni.org import OmniOrg
-from connectors.salesforce_crm.org import FIELDS, Refused
+from connectors.salesforce_crm.org import FIELDS, ORG, Refused
 from connectors.salesforce_crm.soql import Malformed, Query, parse
 
 CLIENT_ID = "sandbox-crm-client"
@@ -35,6 +36,7 @@ class Simulator:
 
     def __init__(self) -> None:
         self.org = OmniOrg()
+        self.events = PubSub(self)
         self.calls: Counter[str] = Counter()
         self.logins: list[str] = []
         self.failures: Counter[str] = Counter()
@@ -43,6 +45,8 @@ class Simulator:
 
     def reset(self) -> None:
         self.org.__init__()  # type: ignore[misc]
+        self.org.listeners.append(self.events.publish)
+        self.events.reset()
         for each in (self.calls, self.logins, self.failures):
             each.clear()
         self.tokens: dict[str, float] = {}
@@ -58,6 +62,7 @@ class Simulator:
     def app(self) -> Starlette:
         one = f"{DATA}/sobjects/{{name}}/{{id}}"
         app = Starlette(
+            lifespan=self.events.lifespan,
             routes=[
                 Route("/services/oauth2/token", self.token, methods=["POST"]),
                 Route(f"{DATA}/query/", self._endpoint(self.query)),
@@ -73,7 +78,7 @@ class Simulator:
                 Route("/_sandbox/ledger", self.show_ledger),
                 Route("/_sandbox/control", self.control, methods=["POST"]),
                 Route("/_sandbox/reset", self.start_again, methods=["POST"]),
-            ]
+            ],
         )
         app.state.connection_settings = f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"'
         app.state.simulator = self
@@ -101,13 +106,13 @@ class Simulator:
             return _oauth("unsupported_grant_type", "grant type not supported", 400)
         if self.revoked:
             return _oauth("invalid_grant", "user hasn't approved this consumer", 400)
-        token = f"00D5g00000SandboxEAA!{secrets.token_urlsafe(24)}"
+        token = f"{ORG}!{secrets.token_urlsafe(24)}"
         self.tokens[token] = time.monotonic() + self.token_s
         return JSONResponse(
             {
                 "access_token": token,
                 "instance_url": f"http://{request.headers['host']}",
-                "id": f"http://{request.headers['host']}/id/00D5g00000SandboxEAA/0055g00000SandboxAAA",
+                "id": f"http://{request.headers['host']}/id/{ORG}/0055g00000SandboxAAA",
                 "token_type": "Bearer",
                 "issued_at": str(time.time_ns() // 1_000_000),
             }
@@ -271,6 +276,7 @@ class Simulator:
                 "logins": self.logins,
                 "failures": dict(self.failures),
                 "omni": self.org.ledger(),
+                "events": self.events.ledger(),
                 "texts": {
                     key: data.decode("utf-8", "replace") for key, data in self.org.uploads.items() if len(data) < 10_000
                 },
@@ -279,7 +285,8 @@ class Simulator:
 
     async def control(self, request: Request) -> Response:
         """down, delay_ms, page, token_s, revoked, limit, lock_rate, cut_rate, duplicate_rule, expire_tokens,
-        fail_next [{status, code, message, count, match, html, body, after_effect}], create [[object, fields]], omni."""
+        fail_next [{status, code, message, count, match, html, body, after_effect}], create [[object, fields]], omni,
+        events: see PubSub.control."""
         wish = await request.json()
         for name in ("down", "delay_ms", "page", "token_s", "revoked", "limit", "lock_rate", "cut_rate"):
             if name in wish:
@@ -289,6 +296,8 @@ class Simulator:
         if wish.get("expire_tokens"):
             self.tokens.clear()
         made = self.org.control(wish.get("omni", {}))
+        if "events" in wish:
+            made |= await self.events.control(wish["events"])
         return JSONResponse({"ids": [self.org.create(name, data) for name, data in wish.get("create", [])], **made})
 
     async def start_again(self, _: Request) -> Response:

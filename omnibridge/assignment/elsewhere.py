@@ -14,11 +14,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import msgspec
 import structlog
 
 from omnibridge.clock import Clock
+from omnibridge.connector.bell import Bell
 from omnibridge.connector.routing import Asked, DecidesElsewhere, Named, Question
 from omnibridge.domain import commands as cmd
 from omnibridge.domain.agent_events import DecisionPending
@@ -53,16 +55,27 @@ MOST_FAILURES = 5
 LOOKED_AT = 200
 """Questions in one look."""
 
+Left = Literal["nothing", "theirs", "ours"]
+"""After a round: no question; somebody there has to answer; or there are steps of ours to take, or to take again."""
+
 
 @dataclass
 class ElsewhereLink:
-    """One router that decides. facts: that it may be told. poll_s: between two looks for answers."""
+    """One router that decides. facts: that it may be told. poll_s: between two looks for answers. sweep_s: the same
+    while the bell tells of changes, and it is others' turn with every question."""
 
     connector: DecidesElsewhere
     facts: frozenset[str]
     poll_s: float
     at_a_time: int = 4
-    rung: asyncio.Event = field(default_factory=asyncio.Event)
+    sweep_s: float = 60.0
+    bell: Bell = field(default_factory=Bell)
+    is_sweep: bool = False
+
+    @property
+    def rung(self) -> asyncio.Event:
+        """What is new of ours does not wait as what the bell tells may."""
+        return self.bell.answers.rung
 
 
 class Elsewhere(Sender):
@@ -129,21 +142,24 @@ class Elsewhere(Sender):
         while True:
             link.rung.clear()
             try:
-                is_any = await self.round(name)
+                left = await self.round(name)
             except Exception as exc:  # the database, or a defect: what is asked must not be left alone
                 _log.warning("routing_round_failed", router=name, reason=f"{type(exc).__name__}: {exc}")
-                is_any = True
+                left = "ours"
+            link.is_sweep = False
+            is_told = left == "theirs" and link.bell.is_live and not link.bell.answers.is_deaf
+            pause_s = max(link.poll_s, link.sweep_s) if is_told else link.poll_s
             try:
-                async with asyncio.timeout(link.poll_s if is_any else None):
+                async with asyncio.timeout(None if left == "nothing" else pause_s):
                     await link.rung.wait()
             except TimeoutError:
-                continue
+                link.is_sweep = is_told
 
-    async def round(self, name: str) -> bool:
-        """Each question one step further. False = there is none."""
+    async def round(self, name: str) -> Left:
+        """Each question one step further."""
         database, link = self._database, self._links[name]
         if not routing.questions(database.reader, name):
-            return False
+            return "nothing"
         await database.writer.submit(partial(routing.withdraw_closed, router=name))
         rows = routing.questions(database.reader, name)
         slots, failed = asyncio.Semaphore(link.at_a_time), list[str]()
@@ -156,7 +172,11 @@ class Elsewhere(Sender):
         waiting = [each for each in routing.questions(database.reader, name) if each.stage == routing.ASKED]
         for at in range(0, len(waiting), LOOKED_AT):
             await self._look(link, waiting[at : at + LOOKED_AT], slots, failed)
-        return True
+        rows = routing.questions(database.reader, name)
+        is_ours = failed or any(
+            each.stage != routing.ASKED or (each.ticket, each.stage) in self._pauses for each in rows
+        )
+        return "ours" if is_ours else "theirs"
 
     async def _one(
         self,
@@ -221,7 +241,11 @@ class Elsewhere(Sender):
         except DeliveryError as exc:
             self._counters.add("routing", 1, rows[0].router, "look-failed")
             _log.info("routing_look_failed", router=rows[0].router, code=exc.code)
+            failed.append(exc.code)
             return
+        if named and link.is_sweep:
+            link.bell.answers.missed()
+            _log.info("routing_bell_missed", router=rows[0].router, what="answers")
         await asyncio.gather(
             *(self._one(link, by_ticket[key], slots, failed, partial(self._answer, asked=asked[key], named=each))
               for key, each in named.items())

@@ -20,6 +20,7 @@ import structlog
 
 from omnibridge.assignment.choice import Choice, choose
 from omnibridge.clock import Clock
+from omnibridge.connector.bell import Bell
 from omnibridge.connector.routing import Candidate, RoutesWork, Standing, Work
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
@@ -51,7 +52,11 @@ AskDecider = Callable[[Work, Sequence[Candidate], tuple[str, ...], str], Awaitab
 
 
 class WorkRouter:
-    """One router. is_known: whether an agent is in the directory. ask: None = we choose. page: works in one look."""
+    """One router. is_known: whether an agent is in the directory. ask: None = we choose. page: works in one look.
+
+    poll_s: between two looks. sweep_s: the same while the bell tells of changes and nothing is left waiting: whoever
+    could take it may come online, which no bell tells.
+    """
 
     def __init__(
         self,
@@ -66,29 +71,47 @@ class WorkRouter:
         ask: AskDecider | None = None,
         page: int = 100,
         poll_s: float = 5.0,
+        sweep_s: float = 60.0,
+        bell: Bell | None = None,
         keep_ms: int = 30 * 86_400_000,
     ) -> None:
         self._name, self._connector, self._database, self._clock = name, connector, database, clock
         self._counters, self._faults, self._is_known, self._ask = counters, faults, is_known, ask
-        self._page, self._poll_s, self._keep_ms = page, poll_s, keep_ms
+        self._page, self._poll_s, self._sweep_s, self._keep_ms = page, poll_s, max(poll_s, sweep_s), keep_ms
+        self._bell, self._is_left, self._is_sweep = bell or Bell(), False, False
         self._most = page
         self._purged_at = 0
 
     async def run(self) -> None:
         """Until cancelled."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, rung = FIRST_PAUSE_S, self._bell.work.rung
         while True:
+            rung.clear()
             try:
                 n_pushed = await self.round()
                 pause_s = FIRST_PAUSE_S
-                wait_s = 0.0 if n_pushed >= self._page else self._poll_s
+                await self._pause(n_pushed)
+                continue
             except DeliveryError as exc:
                 wait_s, pause_s = getattr(exc, "retry_after_s", None) or pause_s, min(LONGEST_PAUSE_S, pause_s * 2)
                 _log.info("routing_round_failed", router=self._name, code=exc.code, next_try_in_s=round(wait_s, 1))
             except Exception as exc:  # the database, or a defect: work must not be left waiting for ever
                 wait_s, pause_s = pause_s, min(LONGEST_PAUSE_S, pause_s * 2)
                 _log.warning("routing_round_failed", router=self._name, reason=f"{type(exc).__name__}: {exc}")
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)  # no bell: it would not fare better
+
+    async def _pause(self, n_pushed: int) -> None:
+        """Until the next look is due, or the bell rings."""
+        if n_pushed >= self._page:
+            return await asyncio.sleep(0)
+        bell = self._bell.work
+        is_told = self._bell.is_live and not bell.is_deaf and not self._is_left
+        self._is_sweep = False
+        try:
+            async with asyncio.timeout(self._sweep_s if is_told else self._poll_s):
+                await bell.rung.wait()
+        except TimeoutError:
+            self._is_sweep = is_told
 
     async def round(self) -> int:
         """What is uncertain is settled, then what waits is decided. How many were pushed. Raises DeliveryError."""
@@ -99,8 +122,12 @@ class WorkRouter:
         unsettled = {each.work for each in routing.work_chosen(reader, self._name)}
         found = await self._connector.waiting(self._most)
         waiting = [each for each in found if each.id not in unsettled and self._is_undecided(each)]
-        if waiting:
-            n_pushed += await self._decide(waiting)
+        if self._is_sweep and any(self._row(each) is None for each in waiting):
+            self._bell.work.missed()
+            _log.info("routing_bell_missed", router=self._name, what="work")
+        n_decided = await self._decide(waiting) if waiting else 0
+        n_pushed += n_decided
+        self._is_left = len(found) > n_decided or bool(routing.work_chosen(reader, self._name))
         if len(found) < self._page:
             self._most = self._page
         elif len(found) >= self._most and not n_pushed:

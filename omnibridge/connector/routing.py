@@ -1,7 +1,8 @@
 """What a connector to another system's routing implements: work is handed out there, and both sides have people.
 
 `DecidesElsewhere`: the other system says who of its people serves a conversation of ours. `RoutesWork`: we say who
-takes work that waits there. A connector that `[[router]]` names has one of them, or both.
+takes work that waits there. A connector that `[[router]]` names has one of them, or both. `HearsOfChanges`: it need not
+be looked at all the time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
+from omnibridge.connector.bell import Bell
 from omnibridge.connector.context import ConnectorContext
 
 Keep = Callable[[bytes], Awaitable[None]]
@@ -160,3 +162,17 @@ class RoutesWork(Protocol):
         """Give it to him; returns the push's id. DeliveryRejected: he, or the work, is not taken. Anything else may
         have arrived: it is repeated after `standing` says that it has not."""
         ...
+
+
+@runtime_checkable
+class HearsOfChanges(Protocol):
+    """The other system tells by itself that something has changed."""
+
+    @property
+    def hears(self) -> bool:
+        """Whether the settings ask for it."""
+        ...
+
+    async def listen(self, bell: Bell) -> None:
+        """Until cancelled. Rings for each change, and says when it hears of all of them. Raises nothing: it goes on
+        trying, and looks go by the clock meanwhile."""

@@ -85,12 +85,15 @@ class Workspaces:
             return
         kept = instance.read(self._database.reader, _key(workspace))
         place = self._places[workspace] = _Place(wanted, _known.decode(kept) if kept else Known())
+        failed: Exception | None
         try:
             async with asyncio.timeout(FIRST_S):
-                await self._read(workspace, client)
-        except (DeliveryError, TimeoutError) as exc:
+                failed = await self._read(workspace, client)
+        except TimeoutError as exc:
+            failed = exc
+        if failed:
             place.asked.set()
-            _log.warning("workspace_not_read", workspace=workspace, reason=_words(exc))
+            _log.warning("workspace_not_read", workspace=workspace, reason=_words(failed))
 
     async def steer(self, processor: Processor, policy: Policy) -> None:
         """Decide by this policy, and by what is known now of the workspaces and becomes known later."""
@@ -117,30 +120,37 @@ class Workspaces:
             except TimeoutError:
                 pass  # time for the next look all the same
             place.asked.clear()
+            failed: Exception | None = None
             try:
-                await self._read(workspace, client)
-                was_read = True
+                failed = await self._read(workspace, client)
                 await self._use()
-            except Exception as exc:  # the hub, or the database: what is known is good until the next look
-                if was_read:
-                    _log.warning("workspace_not_read", workspace=workspace, reason=_words(exc))
-                was_read = False
+            except Exception as exc:  # the database: what is known is good until the next look
+                failed = exc
+            if failed and was_read:
+                _log.warning("workspace_not_read", workspace=workspace, reason=_words(failed))
+            was_read = failed is None
             await asyncio.sleep(SOONEST_S)
 
-    async def _read(self, workspace: str, client: RocketChatClient) -> None:
-        """Raises DeliveryError."""
-        place = self._places[workspace]
-        found = Known()
-        if place.wanted.departments:
-            names = {each.id: each.name for each in await client.departments(disabled=True) if each.name}
-            found = msgspec.structs.replace(found, departments=names)
+    async def _read(self, workspace: str, client: RocketChatClient) -> DeliveryError | None:
+        """What can be read counts, also when the other cannot: why that is."""
+        place, failed = self._places[workspace], None
+        found = place.known
         if place.wanted.choice:
-            found = msgspec.structs.replace(found, chooses=await client.chooses_agents())
-        if found == place.known:
-            return
-        value = _encode(found).decode()
-        await self._database.writer.submit(partial(instance.write, name=_key(workspace), value=value))
-        place.known = found
+            try:
+                found = msgspec.structs.replace(found, chooses=await client.chooses_agents())
+            except DeliveryError as exc:
+                failed = exc
+        if place.wanted.departments:
+            try:
+                names = {each.id: each.name for each in await client.departments(disabled=True) if each.name}
+                found = msgspec.structs.replace(found, departments=names)
+            except DeliveryError as exc:
+                failed = exc
+        if found != place.known:
+            value = _encode(found).decode()
+            await self._database.writer.submit(partial(instance.write, name=_key(workspace), value=value))
+            place.known = found
+        return failed
 
     async def _use(self) -> None:
         """The snapshot first: no decision may refer to one that is not stored."""

@@ -69,9 +69,10 @@ async def relay(outside: Outside, folder: Path, n: int, turns: int) -> tuple[Res
     targets = [Target(kind, outside, folder) for kind in ("floor", "bridge")]
     found: dict[str, list[Figures]] = {each.kind: [] for each in targets}
     try:
+        for each in targets:  # both before anybody comes: an idle connection is closed after some seconds
+            await each.start()
         visitors = {}
         for each in targets:
-            await each.start()
             visitors[each.kind] = [await Visitor.come(outside, each) for _ in range(n)]
             await closed_loop(outside, each, visitors[each.kind], 1.0)
         for _ in range(turns):

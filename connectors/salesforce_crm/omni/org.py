@@ -111,7 +111,7 @@ class OmniOrg(Org):
         if name == "PendingServiceRouting":
             for each in self._works(PendingServiceRoutingId=long_id(record_id[:15])):
                 if each["Status"] == "Assigned":
-                    each["Status"] = "Canceled"
+                    self._set("AgentWork", each, Status="Canceled")
 
     def _owned(self, record: dict[str, Any]) -> None:
         """It may be a queue's now: then it waits to be routed."""
@@ -130,13 +130,18 @@ class OmniOrg(Org):
         }  # fmt: skip
         self.of("PendingServiceRouting")[routing_id] = routing
         self.made.append(routing_id)
-        self._changed("create", "PendingServiceRouting", routing_id, [])
         self._begin(routing, ready=True)
+        self._changed("create", "PendingServiceRouting", routing_id, [])
 
     def _transfer(self, item: str) -> None:
         for each in self._works(WorkItemId=item):
             if each["Status"] in OPEN:
-                each["Status"] = "Transferred"
+                self._set("AgentWork", each, Status="Transferred")
+
+    def _set(self, name: str, record: dict[str, Any], **fields: Any) -> None:
+        """What the platform does: no call of anybody, but told of as any change."""
+        record.update(fields)
+        self._tell("update", name, record["Id"], sorted(fields))
 
     def _begin(self, routing: dict[str, Any], *, ready: bool) -> None:
         given = {"CapacityWeight": 1, "RoutingModel": "LeastActive"}
@@ -168,7 +173,7 @@ class OmniOrg(Org):
             "CapacityWeight": routing["CapacityWeight"], "CreatedDate": f"{self._n:012}",
         }  # fmt: skip
         self._changed("create", "AgentWork", work_id, [])
-        routing.update(IsPushed=True, IsPushAttempted=True)
+        self._set("PendingServiceRouting", routing, IsPushed=True, IsPushAttempted=True)
         self.pushed_to.append({"routing": routing["Id"], "serial": routing["Serial"], "user": user, "work": work_id})
         person = self.people.get(user) or Person(user)
         answer = person.answers.pop(0) if person.answers else person.then
@@ -181,11 +186,11 @@ class OmniOrg(Org):
         work = self.of("AgentWork")[work_id]
         routing = self.of("PendingServiceRouting").get(work["PendingServiceRoutingId"])
         if how == "close" and work["Status"] == "Opened":
-            work["Status"] = "Closed"
+            self._set("AgentWork", work, Status="Closed")
         if work["Status"] != "Assigned" or routing is None:
             return
         if how == "accept":
-            work["Status"] = "Opened"
+            self._set("AgentWork", work, Status="Opened")
             super().delete("PendingServiceRouting", routing["Id"])
             item = next(each[work["WorkItemId"]] for each in self.records.values() if work["WorkItemId"] in each)
             item["OwnerId"] = work["UserId"]
@@ -193,10 +198,9 @@ class OmniOrg(Org):
             if person and person.handles_s is not None:
                 self._due.append((self._now() + person.handles_s, work_id, "close"))
             return
-        work["Status"] = "DeclinedOnPushTimeout" if how == "timeout" else "Declined"
-        routing.update(
-            IsPushed=False, Serial=routing["Serial"] + 1, LastDeclinedAgentSession=f"session-of-{work['UserId']}"
-        )
+        self._set("AgentWork", work, Status="DeclinedOnPushTimeout" if how == "timeout" else "Declined")
+        serial, session = routing["Serial"] + 1, f"session-of-{work['UserId']}"
+        self._set("PendingServiceRouting", routing, IsPushed=False, Serial=serial, LastDeclinedAgentSession=session)
 
     def advance(self) -> None:
         """What people have done by now, and what native queues push."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from connectors.salesforce_crm.omni.events.address import HOST, TOPICS, check_topics, read_address
 from connectors.salesforce_crm.settings import OrgSettings
 from connectors.salesforce_crm.trouble import is_id
 from connectors.salesforce_crm.values import Value, ValueProblem, read_value
@@ -20,6 +21,8 @@ class SalesforceOmniSettings(OrgSettings, frozen=True, forbid_unknown_fields=Tru
     queue: whose people serve; or channel and skills. object, key_field, record: the work item, found again by its
     external id. fields: what it is made with, as in a mapping file. close: fields that are set when it is over.
     taken: the status of AgentWork that decides. routes: queues of the External model that we route for.
+
+    events: `pubsub` also listens to the Pub/Sub API at pubsub_address, for what is told of pubsub_topics.
     """
 
     object: str = "Case"
@@ -33,6 +36,9 @@ class SalesforceOmniSettings(OrgSettings, frozen=True, forbid_unknown_fields=Tru
     close: dict[str, Any] = msgspec.field(default_factory=dict)
     taken: Literal["Opened", "Assigned"] = "Opened"
     routes: tuple[str, ...] = ()
+    events: Literal["poll", "pubsub"] = "poll"
+    pubsub_address: str = HOST
+    pubsub_topics: tuple[str, ...] = TOPICS
 
     def __post_init__(self) -> None:
         OrgSettings.__post_init__(self)
@@ -52,6 +58,8 @@ class SalesforceOmniSettings(OrgSettings, frozen=True, forbid_unknown_fields=Tru
             raise ValueError("channel needs skills: work without them is routed by a queue")
         if not (self.queue or self.channel or self.routes):
             raise ValueError("nothing to do: give queue (or channel and skills), routes, or both")
+        read_address(self.pubsub_address)
+        check_topics(self.pubsub_topics)
         for name, raw in {**self.fields, **self.close}.items():
             try:
                 value = read_value(raw)

@@ -47,17 +47,19 @@ PAGES = 10
 
 
 class Working:
-    """Raises Trouble."""
+    """Raises Trouble. n_waiting: at the last look, without what was pushed since."""
 
     def __init__(self, client: Client, settings: SalesforceOmniSettings) -> None:
         self._client, self._settings = client, settings
         self._names: dict[str, str] = {}
         self._channels: dict[str, list[str]] = {}
         self._asked_at = -CHANNELS_S
+        self.n_waiting = 0
 
     async def waiting(self, most: int) -> list[Work]:
         soql = quoted(_WAITING, [long_id(each) for each in self._settings.routes], most)
         rows, _ = await self._client.query(soql, "PendingServiceRouting")
+        self.n_waiting = len(rows)
         pushes = await self._pushes([each["Id"] for each in rows if each["IsPushAttempted"]])
         found = [_work(each, tuple(pushes.get(each["Id"], ()))) for each in rows]
         return sorted(found, key=lambda each: (each.priority, each.since))
@@ -116,6 +118,7 @@ class Working:
             "WorkItemId": work.facts["work_item"], "ServiceChannelId": work.facts["channel"], "UserId": agent,
             "PendingServiceRoutingId": work.id, "CapacityWeight": work.weight,
         }  # fmt: skip
+        self.n_waiting = max(0, self.n_waiting - 1)
         return long_id(await self._client.create("AgentWork", data))
 
     async def _pushes(self, ids: list[str]) -> dict[str, list[Push]]:

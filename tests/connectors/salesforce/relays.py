@@ -13,13 +13,16 @@ from omnibridge.engine import plugins
 from omnibridge.identity.requests import Sync
 from omnibridge.sandbox.visitor import Visitor
 from tests.acceptance.test_agents import with_provisioner
-from tests.conftest import MakeWorld, World
-from tests.connectors.salesforce.running import Running, eventually
-from tests.integration.test_desks import said, until
+from tests.conftest import MakeWorld, World, until
+from tests.connectors.salesforce.running import Running
+from tests.integration import test_desks
+from tests.integration.test_desks import said
 from tests.scripted import ScriptedConnector
 
 ALEX, BEA = "005SM0000001Alx", "005SM0000002BeaYAE"
 """As the API may tell them: 15 characters, or 18."""
+QUICK = "reorder_window_ms = 50"
+"""The hub of these tests swaps nothing: every word of a visitor would wait the whole window for nothing."""
 
 
 class Relay(ABC):
@@ -61,14 +64,14 @@ class Relay(ABC):
         return [each for each in self.words(visitor) if each[0] == "a" and each[1:].isdigit()]
 
     async def until(self, holds: Callable[[], object]) -> None:
-        await until(self.world, holds)
+        await test_desks.until(self.world, holds)
 
     async def handed_over(self, *, waits: bool = True) -> Visitor:
         visitor = await self.world.visitor()
         await visitor.say("where is my order A1")
         await self.world.answered()
         await visitor.say("talk to a human")
-        await eventually(lambda: any(each.startswith("One moment") for each in self.words(visitor)))
+        await until(lambda: any(each.startswith("One moment") for each in self.words(visitor)))
         if waits:
             await self.until(lambda: self.desk.waiting())
         return visitor
@@ -105,8 +108,8 @@ def relay_maker(make_world: MakeWorld, sf: Running, relay: type[Relay]) -> MakeR
     """`await make_relay(settings="…", agents="…", **make_world's)`: TOML of the desk's connection; DEPARTMENT in it is
     the id of the hub's."""
 
-    async def make(*, settings: str = "", agents: str = "creation = true", **options: Any) -> Relay:
-        world = await make_world(**options)
+    async def make(*, settings: str = "", agents: str = "creation = true", engine: str = "", **options: Any) -> Relay:
+        world = await make_world(engine=f"{QUICK}\n{engine}", **options)
         hub = world.sandbox.hub
         user = hub.add_user("desk", "secret", {"bot", "livechat-agent"}, "Our team")
         token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from omnibridge.operator.replay import Replay
+from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.integration.test_desks import control
 
 
@@ -17,7 +17,7 @@ async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: Ma
     chats.check_given(relay, visitor)
     await visitor.say("anybody there?")
     desk.queue_position(relay.chat, 2)
-    await eventually(lambda: "You are number 2 in the queue." in relay.words(visitor))
+    await until(lambda: "You are number 2 in the queue." in relay.words(visitor))
 
     desk.accept(relay.chat, ALEX, "Alex Agent")
     desk.say(relay.chat, "Hello, I am Alex.")

@@ -68,7 +68,11 @@ class Omni:
         given = {"url": self.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "more": more}
         agents = "\n".join(f'"{key}" = "{name}"' for name, key in self.people.items())
         path = world.folder / "omnibridge.toml"
-        path.write_text(path.read_text("utf-8") + DECIDES.format(**given, agents=agents), "utf-8")
+        text = DECIDES.format(**given, agents=agents)
+        for key in ("poll_s", "work_poll_s"):  # what a test says counts
+            if f"\n{key} = " in f"\n{more}":
+                text = text.replace(f"\n{key} = 0.05", "", 1)
+        path.write_text(path.read_text("utf-8") + text, "utf-8")
         (world.folder / "rules.toml").write_text(rules, "utf-8")
         await world.hub.control(routing_method="Manual_Selection")
         await world.begin()

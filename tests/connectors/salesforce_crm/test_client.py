@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 import traceback
 from typing import Any
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.salesforce_crm.budget import Budget
 from connectors.salesforce_crm.client import Client, quoted
+from connectors.salesforce_crm.org import ORG
 from connectors.salesforce_crm.simulator import CLIENT_SECRET, USERNAME
 from connectors.salesforce_crm.trouble import KINDS, Trouble, from_answer
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
@@ -40,6 +42,20 @@ async def test_one_login_serves_all_threads(org: Desk) -> None:
 
     assert org.simulator.logins == ["client_credentials"]
     assert org.simulator.calls["GET query"] == 20 == crm.budget.spent
+
+
+async def test_token_that_another_api_refuses_is_thrown_away_without_holding_up_the_loop(org: Desk) -> None:
+    crm = client(org)
+    access = await crm.access()
+    assert access.token in org.simulator.tokens and access.org == ORG and access.instance == org.url
+    crm._login._lock.acquire()  # as a log-in that is under way
+    threading.Timer(0.3, crm._login._lock.release).start()
+    refusing = asyncio.create_task(crm.refused(access))
+    await asyncio.wait({refusing}, timeout=0.02)
+    assert not refusing.done()
+    await refusing
+    assert (await crm.access()).token != access.token
+    await crm.aclose()
 
 
 async def test_jwt_bearer(org: Desk) -> None:

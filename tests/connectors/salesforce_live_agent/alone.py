@@ -16,7 +16,7 @@ from omnibridge.connector import Content, DeliveryError, DeliveryRejected, Text,
 from omnibridge.connector import desks as desk
 from omnibridge.connector.desks import Notice, Opening, SessionEvent, Spoke
 from omnibridge.connector.testing import FakeContext, turn
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
 from tests.connectors.salesforce_live_agent.services import RunningService, checked
 
@@ -130,9 +130,9 @@ class Alone:
         return decode(self.session.state)
 
     async def accepted(self, who: tuple[str, str] = ("005SM0000001Alx", "Alex Agent")) -> None:
-        await eventually(self.desk.waiting)
+        await until(self.desk.waiting)
         self.desk.accept(self.desk.waiting()[0], *who)
-        await eventually(lambda: any(isinstance(each, desk.Accepted) for each in self.session.events))
+        await until(lambda: any(isinstance(each, desk.Accepted) for each in self.session.events))
 
     def heard(self) -> list[str]:
         """By agents."""

@@ -18,14 +18,14 @@ from omnibridge.connector import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_live_agent.holders import VERA, Holder, api, holder
 from tests.connectors.salesforce_live_agent.services import service
 
 
 async def test_chat_both_ways_to_its_end() -> None:
     async with holder(accepted=False) as one, one.running() as chat:
-        await eventually(lambda: one.told)
+        await until(lambda: one.told)
         with pytest.raises(NotYet):
             await chat.post(Post("0", "ChatMessage", {"text": "early"}))
         one.service.desk.accept(one.id)
@@ -35,7 +35,7 @@ async def test_chat_both_ways_to_its_end() -> None:
         one.service.desk.disconnect(one.id)
         one.service.desk.accept(one.id)
         one.service.desk.end(one.id)
-        await eventually(lambda: chat.session.phase == "over")
+        await until(lambda: chat.session.phase == "over")
         with pytest.raises(SessionGone):
             await chat.post(Post("9", "ChatMessage", {"text": "late"}))
 
@@ -97,13 +97,13 @@ async def test_post_that_failed_arrives_once_and_before_the_next(fault: dict[str
 async def test_poll_that_failed_loses_nothing(fault: dict[str, Any]) -> None:
     async with holder(poll_s=0.1) as one, one.running():
         one.service.desk.say(one.id, "one")
-        await eventually(lambda: one.said == ["one"])
+        await until(lambda: one.said == ["one"])
         one.service.faults.add([{"on": "poll", **fault}])
         for n in range(3):
             one.service.desk.say(one.id, f"{n}")
             await asyncio.sleep(0.02)
         await one.say("answer")
-        await eventually(lambda: len(one.said) == 4)
+        await until(lambda: len(one.said) == 4)
 
     assert one.said == ["one", "0", "1", "2"] and one.arrived == ["answer"]
 
@@ -121,16 +121,16 @@ async def test_move_while_everything_is_under_way() -> None:
         one.service.faults.add([{"on": "reconnect", "status": 503}])
         await one.say("after")
         one.service.desk.say(one.id, "then")
-        await eventually(lambda: one.said[-1:] == ["then"])
+        await until(lambda: one.said[-1:] == ["then"])
 
     assert one.said == ["missed", "then"] and one.arrived == ["before", "during", "after"]
 
 
 async def test_session_expires_while_away() -> None:
     async with holder() as one, one.running() as chat:
-        await eventually(lambda: one.told)
+        await until(lambda: one.told)
         one.service.desk.kill(one.id)
-        await eventually(lambda: chat.session.phase == "over")
+        await until(lambda: chat.session.phase == "over")
 
     assert one.told[-1] == m.Lost("expired")
 
@@ -153,7 +153,7 @@ async def test_restart_at_any_moment_goes_on_with_what_was_kept() -> None:
             async with one.running():
                 await one.say(text)
         async with one.running():
-            await eventually(lambda: len(one.said) == 12)
+            await until(lambda: len(one.said) == 12)
 
     assert one.arrived == wanted and one.said == [f"a{n}" for n in range(12)]
 
@@ -165,7 +165,7 @@ async def test_number_that_a_killed_post_took_swallows_no_other() -> None:
             await one.say("one")
             one.service.faults.add([{"on": "post", "hang": True, "after_effect": True}])
             typing = asyncio.create_task(chat.post(Post("t", "ChasitorTyping")))
-            await eventually(lambda: one.service.service.desk[-1]["kind"] == "typing")
+            await until(lambda: one.service.service.desk[-1]["kind"] == "typing")
             typing.cancel()
             await asyncio.gather(typing, return_exceptions=True)
         one.begin()
@@ -217,7 +217,7 @@ async def test_no_mixture_of_troubles_loses_doubles_or_polls_twice(seed: int) ->
 
         await asyncio.gather(desk(), visitor(), trouble())
         one.service.wish({"clear_failures": True})
-        await eventually(lambda: len(one.said) >= len(told))
+        await until(lambda: len(one.said) >= len(told))
         await one.say("last")
 
     assert one.said == told
@@ -236,17 +236,17 @@ async def test_no_poll_lasts_longer_than_the_session_is_held() -> None:
 
         one.chat = Chat(one.api, one.kept, one._keep, lambda s: asyncio.sleep(min(s, 0.01)), hold)
         async with one.running():
-            await eventually(lambda: asked)
+            await until(lambda: asked)
             await asyncio.sleep(0.05)
             polls = [each for each in one.service.api.calls if each["path"].endswith("/Messages")]
             assert polls == []
             held.set()
-            await eventually(lambda: one.service.service.sessions[one.id].poll)
+            await until(lambda: one.service.service.sessions[one.id].poll)
             held.clear()
-            await eventually(lambda: one.service.service.sessions[one.id].poll is None)
+            await until(lambda: one.service.service.sessions[one.id].poll is None)
             held.set()
             one.service.desk.say(one.id, "hi")
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
 
 async def test_poll_goes_on_while_the_session_is_held_further() -> None:
@@ -259,20 +259,20 @@ async def test_poll_goes_on_while_the_session_is_held_further() -> None:
 
         one.chat = Chat(one.api, one.kept, one._keep, held=hold, noticed=noticed.append)
         async with one.running():
-            await eventually(lambda: len(asked) > 12)
+            await until(lambda: len(asked) > 12)
             assert False not in noticed
             assert sum(each["path"].endswith("/Messages") for each in one.service.api.calls) <= 2
             one.service.desk.say(one.id, "hi")
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
 
 async def test_file_for_the_agent() -> None:
     async with holder() as one, one.running():
         token = one.service.desk.request_file(one.id)
-        await eventually(lambda: any(isinstance(each, m.FileWanted) for each in one.told))
+        await until(lambda: any(isinstance(each, m.FileWanted) for each in one.told))
         wanted = next(each for each in one.told if isinstance(each, m.FileWanted))
         await one.api.upload(one.kept, wanted, "a.png", "image/png", b"png")
-        await eventually(lambda: one.told[-1] == m.FileOutcome("Success", token))
+        await until(lambda: one.told[-1] == m.FileOutcome("Success", token))
         for url in ("http://169.254.169.254/", "https://evil.example/", "https://salesforce.com.evil.example/"):
             with pytest.raises(DeliveryRejected, match="none of Salesforce"):
                 await one.api.upload(one.kept, m.FileWanted(url, "", "t"), "a", "", b"")
@@ -300,9 +300,9 @@ async def test_availability_settings_and_another_address() -> None:
 
 async def test_visitor_leaves_and_the_session_is_deleted() -> None:
     async with holder() as one, one.running() as chat:
-        await eventually(lambda: len(one.told) == 2)
+        await until(lambda: len(one.told) == 2)
         await chat.post(Post("end", "ChatEnd", {"reason": "client"}))
-        await eventually(lambda: chat.session.phase == "over")
+        await until(lambda: chat.session.phase == "over")
         assert one.told[-1] == m.Ended("client")
     async with holder() as one:
         await one.api.delete(one.kept)
@@ -329,11 +329,11 @@ async def test_two_that_read_one_session_end_it_and_are_counted() -> None:
         await one.chat.post(calls.init(one.kept, VERA))
         found.desk.accept(one.id)
         async with one.running():
-            await eventually(lambda: len(one.told) == 2)
+            await until(lambda: len(one.told) == 2)
             await asyncio.sleep(0.05)
             other = Holder(found, calls, one.kept)
             await asyncio.wait_for(other.chat.run(), 5)
-            await eventually(lambda: one.chat.session.phase == "over")
+            await until(lambda: one.chat.session.phase == "over")
 
     assert (other.told, one.told[-1]) == ([m.Lost("duplicate-poll")], m.Lost("expired"))
     assert found.ledger()["duplicate_polls"] == 1

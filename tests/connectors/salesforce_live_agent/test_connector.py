@@ -11,7 +11,7 @@ from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSetting
 from connectors.salesforce_live_agent.state import decode
 from omnibridge.connector.desks import Opening
 from omnibridge.connector.testing import FakeContext, turn
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_live_agent.contract import NOBODY_LISTENS
 from tests.connectors.salesforce_live_agent.services import service
 
@@ -47,17 +47,17 @@ async def test_typing_both_ways_is_told_when_it_changes() -> None:
         assert sf.service.desk == []  # nobody hears of it before its state is durable
         connector.attach(session)
         following = asyncio.create_task(connector.follow(session))
-        await eventually(sf.desk.waiting)
+        await until(sf.desk.waiting)
         (sid,) = sf.desk.waiting()
         await connector.on_typing("s1", True)  # nobody is there to see it
         sf.desk.accept(sid)
-        await eventually(lambda: decode(session.state).is_accepted)
+        await until(lambda: decode(session.state).is_accepted)
         await connector.on_message(turn("hello"))
         for is_typing in (True, True, False, False):
             await connector.on_typing("s1", is_typing)
         sf.desk.typing(sid)
         sf.desk.say(sid, "hi")
-        await eventually(lambda: session.typed == [True, False])
+        await until(lambda: session.typed == [True, False])
         told = [each["typing"] for each in sf.service.desk if each["kind"] == "typing"]
         await connector.on_close("s1", "closed")
         following.cancel()

@@ -18,8 +18,8 @@ import connectors.salesforce_live_agent.sending as sending_module
 from omnibridge.clock import FixedClock
 from omnibridge.connector import Custom, TurnFile
 from omnibridge.sandbox.server import Socket
+from tests.conftest import until
 from tests.connectors.salesforce.relays import MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
 from tests.integration.test_desks import control
 
@@ -63,7 +63,7 @@ async def test_events_that_nobody_wants_are_dropped_and_those_that_are_kept_are_
             await one.accepted()
             one.desk.custom_event(one.sid, "kind", "data")
             one.desk.say(one.sid, "a0")
-            await eventually(lambda one=one: one.words() == [("Alex Agent", "a0")])
+            await until(lambda one=one: one.words() == [("Alex Agent", "a0")])
         kept = [part for _, part in one.parts() if isinstance(part, Custom)]
         assert kept == ([Custom({"type": "kind", "data": "data"})] if wanted else [])
 
@@ -101,7 +101,7 @@ async def asked_for_a_file(one: Alone) -> None:
     await one.begin()
     await one.accepted()
     one.desk.request_file(one.sid)
-    await eventually(lambda: one.kept.wanted)
+    await until(lambda: one.kept.wanted)
 
 
 def passed(one: Alone, seconds: float) -> None:
@@ -135,17 +135,17 @@ async def test_file_that_never_arrived_is_sent_again_and_else_goes_as_a_link(pho
         await asked_for_a_file(one)
         one.sf.wish({"fail_next": [{"on": "upload", "cut": True}]})
         saying = asyncio.create_task(one.say("", delivery_id="t1", files=(photo,)))
-        await eventually(lambda: one.kept.upload)
-        await eventually(lambda: not one.sf.faults.waiting)
+        await until(lambda: one.kept.upload)
+        await until(lambda: not one.sf.faults.waiting)
         assert one.of_kind("file") == []
         passed(one, sending_module.OUTCOME_S + 1)
         await saying
         assert len(one.of_kind("file")) == 1
         one.desk.request_file(one.sid)
-        await eventually(lambda: one.kept.wanted)
+        await until(lambda: one.kept.wanted)
         one.sf.wish({"fail_next": [{"on": "upload", "cut": True}]})
         saying = asyncio.create_task(one.say("", delivery_id="t2", files=(photo,)))
-        await eventually(lambda: one.kept.upload and not one.sf.faults.waiting)
+        await until(lambda: one.kept.upload and not one.sf.faults.waiting)
         one.desk.cancel_file(one.sid)
         await saying
 
@@ -157,7 +157,7 @@ async def test_file_that_salesforce_loses_is_told_to_the_visitor(photo: TurnFile
         await asked_for_a_file(one)
         one.desk.push(one.sid, "FileTransfer", type="Failure", fileToken="x")
         one.desk.say(one.sid, "a0")
-        await eventually(lambda: ("Alex Agent", "a0") in one.words())
+        await until(lambda: ("Alex Agent", "a0") in one.words())
 
     assert ("", "Your file did not reach the agent. Please send it again.") in one.words()
     assert one.context.counts["files_failed"] == 1

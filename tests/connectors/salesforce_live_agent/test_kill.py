@@ -12,17 +12,20 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import pytest
 
 from omnibridge.sandbox.visitor import Visitor
+from tests import conftest
 from tests.connectors.salesforce.relays import MakeRelay
 from tests.connectors.salesforce_live_agent.relays import Relay
 from tests.integration.test_desks import said
 from tests.soak.processes import Bridge
 
 CHATS, ROUNDS, KILLS = 24, 3, 3
+until = partial(conftest.until, within_s=60)
 STOPPED_S = float(os.environ.get("STOPPED_S", "3"))
 
 
@@ -30,13 +33,6 @@ STOPPED_S = float(os.environ.get("STOPPED_S", "3"))
 def bot_kind() -> str:
     """One that is installed: another process has no scripted bot."""
     return "webhook_bot"
-
-
-async def until(holds: object, seconds: float = 60.0) -> None:
-    assert callable(holds)
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 class Chats:

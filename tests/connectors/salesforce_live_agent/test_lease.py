@@ -9,8 +9,8 @@ import pytest
 
 from omnibridge import bootstrap
 from omnibridge.engine import sessions
+from tests.conftest import until
 from tests.connectors.salesforce.relays import MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.test_outages import MovedClock
 
 
@@ -30,14 +30,14 @@ async def test_nothing_is_asked_before_the_session_is_held_again(make_relay: Mak
     assert keeper is not None
 
     MovedClock.ahead_ms += 60_000
-    await eventually(lambda: relay.session().poll is None)  # the one that was under way ends
+    await until(lambda: relay.session().poll is None)  # the one that was under way ends
     asked = len(relay.sf.service_calls())
     relay.desk.say(relay.chat, "a0")
     await visitor.say("v0")
     other = await relay.world.visitor("Vito")  # real time passes, and the process is well
     for at in range(5):
         await other.say(f"echo {at}")
-        await eventually(lambda other=other, at=at: f"{at}" in relay.words(other))
+        await until(lambda other=other, at=at: f"{at}" in relay.words(other))
     assert len(relay.sf.service_calls()) == asked
 
     await keeper._hold(lambda cursor, until: None)

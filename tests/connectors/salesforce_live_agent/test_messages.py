@@ -13,8 +13,8 @@ from connectors.salesforce_live_agent.client import LiveAgent, normalised
 from connectors.salesforce_live_agent.simulated.service import END_REASONS, FAIL_REASONS
 from omnibridge.connector import Custom, Handover, Reply, Text
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued
+from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
 from tests.connectors.salesforce_live_agent.services import at_other_address, service
 from tests.integration.test_desks import control
@@ -150,9 +150,9 @@ async def test_s2_03_every_message_type(case: Case) -> None:
         if case.accepted:
             await one.accepted()
         else:
-            await eventually(lambda: one.session.events)
+            await until(lambda: one.session.events)
         case.do(one)
-        await eventually(lambda: case.holds(one))
+        await until(lambda: case.holds(one))
         if not one.kept.is_over:
             if not one.kept.session or not one.kept.session.has_agent:
                 await one.accepted()
@@ -170,9 +170,9 @@ def test_s2_03_no_message_type_is_forgotten() -> None:
 async def test_s2_03_every_reason_of_a_refusal(reason: str) -> None:
     async with alone() as one:
         await one.begin()
-        await eventually(lambda: one.session.events)
+        await until(lambda: one.session.events)
         one.desk.fail(one.sid, reason)
-        await eventually(lambda: one.kept.is_over)
+        await until(lambda: one.kept.is_over)
 
     (told,) = [each for each in one.session.events if isinstance(each, Declined)]
     assert told.text == reason and told.code
@@ -185,7 +185,7 @@ async def test_s2_03_every_reason_of_an_end(reason: str) -> None:
         await one.accepted()
         one.desk.say(one.sid, "a0")
         one.desk.end(one.sid, reason)
-        await eventually(lambda: one.kept.is_over)
+        await until(lambda: one.kept.is_over)
 
     assert one.words() == [("Alex Agent", "a0")] and one.session.events[-1] == Left(reason)
 
@@ -199,7 +199,7 @@ async def test_s2_03_poll_that_ends_the_chat(status: int, reason: str) -> None:
         await one.begin()
         await one.accepted()
         one.sf.wish({"fail_next": [{"on": "poll", "status": status}]})
-        await eventually(lambda: one.kept.is_over)
+        await until(lambda: one.kept.is_over)
         await one.say("v0")
 
     assert one.session.events[-1] == Left(reason) and one.refused == ["v0"]
@@ -214,9 +214,9 @@ async def test_s2_03_poll_of_nothing_is_asked_again_with_its_ack() -> None:
         def acks() -> list[str]:
             return [each["ack"] for each in one.sf.service_calls() if each["ack"] is not None]
 
-        await eventually(lambda: len(acks()) > len(set(acks())) + 2)
+        await until(lambda: len(acks()) > len(set(acks())) + 2)
         one.desk.say(one.sid, "a0")
-        await eventually(one.words)
+        await until(one.words)
 
     assert acks()[-3] == acks()[-2] or acks()[-2] == acks()[-1]
 
@@ -232,7 +232,7 @@ async def test_s2_03_poll_and_post_that_do_not_end_it(status: int) -> None:
         one.sf.wish({"fail_next": [{"on": "post", "status": status, "after_effect": status in (202, 500)}]})
         one.desk.say(one.sid, "a0")
         await one.say("v0")
-        await eventually(one.words)
+        await until(one.words)
 
     assert one.heard() == ["v0"] and one.words() == [("Alex Agent", "a0")]
 
@@ -319,7 +319,7 @@ async def test_s2_03_department_has_its_button_and_a_fact_names_the_agent(
     field = {"key": "agent", "value": agent, "overwrite": True}
     visitor = await relay.world.visitor(department="sales", customFields=[field])
     await visitor.say("a person, please")
-    await eventually(lambda: relay.sf.service.sessions and relay.session().init)
+    await until(lambda: relay.sf.service.sessions and relay.session().init)
     init = relay.session().init
 
     assert init["buttonId"] == "573SM0000001Btn"
@@ -334,11 +334,11 @@ async def test_s2_03_org_that_moved_is_followed(make_relay: MakeRelay, monkeypat
         relay.sf.wish({"options": {"switch_to": f"{new.url}/chat"}})
         visitor = await relay.world.visitor()
         await visitor.say("talk to a human")
-        await eventually(new.desk.waiting)
+        await until(new.desk.waiting)
         (sid,) = new.desk.waiting()
         new.desk.accept(sid, ALEX, "Alex Agent")
         await visitor.say("v0")
-        await eventually(lambda: new.service.desk and new.service.desk[-1].get("text") == "v0")
+        await until(lambda: new.service.desk and new.service.desk[-1].get("text") == "v0")
 
     assert relay.sf.service.sessions == {}
 
@@ -350,10 +350,10 @@ async def test_s2_03_poll_that_names_another_address_goes_on_there(monkeypatch: 
         await one.accepted()
         async with at_other_address(one.sf) as url:
             one.desk.push(one.sid, "SwitchServer", newUrl=f"{url}/chat")
-            await eventually(lambda: one.kept.session and one.kept.session.base == f"{url}/chat/rest/")
+            await until(lambda: one.kept.session and one.kept.session.base == f"{url}/chat/rest/")
             one.desk.say(one.sid, "a0")
             await one.say("v0")
-            await eventually(lambda: one.words() == [("Alex Agent", "a0")])
+            await until(lambda: one.words() == [("Alex Agent", "a0")])
 
     assert one.heard() == ["v0"]
 

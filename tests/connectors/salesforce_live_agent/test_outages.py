@@ -13,8 +13,8 @@ from omnibridge.clock import SystemClock
 from omnibridge.domain.conversation import AGENTS
 from omnibridge.engine import sessions
 from omnibridge.sandbox.visitor import Visitor
+from tests.conftest import until
 from tests.connectors.salesforce.relays import MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.relays import Relay
 from tests.integration.test_desks import control
 
@@ -68,12 +68,12 @@ async def away(relay: Relay, visitor: Visitor, how: str, clock: type[MovedClock]
     await go(relay, how)
     said_at = time.monotonic()
     await visitor.say(WORDS[0])
-    await eventually(lambda: notices(relay, visitor))
+    await until(lambda: notices(relay, visitor))
     took_s = time.monotonic() - said_at
     for step in range(1, STEPS):
         clock.ahead_ms += HALF_AN_HOUR_S * 1000 // (STEPS - 1)
         await visitor.say(WORDS[step])
-        await eventually(lambda step=step: relay.world.rows(UNSENT) == [(step + 1,)])
+        await until(lambda step=step: relay.world.rows(UNSENT) == [(step + 1,)])
     return took_s
 
 
@@ -114,7 +114,7 @@ async def test_session_that_died_meanwhile_ends_with_its_reason_and_all_words_go
     assert relay.heard() == []
     bot: Any = relay.world.bot
     if way == "bot":
-        await eventually(lambda: [each["message"] for each in bot.entries if each["message"] in WORDS] == WORDS)
+        await until(lambda: [each["message"] for each in bot.entries if each["message"] in WORDS] == WORDS)
     assert [each for each in relay.words(visitor) if each in WORDS] == WORDS  # people read them in the room
     closed = relay.world.rows("SELECT body FROM deliveries WHERE command = 'CloseSession' AND connection = 'sales'")
     assert any("expired" in str(row[0]) for row in closed)
@@ -133,7 +133,7 @@ async def test_next_conversation_after_the_outage_is_a_new_chat(
     moved.ahead_ms += HALF_AN_HOUR_S * 1000
     relay.sf.wish({"advance_s": HALF_AN_HOUR_S})
     await come_back(relay, how)
-    await eventually(lambda: len(relay.sf.service.sessions) == 2 and relay.desk.waiting())
+    await until(lambda: len(relay.sf.service.sessions) == 2 and relay.desk.waiting())
     relay.desk.accept(relay.chat)
     await relay.until(lambda: relay.heard() == ["v0"])
 

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.salesforce_live_agent.rules import LARGEST, Rule, compiled, mask, read_rules, size_of
 from omnibridge.connector import Said
+from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import alone
 
 CARD = {
@@ -107,9 +107,9 @@ async def test_s2_03_words_and_history_are_masked_before_anything_leaves(late: b
         filler = "x" * 75
         await one.begin(said=(Said("m", "visitor", f"{filler} {NUMBER}"),))  # cut in the middle of the number
         if late:
-            await eventually(one.desk.waiting)
+            await until(one.desk.waiting)
             one.desk.push(one.sid, "SensitiveDataRules", sensitiveDataRules=[CARD, SECRET])
-            await eventually(lambda: one.kept.rules)
+            await until(lambda: one.kept.rules)
         await one.accepted()
         await one.say(f"hunter2 pays with {NUMBER}", delivery_id="t1")
         await one.say("thank you")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, MakeRelay
-from tests.connectors.salesforce.running import eventually
 from tests.connectors.salesforce_live_agent.alone import alone
 
 
@@ -29,7 +29,7 @@ async def test_chats_go_on_with_changed_settings(make_relay: MakeRelay) -> None:
 
     relay.sf.wish({"fail_next": [{"on": "post", "delay_ms": 300}]})
     await visitor.say("v0")
-    await eventually(lambda: not relay.sf.faults.waiting)  # it is under way
+    await until(lambda: not relay.sf.faults.waiting)  # it is under way
     change(relay.world.folder / "omnibridge.toml", '"Old {data}."', '"New {data}."')
     done = await relay.world.node.service.reload()
     relay.desk.say(relay.chat, "a1")
@@ -55,7 +55,7 @@ async def test_settings_that_are_read_again_and_again_cost_no_word_and_no_second
             await one.initialize(agent_label=f"{at}")
             one.desk.say(one.sid, f"a{at}")
             await one.say(f"v{at}")
-        await eventually(lambda: len(one.words()) == 10)
+        await until(lambda: len(one.words()) == 10)
 
     assert one.heard() == [f"v{at}" for at in range(10)]
     assert one.words() == [("Alex Agent", f"a{at}") for at in range(10)]

@@ -41,7 +41,7 @@ from omnibridge.connector import (
     Select,
     Text,
 )
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_messaging.listeners import visitor
 from tests.connectors.salesforce_messaging.orgs import new_id
 
@@ -174,7 +174,7 @@ async def test_agent_asks_and_the_visitor_answers_over_sockets() -> None:
             desk.ask_form(cid, "You", [{"id": "mail", "inputType": "Email", "label": "Mail"}])
             desk.send_file(cid, "a.png", "image/png", "look", content="of an agent")
             desk.say(cid, "More", url="https://example.com")
-            await eventually(lambda: sum(isinstance(each, Said) for _, each in one.told) == 6)
+            await until(lambda: sum(isinstance(each, Said) for _, each in one.told) == 6)
         shown = [contents_of(each.abstract) for _, each in one.told if isinstance(each, Said)]
         (choices,), (select,), (_, carousel), (form,), (_, picture), (card,) = shown
         assert isinstance(choices, Choices) and isinstance(select, Select) and isinstance(carousel, Carousel)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from connectors.salesforce_messaging.simulated.org import ORG_ID
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_messaging.orgs import browser, events, key_pair, new_id, org, payload
 
 MESSAGE = "CONVERSATION_MESSAGE"
@@ -71,7 +71,7 @@ async def test_resume_by_last_event_id() -> None:
             found.desk.say(visitor.cid, f"m{n}")
         async with visitor.stream(seen[-1][1]) as queue:
             rest = await events(queue, MESSAGE) + await events(queue, MESSAGE)
-            await eventually(lambda: found.ledger()["streams"][visitor.subject]["open"] == 1)
+            await until(lambda: found.ledger()["streams"][visitor.subject]["open"] == 1)
         found.org.feeds.faults.replay = 1
         async with visitor.stream(seen[-1][1]) as queue:
             assert payload((await events(queue, MESSAGE))[0])["abstractMessage"]["staticContent"]["text"] == "m2"

@@ -18,7 +18,7 @@ from omnibridge.connector import (
     DeliveryRetryable,
     DeliveryUncertain,
 )
-from tests.connectors.salesforce.running import eventually
+from tests.conftest import until
 from tests.connectors.salesforce_messaging.listeners import Listener, client, text, visitor
 from tests.connectors.salesforce_messaging.orgs import key_pair, new_id, org
 
@@ -42,7 +42,7 @@ async def test_stream_tells_who_joined_what_was_said_and_the_end() -> None:
             one.org.desk.say(one.cid, "hi")
             one.org.desk.transfer(one.cid, "005SM0000001CarIAE", "Carla")
             one.org.desk.end(one.cid)
-            await eventually(lambda: any(isinstance(e, SessionIs) and e.status == "Ended" for _, e in one.told))
+            await until(lambda: any(isinstance(e, SessionIs) and e.status == "Ended" for _, e in one.told))
         found = [each for _, each in one.told]
 
     people = [(type(each).__name__, each.sender.name) for each in found if isinstance(each, Joined | Left)]
@@ -75,10 +75,10 @@ async def test_nothing_is_lost_doubled_or_swapped_whatever_the_stream_does(troub
         one.org.wish({"stream": TROUBLES[trouble]})
         async with one.listening():
             words = await talk(one)
-            await eventually(lambda: len(one.said) >= len(words))
+            await until(lambda: len(one.said) >= len(words))
             one.org.wish({"stream": {"cut_every": None}})
             one.org.desk.say(one.cid, "last")
-            await eventually(lambda: one.said[-1:] == ["last"])
+            await until(lambda: one.said[-1:] == ["last"])
         streams = one.org.ledger()["streams"][one.access.subject]
 
     assert one.said == [*words, "last"]
@@ -90,14 +90,14 @@ async def test_events_that_the_stream_lost_are_found_at_the_next_reconnect() -> 
     async with visitor() as one:
         async with one.listening():
             one.org.desk.say(one.cid, "one")
-            await eventually(lambda: one.said == ["one"])
+            await until(lambda: one.said == ["one"])
             one.org.wish({"stream": {"lose": 2}})
             one.org.desk.say(one.cid, "two")
             one.org.desk.say(one.cid, "three")
             one.org.desk.say(one.cid, "four")
-            await eventually(lambda: one.said == ["one", "four"])
+            await until(lambda: one.said == ["one", "four"])
             one.org.wish({"cut": True})
-            await eventually(lambda: len(one.said) == 4)
+            await until(lambda: len(one.said) == 4)
 
     assert one.said == ["one", "four", "two", "three"]
     assert one.counts["events_caught_up"] == 2
@@ -107,14 +107,14 @@ async def test_more_than_is_remembered_in_one_absence() -> None:
     async with visitor() as one:
         async with one.listening() as events:
             one.org.desk.say(one.cid, "before")
-            await eventually(lambda: one.said == ["before"])
+            await until(lambda: one.said == ["before"])
             position = events.position
         for n in range(200):
             one.org.org.clock.ahead_s += 0.002
             one.org.desk.say(one.cid, f"m{n}")
         async with one.listening(position):
             one.org.desk.say(one.cid, "after")
-            await eventually(lambda: one.said[-1:] == ["after"])
+            await until(lambda: one.said[-1:] == ["after"])
 
     assert one.said == ["before", *(f"m{n}" for n in range(200)), "after"]
 
@@ -123,12 +123,12 @@ async def test_restart_from_every_position_that_was_kept() -> None:
     async with visitor() as one:
         async with one.listening():
             words = await talk(one)
-            await eventually(lambda: len(one.said) == len(words))
+            await until(lambda: len(one.said) == len(words))
         whole = list(one.told)
         for n in range(0, len(whole), 4):
             one.told = whole[: n + 1]
             async with one.listening(whole[n][0]):
-                await eventually(lambda: len(one.told) >= len(whole))
+                await until(lambda: len(one.told) >= len(whole))
             assert [each for _, each in one.told] == [each for _, each in whole]
 
 
@@ -141,7 +141,7 @@ async def test_position_stays_when_what_happened_could_not_be_kept() -> None:
             await asyncio.wait_for(events.run(), 5)
         assert isinstance(caught.value.__cause__, OSError) and one.told == []
         async with one.listening(events.position):
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
 
 async def test_dead_token_ends_the_stream_and_a_new_one_goes_on_where_it_was() -> None:
@@ -159,14 +159,14 @@ async def test_dead_token_ends_the_stream_and_a_new_one_goes_on_where_it_was() -
         events = one.listen()
         running = asyncio.create_task(events.run())
         found.desk.say(one.cid, "one")
-        await eventually(lambda: one.said == ["one"])
+        await until(lambda: one.said == ["one"])
         found.wish({"advance_s": 101})
         with pytest.raises(TokenDead):
             await asyncio.wait_for(running, 5)
         found.desk.say(one.cid, "two")
         one.access = await come()
         async with one.listening(events.position):
-            await eventually(lambda: one.said == ["one", "two"])
+            await until(lambda: one.said == ["one", "two"])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ async def test_stream_is_opened_again(fault: dict[str, Any]) -> None:
         one.org.faults.add([{"on": "stream", "count": 3, **fault}])
         async with one.listening():
             one.org.desk.say(one.cid, "hi")
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
     assert one.counts["stream_broken"] == 3
 
@@ -215,9 +215,9 @@ async def test_silent_stream_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) 
             assert one.counts["stream_broken"] == 0  # pings
             one.org.wish({"stream": {"stalled": True}})
             one.org.desk.say(one.cid, "hi")
-            await eventually(lambda: one.counts["stream_broken"])
+            await until(lambda: one.counts["stream_broken"])
             one.org.wish({"stream": {"stalled": False}})
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
 
 async def test_stream_lives_only_while_the_user_is_held() -> None:
@@ -235,14 +235,14 @@ async def test_stream_lives_only_while_the_user_is_held() -> None:
         events = one.listen()
         events._held = held
         running = asyncio.create_task(events.run())
-        await eventually(lambda: asked > 3)
+        await until(lambda: asked > 3)
         assert one.counts["stream_broken"] == 0  # asked again in time
         may.clear()
-        await eventually(lambda: not events.opened.is_set())
+        await until(lambda: not events.opened.is_set())
         one.org.desk.say(one.cid, "hi")
-        await eventually(lambda: one.org.ledger()["streams"][one.access.subject]["open"] == 0)
+        await until(lambda: one.org.ledger()["streams"][one.access.subject]["open"] == 0)
         may.set()
-        await eventually(lambda: one.said == ["hi"])
+        await until(lambda: one.said == ["hi"])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -250,10 +250,10 @@ async def test_stream_lives_only_while_the_user_is_held() -> None:
 async def test_event_that_cannot_be_read_is_told_as_such() -> None:
     async with visitor() as one:
         async with one.listening():
-            await eventually(lambda: len(one.told) == 6)
+            await until(lambda: len(one.told) == 6)
             one.org.org.feeds.push(one.access.subject, "CONVERSATION_MESSAGE", {"novel": True})
             one.org.desk.say(one.cid, "hi")
-            await eventually(lambda: one.said == ["hi"])
+            await until(lambda: one.said == ["hi"])
 
     assert [each.kind for _, each in one.told if isinstance(each, Unreadable)] == ["CONVERSATION_MESSAGE"]
 

@@ -105,6 +105,7 @@ async def test_s1_10_unknown_and_changed_ones_are_refused(make_world: MakeWorld)
     await until(lambda: len(toy().seen) == 2)
     status, problem = await post(world, body)
     assert (status, problem["title"]) == (410, "Changed")
+    await world.quiet()
     assert {each[1] for each in found(world, visitor.rid)} == {"open"}
 
 

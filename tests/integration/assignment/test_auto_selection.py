@@ -16,7 +16,8 @@ async def auto(make_decided: MakeDecided, decider: str = "", delay_ms: int = 0) 
     world = await make_decided(agents=AGENTS, decider=decider, assignment="widget_listens_ms = 0")
     world.router.agents = {"": ["0066"]}
     world.router.delay_ms = delay_ms
-    await world.hub.control(available={"bot": False}, routing_method="Auto_Selection")
+    refused = {"path": "livechat/department", "status": 403}  # what else cannot be read changes nothing
+    await world.hub.control(available={"bot": False}, routing_method="Auto_Selection", fail_next=[refused])
     await looked(world)
     return world
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from omnibridge.assignment.work import WorkRouter
 from omnibridge.clock import SystemClock
+from omnibridge.connector.bell import Bell
 from omnibridge.connector.routing import Candidate, Push, Standing, Work
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.faults import Faults
@@ -33,11 +35,13 @@ class System:
         self.may_end = asyncio.Event()
         self.hangs = self.breaks = ""
         self.answers: dict[tuple[str, int], list[str]] = {}
+        self.looked = asyncio.Semaphore(0)
 
     def agent_id(self, external_id: str) -> str:
         return external_id
 
     async def waiting(self, most: int) -> list[Work]:
+        self.looked.release()
         found = [self._now(each) for each in self.works if not self._is_pushed(each)]
         return found[:most]
 
@@ -145,3 +149,41 @@ async def test_work_that_cannot_be_pushed_at_all_does_not_keep_the_others_waitin
     await looking.round()
 
     assert stages(database)["w2", 1][0] == "pushed"
+
+
+async def test_looks_go_by_the_bell_while_it_is_live_and_by_the_clock_otherwise(database: Database) -> None:
+    system, bell = System(), Bell()
+    bell.set_live(True)
+    running = asyncio.create_task(router(system, database, bell=bell, poll_s=0.01, sweep_s=60.0).run())
+
+    async def look() -> None:
+        async with asyncio.timeout(2):
+            await system.looked.acquire()
+
+    await look()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):  # ten times the pause of the clock
+            await system.looked.acquire()
+    bell.work.rung.set()
+    await look()
+    bell.work.is_deaf = True  # sweeps found what did not ring
+    bell.work.rung.set()
+    for _ in range(4):
+        await look()
+    bell.work.is_deaf = False
+    system.works, system.people = {"w": Work("w", 1)}, []
+    bell.work.rung.set()
+    for _ in range(4):  # something is left, and no bell tells that somebody comes who takes it
+        await look()
+    system.people = [Candidate("a", free=1.0)]
+    async with asyncio.timeout(2):
+        while not system.pushes:
+            await asyncio.sleep(0.01)
+    bell.is_live = False
+    bell.work.rung.set()
+    for _ in range(4):
+        await look()
+    running.cancel()
+    await asyncio.wait({running})
+
+    assert system.pushes == [("w", 1, "a")]

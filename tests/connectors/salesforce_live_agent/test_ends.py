@@ -1,0 +1,61 @@
+"""Each way in which Live Agent refuses or ends a chat, by the connector alone; what follows is the engine's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omnibridge.connector.desks import Declined, Left
+from tests.conftest import until
+from tests.connectors.salesforce_live_agent.alone import Alone, alone
+
+
+def last(one: Alone) -> Any:
+    return one.session.events[-1] if one.session.events else None
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"online": False}, Declined("no-agents", "Unavailable")),
+        ({"blocked": True}, Declined("blocked", "Blocked")),
+    ],
+)
+async def test_request_that_is_refused_is_a_decline(options: dict[str, Any], expected: Declined) -> None:
+    async with alone(options=options, availability=False) as one:
+        await one.begin()
+        await until(lambda: last(one) == expected)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [("agentsUnavailable", "no-agents"), ("agentPushTimeout", "not-accepted"), ("NoPost", "no-post")],
+)
+async def test_end_before_anybody_accepted_is_a_decline(reason: str, code: str) -> None:
+    async with alone() as one:
+        await one.begin()
+        await until(one.desk.waiting)
+        one.desk.end(one.sid, reason)
+        await until(lambda: last(one) == Declined(code, reason))
+
+
+@pytest.mark.parametrize("reason", ["agent", "clientIdleTimeout", "unknown"])
+async def test_end_later_is_the_end_of_the_desk(reason: str) -> None:
+    async with alone() as one:
+        await one.begin()
+        await one.accepted()
+        one.desk.say(one.sid, "a0")
+        one.desk.end(one.sid, reason)
+        await until(lambda: last(one) == Left(reason))
+
+        assert one.words() == [("Alex Agent", "a0")]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(403, "expired"), (409, "duplicate-poll")])
+async def test_session_that_is_gone_ends_the_desk(status: int, reason: str) -> None:
+    async with alone() as one:
+        await one.begin()
+        await one.accepted()
+        one.sf.wish({"fail_next": [{"on": "poll", "status": status}]})
+        await until(lambda: last(one) == Left(reason))
