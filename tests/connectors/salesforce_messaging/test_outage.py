@@ -42,7 +42,7 @@ async def test_org_that_is_down_for_half_an_hour(
         await sf.listen()
     else:
         sf.wish({"down": False})
-    shown = await time.until(lambda: "a50" in relay.words(visitor), 60)
+    shown = await time.until(lambda: "a50" in relay.words(visitor), 60, 0.9)
     took_s = await time.until(lambda: "v59" in relay.heard(), 400)
 
     assert shown <= 35  # the longest pause between two attempts for a stream, and a little
