@@ -9,8 +9,9 @@ import msgspec
 
 from omnibridge.clock import Clock
 from omnibridge.domain import commands as cmd
-from omnibridge.domain.conversation import Conversation
+from omnibridge.domain.conversation import AGENTS, Conversation
 from omnibridge.domain.delivery_events import MoveFailed, MoveSucceeded
+from omnibridge.domain.events import UserRef
 from omnibridge.engine.faults import Faults
 from omnibridge.engine.hub import Hub
 from omnibridge.engine.sender import Sent
@@ -50,10 +51,13 @@ class Moves:
         room = await hub.client.room(conversation.room)
         if room.served_by and room.served_by.id == wanted.user_id:
             return Sent(MoveSucceeded(row.id, move, wanted.user_id))
-        if move == "bot" and room.served_by and not hub.is_ours(room.served_by):
+        if move == "agent":
+            if _is_over(conversation):
+                return Sent()
+            if await self._widget_listens(room):
+                room = await hub.client.room(conversation.room)
+        if room.served_by and _has_another(hub, room.served_by, move, conversation):
             return Sent(MoveFailed(row.id, move, "served-by-another", wanted.user_id, hub.person_of(room)))
-        if move == "agent" and await self._widget_listens(room):
-            room = await hub.client.room(conversation.room)  # somebody else may have been quicker
         if room.served_by:
             call = hub.client.forward_to_agent(conversation.room, wanted.user_id)
         else:
@@ -74,6 +78,8 @@ class Moves:
         return True
 
     async def transfer(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        if _is_over(conversation):
+            return Sent()
         wanted = _department.decode(row.body)
         if maybe_sent and (await hub.client.room(conversation.room)).department == wanted.department_id:
             return Sent(MoveSucceeded(row.id, "department", wanted.department_id), resolved=True)
@@ -81,6 +87,8 @@ class Moves:
         return await self._move(hub, row, conversation, "department", wanted.department_id, call)
 
     async def return_to_queue(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
+        if _is_over(conversation):
+            return Sent()
         if maybe_sent and (await hub.client.room(conversation.room)).served_by is None:
             return Sent(MoveSucceeded(row.id, "queue"), resolved=True)
         call = hub.client.return_to_queue(conversation.room)
@@ -122,3 +130,18 @@ class Moves:
                 return Sent(MoveSucceeded(row.id, move, target), resolved=True)
             return Sent(MoveFailed(row.id, move, exc.code, target, hub.person_of(room)))
         return Sent(MoveSucceeded(row.id, move, target))
+
+
+def _is_over(conversation: Conversation) -> bool:
+    """People have control, and nobody else is looked for: whoever this move was for, somebody took the visitor by hand
+    meanwhile, and keeps him."""
+    nothing_decided = conversation.handover.stage == "idle" and conversation.assignment.stage in ("idle", "served")
+    return conversation.control.party == AGENTS and nothing_decided
+
+
+def _has_another(hub: Hub, server: UserRef, move: str, conversation: Conversation) -> bool:
+    """Whether a person has the room of whom nothing was known when it was decided who shall have it."""
+    if hub.is_ours(server):
+        return False
+    known = conversation.served_by.id if conversation.served_by else ""
+    return move == "bot" or server.id not in (known, conversation.stray, conversation.assignment.former)

@@ -40,6 +40,37 @@ async def test_room_is_given_when_the_visitors_widget_listens(make_decided: Make
     assert len(world.router.decisions) == 1
 
 
+async def test_who_takes_the_visitor_by_hand_while_the_widget_is_waited_for(make_decided: MakeDecided) -> None:
+    world = await make_decided(agents={"0055": "alice", "0066": "bob"}, assignment="widget_listens_ms = 1500")
+    world.router.agents = {"": ["0066"]}
+    visitor = await world.visitor()
+    await world.until(visitor.rid, "is bob")
+    await world.alice.take(visitor.rid)
+    await world.until(visitor.rid, "alice")
+    await world.quiet()
+
+    assert (await world.room(visitor.rid))["served_by"] == "alice"
+    assert [each["what"] for each in world.sandbox.hub.rooms[visitor.rid].log].count("assigned") == 1
+
+
+async def test_who_takes_the_visitor_by_hand_while_the_move_is_tried_again(make_decided: MakeDecided) -> None:
+    """He keeps him: a move that was decided before, and waits for another attempt, is not made any more."""
+    world = await make_decided(agents={"0055": "alice", "0066": "bob"}, assignment="widget_listens_ms = 0")
+    world.router.agents = {"": ["0066"]}
+    await world.hub.control(fail_next=[{"path": "livechat/inquiries.take", "status": 503, "count": 1}])
+    visitor = await world.visitor()
+    retried = "SELECT count(*) FROM deliveries WHERE command = 'AssignAgent' AND attempts = 1 AND state = 0"
+    async with asyncio.timeout(10):
+        while not world.rows(retried)[0][0]:
+            await asyncio.sleep(0.01)
+    await world.alice.take(visitor.rid)
+    await world.until(visitor.rid, "alice")
+    await world.quiet()
+
+    assert (await world.room(visitor.rid))["served_by"] == "alice"
+    assert [each["what"] for each in world.sandbox.hub.rooms[visitor.rid].log].count("assigned") == 1
+
+
 def test_question_verifies_with_the_standards_own_library() -> None:
     body, keys, now = b'{"a":1}', read_secrets(SECRET), int(time.time())
     headers = signed_headers(keys, "dec_1", now, body)
