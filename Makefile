@@ -1,8 +1,8 @@
 # Needs python3 (3.11 to 3.13) with venv, and make. `make demo` and `make test` set everything up.
 PYTHON ?= python3
 PYTHON310 ?= python3.10
-# Processes of `make test`: tests wait more than they compute. 0 = none but the one.
-WORKERS ?= 3
+# Processes of `make test`: tests wait as long as they compute. 0 = none but the one.
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -111,6 +111,7 @@ async def test_long_answer_arrives_once_and_in_order_through_kills(tmp_path: Pat
         await hub.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/soak", webhook_token=told["webhook_token"])
         visitor = Visitor(hub, "Vera")
         await visitor.open_room()
+        await hub.control(rest_delay_ms=50)  # so that it dies before the hub has answered
         await visitor.say("write 1000")
         assert await bridge.died(30)
         stale = Path(f"{bridge.database}.sock").exists()
