@@ -20,10 +20,10 @@ async def test_s1_01_several_analysers_get_the_same_messages(make_world: MakeWor
     world = await make_world(connection=analyser("one") + analyser("two"))
     visitor = await world.visitor()
     for n in range(5):
-        await visitor.say(f"hello {n}")
+        await visitor.say(f"echo hello {n}")
     await world.answered(5)
 
-    assert [each.text for each in toy("one").seen] == [f"hello {n}" for n in range(5)]
+    assert [each.text for each in toy("one").seen] == [f"echo hello {n}" for n in range(5)]
     assert [each.text for each in toy("two").seen] == [each.text for each in toy("one").seen]
     assert {(each.author, each.control) for each in toy("one").seen} == {("visitor", "bot")}
     assert len(found(world, visitor.rid)) == 10
