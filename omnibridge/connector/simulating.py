@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -53,10 +53,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Faults:
-    """down: every guarded endpoint answers 503, nothing is carried out."""
+    """down: every guarded endpoint answers 503, nothing is carried out. passed: calls without a fault, by name."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
+        self.passed: Counter[str] = Counter()
         self.down = False
 
     def add(self, wishes: list[dict[str, Any]]) -> None:
@@ -78,6 +79,7 @@ class Faults:
             if each.count <= 0:
                 self.waiting.remove(each)
             return each
+        self.passed[name] += 1
         return None
 
     def guard(self, name: str, endpoint: Endpoint) -> Endpoint:

@@ -47,6 +47,8 @@ class DeskSide(ABC):
         self.rooms: dict[str, str] = {}
         self.live: dict[str, None] = {}
         self.faults: Counter[str] = Counter()
+        self._passed: dict[str, int] = {}
+        """Endpoint -> calls that had passed when it was made to fail last."""
         self.url = ""
         self._of_room: dict[str, str] = {}
         self._socket: Socket | None = None
@@ -107,9 +109,10 @@ class DeskSide(ABC):
         if name not in self.TROUBLES:
             self.other(name)
             return name
-        faults = self._simulator.faults
-        if any(each.on == self.TROUBLES[name]["on"] for each in faults.waiting):
-            return ""  # nobody ran into the last one yet: a request shall not fail again and again
+        faults, on = self._simulator.faults, self.TROUBLES[name]["on"]
+        if any(each.on == on for each in faults.waiting) or faults.passed[on] <= self._passed.get(on, -1):
+            return ""  # a request shall not fail again and again, which it would where one chat is left
+        self._passed[on] = faults.passed[on]
         faults.add([self.TROUBLES[name]])
         return name
 
