@@ -16,6 +16,7 @@ from omnibridge.http.request import Origin
 from omnibridge.http.tls import Secured, Sessions
 from omnibridge.http.wire import Wire
 from tests.certificates import server_context
+from tests.unit.in_memory import InMemory
 
 LARGE = bytes(range(256)) * 8192
 
@@ -148,26 +149,6 @@ async def test_who_speaks_no_tls_is_no_connection(says: bytes) -> None:
     finally:
         wire.close()
         listening.close()
-
-
-class InMemory(asyncio.Transport):
-    """To a server side in memory."""
-
-    def __init__(self, server: ssl.MemoryBIO) -> None:
-        super().__init__()
-        self._server, self.is_closed = server, False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._server.write(data)
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_closed = True
 
 
 async def test_connection_whose_server_said_goodbye_takes_no_more_requests(tmp_path: Path) -> None:

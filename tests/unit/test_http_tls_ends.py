@@ -20,6 +20,7 @@ from omnibridge.http import wire as http_wire
 from omnibridge.http.streaming import stream
 from omnibridge.http.tls import MOST_SESSIONS, Secured, Sessions
 from tests.certificates import chain, server_context
+from tests.unit.in_memory import InMemory
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\none\n"
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\none\n"
@@ -284,24 +285,6 @@ async def test_server_that_forgot_the_session_gives_a_new_one(tmp_path: Path, mo
         for _ in range(4):
             await by_exchange(wire, origin)
     assert reused == [False, True, False, True]
-
-
-class InMemory(asyncio.Transport):
-    def __init__(self, server: ssl.MemoryBIO) -> None:
-        super().__init__()
-        self._server, self.is_closed = server, False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._server.write(data)
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_closed = True
 
 
 async def in_memory(server: ssl.SSLContext, ours: ssl.SSLContext, name: tuple[str, int], sessions: Sessions) -> Secured:
