@@ -18,6 +18,9 @@ Operator = Literal["equals", "any_of", "contains", "starts_with", "exists", "not
 On = Literal["start", "message"]
 TargetKind = Literal["bot", "department", "agent", "queue", "decider"]
 Rung = Literal["department", "agent", "queue"]
+DEPARTMENTS = ("department", "department_name")
+"""Facts of which the hub tells an id and people write names. Of all others nothing more is asked: a message may be
+compared with hundreds of conditions."""
 
 
 def plain(value: object) -> object:
@@ -60,7 +63,8 @@ class Condition(msgspec.Struct, frozen=True):
     value: Any
 
     def holds(self, facts: Readable) -> bool:
-        found, other = facts.plain(self.fact), facts.other(self.fact)
+        found = facts.plain(self.fact)
+        other = facts.other(self.fact) if self.fact in DEPARTMENTS else None
         if other is None:
             return self._holds(found)
         both = self._holds(found), self._holds(other)
@@ -144,7 +148,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     @property
     def names_departments(self) -> bool:
         """Whether a rule asks for a room's department, and so may mean its name."""
-        return any(each.fact in ("department", "department_name") for rule in self.rules for each in rule.when)
+        return any(each.fact in DEPARTMENTS for rule in self.rules for each in rule.when)
 
     @property
     def asked_at_start(self) -> dict[str, str]:
@@ -161,7 +165,8 @@ class RuleSet(msgspec.Struct, frozen=True):
                 continue
             for each in rule.when:
                 if not each.holds(facts):
-                    why = f"{each.fact} {each.operator} does not hold{facts.gap(each.fact)}"
+                    gap = facts.gap(each.fact) if each.fact in DEPARTMENTS else ""
+                    why = f"{each.fact} {each.operator} does not hold{gap}"
                     considered.append(Considered(rule.name, False, why))
                     break
             else:
