@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -15,12 +14,6 @@ from typing import Any
 import aiohttp
 
 LIMIT_S = 60.0
-
-
-def free_port() -> int:
-    """Nobody listens there now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -14,12 +14,15 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+import omnibridge.sandbox.server
+import omnibridge.server
 from omnibridge.config_reader import load
 from omnibridge.engine import plugins
 from omnibridge.sandbox.configured import bot_user, workspace
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Staff, Visitor
 from omnibridge.server import Node
+from tests import ports
 from tests.scripted import ScriptedBot, ScriptedConnector
 
 MEMORY, ENOUGH = Path("/dev/shm"), 2 << 30
@@ -27,6 +30,9 @@ if "PYTEST_DEBUG_TEMPROOT" not in os.environ and MEMORY.is_dir() and shutil.disk
     # A world starts three times as fast where a commit does not wait for the disk. What a lost power supply leaves on
     # one is for tests/soak/test_durability.py, which plays it.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+# Who still calls a server that a test ended must not reach one that another worker has just begun.
+omnibridge.server.listen = omnibridge.sandbox.server.listen = ports.listen  # type: ignore[attr-defined]
 
 # Speed of a shared machine is not what these tests are about.
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 
 PREFACE = 24
@@ -19,7 +20,11 @@ class Cable:
 
     def __init__(self, far_end: Callable[[], Awaitable[int]]) -> None:
         self._far_end = far_end
-        self.port = 0
+        # Bound, so that nobody else is given the port while the cable is unplugged.
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port: int = self._place.getsockname()[1]
         self.is_dead = False
         self.connect_s = 0.0
         self.goaways = 0
@@ -29,7 +34,6 @@ class Cable:
     async def plug(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._taken, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def unplug(self) -> None:
         """Connections are refused from now on, and those that stand are gone."""
@@ -38,6 +42,10 @@ class Cable:
             server.close()
         self.cut()
         await asyncio.gather(*self._passing, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        await self.unplug()
+        self._place.close()
 
     def cut(self) -> None:
         """Reset every connection; new ones are taken."""

@@ -70,7 +70,7 @@ class Simulator:
             f'url = "grpc://127.0.0.1:{self.cable.port}"\nproject = "simulated"\nfields = {{ ticket = "ticket" }}'
         )
         yield
-        await self.cable.unplug()
+        await self.cable.aclose()
         for each in self.work:
             each.cancel()
         if self._server is not None:

@@ -21,7 +21,7 @@ from omnibridge.doctor.finding import ACCOUNT, HUB, NETWORK, OURS
 from omnibridge.doctor.run import exit_code
 from omnibridge.sandbox.server import Socket
 from tests.acceptance.patient import ALWAYS, MakePatient, Patient, spoken
-from tests.command_line import free_port
+from tests.ports import free_port
 
 MAIN = "/webhooks/rocketchat/main"
 

@@ -25,9 +25,9 @@ from omnibridge.doctor.run import examine, exit_code
 from omnibridge.engine import plugins
 from omnibridge.sandbox.server import Socket
 from tests.acceptance.patient import ALWAYS, MakePatient, command, silence, spoken
-from tests.command_line import free_port
 from tests.conftest import MakeWorld
 from tests.connectors.test_contract import nobody_listens
+from tests.ports import free_port
 
 # -- addresses and clocks ------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ import pytest
 from omnibridge.cli import main
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient
-from tests.command_line import LIMIT_S, Done, environment, free_port
+from tests.command_line import LIMIT_S, Done, environment
+from tests.ports import free_port
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ import aiohttp
 
 from tests.bench.outside import Caller, Outside, webhook
 from tests.bench.process import Process, gauge
-from tests.command_line import environment, free_port, ready
+from tests.command_line import environment, ready
+from tests.ports import free_port
 
 START_LIMIT_S = 30.0
 _numbers = itertools.count()

@@ -11,7 +11,8 @@ from pathlib import Path
 from omnibridge.sandbox.server import RunningSandbox, SandboxOptions, start
 from omnibridge.sandbox.visitor import SandboxClient, Visitor
 from tests.acceptance.test_bots import Bridge
-from tests.command_line import free_port, omnibridge
+from tests.command_line import omnibridge
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 MODES = ("polling", "webhook")

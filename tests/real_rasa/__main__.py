@@ -15,7 +15,7 @@ import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.command_line import free_port
+from tests.ports import free_port
 from tests.real_rasa import callback, plays
 from tests.real_rasa.environment import Environment, NotThere, find
 from tests.real_rasa.processes import CALLBACK_TOKEN, Rasa, Site

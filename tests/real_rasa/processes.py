@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 
 from omnibridge.sandbox.visitor import SandboxClient, Staff
-from tests.command_line import free_port, ready
+from tests.command_line import ready
+from tests.ports import free_port
 from tests.real_rasa.environment import MODEL, QUIET, Environment
 from tests.soak.processes import Bridge, Sandbox
 

@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 
 from omnibridge.sandbox.configured import bot_user, workspace
-from tests.command_line import environment, free_port, ready
+from tests.command_line import environment, ready
+from tests.ports import free_port
 
 START_LIMIT_S = 20.0
 

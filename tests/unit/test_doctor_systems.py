@@ -12,7 +12,7 @@ from omnibridge.config_reader import load
 from omnibridge.doctor.systems import systems
 from omnibridge.storage import directory
 from omnibridge.storage.database import connect, migrate
-from tests.command_line import free_port
+from tests.ports import free_port
 from tests.unit.test_pages import BASE, TOKEN_KEY
 
 MAPPING = 'key_field = "K__c"\n[[write]]\nobject = "Case"\nrecord = "case"\n[write.fields]\nOrigin = "Chat"\n'

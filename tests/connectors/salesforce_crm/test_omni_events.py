@@ -16,6 +16,7 @@ from tests.conftest import MakeWorld
 from tests.connectors.salesforce_crm.ears import hurry
 from tests.connectors.salesforce_crm.omnis import Omni
 from tests.connectors.salesforce_crm.test_omni_work import all_taken, cases, rows
+from tests.ports import free_port
 
 SELDOM = "poll_s = 60\nwork_poll_s = 300\nsweep_s = 600\n"
 """Nothing that a test waits for comes by the clock."""
@@ -24,7 +25,7 @@ SELDOM = "poll_s = 60\nwork_poll_s = 300\nsweep_s = 600\n"
 @pytest_asyncio.fixture(autouse=True)
 async def pubsub(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PubSub]:
     hurry(monkeypatch)
-    await omni.simulator.events.start()
+    await omni.simulator.events.start(free_port())
     yield omni.simulator.events
 
 

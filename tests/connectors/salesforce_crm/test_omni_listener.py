@@ -19,6 +19,7 @@ from omnibridge.connector import DeliveryRejected
 from tests.certificates import self_signed
 from tests.connectors.salesforce_crm.ears import Ears, hurry
 from tests.connectors.salesforce_crm.omnis import Omni
+from tests.ports import free_port
 
 ANSWERS, WORK, BOTH = (True, False), (False, True), (True, True)
 
@@ -27,7 +28,7 @@ ANSWERS, WORK, BOTH = (True, False), (False, True), (True, True)
 async def ears(omni: Omni, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ears]:
     hurry(monkeypatch)
     made = Ears(omni)
-    await made.events.start()
+    await made.events.start(free_port())
     yield made
 
 
@@ -257,7 +258,7 @@ async def test_token_goes_over_tls_alone_and_to_a_server_that_is_who_it_says(
     hurry(monkeypatch)
     ears = Ears(omni)
     certificate, key = self_signed("localhost", is_authority=True)
-    await ears.events.start(credentials=grpc.ssl_server_credentials([(key, certificate)]))
+    await ears.events.start(free_port(), grpc.ssl_server_credentials([(key, certificate)]))
     address = f"localhost:{ears.events.port}"
     made = await ears.use(pubsub_address=address)
     with pytest.raises(DeliveryRejected, match="UNAVAILABLE"):
@@ -277,8 +278,8 @@ async def test_proxy_of_the_org_is_the_way_to_its_events(ears: Ears) -> None:
         await asked.put(await reader.readline())
         writer.close()
 
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    port = free_port()
+    server = await asyncio.start_server(proxy, "127.0.0.1", port)
     made = line.Line(line.Address("api.pubsub.salesforce.com:7443"), f"http://127.0.0.1:{port}")
     access: Any = listener.Access("token", "https://acme.my.salesforce.com", "00D")
     with pytest.raises(line.Failed):

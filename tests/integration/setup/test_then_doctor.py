@@ -21,8 +21,8 @@ from omnibridge.server import Node
 from omnibridge.setup.report import whole_configuration
 from omnibridge.setup.run import set_up
 from tests.acceptance.patient import ALWAYS, AskedConnector, Backend, spoken
-from tests.command_line import free_port
 from tests.integration.setup.conftest import MakeSite, Site, problems
+from tests.ports import free_port
 from tests.scripted import ScriptedBot
 
 VERSIONS = pytest.mark.parametrize("hub_version", ["6.14", "7.7", "8.3"])
