@@ -97,12 +97,12 @@ class OmniOrg(Org):
         self._owned(record)
         return record_id
 
-    def update(self, name: str, record_id: str, data: dict[str, Any]) -> None:
+    def update(self, name: str, record_id: str, data: dict[str, Any], *, allow_duplicates: bool = False) -> None:
         before = self.get(name, record_id)
         if name == "PendingServiceRouting" and before["IsReadyForRouting"]:
             raise Refused("INSUFFICIENT_ACCESS_OR_READONLY", "it is ready for routing")
         owner = before.get("OwnerId")
-        super().update(name, record_id, data)
+        super().update(name, record_id, data, allow_duplicates=allow_duplicates)
         if data.get("OwnerId", owner) != owner:
             self._owned(before)
 

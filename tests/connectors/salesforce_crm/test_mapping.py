@@ -156,7 +156,10 @@ def test_what_visitors_wrote_stays_text() -> None:
     ("text", "expected"),
     [
         (" Vera@Example.COM ", "vera@example.com"),
-        ("a@b", "a@b"),
+        ("a@b", None),
+        ("o'neill@b.example", "o'neill@b.example"),
+        ("a.@b.example", None),
+        ("ü@b.example", None),
         ("a@b..c", None),
         ("a' OR Name != '@b.c", None),
         ("a@b.c\nd@e.f", None),
@@ -183,7 +186,9 @@ def test_phone_numbers(text: str, expected: str | None) -> None:
 
 
 def test_phone_forms_are_as_people_write_them() -> None:
-    assert phone_forms("+4930123456") == ["+4930123456", "+49 30 123456", "030 123456", "030123456"]
+    assert phone_forms("+4930123456", "DE") == ["+4930123456", "+49 30 123456", "030 123456", "030123456"]
+    # In Austria 030 123456 is somebody else, and without a region nobody knows who.
+    assert phone_forms("+4930123456", "AT") == phone_forms("+4930123456", "") == ["+4930123456", "+49 30 123456"]
 
 
 def test_looks_leave_out_what_is_not_known_or_malformed() -> None:

@@ -231,7 +231,7 @@ LIVE = """
 object = "Chat_Transcript__c"
 when = "live"
 field = "Body__c"
-max = 300
+max = 310
 line = "{who} {text}"
 """
 
@@ -245,7 +245,7 @@ async def test_live_transcript_grows_in_parts(org: Desk) -> None:
     lines = "\n".join(each["Body__c"] for each in parts).split("\n")
 
     assert [line.split()[2] for line in lines] == [str(each) for each in range(20)]
-    assert len(parts) == 4 and all(len(each["Body__c"]) <= 300 for each in parts)
+    assert len(parts) == 4 and all(len(each["Body__c"]) <= 310 for each in parts)
     assert sum(each["how"] == "create" for each in org.org.changes) == 4
 
 
