@@ -56,7 +56,15 @@ FIELDS = {
     "UserServicePresence": {"UserId", "ServicePresenceStatusId", "IsCurrentState", "IsAway", "ConfiguredCapacity"}
     | {"StatusStartDate"},
     "PendingServiceRouting": {"WorkItemId", "ServiceChannelId", "GroupId", "RoutingType", "RoutingModel", "OwnerId"}
-    | {"RoutingPriority", "CapacityWeight", "PreferredUserId", "PushTimeout", "IsReadyForRouting", "IsPushed"}
+    | {
+        "RoutingPriority",
+        "CapacityWeight",
+        "PreferredUserId",
+        "IsPreferredUserRequired",
+        "PushTimeout",
+        "IsReadyForRouting",
+        "IsPushed",
+    }
     | {"IsPushAttempted", "IsTransfer", "LastDeclinedAgentSession", "Serial", "CustomRequestedDateTime"},
     "AgentWork": {"UserId", "WorkItemId", "ServiceChannelId", "PendingServiceRoutingId", "CapacityWeight", "Status"},
 }

@@ -160,6 +160,8 @@ class OmniOrg(Org):
             raise Refused("INVALID_OPERATION", "the work item is pushed to an agent already")
         if routing["WorkItemId"] != data.get("WorkItemId") or routing["RoutingModel"] != EXTERNAL:
             raise Refused("INVALID_INPUT", "this work is not routed from outside")
+        if routing.get("IsPreferredUserRequired") and data.get("UserId") != routing.get("PreferredUserId"):
+            raise Refused("INVALID_INPUT", "the preferred user is required")
         channel = str(data.get("ServiceChannelId"))
         if self.free(str(data.get("UserId")), channel) < float(data.get("CapacityWeight") or 1):
             raise Refused("INVALID_INPUT", "the agent is not available for this work")
