@@ -104,6 +104,15 @@ async def test_token_that_is_refused_again_and_again_ends(org: Desk) -> None:
     assert trouble.kind == "session" and len(org.simulator.logins) == 2
 
 
+async def test_tokens_that_are_given_and_not_taken_do_not_use_up_the_log_ins(org: Desk) -> None:
+    crm = client(org)
+    org.simulator.token_s = -1
+    troubles = [await trouble_of(crm.query(ASKED, "Contact")) for _ in range(6)]
+    await crm.aclose()
+
+    assert [each.kind for each in troubles] == ["session"] * 2 + ["login"] * 4 and len(org.simulator.logins) == 4
+
+
 async def test_login_that_is_refused_is_not_tried_again_at_once(org: Desk) -> None:
     crm = client(org, client_secret="wrong")
     first = await trouble_of(crm.query(ASKED, "Contact"))
