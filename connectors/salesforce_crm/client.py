@@ -112,12 +112,12 @@ class Client:
         """It is gone afterwards; Trouble `missing` when it was."""
         await self.run(name, lambda org: getattr(org, name).delete(_id(record_id)))
 
-    async def fields(self, name: str) -> set[str]:
-        """API names of the fields of an object that the integration user sees."""
+    async def fields(self, name: str) -> dict[str, Fields]:
+        """The fields of an object that the integration user sees, by API name, as describe has them."""
 
-        def work(org: Salesforce) -> set[str]:
+        def work(org: Salesforce) -> dict[str, Fields]:
             found: Any = getattr(org, name).describe()
-            return {str(each["name"]) for each in found["fields"]}
+            return {str(each["name"]): dict(each) for each in found["fields"]}
 
         return await self.run(name, work)
 

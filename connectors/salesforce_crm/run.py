@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from connectors.salesforce_crm.client import KEEP_OWNER, quoted
-from connectors.salesforce_crm.mapping import PERSONS, Write
+from connectors.salesforce_crm.client import KEEP_OWNER, Client, quoted
+from connectors.salesforce_crm.learned import Learned
+from connectors.salesforce_crm.mapping import PERSONS, Learn, Mapping, Write
 from connectors.salesforce_crm.plan import (
     Look,
     Operation,
@@ -29,7 +30,7 @@ from connectors.salesforce_crm.plan import (
 from connectors.salesforce_crm.said import Saying
 from connectors.salesforce_crm.trouble import Match, Trouble, is_id
 from connectors.salesforce_crm.values import shortened
-from omnibridge.connector import Kept, SyncResult
+from omnibridge.connector import Kept, Snapshot, SyncResult
 
 SAVE = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 ASSIGNED = ("Case", "Lead", "Account")
@@ -40,6 +41,10 @@ MOST_CORRECTIONS = 8
 
 class Run(Saying):
     """Of one snapshot. Raises Trouble."""
+
+    def __init__(self, client: Client, mapping: Mapping, snapshot: Snapshot, learned: Learned) -> None:
+        super().__init__(client, mapping, snapshot)
+        self._learned = learned
 
     async def go(self) -> SyncResult:
         await self._carry_on()
@@ -89,7 +94,8 @@ class Run(Saying):
         asked_for = digest(*(each.digest for each in asked))
         known = self._kept.get(f"find:{record}")
         if known is not None and known.digest.partition(":")[0] == asked_for:
-            return
+            if known.id or self._snapshot.trigger == "live":
+                return
         found: Place | None = None
         for look in asked:
             hit = await self._look(look)
@@ -99,6 +105,9 @@ class Run(Saying):
                 break
         if found is None:
             self._places.pop(record, None)
+            if asked and self._snapshot.trigger == "live":
+                # Not at each sync while people talk: the org counts calls. Somebody may make one until the next step.
+                await self._keep(Kept(f"find:{record}", "", "", False, f"{asked_for}:none"))
             return
         self._places[record] = found
         if found.ours:
@@ -248,6 +257,13 @@ class Run(Saying):
         place = self._places.get(learn.record) if learn is not None else None
         if learn is None or place is None or place.label or self._snapshot.trigger == "close":
             return {}
+        known = self._learned.of(self._snapshot.key, place.id) if self._snapshot.trigger == "live" else None
+        if known is None:
+            known = await self._ask_for_facts(learn, place)
+            self._learned.put(self._snapshot.key, place.id, known)
+        return known
+
+    async def _ask_for_facts(self, learn: Learn, place: Place) -> dict[str, Any]:
         facts: dict[str, Any] = {"record_id": place.id, "object": place.object}
         if learn.facts:
             fields = ", ".join(dict.fromkeys(learn.facts.values()))

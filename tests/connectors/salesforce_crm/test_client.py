@@ -343,6 +343,11 @@ async def test_check_tells_what_is_left(org: Desk) -> None:
     org.org.custom -= {"VIP__c", "Tags__c"}
     with pytest.raises(DeliveryRejected, match="Contact has no VIP__c; Case has no Tags__c: make them"):
         await crm.check()
+    org.org.custom |= {"VIP__c", "Tags__c", "Plain__c"}
+    other = SAMPLE.replace("Omnibridge_Key__c", "Plain__c").replace('Origin = "Chat"', 'CaseNumber = "17"')
+    with pytest.raises(DeliveryRejected) as caught:
+        await (await org.use(other)).check()
+    assert "Case: CaseNumber may not be written; Case: Plain__c is no external id" in str(caught.value)
     org.simulator.down = True
     with pytest.raises(DeliveryRetryable):
         await crm.check()
