@@ -222,12 +222,11 @@ class Run(Saying):
                 await self._client.update(planned.object, planned.record_id, data, **options)
                 made = Place(planned.object, planned.record_id)
             else:
-                field = self._mapping.key_field
-                record_id, _ = await self._client.upsert(planned.object, field, planned.key, data, **options)
+                record_id = await self._upsert(planned.object, planned.key, data, **options)
                 made = Place(planned.object, record_id, ours=True)
         except Trouble as trouble:
             if trouble.kind != "duplicate" or planned.duplicates not in ("label", "use"):
-                raise self._again(trouble) from None
+                raise
             if place is not None:
                 self.skipped.append(Skipped(planned.index, planned.record, "with these values it would be a duplicate"))
                 return place
