@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from connectors.salesforce_crm.client import KEEP_OWNER, Client, quoted
+from connectors.salesforce_crm.fitting import MOST_CORRECTIONS, fitted
 from connectors.salesforce_crm.learned import Learned
 from connectors.salesforce_crm.mapping import PERSONS, Learn, Mapping, Write
 from connectors.salesforce_crm.plan import (
@@ -29,14 +30,11 @@ from connectors.salesforce_crm.plan import (
 )
 from connectors.salesforce_crm.said import Saying
 from connectors.salesforce_crm.trouble import Match, Trouble, is_id
-from connectors.salesforce_crm.values import shortened
 from omnibridge.connector import Kept, Snapshot, SyncResult
 
 SAVE = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 ASSIGNED = ("Case", "Lead", "Account")
 """Objects whose owner is found by the org's assignment rules."""
-MOST_CORRECTIONS = 8
-"""Times that one call is made again with less: each refusal names some of the fields."""
 
 
 class Run(Saying):
@@ -188,30 +186,19 @@ class Run(Saying):
         sent = {name: each for name, each in data.items() if place is None or name not in planned.defaulted}
         if not sent and place is not None:
             return place
+        values = self._mapping.values(self._mapping.write[planned.index].fields)
         for _ in range(MOST_CORRECTIONS):
             try:
                 return await self._send(planned, sent, place)
             except Trouble as trouble:
-                corrected = self._corrected(planned, trouble, sent, data)
+                if trouble.code == "REQUIRED_FIELD_MISSING" and place is not None and len(sent) < len(data):
+                    sent, place = data, None  # it is not there after all
+                    continue
+                corrected = fitted(trouble, sent, values)
                 if corrected is None:
                     raise
                 sent = corrected
         return await self._send(planned, sent, place)
-
-    def _corrected(
-        self, planned: Operation, trouble: Trouble, sent: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """What visitors wrote is made to fit; constants are the operator's matter. None = it stays refused."""
-        if trouble.code == "REQUIRED_FIELD_MISSING" and len(sent) < len(data):
-            return data  # it is not there after all
-        values = self._mapping.values(self._mapping.write[planned.index].fields)
-        theirs = [each for each in trouble.fields if each in sent and values[each].constant is None]
-        if trouble.code == "INVALID_EMAIL_ADDRESS" and theirs:
-            return {name: each for name, each in sent.items() if name not in theirs}
-        if trouble.code == "STRING_TOO_LONG" and trouble.longest:
-            cut = {name: shortened(str(sent[name]), trouble.longest, values[name].escape) for name in theirs}
-            return {**sent, **cut} if any(sent[name] != each for name, each in cut.items()) else None
-        return None
 
     async def _send(self, planned: Operation, data: dict[str, Any], place: Place | None) -> Place | None:
         options = SAVE if planned.duplicates == "save" else {}
