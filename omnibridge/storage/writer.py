@@ -161,40 +161,36 @@ class Writer:
             self._lazy_timer = None
         self._is_busy = True
         began = time.perf_counter()
+        self._carry_out(batch, began)
+
+    def _carry_out(self, batch: _Batch, began: float, *, alone: bool = False) -> None:
+        """alone: each unit in a savepoint, so that only a bad one fails."""
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite.OperationalError:
-            self._begin_in_thread(batch, self._execute, began)
+            self._jobs.put(lambda: self._begin(batch, began, alone))
         else:
-            self._execute(batch, began)
+            self._go_on(batch, began, alone)
 
-    def _begin_in_thread(self, batch: _Batch, then: Callable[[_Batch, float], None], began: float) -> None:
-        self._jobs.put(lambda: self._begin(lambda exc: self._begun(batch, then, began, exc)))
-
-    def _begun(
-        self, batch: _Batch, then: Callable[[_Batch, float], None], began: float, exc: BaseException | None
-    ) -> None:
-        if exc is None:
-            then(batch, began)
+    def _go_on(self, batch: _Batch, began: float, alone: bool) -> None:
+        """The transaction is begun."""
+        outcomes = self._execute_alone(batch) if alone else self._execute(batch)
+        if outcomes is None:
+            self._carry_out(batch, began, alone=True)
         else:
-            self._done([(future, exc) for _, future in batch], 0.0, began)
+            self._jobs.put(lambda: self._commit(outcomes, began))
 
-    def _execute(self, batch: _Batch, began: float) -> None:
-        """Within a transaction that is begun."""
+    def _execute(self, batch: _Batch) -> _Outcomes | None:
+        """None = a unit of several failed, and nothing stays."""
         try:
             for unit, _ in batch:
                 unit(self._cursor)
+            return [(future, None) for _, future in batch]
         except Exception as exc:
             self._roll_back()
-            if len(batch) == 1:
-                self._done([(batch[0][1], exc)], 0.0, began)
-            else:
-                self._begin_in_thread(batch, self._execute_each_alone, began)
-        else:
-            outcomes: _Outcomes = [(future, None) for _, future in batch]
-            self._jobs.put(lambda: self._commit(outcomes, began))
+            return [(batch[0][1], exc)] if len(batch) == 1 else None
 
-    def _execute_each_alone(self, batch: _Batch, began: float) -> None:
+    def _execute_alone(self, batch: _Batch) -> _Outcomes:
         cursor, outcomes = self._cursor, _Outcomes()
         try:
             for unit, future in batch:
@@ -208,11 +204,10 @@ class Writer:
                     cursor.execute("ROLLBACK TO unit")
                     outcomes.append((future, exc))
                 cursor.execute("RELEASE unit")
+            return outcomes
         except Exception as exc:
             self._roll_back()
-            self._done([(future, exc) for _, future in batch], 0.0, began)
-        else:
-            self._jobs.put(lambda: self._commit(outcomes, began))
+            return [(future, exc) for _, future in batch]
 
     def _done(self, outcomes: _Outcomes, took_s: float, began: float) -> None:
         self._is_busy = False
@@ -240,14 +235,14 @@ class Writer:
         while job := self._jobs.get():
             job()
 
-    def _begin(self, tell: Callable[[BaseException | None], None]) -> None:
-        """Wait for the file as long as another program has it. tell: called on the loop."""
-        failed: BaseException | None = None
+    def _begin(self, batch: _Batch, began: float, alone: bool) -> None:
+        """Wait for the file as long as another program has it; then the loop goes on."""
         try:
             self._insist("BEGIN IMMEDIATE")
         except Exception as exc:
-            failed = exc
-        self._loop.call_soon_threadsafe(tell, failed)
+            self._tell([(future, exc) for _, future in batch], 0.0, began)
+        else:
+            self._loop.call_soon_threadsafe(self._go_on, batch, began, alone)
 
     def _insist(self, statement: str) -> None:
         """Raises what is no matter of waiting, and of waiting too when we end."""
@@ -278,14 +273,12 @@ class Writer:
 
     def _bulk_commit(self, unit: Unit, future: asyncio.Future[None]) -> None:
         started = time.perf_counter()
-        failed: BaseException | None = None
         try:
             self._insist("BEGIN IMMEDIATE")
-            unit(self._cursor)
         except Exception as exc:
-            self._roll_back()
-            failed = exc
-        self._commit([(future, failed)], started)
+            self._tell([(future, exc)], 0.0, started)
+        else:
+            self._commit(self._execute([(unit, future)]) or [], started)
 
     def _tell(self, outcomes: _Outcomes, took_s: float, began: float) -> None:
         self._loop.call_soon_threadsafe(self._done, outcomes, took_s, began)

@@ -43,11 +43,16 @@ async def service() -> AsyncIterator[Service]:
 
 
 @pytest_asyncio.fixture
-async def hub(service: Service) -> AsyncIterator[RunningSandbox]:
+async def hub(service: Service, request: pytest.FixtureRequest) -> AsyncIterator[RunningSandbox]:
+    """Its worker looks for waiting rooms every 50 ms, or as often as the test says."""
     running = await start(SandboxOptions(simulators=False, bot_first=False, department="sales"))
     client = SandboxClient(running.url)
     url = f"{service.socket.url}/agent?kept=1"
-    wish: dict[str, Any] = {"external_url": url, "external_token": "secret-of-hub", "external_worker_ms": 50}
+    wish: dict[str, Any] = {
+        "external_url": url,
+        "external_token": "secret-of-hub",
+        "external_worker_ms": getattr(request, "param", 50),
+    }
     await client.control(routing_method="External", **wish)
     yield running
     await client.aclose()
@@ -62,6 +67,7 @@ async def open_room(hub: RunningSandbox, **profile: Any) -> str:
         await client.aclose()
 
 
+@pytest.mark.parametrize("hub", [3_600_000], indirect=True)
 async def test_ten_equal_requests_with_a_department_and_the_token(hub: RunningSandbox, service: Service) -> None:
     room = await open_room(hub, department="sales")
     department = next(iter(hub.hub.departments))
