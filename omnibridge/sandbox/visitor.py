@@ -103,7 +103,7 @@ class Visitor:
     async def close(self) -> None:
         _check(await self._client.call("POST", "/api/v1/livechat/room.close", {"token": self.token, "rid": self.rid}))
 
-    async def wait_for(self, author: str, count: int, timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+    async def wait_for(self, author: str, count: int, timeout_ms: int = 30_000) -> list[dict[str, Any]]:
         """Messages of `author` (bot, agent, any) once there are `count`. Raises TimeoutError."""
         found = await self._client.call(
             "GET", "/_sandbox/wait", rid=self.rid, author=author, count=str(count), timeout_ms=str(timeout_ms)
@@ -112,7 +112,7 @@ class Visitor:
             raise TimeoutError(f"{author} has not said {count}: {found}")
         return list(found["messages"])
 
-    async def wait_event(self, event: str, by: str = "", timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+    async def wait_event(self, event: str, by: str = "", timeout_ms: int = 30_000) -> list[dict[str, Any]]:
         """Until something happened in the room (assigned, queued, closed). Raises TimeoutError."""
         query = {"rid": self.rid, "event": event, "timeout_ms": str(timeout_ms), **({"by": by} if by else {})}
         found = await self._client.call("GET", "/_sandbox/wait_event", None, None, **query)

@@ -49,10 +49,13 @@ async def test_token_that_another_api_refuses_is_thrown_away_without_holding_up_
     access = await crm.access()
     assert access.token in org.simulator.tokens and access.org == ORG and access.instance == org.url
     crm._login._lock.acquire()  # as a log-in that is under way
-    threading.Timer(0.3, crm._login._lock.release).start()
+    waits = threading.Timer(30, crm._login._lock.release)
+    waits.start()  # if the loop is held up, it is not for ever
     refusing = asyncio.create_task(crm.refused(access))
     await asyncio.wait({refusing}, timeout=0.02)
-    assert not refusing.done()
+    assert waits.is_alive() and not refusing.done()
+    waits.cancel()
+    crm._login._lock.release()
     await refusing
     assert (await crm.access()).token != access.token
     await crm.aclose()

@@ -179,7 +179,7 @@ async def test_state_that_could_not_be_kept_is_read_again() -> None:
     async with holder() as one:
         one.fail = 1
         with pytest.raises(NotKept):
-            await asyncio.wait_for(one.chat.run(), 5)
+            await asyncio.wait_for(one.chat.run(), 30)
         one.begin()
         async with one.running():
             await one.say("x")
@@ -306,7 +306,7 @@ async def test_visitor_leaves_and_the_session_is_deleted() -> None:
         assert one.told[-1] == m.Ended("client")
     async with holder() as one:
         await one.api.delete(one.kept)
-        await asyncio.wait_for(one.chat.run(), 5)
+        await asyncio.wait_for(one.chat.run(), 30)
         assert one.told == [m.Lost("expired")]
 
 
@@ -332,7 +332,7 @@ async def test_two_that_read_one_session_end_it_and_are_counted() -> None:
             await until(lambda: len(one.told) == 2)
             await asyncio.sleep(0.05)
             other = Holder(found, calls, one.kept)
-            await asyncio.wait_for(other.chat.run(), 5)
+            await asyncio.wait_for(other.chat.run(), 30)
             await until(lambda: one.chat.session.phase == "over")
 
     assert (other.told, one.told[-1]) == ([m.Lost("duplicate-poll")], m.Lost("expired"))

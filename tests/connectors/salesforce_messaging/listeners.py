@@ -70,7 +70,7 @@ class Listener:
         events = self.listen(position)
         task = asyncio.create_task(events.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await events.opened.wait()
                 yield events
         finally:

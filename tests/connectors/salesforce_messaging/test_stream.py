@@ -138,7 +138,7 @@ async def test_position_stays_when_what_happened_could_not_be_kept() -> None:
         one.org.desk.say(one.cid, "hi")
         one.fail = 1
         with pytest.raises(NotTaken) as caught:
-            await asyncio.wait_for(events.run(), 5)
+            await asyncio.wait_for(events.run(), 30)
         assert isinstance(caught.value.__cause__, OSError) and one.told == []
         async with one.listening(events.position):
             await until(lambda: one.said == ["hi"])
@@ -162,7 +162,7 @@ async def test_dead_token_ends_the_stream_and_a_new_one_goes_on_where_it_was() -
         await until(lambda: one.said == ["one"])
         found.wish({"advance_s": 101})
         with pytest.raises(TokenDead):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 30)
         found.desk.say(one.cid, "two")
         one.access = await come()
         async with one.listening(events.position):
@@ -194,7 +194,7 @@ async def test_stream_waits_as_long_as_salesforce_asks() -> None:
         one.org.faults.add([{"on": "stream", "status": 401}])
         events = Events(one.calls, one.access, None, lambda: (), one._take, lambda name, n: None, sleep)
         with pytest.raises(TokenDead):
-            await asyncio.wait_for(events.run(), 5)
+            await asyncio.wait_for(events.run(), 30)
 
     assert 7 < pauses[0] <= 8 and pauses[1] <= 1.5
 
@@ -203,7 +203,7 @@ async def test_stream_that_never_works_says_so() -> None:
     async with visitor() as one:
         one.org.faults.add([{"on": "stream", "status": 403}])
         with pytest.raises(DeliveryRejected):
-            await asyncio.wait_for(one.listen().run(), 5)
+            await asyncio.wait_for(one.listen().run(), 30)
 
 
 async def test_silent_stream_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +302,7 @@ async def test_no_mixture_of_troubles_loses_doubles_or_swaps(seed: int) -> None:
                 what = chance.choice(["cut", "stream", "message", "entries"])
                 one.org.wish({"cut": True} if what == "cut" else {"fail_next": [{"on": what, **fault}]})
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             listening = asyncio.create_task(listen())
             await asyncio.gather(desk(), say(), trouble())
             one.org.faults.clear()
