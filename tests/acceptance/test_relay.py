@@ -221,7 +221,7 @@ async def test_fifty_conversations_on_a_hub_that_waits_for_its_webhooks(make_wor
     print(f"{len(saves)} saves: p50 {saves[len(saves) // 2]} ms, max {saves[-1]} ms")
 
     assert len(saves) >= 300
-    assert saves[len(saves) * 99 // 100] < 1000  # a deadlock would last until a time-out; the figure is printed
+    assert saves[len(saves) * 99 // 100] < 4000  # a deadlock would last until the hub's time-out of 5 s
 
 
 async def test_bot_writes_room_fields_and_staff_keep_their_tags(make_world: MakeWorld) -> None:
