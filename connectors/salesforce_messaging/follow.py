@@ -16,6 +16,7 @@ from typing import Any
 
 from connectors.salesforce.told import Trouble
 from connectors.salesforce_messaging.beginning import FIRST_PAUSE_S, LONGEST_PAUSE_S, begin
+from connectors.salesforce_messaging.breaks import Breaks, reason_of
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, contents_of
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
@@ -52,6 +53,8 @@ class Follower:
         self._margin_s: float | None = None
         # before its conversation is made the service itself says that it takes long
         self._trouble = Trouble(chat, shared, lambda: chat.kept.is_begun)
+        context = shared().context
+        self._breaks = Breaks(chat.session.room, context.clock.monotonic, context.log)
 
     async def run(self) -> None:
         try:
@@ -81,7 +84,7 @@ class Follower:
         try:
             access = await self._renew()
         except DeliveryError as exc:
-            self._noticed(False)
+            self._noticed(False, f"token: {reason_of(exc)}")
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
             pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
@@ -167,9 +170,13 @@ class Follower:
                 raise
             self._is_dead = True
 
-    def _noticed(self, is_open: bool) -> None:
+    def _noticed(self, is_open: bool, reason: str = "") -> None:
         self._chat.listens(is_open)
         self._trouble.noticed(is_open)
+        if is_open:
+            self._breaks.stands()
+        elif reason:
+            self._breaks.broke(reason)
 
     async def _stream(self, events: Events) -> None:
         chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import httpx2
 import msgspec
 
+from connectors.salesforce_messaging.breaks import reason_of
 from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, mark_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
@@ -145,7 +146,8 @@ class Events:
     the stream lives; without an answer in time the stream is closed.
     recheck_s: so often, about, entries are read although the stream is healthy: an event may be lost without a break;
     0 = never.
-    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened.
+    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened; then
+    why, where something failed.
     """
 
     def __init__(
@@ -158,7 +160,7 @@ class Events:
         count: Callable[[str, int], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         held: Callable[[], Awaitable[float]] | None = None,
-        noticed: Callable[[bool], None] = lambda is_open: None,
+        noticed: Callable[[bool, str], None] = lambda is_open, reason: None,
         recheck_s: float = 0.0,
     ) -> None:
         self._held, self._noticed, self._recheck_s, self._recheck_at = held, noticed, recheck_s, math.inf
@@ -175,19 +177,18 @@ class Events:
         NotTaken: what `take` raised.
         """
         while True:
-            asked_s = 0.0
+            asked_s, reason = 0.0, ""
             try:
                 await self._listen()
-            except DeliveryRejected:
-                raise
             except DeliveryError as exc:
-                if exc.code == "token":
+                reason = reason_of(exc)
+                if isinstance(exc, DeliveryRejected) or exc.code == "token":
                     raise
                 self._count("stream_broken", 1)
                 asked_s = (exc.retry_after_s or 0.0) if isinstance(exc, DeliveryRetryable) else 0.0
             finally:
                 self.opened.clear()
-                self._noticed(False)
+                self._noticed(False, reason)
             await self._sleep(asked_s + self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
@@ -210,7 +211,7 @@ class Events:
                 self._is_resumed = True
                 self._check_later()
                 self.opened.set()
-                self._noticed(True)
+                self._noticed(True, "")
                 frames = Frames()
                 async for line in stream:
                     if self._held and seconds and until is not None and loop.time() > until - seconds / 2:
