@@ -33,8 +33,9 @@ DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
 LAST_TRY_S = 15.0
 """A guest's chat that could not be reopened by then is ended."""
-REFUSALS = 3
-"""Refused streams in a row after which it is believed."""
+REFUSALS, BELIEVED_S = 3, 1800.0
+"""Refused streams in a row after which it is believed; of a chat that an agent may have, only after so long: a page of
+maintenance refuses too."""
 
 
 class _Over(Exception):
@@ -49,7 +50,7 @@ class Follower:
     ) -> None:
         self._chat, self._shared, self._acknowledge = chat, shared, acknowledge
         self._is_dead = False
-        self._refused = 0
+        self._refused, self._refused_since = 0, 0.0
         self._margin_s: float | None = None
         # before its conversation is made the service itself says that it takes long
         self._trouble = Trouble(chat, shared, lambda: chat.kept.is_begun)
@@ -174,6 +175,7 @@ class Follower:
         self._chat.listens(is_open)
         self._trouble.noticed(is_open)
         if is_open:
+            self._refused = 0
             self._breaks.stands()
         elif reason:
             self._breaks.broke(reason)
@@ -207,12 +209,15 @@ class Follower:
             await asyncio.sleep(left_s / 2 + 0.05)
 
     async def _refuse(self, exc: DeliveryRejected) -> None:
+        now_s = self._shared().context.clock.monotonic()
+        if not self._refused:
+            self._refused_since = now_s
         self._refused += 1
-        self._shared().context.log("stream_refused", room=self._chat.session.room, code=exc.code)
-        if self._refused >= REFUSALS:
+        is_new = not self._chat.kept.is_begun
+        if self._refused >= REFUSALS and (is_new or now_s - self._refused_since >= BELIEVED_S):
             await self._end(declined=f"stream-{exc.code}")
             return
-        await asyncio.sleep(FIRST_PAUSE_S * 2**self._refused)
+        await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._refused, 8)))
 
     # -- the beginning ------------------------------------------------------------------------------------
 
@@ -237,7 +242,7 @@ class Follower:
         await chat.session.held()
         if chat.is_closing:
             raise _Over
-        self._refused, chat.heard = 0, position
+        chat.heard = position
         mine = [each for each in found if each.conversation in ("", chat.kept.conversation)]
         for each in mine:
             if isinstance(each, Typing):

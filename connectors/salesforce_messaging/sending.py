@@ -33,7 +33,9 @@ from omnibridge.connector import (
 
 PATIENCE = 3
 """A refusal that goes with the end of a session is believed after so many: its event may be under way."""
-SHORT_S = 1.0
+MAY_END = ("bad-request", "not-found", "forbidden", "redirect")
+"""Beside `http-…`. What is wrong with the words themselves is believed at once."""
+SHORT_S, DEAF_PAUSE_S = 1.0, 3.0
 ECHO_S = 4.0
 """The stream tells of a message at once, or has lost it."""
 DEAF_S = 10.0
@@ -134,7 +136,11 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
     except DeliveryRetryable as exc:
         raise _later(chat, shared, message_id, exc) from exc
     except DeliveryRejected as exc:
-        if exc.code not in ("bad-request", "not-found") or not _is_first(chat, message_id):
+        if exc.code not in MAY_END and not exc.code.startswith("http-"):
+            raise
+        if chat.deaf_since is not None:  # nobody can say whether the session still is, or it is a page of maintenance
+            raise _soon(exc, DEAF_PAUSE_S) from exc
+        if not _is_first(chat, message_id):
             raise
         raise _soon(exc) from exc
     chat.sent.add(message_id)
@@ -160,5 +166,5 @@ def _is_first(chat: Chat, message_id: str) -> bool:
     return chat.refused[1] < PATIENCE
 
 
-def _soon(exc: DeliveryError) -> DeliveryRetryable:
-    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=SHORT_S, answered=True)
+def _soon(exc: DeliveryError, pause_s: float = SHORT_S) -> DeliveryRetryable:
+    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=pause_s, answered=True)
