@@ -36,6 +36,7 @@ class Follower:
         if live.kept.session is None and not live.kept.is_over:
             await self._decline(live.kept.declined or "lost")
         live.noticed, live.is_followed = self._trouble.noticed, True
+        live.hears()
         try:
             while not live.kept.is_over and not live.is_closing:
                 session = live.kept.session

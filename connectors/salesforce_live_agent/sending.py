@@ -35,6 +35,7 @@ OUTCOME_S = 15.0
 async def send(live: LiveChat, turn: Turn) -> Reply:
     """Raises as `Connector.on_message`."""
     settings = live.shared().settings
+    await live.visitor_spoke()
     text, hits = await live.masked(plain(turn.text))
     nothing = "nothing that could be sent" if text is not None else "a rule for sensitive data could not be applied"
     if text is None:
@@ -43,7 +44,6 @@ async def send(live: LiveChat, turn: Turn) -> Reply:
     found = pieces(text, max(settings.longest_text, -(-2 * len(text) // MOST_POSTS)))
     if not found and not turn.files and not hits:
         return Reply(accepted=True, declined=nothing)
-    await live.visitor_spoke()
     for at, each in enumerate(found):
         await post(live, Post(f"{turn.delivery_id}.{at}", "ChatMessage", {"text": each}))
     if hits:
