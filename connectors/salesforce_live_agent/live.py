@@ -31,7 +31,7 @@ from connectors.salesforce_live_agent.messages import (
     Unreadable,
 )
 from connectors.salesforce_live_agent.poll import Post, Session
-from connectors.salesforce_live_agent.rules import Rule, mask
+from connectors.salesforce_live_agent.rules import Masked, Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode
 from connectors.salesforce_live_agent.told import Told, encode, matters
@@ -117,8 +117,9 @@ class LiveChat(chat.Chat[Kept]):
         begins_anew = session.phase == "over" and self._may_begin_anew(events)
         agents = dict(fields.get("agents", self.kept.agents))
         news = () if begins_anew else events
-        if self.kept.upload is not None:  # it goes as a link if that failed
-            news = tuple(each for each in news if not isinstance(each, FileOutcome))
+        upload = self.kept.upload
+        if upload is not None:  # it goes as a link if that failed
+            news = tuple(each for each in news if not isinstance(each, FileOutcome) or not _is_of(each, upload.token))
         told = tuple(_named(each, agents) for each in news if matters(each, settings))
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
@@ -166,8 +167,10 @@ class LiveChat(chat.Chat[Kept]):
                 case FileWanted():
                     fields["wanted"] = each
                 case FileOutcome():
-                    fields["wanted"] = None
-                    if kept.upload is not None and each.token in ("", kept.upload.token):
+                    wanted = fields.get("wanted", kept.wanted)
+                    if wanted is not None and _is_of(each, wanted.token):
+                        fields["wanted"] = None
+                    if kept.upload is not None and _is_of(each, kept.upload.token):
                         fields["upload"] = msgspec.structs.replace(kept.upload, outcome=each.outcome)
                     if each.outcome == "Failure":
                         self.shared().context.count("files_failed", 1)
@@ -191,7 +194,10 @@ class LiveChat(chat.Chat[Kept]):
         shared, rules = self.shared(), self.kept.rules
         if not rules or not text or shared.settings.sensitive_data == "off":
             return text, ()
-        found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        except Exception as exc:  # a rule of theirs may be anything, and what is told first waits for none
+            found = Masked(text, (), (f"the rules: {type(exc).__name__}",))
         if found.failed:
             shared.context.count("rules_failed", len(found.failed))
             shared.context.log("rules_failed", room=self.session.room, rules=[each[:80] for each in found.failed[:5]])
@@ -292,6 +298,11 @@ class LiveChat(chat.Chat[Kept]):
             if each is not None:
                 each.cancel()
         self._quiet = self._silent = self._acting = None
+
+
+def _is_of(outcome: FileOutcome, token: str) -> bool:
+    """One without a token is of whatever was asked for."""
+    return outcome.token in ("", token)
 
 
 def _with_agent(agents: tuple[tuple[str, str], ...], who: Agent) -> tuple[tuple[str, str], ...]:

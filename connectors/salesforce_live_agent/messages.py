@@ -17,7 +17,7 @@ from connectors.salesforce.ids import long_id
 from connectors.salesforce_live_agent.answers import MOST, decoded, number, position, whole
 from connectors.salesforce_live_agent.rules import Rule, read_rules
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+TOKEN = re.compile(r"[\x21-\x7e]+")
 """What may go into a header."""
 
 
@@ -204,29 +204,29 @@ def read_batch(body: bytes) -> Batch:
     sequence = whole(found.get("sequence"))
     if sequence is None:
         raise ValueError("no sequence in the answer")
-    return Batch(sequence, whole(found.get("offset")), tuple(told for each in _rows(found) for told in _read(each)))
+    return Batch(sequence, whole(found.get("offset")), tuple(told for each in rows(found) for told in _read(each)))
 
 
 def read_reconnected(body: bytes) -> Reconnected:
     """Raises ValueError. A missing resetSequence is true, as it always was in practice (reference 1.9)."""
-    for kind, message in _rows(decoded(body)):
+    for kind, message in rows(decoded(body)):
         affinity = message.get("affinityToken")
-        if kind == "ReconnectSession" and isinstance(affinity, str) and _TOKEN.fullmatch(affinity):
+        if kind == "ReconnectSession" and isinstance(affinity, str) and TOKEN.fullmatch(affinity):
             return Reconnected(affinity, message.get("resetSequence") is not False)
     raise ValueError("no ReconnectSession in the answer")
 
 
-def _rows(found: dict[str, Any]) -> list[_Message]:
+def rows(found: dict[str, Any]) -> list[_Message]:
     """What has no type is nothing, as an unknown one is. Raises ValueError."""
     given = found.get("messages") or []
-    given, rows = [given] if isinstance(given, dict) else given, list[_Message]()
+    given, kept = [given] if isinstance(given, dict) else given, list[_Message]()
     if not isinstance(given, list):
         raise ValueError("no messages in the answer")
     for each in given:
         if isinstance(each, dict) and isinstance(each.get("type"), str):
             message = each.get("message") or {}
-            rows.append(_Message(each["type"], message if isinstance(message, dict) else {"message": message}))
-    return rows
+            kept.append(_Message(each["type"], message if isinstance(message, dict) else {"message": message}))
+    return kept
 
 
 def _read(given: _Message) -> tuple[Event, ...]:
@@ -318,7 +318,7 @@ def _file(message: dict[str, Any]) -> tuple[Event, ...]:
     if kind != "Requested":
         return (FileOutcome(kind, token),)
     referer = str(message.get("cdmServletUrl") or "")
-    return (FileWanted(str(message["uploadServletUrl"]), referer if _TOKEN.fullmatch(referer) else "", token),)
+    return (FileWanted(str(message["uploadServletUrl"]), referer if TOKEN.fullmatch(referer) else "", token),)
 
 
 def _rich(message: dict[str, Any]) -> tuple[Event, ...]:

@@ -35,7 +35,7 @@ from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetrya
 NEEDS_AGENT = frozenset({"ChatMessage", "ChasitorTyping", "ChasitorNotTyping", "ChasitorSneakPeek", "CustomEvent"})
 """Before an agent is there the server answers these with 500."""
 TYPING = frozenset({"ChasitorTyping", "ChasitorNotTyping"})
-TAIL, DONE = 16, 16
+TAIL, DONE = 16, 24
 
 Phase = Literal["polling", "moved", "restoring", "resyncing", "over"]
 

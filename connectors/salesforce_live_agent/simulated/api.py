@@ -322,7 +322,8 @@ class Api:
         results = []
         for each in [each for each in asked.split(",") if each]:
             # absent means false (reference 1.12)
-            found: dict[str, Any] = {"id": each} | ({"isAvailable": True} if options.online else {})
+            is_there = options.online and each not in options.offline
+            found: dict[str, Any] = {"id": each} | ({"isAvailable": True} if is_there else {})
             results.append(found | ({"estimatedWaitTime": 30} if wants else {}))
         if kind == "Availability":
             return JSONResponse({"messages": [{"type": "Availability", "message": {"results": results}}]})

@@ -73,7 +73,8 @@ class Options:
     under another sequence. double: each batch is told twice. reconnect_replays: after a move the agent's lines that
     were not acknowledged come again, besides being in ChasitorSessionData. resets: ReconnectSession says so, and posts
     are numbered anew. two_servers: moves go back and forth between two, and each numbers its batches by itself.
-    online: agents are there. blocked: this visitor. paused: polls get nothing, so that batches grow.
+    online: agents are there, but for offline: ids of buttons and agents. blocked: this visitor.
+    paused: polls get nothing, so that batches grow.
     rules: for sensitive data, as ChatRequestSuccess tells them.
     idle: {isEnabled, warningTime, timeout} in seconds. switch_to: another address, told by Visitor resources.
     """
@@ -86,6 +87,7 @@ class Options:
     resets: bool = True
     two_servers: bool = False
     online: bool = True
+    offline: list[str] = field(default_factory=list)
     blocked: bool = False
     paused: bool = False
     sneak_peek: bool = False
