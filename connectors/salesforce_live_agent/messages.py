@@ -216,6 +216,14 @@ def read_reconnected(body: bytes) -> Reconnected:
     raise ValueError("no ReconnectSession in the answer")
 
 
+def read_switch(body: bytes) -> tuple[Event, ...]:
+    """An answer that is no batch, but tells that the org moved to another address (reference 1.8)."""
+    try:
+        return tuple(told for each in rows(decoded(body)) if each.type == "SwitchServer" for told in _read(each))
+    except ValueError:
+        return ()
+
+
 def rows(found: dict[str, Any]) -> list[_Message]:
     """What has no type is nothing, as an unknown one is. Raises ValueError."""
     given = found.get("messages") or []

@@ -29,6 +29,7 @@ from connectors.salesforce_live_agent.messages import (
     Said,
     read_batch,
     read_reconnected,
+    read_switch,
 )
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
@@ -131,6 +132,11 @@ def moved(session: Session) -> Step:
     return Step(_with(session, phase="moved"))
 
 
+def lost(session: Session, reason: str) -> Step:
+    """It cannot go on."""
+    return _lost(session, reason)
+
+
 def at_base(session: Session, base: str) -> Session:
     """The org moved to another address; the session goes on there."""
     return _with(session, base=base)
@@ -154,7 +160,8 @@ def answered(session: Session, kind: str, status: int, body: bytes) -> Step:
     try:
         return _reconnected(session, body) if kind == "reconnect" else _polled(session, body)
     except ValueError:
-        return Step(session, pauses=True)  # a proxy's page: the batch comes again, as it was not acknowledged
+        # A proxy's page, or that the org moved: the batch comes again, as it was not acknowledged.
+        return Step(session, read_switch(body), pauses=True)
 
 
 def _reconnected(session: Session, body: bytes) -> Step:
@@ -296,6 +303,12 @@ def posted(session: Session, status: int, *, again: bool = False) -> tuple[Step,
     if isinstance(error, DeliveryRejected):
         return Step(_with(session, pending=None)), error
     return Step(not_sent(session, again=again) if isinstance(error, DeliveryRetryable) else session), error
+
+
+def refused(session: Session, status: int) -> tuple[Step, DeliveryError]:
+    """The pending post is not taken, and is wanted no more."""
+    error = DeliveryRejected(f"Live Agent does not take it (HTTP {status})", code=f"http-{status}")
+    return Step(_with(session, pending=None)), error
 
 
 def not_sent(session: Session, *, again: bool) -> Session:

@@ -183,6 +183,8 @@ class Api:
         return False
 
     def _do(self, found: Session, noun: str, body: dict[str, Any]) -> None:
+        if noun in self.service.options.fails:
+            raise HTTPException(500, "a server error")
         if noun == "ChasitorInit":
             self._init(found, body)
             return

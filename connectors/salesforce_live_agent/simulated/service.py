@@ -76,6 +76,7 @@ class Options:
     online: agents are there, but for offline: ids of buttons and agents. blocked: this visitor.
     paused: polls get nothing, so that batches grow.
     rules: for sensitive data, as ChatRequestSuccess tells them.
+    fails: nouns whose posts are answered with 500, without effect.
     idle: {isEnabled, warningTime, timeout} in seconds. switch_to: another address, told by Visitor resources.
     """
 
@@ -88,6 +89,7 @@ class Options:
     two_servers: bool = False
     online: bool = True
     offline: list[str] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
     blocked: bool = False
     paused: bool = False
     sneak_peek: bool = False

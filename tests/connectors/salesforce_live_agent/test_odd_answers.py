@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 import connectors.salesforce_live_agent.chat as chat_module
+import connectors.salesforce_live_agent.client as client_module
 from connectors.salesforce_live_agent import messages as m
+from connectors.salesforce_live_agent.client import LiveAgent, normalised
 from connectors.salesforce_live_agent.poll import Post, answered, begun, moved
+from omnibridge.connector.desks import Left
 from tests.conftest import until
 from tests.connectors.salesforce_live_agent.alone import alone
 from tests.connectors.salesforce_live_agent.batches import BEGUN, WHO, batch, record
 from tests.connectors.salesforce_live_agent.holders import holder
+from tests.connectors.salesforce_live_agent.services import at_other_address
+from tests.connectors.salesforce_live_agent.test_silence import chat
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +132,66 @@ async def test_batch_with_odd_rows_over_a_socket() -> None:
         one.desk.say(one.sid, "a0 \ud83d")
         one.sf.wish({"options": {"paused": False}})
         await until(lambda: one.words() == [("Alex Agent", "a0 \N{REPLACEMENT CHARACTER}")])
+
+
+async def test_batch_that_is_too_large_ends_the_chat_and_not_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 5_000)
+    async with alone() as one:
+        await one.begin()
+        await one.accepted()
+        one.desk.say(one.sid, "a" * 6_000)
+        await until(lambda: one.session.events[-1] == Left("too-large"))
+
+
+async def test_service_that_tells_nothing_at_once_is_not_asked_without_a_pause() -> None:
+    async with alone(options={"poll_s": 0}) as one:
+        await one.begin()
+        await one.accepted()
+        pauses: list[float] = []
+        running = chat(one).chat
+        assert running is not None
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            await asyncio.sleep(0.01)
+
+        running._sleep = sleep
+        await until(lambda: len(pauses) > 3)
+        one.desk.say(one.sid, "a0")
+        await until(lambda: one.words() == [("Alex Agent", "a0")])
+
+
+@pytest.mark.parametrize("noun", ["ChasitorTyping", "SensitiveDataRuleTriggered", "CustomEvent"])
+async def test_post_that_is_never_taken_keeps_no_words_back(noun: str) -> None:
+    rule = {"id": "1", "name": "n", "pattern": "secret", "actionType": "Remove"}
+    async with alone(options={"fails": [noun], "rules": [rule]}, event_on_accept="facts") as one:
+        await one.begin(facts={"room": "r"})
+        await one.accepted()
+        await one.say("secret v0")
+        await one.type(True)
+        await one.say("v1")
+
+    assert one.heard() == ["v0", "v1"] and not one.refused
+
+
+async def test_org_that_moves_may_say_so_instead_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = LiveAgent.judged
+    is_evil = "evil.example"
+    monkeypatch.setattr(LiveAgent, "judged", lambda self, to: judged(self, to) if is_evil in to else normalised(to))
+    async with alone() as one:
+        await one.begin()
+        await one.accepted()
+        async with at_other_address(one.sf) as url:
+            for new in ("https://evil.example", url):
+                switch = {"messages": [{"type": "SwitchServer", "message": {"newUrl": f"{new}/chat"}}]}
+                one.sf.wish({"fail_next": [{"on": "poll", "status": 200, "body": json.dumps(switch)}]})
+                await until(lambda: not one.sf.faults.waiting)
+            await until(lambda: one.kept.session and one.kept.session.base == f"{url}/chat/rest/")
+            one.desk.say(one.sid, "a0")
+            await one.say("v0")
+            await until(lambda: one.words() == [("Alex Agent", "a0")])
+
+    assert one.context.counts["foreign_hosts"] == 1
 
 
 # -- moves ---------------------------------------------------------------------------------------------------
