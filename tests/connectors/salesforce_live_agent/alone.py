@@ -76,6 +76,14 @@ class Alone:
     async def _follow(self) -> None:
         await self.connector.follow(self.session)
 
+    async def restart(self) -> None:
+        """Another process goes on with what is kept."""
+        await self.end()
+        self.connector = SalesforceLiveAgentConnector()
+        await self.initialize()
+        self.connector.attach(self.session)
+        self._following = asyncio.create_task(self._follow())
+
     async def end(self) -> None:
         if self._following:
             self._following.cancel()
