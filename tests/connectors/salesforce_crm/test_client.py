@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
@@ -131,6 +132,35 @@ async def test_calls_have_time_outs_although_the_library_gives_none(org: Desk) -
     await crm.aclose()
 
     assert isinstance(trouble.as_delivery(), DeliveryUncertain) and trouble.code == "read-timeout"
+
+
+@pytest.mark.parametrize("after", ["", "X: y\r\n\r\n"])
+async def test_answer_that_comes_a_byte_at_a_time_holds_no_thread(org: Desk, after: str) -> None:
+    """A time-out is between two bytes. after: with it, it is the body that never ends, else the headers."""
+    closed = asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n{after}".encode())
+        with contextlib.suppress(ConnectionError):
+            while not closed.is_set():
+                writer.write(b"x")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closed.wait(), 0.05)
+        writer.close()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    crm = client(org, url=f"http://127.0.0.1:{port}", connect_timeout_s=0.2, read_timeout_s=0.2, workers=1)
+    try:
+        trouble = await asyncio.wait_for(trouble_of(crm.query(ASKED, "Contact")), 10)
+    finally:
+        closed.set()
+        server.close()
+        await crm.aclose()
+
+    assert trouble.kind == "not-sent" and trouble.name == "login"
 
 
 async def test_org_that_cannot_be_reached(org: Desk) -> None:
