@@ -22,7 +22,8 @@ class SandboxClient:
         """The JSON answer, whatever its status; `_status` holds that."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=512, keepalive_timeout=3),  # the server closes idle ones after 5
+                # The server closes idle ones after 5 s, as it sees it: both may be late.
+                connector=aiohttp.TCPConnector(limit=512, keepalive_timeout=1),
                 timeout=aiohttp.ClientTimeout(total=120),
             )
         async with self._session.request(method, self.url + path, json=body, headers=headers, params=query) as answer:

@@ -217,7 +217,7 @@ async def test_session_is_kept_alive_while_a_person_talks_and_no_longer() -> Non
 async def test_failures_by_class_within_the_time(
     edition: dict[str, Any], switches: dict[str, Any], kind: type[DeliveryError], code: str, worked_on: int
 ) -> None:
-    async with bot(turn_timeout_s=0.4, **edition) as agent:
+    async with bot(turn_timeout_s=1.0 if code == "no-answer" else 30.0, **edition) as agent:
         await agent.connector.on_message(turn("echo before"))
         await agent.control(**switches)
         if "down" in switches:  # a call on a connection that is not known to be gone would be uncertain
@@ -226,6 +226,8 @@ async def test_failures_by_class_within_the_time(
         with pytest.raises(kind) as failed:
             await agent.connector.on_message(turn("echo secret words"))
         took_s = time.monotonic() - began
+        if any(each["code"] == "cut" for each in switches.get("fail_next", ())):
+            await until(lambda: not agent.is_connected)  # as above: the call may fail a moment before
         await agent.control(down=False, dead=False, clear_failures=True)
         async with asyncio.timeout(30):  # the channel comes back by itself
             while True:
@@ -240,7 +242,7 @@ async def test_failures_by_class_within_the_time(
 
     assert failed.value.code == code
     assert "secret" not in str(failed.value)
-    assert took_s < 3.5
+    assert took_s < 10
     assert but_facts(after) == Reply((Text("after"),))
     assert sum(bool(each.get("side_effects")) for each in turns if "secret" in each["message"]) == worked_on
 

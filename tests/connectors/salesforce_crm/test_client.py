@@ -127,7 +127,7 @@ async def test_user_whose_consent_was_taken_back(org: Desk) -> None:
 
 async def test_calls_have_time_outs_although_the_library_gives_none(org: Desk) -> None:
     org.simulator.delay_ms = 1500
-    crm = client(org, read_timeout_s=0.2)
+    crm = client(org, read_timeout_s=0.7)
     trouble = await trouble_of(crm.upsert("Case", "Omnibridge_Key__c", "k", {"Subject": "x"}))
     await crm.aclose()
 
@@ -220,7 +220,7 @@ async def test_as_many_pages_are_read_as_wanted(org: Desk, pages: int, taken: in
 async def test_nothing_private_is_logged_or_raised(org: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """Addresses, names, words, SOQL, tokens, secrets: in no log line at DEBUG, no error, no traceback."""
     caplog.set_level(logging.DEBUG)
-    crm, seen = await org.use(SAMPLE.replace('Origin = "Chat"', 'Orrigin = "Chat"'), read_timeout_s=0.3), []
+    crm, seen = await org.use(SAMPLE.replace('Origin = "Chat"', 'Orrigin = "Chat"'), read_timeout_s=1.0), []
     one = Conversation(visitor_name="Vera O'Secret")
     one.say("my secret words")
     faults: list[dict[str, Any]] = [
@@ -235,7 +235,7 @@ async def test_nothing_private_is_logged_or_raised(org: Desk, caplog: pytest.Log
             await crm.sync(one.snapshot("handover"))
         seen += traceback.format_exception(caught.value)
     org.simulator.fail_next = []
-    org.simulator.delay_ms = 600
+    org.simulator.delay_ms = 1300
     with pytest.raises(DeliveryError) as caught:
         await crm.sync(one.snapshot("handover"))
     seen += traceback.format_exception(caught.value)

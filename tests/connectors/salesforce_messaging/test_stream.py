@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connectors.salesforce_messaging.client import NewSession
+from connectors.salesforce_messaging.client import SILENCE_S, NewSession
 from connectors.salesforce_messaging.entries import Echo, Joined, Left, SessionIs, Unreadable
 from connectors.salesforce_messaging.errors import TokenDead
-from connectors.salesforce_messaging.stream import Events, NotTaken
+from connectors.salesforce_messaging.stream import Events, Frame, Frames, NotTaken
 from connectors.salesforce_messaging.tokens import Access, Identity
 from omnibridge.connector import (
     DeliveryRejected,
@@ -21,6 +21,7 @@ from omnibridge.connector import (
 from tests.conftest import until
 from tests.connectors.salesforce_messaging.listeners import Listener, client, text, visitor
 from tests.connectors.salesforce_messaging.orgs import key_pair, new_id, org
+from tests.loop_time import pass_by
 
 
 async def talk(one: Listener, count: int = 12) -> list[str]:
@@ -207,14 +208,27 @@ async def test_stream_that_never_works_says_so() -> None:
 
 
 async def test_silent_stream_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.salesforce_messaging.client.SILENCE_S", 0.15)
+    n_frames = 0
+
+    class Counted(Frames):
+        def feed(self, line: bytes) -> Frame | None:
+            nonlocal n_frames
+            found = super().feed(line)
+            n_frames += found is not None
+            return found
+
+    monkeypatch.setattr("connectors.salesforce_messaging.stream.Frames", Counted)
     async with visitor() as one:
         one.org.wish({"stream": {"ping_s": 0.02}})
         async with one.listening():
-            await asyncio.sleep(0.3)
-            assert one.counts["stream_broken"] == 0  # pings
+            for _ in range(5):
+                before = n_frames
+                pass_by(SILENCE_S * 2 / 3)
+                await until(lambda before=before: n_frames > before)  # pings
+            assert one.counts["stream_broken"] == 0
             one.org.wish({"stream": {"stalled": True}})
             one.org.desk.say(one.cid, "hi")
+            pass_by(SILENCE_S)
             await until(lambda: one.counts["stream_broken"])
             one.org.wish({"stream": {"stalled": False}})
             await until(lambda: one.said == ["hi"])
@@ -230,14 +244,22 @@ async def test_stream_lives_only_while_the_user_is_held() -> None:
             nonlocal asked
             asked += 1
             await may.wait()
-            return 0.2
+            return 60.0
 
         events = one.listen()
         events._held = held
         running = asyncio.create_task(events.run())
-        await until(lambda: asked > 3)
+        await events.opened.wait()
+        for _ in range(4):
+            before = asked
+            pass_by(40)
+            await until(lambda before=before: asked > before)
         assert one.counts["stream_broken"] == 0  # asked again in time
         may.clear()
+        before = asked
+        pass_by(40)
+        await until(lambda: asked > before)
+        pass_by(60)
         await until(lambda: not events.opened.is_set())
         one.org.desk.say(one.cid, "hi")
         await until(lambda: one.org.ledger()["streams"][one.access.subject]["open"] == 0)

@@ -128,11 +128,11 @@ async def test_held_webhook_is_overtaken_and_counted(start_hub: Start) -> None:
     hub = await start_hub()
     visitor = await hub.visitor()
     assert await hub.client.settled()
-    await hub.client.control(swap_rate=1.0, swap_hold_ms=5000)
+    await hub.client.control(swap_rate=1.0, swap_hold_ms=60_000)
     await visitor.say("one")
     await hub.client.control(swap_rate=0.0)
     await visitor.say("two")
-    assert await hub.client.settled(wait_ms=3000)
+    assert await hub.client.settled(wait_ms=30_000)
 
     ledger = await hub.client.ledger(visitor.rid)
 
