@@ -105,6 +105,8 @@ class Unreadable(Happened, frozen=True, tag="unreadable", omit_defaults=True):
 Event = Said | Echo | Joined | Left | Routed | Worked | SessionIs | Closed | Typing | Seen | QueuePosition | Unreadable
 
 
+END_OF_TIME_MS = 1 << 46
+"""In the year 4199."""
 UNREADABLE = "{"
 """As a payload, of an entry of which the rest could not be read."""
 
@@ -141,7 +143,9 @@ class Entry(msgspec.Struct, rename="camel"):
 
     @property
     def at(self) -> int:
-        return int(self.transcripted_timestamp or self.client_timestamp or 0)
+        """Milliseconds; 0 = not told, or none that can be."""
+        given = self.transcripted_timestamp or self.client_timestamp or 0
+        return int(given) if 0 < given < END_OF_TIME_MS else 0
 
 
 class _Envelope(msgspec.Struct, rename="camel"):

@@ -82,8 +82,8 @@ class Frames:
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one conversation is known. at: milliseconds of its newest entry, 0 = none yet. checked: that of the
-    newest one when the entries were read last.
+    """How far one conversation is known. at: milliseconds, of the one in the middle of the last entries, 0 = none yet:
+    a clock that is wrong tells of few. checked: the same when the entries were read last.
 
     seen: marks and times of the last entries. floor: time of the newest one that is no longer among them; what is not
     newer than that was told.
@@ -100,8 +100,11 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def after(self, entry: Entry) -> Place:
         seen = (*self.seen, (entry.mark, entry.at))
-        gone = [at for _, at in seen[:-REMEMBERED]]
-        return Place(max(self.at, entry.at), max([self.floor, *gone]), seen[-REMEMBERED:], self.checked)
+        gone, seen = [at for _, at in seen[:-REMEMBERED]], seen[-REMEMBERED:]
+        times = sorted(at for _, at in seen if at) or [0]
+        # One that says that it is of tomorrow does not make all of today's old.
+        floor = max([self.floor, *(min(at, times[len(times) // 4]) for at in gone)])
+        return Place(times[(len(times) - 1) // 2], floor, seen, self.checked)
 
     @property
     def since(self) -> int:
@@ -306,7 +309,8 @@ class Events:
                 if len(entries) < limit:
                     self.position = self.position.checked(conversation)
                     break
-                begin = max(begin + 1, entries[-1].at)  # that millisecond again: the page may have cut it
+                # That millisecond again, as the page may have cut it; the last may be of tomorrow.
+                begin = max(begin + 1, entries[-2].at)
 
     async def _entries(self, conversation: str, since_ms: int, limit: int) -> list[Entry]:
         try:
