@@ -12,7 +12,7 @@ import connectors.salesforce_messaging.stream as stream_module
 from connectors.salesforce_messaging.client import is_open
 from connectors.salesforce_messaging.entries import Unreadable
 from tests.conftest import until
-from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce.relays import ALEX, MakeRelay
 from tests.connectors.salesforce_messaging.listeners import visitor
 from tests.connectors.salesforce_messaging.orgs import new_id
 
@@ -212,3 +212,16 @@ HOURS: list[Any] = [
 def test_hours_that_cannot_be_read_are_always(hours: Any) -> None:
     """Nobody is turned away for them: the desk is asked."""
     assert is_open({"businessHoursInfo": hours}, 10)
+
+
+async def test_long_words_of_somebody_without_a_user_arrive_whole(make_relay: MakeRelay) -> None:
+    """His name in front of a piece that fills a message would make it too long for the hub."""
+    relay = await make_relay(agents="creation = false")
+    guest = await relay.handed_over()
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "x" * 12_000)
+    relay.desk.say(relay.chat, "a0")
+    await relay.until(lambda: any(each.endswith("a0") for each in relay.words(guest)))
+    words = relay.words(guest)
+
+    assert "Alex Agent: a0" in words and sum(each.count("xx") for each in words) == 6_000
