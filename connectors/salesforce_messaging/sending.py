@@ -36,7 +36,7 @@ from omnibridge.connector import (
 
 MAY_END = ("bad-request", "not-found", "forbidden", "redirect")
 """Beside `http-…`. What is wrong with the words themselves is believed at once."""
-SHORT_S, DEAF_PAUSE_S = 1.0, 3.0
+SHORT_S, DEAF_PAUSE_S = 1.0, 10.0
 ECHO_S = 4.0
 """The stream tells of a message at once, or has lost it."""
 DEAF_S = 10.0
