@@ -102,22 +102,24 @@ class Chat:
             request = next_request(session)
             if request is None:
                 return
-            moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
+            # What was before is not kept while this one waits.
+            moves, answer, step, is_too_large = self._moves, None, None, False
             began = asyncio.get_running_loop().time()
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
             steady = asyncio.get_running_loop().call_later(STEADY_S, self._tell, True) if self._has_failed else None
             try:
                 answer = await _result(self._reading)
             except DeliveryError as exc:
-                if exc.code == "answer-too-large":  # it would be so for ever
-                    step = lost(session, "too-large")
+                is_too_large = exc.code == "answer-too-large"
             finally:
                 if steady is not None:
                     steady.cancel()
             if self._moves != moves:
                 continue  # a post was told that the session moved
             async with self._changing:
-                if answer is not None:
+                if is_too_large:
+                    step = lost(self.session, "too-large")  # it would be so for ever
+                elif answer is not None:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
                 if step is not None:
                     await self._change(step)
