@@ -129,7 +129,8 @@ class LiveChat(chat.Chat[Kept]):
         batches = list(_apart(told))
         for at, batch in enumerate(batches[:-1]):  # one that cannot be read keeps no other from being told
             part = Told(batch, is_accepted=was_accepted, is_requeued=was_requeued)
-            await self.session.tell(f"{key}.{at}", encode(part))
+            # Named by the state before: after a crash the batch may come again under another number, and longer.
+            await self.session.tell(f"{self.kept.begins}.{before.told_key if before else ''}.part{at}", encode(part))
             was_accepted = was_accepted or any(isinstance(each, Established) for each in batch)
             for each in batch:
                 was_requeued = waits_again(each, was_requeued)
