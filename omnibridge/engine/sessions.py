@@ -123,7 +123,14 @@ class Sessions:
                 # The desk could not be told that it is over.
                 await self._database.writer.submit(partial(sessions.end, conversation_id=key[0], connection=key[1]))
                 continue
-            session = self._attach(row)
+            try:
+                session = self._attach(row)
+            except StorageError:  # there is no key to any of them: to be mended before anything is begun
+                raise
+            except Exception as exc:  # one that cannot be read keeps no other from being followed
+                self._counters.add("sessions_unreadable", 1, row.connection)
+                _log.error("session_unreadable", connection=row.connection, reason=type(exc).__name__)
+                continue
             if session is not None and has_it:
                 self._follow(key, session, PACE_S * (n_followed // AT_A_TIME))
                 n_followed += 1
