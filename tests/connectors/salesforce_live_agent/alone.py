@@ -104,7 +104,7 @@ class Alone:
 
     async def _until_known(self, call: Callable[[], Any]) -> Any:
         """As an outbox does: again and again, until it is done or refused."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     return await call()
