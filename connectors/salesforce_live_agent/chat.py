@@ -126,11 +126,13 @@ class Chat:
             self._tell(step is not None and not step.pauses)
             is_quick = asyncio.get_running_loop().time() - began < QUICK_S
             n_quick = n_quick + 1 if is_quick and step is not None and not step.events else 0
-            if step is None or step.pauses or n_quick > MOST_QUICK:
+            if step is None or step.pauses:
                 await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 pause_s = FIRST_PAUSE_S
+                if n_quick > MOST_QUICK:
+                    await self._sleep(FIRST_PAUSE_S)
 
     def _tell(self, answers: bool) -> None:
         self._has_failed = not answers
