@@ -24,7 +24,7 @@ from pathlib import Path
 import uvloop
 
 from omnibridge.http import Origin, Wire, trusting
-from omnibridge.http.lines import LineStream
+from omnibridge.http.lines import OwnStream
 from omnibridge.http.request import request_bytes
 from tests.bench.chats import FILES, allow_files
 from tests.certificates import chain
@@ -123,7 +123,7 @@ class Uvloops:
         self._origin, self._trusted = origin, trusted
 
     async def open(self) -> object:
-        found = LineStream(IDLE_S, 4096)
+        found = OwnStream(IDLE_S, 4096)
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: found, self._origin.name, self._origin.port, ssl=self._trusted)
         await found.open(request_bytes(self._origin, "GET", "/", (), None))
