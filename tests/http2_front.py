@@ -78,8 +78,10 @@ class Call:
             self._connection.say(lambda h2: h2.send_headers(self._number, headers))
             return
         data = memoryview(message.get("body", b""))
-        while len(data) and not self.is_gone.is_set():
+        while len(data):
             size = min(len(data), await self._connection.window(self, self._number))
+            if not size:
+                return
             self._connection.send_data(self._number, data[:size].tobytes())
             data = data[size:]
         if not message.get("more_body") and not self.is_gone.is_set():
@@ -153,7 +155,7 @@ class Served(asyncio.Protocol):
         self.say(lambda h2: h2.send_data(number, data))
 
     async def window(self, call: Call, number: int) -> int:
-        """Bytes that the stream may send now, once there are any."""
+        """Bytes that the stream may send now, once there are any; 0: none any more."""
         while not call.is_gone.is_set() and not self.transport.is_closing():
             found = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
             if found:
@@ -266,19 +268,18 @@ async def client_of(front: Fronted, monkeypatch: pytest.MonkeyPatch, streams: st
 @asynccontextmanager
 async def fronted(app: ASGIApp, folder: Path, *names: str, most_streams: int = 100) -> AsyncIterator[Fronted]:
     """names: in its certificate."""
-    context, trusted = server_context(folder, *(names or ("127.0.0.1",)))
+    _, trusted = server_context(folder, *(names or ("127.0.0.1",)))
     listening = listen("127.0.0.1", 0)
     Front.most_streams = most_streams
     Front.connections.clear()
     serving = Serving(
         app, listening, grace_s=1, http=Front, ssl_certfile=folder / "both.pem", lifespan="off", log_config=None
     )
-    assert serving._config.ssl
-    context = serving._config.ssl
-    speaks_http2(serving._config)
+    speaks_http2(serving.config)
+    assert serving.config.ssl
     await serving.start()
     try:
-        yield Fronted(f"https://127.0.0.1:{listening.getsockname()[1]}", trusted, context)
+        yield Fronted(f"https://127.0.0.1:{listening.getsockname()[1]}", trusted, serving.config.ssl)
     finally:
         for each in list(serving._server.server_state.connections):
             each.transport.abort()
