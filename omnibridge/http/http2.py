@@ -32,7 +32,8 @@ WINDOW = 65_535
 SHARED_WINDOW = 4 * MOST * WINDOW
 """Never the limit: h2 says what was read when half of it was, and all the streams may be stalled."""
 QUIET_S, ANSWER_S = 30.0, 15.0
-"""After so long without a byte the other side is asked whether it lives, and has so long to answer."""
+"""After so long without a byte the other side is asked whether it lives, and has so long to answer. Also when a stream
+begins."""
 IDLE_S = 10.0
 """A connection without a stream is closed after this."""
 UNSENT = 1 << 20
@@ -161,6 +162,8 @@ class Http2(asyncio.Protocol):
         if self._idling is not None:
             self._idling.cancel()
             self._idling = None
+        if not self._is_asked:  # else a dead connection would be given streams until it is noticed
+            self._ask()
         self._flush()
 
     def was_read(self, number: int, size: int) -> None:
@@ -273,16 +276,21 @@ class Http2(asyncio.Protocol):
 
     def _look(self) -> None:
         """Whether the other side lives. Any byte of it is a sign."""
-        if not self._is_heard and self._is_asked:
-            self._break(httpx2.ReadTimeout(f"silent for {QUIET_S + ANSWER_S:g} s"))
-            return
-        self._is_asked = not self._is_heard
-        if self._is_asked:
-            self._h2.ping(b"omnibrdg")
+        if self._is_heard:
+            self._is_heard = self._is_asked = False
+            self._looking = self._loop.call_later(QUIET_S, self._look)
+        elif self._is_asked:
+            self._break(httpx2.ReadTimeout(f"no sign of life for {ANSWER_S:g} s"))
+        else:
+            self._ask()
             self._flush()
-        self._is_heard = False
-        if not self._is_over:
-            self._looking = self._loop.call_later(ANSWER_S if self._is_asked else QUIET_S, self._look)
+
+    def _ask(self) -> None:
+        self._is_heard, self._is_asked = False, True
+        self._h2.ping(b"omnibrdg")
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = self._loop.call_later(ANSWER_S, self._look)
 
     def _flush(self) -> None:
         data = self._h2.data_to_send()

@@ -36,7 +36,7 @@ class _Place:
         self.connections: list[Http2] = []
         self.opening = asyncio.Lock()
         self.own_until = 0.0
-        self.failed: tuple[float, httpx2.TransportError] | None = None
+        self.failed: tuple[float, type[httpx2.TransportError], str] | None = None
 
 
 class Shared:
@@ -94,7 +94,7 @@ class Shared:
             if loop.time() < place.own_until:
                 return False
             if place.failed is not None and place.failed[0] >= since:  # while this one waited in line
-                raise type(place.failed[1])(str(place.failed[1])) from place.failed[1]
+                raise place.failed[1](place.failed[2])
             fitting = [each for each in place.connections if each.room > 0]
             if fitting:
                 found = max(fitting, key=lambda each: each.streams)
@@ -102,7 +102,7 @@ class Shared:
                 try:
                     connected = await self._connected(origin, place)
                 except httpx2.TransportError as exc:
-                    place.failed = loop.time(), exc
+                    place.failed = loop.time(), type(exc), str(exc)
                     raise
                 if connected is None:
                     self._own(place)

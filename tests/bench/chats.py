@@ -41,7 +41,7 @@ BUDGETS = {"kb_per_chat": 32.0, "kb_per_further_chat": 30.0, "kb_per_chat_after_
 page cache, lanes."""
 WITH_TLS = 40.0
 """How much more they may be: OpenSSL alone takes 21 KB for a connection, ours on it 24; the rest is of a busy machine.
-See README.md."""
+Not where streams share connections. See README.md."""
 
 PROTOCOLS = ("messaging", "live_agent")
 AT_A_TIME = 64

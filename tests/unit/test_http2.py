@@ -400,6 +400,22 @@ async def test_dead_peer_is_noticed_and_a_living_one_is_left_alone(
         assert await ends(stream) == "ReadTimeout"
 
 
+async def test_stream_that_begins_on_a_dead_connection_finds_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http2, "ANSWER_S", 0.2)
+    async with scene(tmp_path, monkeypatch) as one:
+        (stream,) = await one.open()
+        assert isinstance(stream, http2.SharedStream)
+        await until(lambda: stream._connection and not stream._connection._is_asked)  # the first answer was heard
+        one.front.connections[0].transport.pause_reading()
+        waiting = asyncio.create_task(ends(stream))
+        with pytest.raises(httpx2.ReadTimeout):
+            await one.open()
+        assert await waiting == "ReadTimeout"
+        await one.open()
+
+
 async def test_connection_without_a_stream_is_closed_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
