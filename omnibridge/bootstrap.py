@@ -103,9 +103,7 @@ class Service:
         """The ASGI application. Call after `start`."""
         assert self._webhooks is not None and self._callbacks is not None, "start() comes before app()"
         degraded = self._analysis.analysers.degraded if self._analysis else list
-        return create_app(
-            self._webhooks, self._callbacks, self.counters, lambda: self._why_not_ready, self._routes, degraded
-        )
+        return create_app(self._webhooks, self._callbacks, self.counters, self._not_ready, self._routes, degraded)
 
     def operator(self) -> Operator:
         """What the local socket carries out. Call after `start`."""
@@ -221,7 +219,7 @@ class Service:
         await self._records.start(common, streams)
         await self._routers.start(common, lanes)
         self._in_background(self._bots.run_for_ever())
-        show_gauges(self.counters, database, self._sessions, lambda: not self._why_not_ready)
+        show_gauges(self.counters, database, self._sessions, lambda: not self._not_ready())
         parts = Parts(
             self._connectors, lanes, streams, self._sources, self._sessions, self._typing, self._agents, analysis,
             self._records, self._routers, self._files, self._apps,
@@ -277,6 +275,9 @@ class Service:
     def _types(self, connection: str, session_id: str, is_typing: bool) -> None:
         if self._typing:
             self._typing.said(connection, session_id, is_typing)
+
+    def _not_ready(self) -> str:
+        return self._why_not_ready or (self._database.why_not_written() if self._database else "")
 
     def _wait_for(self, what: str) -> None:
         """'' = for nothing: it relays."""

@@ -26,6 +26,7 @@ def show_gauges(counters: Counters, database: Database, sessions: Sessions, is_r
     for percent in (50, 99):
         read = partial(writer.commit_ms, percent)
         counters.gauge(f"commit_ms_p{percent}", f"{percent}th percentile of the last commits, ms", read)
+    counters.gauge("database_held_seconds", "How long another program has been writing", lambda: writer.locked_s)
     counters.gauge("sessions_followed", "Desks' sessions whose news we ask for", lambda: sessions.n_followed)
     counters.gauge("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks()))
     counters.gauge("open_files", "Files and connections that are open", open_files.n_open)

@@ -32,6 +32,14 @@ def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
     return listening
 
 
+async def accept_no_more(listening: socket.socket) -> None:
+    """Before the server of the socket is closed. asyncio takes some rounds to make a connection of a socket that it
+    accepted. A server that is closed in one of them loses the socket, open (`Server._attach` of CPython 3.11)."""
+    asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 class Serving:
     """One app on one listening socket, in the running event loop. options: of uvicorn's Config.
 
@@ -73,11 +81,7 @@ class Serving:
         await self._server.lifespan.shutdown()
 
     async def _accept_no_more(self) -> None:
-        """asyncio takes some rounds to make a connection of a socket that it accepted. A server that is closed in one
-        of them loses the socket, open (`Server._attach` of CPython 3.11)."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await accept_no_more(self._socket)
         for each in self._server.servers:
             each.close()
         self._socket.close()

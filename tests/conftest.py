@@ -55,7 +55,7 @@ class SimulatedBot:
         await self._client.aclose()
 
 
-async def until(holds: Callable[[], object], within_s: float = 10) -> None:
+async def until(holds: Callable[[], object], within_s: float = 30) -> None:
     """Poll with a deadline."""
     async with asyncio.timeout(within_s):
         while not holds():
@@ -102,7 +102,7 @@ class World:
 
     async def quiet(self) -> None:
         """Until the bridge relays, and nothing waits to be decided or sent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             due = (
                 "SELECT 1 FROM deliveries WHERE state = 0 UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
             )
@@ -111,12 +111,12 @@ class World:
 
     async def compared(self) -> None:
         """Until the bridge's first comparison with the hub is over, however it ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.node.service.counters.value("reconcile_runs"):
                 await asyncio.sleep(0.01)
 
     async def _bot_until(self, matches: Callable[[dict[str, Any]], bool], turns: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 found = await self.bot.turns()
                 if sum(matches(each) for each in found) >= turns:
@@ -151,7 +151,7 @@ class World:
 
     async def live(self) -> None:
         """Until the realtime connection is live."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(each.is_live for each in self.node.service._sources._listeners):
                 await asyncio.sleep(0.01)
 

@@ -39,6 +39,10 @@ class Cable:
         """Connections are refused from now on, and those that stand are gone."""
         server, self._server = self._server, None
         if server is not None:
+            # A connection that is being accepted is made first: a server that is closed in that moment leaves it open.
+            asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
+            for _ in range(3):
+                await asyncio.sleep(0)
             server.close()
         self.cut()
         await asyncio.gather(*self._passing, return_exceptions=True)

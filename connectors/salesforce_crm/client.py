@@ -21,17 +21,26 @@ from connectors.salesforce_crm.trouble import Trouble, from_exception, is_id
 if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
 
+    from connectors.salesforce_crm.session import Adapter
+
 T = TypeVar("T")
 Fields = dict[str, Any]
+
+LOOK_S = 0.5
+"""So often whoever waits for a thread looks whether it takes too long."""
 
 UPLOADS = 2
 """Files in memory at a time: each is there three times, as bytes, as base64 and as JSON."""
 
-AUTO_ASSIGN = {"Sforce-Call-Options": "client=omnibridge"}
+OURS = {"Sforce-Call-Options": "client=omnibridge"}
+KEEP_OWNER = {"Sforce-Auto-Assign": "FALSE"}
+"""Without it the org's active assignment rules give a case, lead or account to somebody else, at each change as well
+(reference 3.5; the API's default is TRUE)."""
 
 
 class _Mine(threading.local):
     session: Any = None
+    adapter: Adapter | None = None
     client: Any = None
     token: str = ""
 
@@ -45,6 +54,7 @@ class Client:
         self.budget = budget or Budget(settings.requests_per_day, settings.reserve_percent)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="crm")
         self._mine = _Mine()
+        self._adapters: list[Adapter] = []
         self.calls = 0
         self.uploads = asyncio.Semaphore(UPLOADS)
 
@@ -72,7 +82,7 @@ class Client:
 
         def work(org: Salesforce) -> tuple[str, bool]:
             one: Any = getattr(org, name)
-            headers = AUTO_ASSIGN | options
+            headers = OURS | options
             answer = one.upsert(format_external_id(field, key), data, raw_response=True, headers=headers)
             if answer.status_code != 204:
                 found = answer.json()
@@ -88,13 +98,14 @@ class Client:
 
         def work(org: Salesforce) -> str:
             one: Any = getattr(org, name)
-            return str(one.create(data, headers=AUTO_ASSIGN | options)["id"])
+            return str(one.create(data, headers=OURS | options)["id"])
 
         return await self.run(name, work)
 
     async def update(self, name: str, record_id: str, data: Fields, **options: str) -> None:
-        """Of a record that is there."""
-        await self.run(name, lambda org: getattr(org, name).update(_id(record_id), data, headers=AUTO_ASSIGN | options))
+        """Of a record that is there. Whoever owns it goes on doing so."""
+        headers = OURS | KEEP_OWNER | options
+        await self.run(name, lambda org: getattr(org, name).update(_id(record_id), data, headers=headers))
 
     async def delete(self, name: str, record_id: str) -> None:
         """It is gone afterwards; Trouble `missing` when it was."""
@@ -115,7 +126,7 @@ class Client:
 
     async def access(self) -> Access:
         """The token in force, for another API of the org; logs in where there is none."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._org()[1])
+        return await self._in_thread(self._access)
 
     async def refused(self, access: Access) -> None:
         """That API does not take it any more. In a thread: a log-in that is under way holds the lock."""
@@ -123,7 +134,18 @@ class Client:
 
     async def run(self, name: str, work: Callable[[Salesforce], T]) -> T:
         """In one of the threads. Cancelling leaves the thread to its own time-outs."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, name, work)
+        return await self._in_thread(self._work, name, work)
+
+    async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
+        """And see to it that no thread is held for ever."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+        try:
+            while not (await asyncio.wait({future}, timeout=LOOK_S))[0]:
+                for each in list(self._adapters):
+                    each.cut_if_overdue()
+        finally:
+            future.cancel()
+        return future.result()
 
     async def aclose(self) -> None:
         """What is under way ends by its time-outs."""
@@ -131,7 +153,23 @@ class Client:
 
     # -- in a thread ------------------------------------------------------------------------------------
 
+    def _access(self) -> Access:
+        try:
+            return self._org()[1]
+        finally:
+            self._ended()
+
+    def _ended(self) -> None:
+        if self._mine.adapter is not None:
+            self._mine.adapter.ended()
+
     def _work(self, name: str, work: Callable[[Salesforce], T]) -> T:
+        try:
+            return self._attempts(name, work)
+        finally:
+            self._ended()
+
+    def _attempts(self, name: str, work: Callable[[Salesforce], T]) -> T:
         for attempt in (1, 2):
             org, access = self._org()
             self.budget.spend()
@@ -158,13 +196,13 @@ class Client:
         mine, settings = self._mine, self._settings
         parts = urlsplit(settings.url)
         if mine.session is None:
-            mine.session = make_session(
-                parts.netloc,
+            mine.session, mine.adapter = make_session(
                 (settings.connect_timeout_s, settings.read_timeout_s),
                 plain=parts.scheme == "http" and parts.hostname in LOOPBACK,
                 proxy=settings.proxy,
                 answered=lambda answer: self.budget.told(answer.headers.get("Sforce-Limit-Info", "")),
             )
+            self._adapters.append(mine.adapter)
         access = self._login.token(mine.session)
         if mine.token != access.token:
             mine.client = Salesforce(

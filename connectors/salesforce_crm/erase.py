@@ -12,16 +12,26 @@ from connectors.salesforce_crm.trouble import Trouble
 from omnibridge.connector import Kept
 
 ERASED = "Erased on request"
-REQUIRED = {"Contact": ("LastName",), "Lead": ("LastName", "Company"), "Account": ("Name",)}
+REQUIRED = {"Contact": ("LastName",), "Lead": ("LastName", "Company"), "Account": ("Name", "LastName")}
+"""An account's LastName is that of a person account, which has no Name to write."""
 
 
 async def erase(client: Client, mapping: Mapping, kept: tuple[Kept, ...]) -> int:
-    """How many records were deleted or made empty. Raises Trouble."""
+    """How many records were deleted or made empty. One that the org does not let go keeps none of the others. Raises
+    Trouble, at the end where it would be the same again."""
     ours = {(each.object, each.id): each for each in kept if each.made and each.id}
-    done = 0
+    done, failed = 0, None
     for object_name, record_id in sorted(ours, key=lambda each: _order(each[0])):
-        if object_name not in mapping.erase.keep:
+        if object_name in mapping.erase.keep:
+            continue
+        try:
             done += await _erase_one(client, mapping, object_name, record_id)
+        except Trouble as trouble:
+            if not trouble.is_final:
+                raise
+            failed = failed or trouble
+    if failed is not None:
+        raise failed
     return done
 
 
@@ -54,22 +64,22 @@ async def _delete(client: Client, mapping: Mapping, name: str, record_id: str) -
     try:
         await client.delete(name, record_id)
     except Trouble as trouble:
-        if trouble.code not in ("DELETE_FAILED", "INSUFFICIENT_ACCESS_OR_READONLY", "INSUFFICIENT_ACCESS"):
+        if trouble.kind == "missing" or not trouble.is_final:
             raise
         await _blank(client, mapping, name, record_id)
 
 
 async def _blank(client: Client, mapping: Mapping, name: str, record_id: str) -> None:
-    fields = {
-        field
-        for write in mapping.write
-        if write.object == name
-        for field, value in mapping.values(write.fields).items()
-        if value.constant is None and not value.record
-    }
+    filled = [each.fields for each in mapping.write if each.object == name]
     if mapping.transcript is not None and mapping.transcript.object == name:
-        fields.add(mapping.transcript.field)
-    data: dict[str, str | None] = {field: None for field in sorted(fields)}
+        filled.append(mapping.transcript.fields)
+    data: dict[str, str | bool | None] = {}
+    for fields in filled:
+        for field, value in mapping.values(fields).items():
+            if value.constant is None and (value.found or not value.record):
+                data[field] = False if value.kind == "boolean" else None  # a checkbox cannot be empty
+    if mapping.transcript is not None and mapping.transcript.object == name:
+        data[mapping.transcript.field] = None
     data |= {field: ERASED for field in REQUIRED.get(name, ()) if field in data}
     if data:
         await client.update(name, record_id, data)

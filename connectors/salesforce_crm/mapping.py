@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
-from connectors.salesforce_crm.values import KINDS, Value, ValueProblem, known_fact, read_value
+from connectors.salesforce_crm.values import Value, read_value
 from omnibridge.connector import toml_lines
 
 Trigger = Literal["start", "handover", "live", "close"]
@@ -70,6 +69,7 @@ class Transcript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was said. object: Task, an object of your own, or ContentVersion, which is a file.
 
     field: long text that holds it; not for a file. max: characters of each part. line: {time} {who} {name} {text}.
+    escape: html where the field is rich text.
     """
 
     object: str = "Task"
@@ -77,6 +77,7 @@ class Transcript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     field: str = "Description"
     max: int = LONGEST_TEXT
     line: str = "[{time}] {name}: {text}"
+    escape: Literal["text", "html"] = "text"
     timezone: str = "UTC"
     fields: dict[str, Any] = {}
 
@@ -165,6 +166,8 @@ Path = tuple[str | int, ...]
 
 def parse_mapping(text: str) -> Mapping:
     """Raises ValueError that names each problem with its line."""
+    from connectors.salesforce_crm import checks
+
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -183,9 +186,9 @@ def parse_mapping(text: str) -> Mapping:
     except msgspec.ValidationError as exc:
         what, _, at = str(exc).partition(" - at `$")
         raise ValueError(f"{place(_path(at.rstrip('`'), raw, what))}: {what}") from None
-    problems = [f"{place(path)}: {what}" for path, what in _problems(mapping)]
-    if problems:
-        raise ValueError("; ".join(problems))
+    wrong = [f"{place(path)}: {what}" for path, what in (*checks.problems(mapping), *checks.idle(mapping, raw))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return mapping
 
 
@@ -196,146 +199,3 @@ def _path(at: str, raw: dict[str, Any], what: str) -> Path:
         found.append(int(index) if index else name)
     unknown = re.search(r"unknown field `(.+)`", what)
     return (*found, unknown.group(1)) if unknown else tuple(found)
-
-
-def _problems(mapping: Mapping) -> Iterator[tuple[Path, str]]:
-    if not mapping.key_field.endswith("__c") or not NAME.fullmatch(mapping.key_field):
-        yield ("key_field",), "must be a custom field, such as Omnibridge_Key__c"
-    if not any((mapping.find, mapping.write, mapping.transcript)):
-        yield (), "nothing is looked for and nothing is written: add [[find]], [[write]] or [transcript]"
-    for index, find in enumerate(mapping.find):
-        at: Path = ("find", index)
-        yield from _names(at, "object", find.object)
-        for each in find.fields:
-            yield from _names(at, "field", each)
-        yield from _record(at, find.record)
-        if not find.fields or len(find.fields) > 5:
-            yield (*at, "field"), "one to five fields"
-        if problem := known_fact(find.value):
-            yield (*at, "value"), problem
-        if find.kind == "phone" and find.region and not re.fullmatch(r"[A-Z]{2}", find.region):
-            yield (*at, "region"), 'must be two capital letters, such as "DE"'
-        if find.kind != "phone" and find.region:
-            yield (*at, "region"), 'only goes with kind = "phone"'
-    known = {each.record for each in mapping.find} | {each.record for each in mapping.write}
-    objects: dict[str, str] = {}
-    for index, write in enumerate(mapping.write):
-        at = ("write", index)
-        yield from _names(at, "object", write.object)
-        yield from _record(at, write.record)
-        if objects.setdefault(write.record, write.object) != write.object:
-            yield (*at, "object"), f'"{write.record}" is a {objects[write.record]} above: one record has one object'
-        if write.object in ("ContentVersion", "ContentDocument", "ContentDocumentLink"):
-            yield (*at, "object"), "files are written by [transcript] and [files]"
-        if not write.when:
-            yield (*at, "when"), "name at least one of start, handover, live, close"
-        yield from _fields((*at, "fields"), write.fields, mapping, known)
-        if not write.fields:
-            yield (*at, "fields"), "no fields: there is nothing to write"
-        for other in _records_in(write.fields):
-            later = [i for i, each in enumerate(mapping.write) if each.record == other]
-            if later and later[0] >= index and not any(each.record == other for each in mapping.find):
-                yield (*at, "fields"), f'refers to "{other}", which is written later: put that one in front'
-    if mapping.transcript is not None:
-        yield from _transcript(mapping, mapping.transcript, known)
-    if mapping.files is not None:
-        if mapping.files.record not in known:
-            yield ("files", "record"), f'no [[find]] or [[write]] has record = "{mapping.files.record}"'
-        yield from _fields(("files", "fields"), mapping.files.fields, mapping, known)
-    if mapping.learn is not None:
-        yield from _learn(mapping.learn, known)
-    if mapping.link is not None:
-        for name in mapping.link.records:
-            if name not in known:
-                yield ("link", "records"), f'no [[find]] or [[write]] has record = "{name}"'
-        if not mapping.link.path.startswith("/") or "{id}" not in mapping.link.path:
-            yield ("link", "path"), "must begin with / and have {id} in it"
-
-
-def _transcript(mapping: Mapping, transcript: Transcript, known: set[str]) -> Iterator[tuple[Path, str]]:
-    at: Path = ("transcript",)
-    yield from _names(at, "object", transcript.object)
-    yield from _names(at, "field", transcript.field)
-    if transcript.object == "ContentVersion" and transcript.when == "live":
-        yield (*at, "when"), 'a file is written when all is said: when = "close", or another object'
-    if not 200 <= transcript.max <= 25_000_000:
-        yield (*at, "max"), "200 to 25000000 characters"
-    if transcript.object in ("Task", "Case") and transcript.max > LONGEST_TEXT:
-        yield (*at, "max"), f"a text of {transcript.object} takes {LONGEST_TEXT} characters"
-    if "{text}" not in transcript.line or set(re.findall(r"{(.*?)}", transcript.line)) - {
-        "time",
-        "who",
-        "name",
-        "text",
-    }:
-        yield (*at, "line"), "must have {text}, and may have {time}, {who}, {name}"
-    if not _is_timezone(transcript.timezone):
-        yield (*at, "timezone"), 'there is no such time zone; such as "Europe/Berlin"'
-    if transcript.field in transcript.fields:
-        yield (*at, "fields", transcript.field), "holds the transcript itself"
-    yield from _fields((*at, "fields"), transcript.fields, mapping, known, extra=("part",))
-
-
-def _learn(learn: Learn, known: set[str]) -> Iterator[tuple[Path, str]]:
-    if learn.record not in known:
-        yield ("learn", "record"), f'no [[find]] or [[write]] has record = "{learn.record}"'
-    for fact, field in learn.facts.items():
-        if not RECORD.fullmatch(fact):
-            yield ("learn", "facts", fact), "a fact's name has lower-case letters, digits and _"
-        yield from _names(("learn", "facts"), fact, field)
-    for index, count in enumerate(learn.count):
-        at: Path = ("learn", "count", index)
-        yield from _names(at, "object", count.object)
-        yield from _names(at, "field", count.field)
-        if not RECORD.fullmatch(count.fact) or count.fact in learn.facts:
-            yield (*at, "fact"), "a fact's name has lower-case letters, digits and _, and is used once"
-        for field in count.where:
-            yield from _names((*at, "where"), field, field)
-
-
-def _fields(
-    at: Path, fields: dict[str, Any], mapping: Mapping, known: set[str], extra: tuple[str, ...] = ()
-) -> Iterator[tuple[Path, str]]:
-    for name, raw in fields.items():
-        if not NAME.fullmatch(name):
-            yield (*at, name), "is not the API name of a field"
-        elif name in ("Id", mapping.key_field, "VersionData"):
-            yield (*at, name), "is set by us"
-        try:
-            value = read_value(raw, extra)
-        except ValueProblem as exc:
-            yield (*at, name), str(exc)
-            continue
-        if value.record and value.record not in known:
-            yield (*at, name), f'no [[find]] or [[write]] has record = "{value.record}"'
-        if value.field and not NAME.fullmatch(value.field):
-            yield (*at, name), f"{value.field} is not the API name of a field"
-
-
-def _records_in(fields: dict[str, Any]) -> Iterator[str]:
-    for raw in fields.values():
-        if isinstance(raw, dict) and isinstance(raw.get("record"), str):
-            yield raw["record"]
-
-
-def _names(at: Path, key: str, name: str) -> Iterator[tuple[Path, str]]:
-    if not NAME.fullmatch(name):
-        yield (*at, key), f"{name!r} is not an API name: letters, digits and _"
-
-
-def _record(at: Path, name: str) -> Iterator[tuple[Path, str]]:
-    if not RECORD.fullmatch(name):
-        yield (*at, "record"), "lower-case letters, digits, - and _, 32 at most, a letter first"
-
-
-def _is_timezone(name: str) -> bool:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
-__all__ = ["KINDS", "Mapping", "parse_mapping"]

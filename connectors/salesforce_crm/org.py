@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +56,15 @@ FIELDS = {
     "UserServicePresence": {"UserId", "ServicePresenceStatusId", "IsCurrentState", "IsAway", "ConfiguredCapacity"}
     | {"StatusStartDate"},
     "PendingServiceRouting": {"WorkItemId", "ServiceChannelId", "GroupId", "RoutingType", "RoutingModel", "OwnerId"}
-    | {"RoutingPriority", "CapacityWeight", "PreferredUserId", "PushTimeout", "IsReadyForRouting", "IsPushed"}
+    | {
+        "RoutingPriority",
+        "CapacityWeight",
+        "PreferredUserId",
+        "IsPreferredUserRequired",
+        "PushTimeout",
+        "IsReadyForRouting",
+        "IsPushed",
+    }
     | {"IsPushAttempted", "IsTransfer", "LastDeclinedAgentSession", "Serial", "CustomRequestedDateTime"},
     "AgentWork": {"UserId", "WorkItemId", "ServiceChannelId", "PendingServiceRoutingId", "CapacityWeight", "Status"},
 }
@@ -77,10 +86,23 @@ LENGTHS = {
     "FirstName": 40,
     "Email": 80,
     "Phone": 40,
+    "MobilePhone": 40,
+    "Company": 255,
+    "Name": 255,
+    "PersonEmail": 80,
+    "PersonMobilePhone": 40,
+    "SuppliedName": 80,
+    "SuppliedEmail": 80,
+    "SuppliedPhone": 40,
     "Subject": 255,
     "Description": 32_000,
     "Title": 255,
+    "Nick__c": 20,
 }
+"""Nick__c is a short custom field."""
+EMAILS = {"Email", "PersonEmail", "SuppliedEmail"}
+_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*/=?^_+`{|}~.-]{1,64}@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}")
+_WORDS = re.compile(r"(^|\.)\.|\.@|@-|-\.|\.-")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -94,13 +116,16 @@ class Refused(Exception):
 
 class Org:
     """records: by object and id. changes: what was made, changed and deleted, in order; nothing else is in it.
-    custom: fields that `describe` tells; others are taken all the same."""
+    custom: fields that `describe` tells; others are taken all the same. assignee: who gets cases, leads and accounts
+    by the active assignment rules, at each call that does not forbid it; '' = there are none. gone: deleted ids."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, dict[str, Any]]] = {}
         self.changes: list[dict[str, Any]] = []
         self.uploads: dict[str, bytes] = {}
         self.duplicate_rule = False
+        self.assignee = ""
+        self.gone: set[str] = set()
         self.custom = {"Omnibridge_Key__c", "Chat_Key__c", "VIP__c", "Level__c", "Seen__c", "Csat__c", "Tags__c"}
         self._n = 0
         self.listeners: list[Callable[[str, str, str, list[str]], None]] = []
@@ -116,10 +141,10 @@ class Org:
         self._check(name, data)
         for field in REQUIRED.get(name, ()):
             if not data.get(field):
-                raise Refused("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{field}]")
+                raise Refused("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{field}]", fields=[field])
         self._unique(name, data, "")
-        if self.duplicate_rule and not allow_duplicates and name in ("Contact", "Lead"):
-            self._no_duplicate(name, data)
+        if not allow_duplicates:
+            self._no_duplicate(name, data, "")
         record_id = self._next_id(name)
         now = _now(self._n)
         record = {"Id": record_id, **data, "CreatedDate": now, "LastModifiedDate": now, "CreatedById": OUR_USER}
@@ -133,9 +158,12 @@ class Org:
         self._changed("create", name, record_id, sorted(data))
         return record_id
 
-    def update(self, name: str, record_id: str, data: dict[str, Any]) -> None:
+    def update(self, name: str, record_id: str, data: dict[str, Any], *, allow_duplicates: bool = False) -> None:
         record = self.get(name, record_id)
         self._check(name, data)
+        self._not_emptied(name, record, data)
+        if not allow_duplicates:
+            self._no_duplicate(name, data, record["Id"])
         if name == "ContentVersion" and "VersionData" in data:
             raise Refused("INVALID_FIELD_FOR_INSERT_UPDATE", "VersionData cannot be updated: make a new version")
         self._unique(name, data, record["Id"])
@@ -156,7 +184,7 @@ class Org:
         if len(found) > 1:
             raise Refused("MULTIPLE_CHOICES", "several records", 300)
         if found:
-            self.update(name, found[0]["Id"], data)
+            self.update(name, found[0]["Id"], data, **options)
             return str(found[0]["Id"]), False
         return self.create(name, {**data, field: value}, **options), True
 
@@ -167,6 +195,8 @@ class Org:
 
     def get(self, name: str, record_id: str) -> dict[str, Any]:
         found = self.of(name).get(record_id if len(record_id) == 18 else long_id(record_id))
+        if found is None and long_id(record_id) in self.gone:
+            raise Refused("ENTITY_IS_DELETED", "entity is deleted", 404)
         if found is None:
             raise Refused("NOT_FOUND", "Provided external ID field does not exist or is not accessible", 404)
         return found
@@ -180,6 +210,7 @@ class Org:
         ):
             raise Refused("DELETE_FAILED", "Your attempt to delete could not be completed: it has cases")
         del self.of(name)[record["Id"]]
+        self.gone.add(record["Id"])
         if name == "ContentDocument":
             for each in [v for v in self.of("ContentVersion").values() if v["ContentDocumentId"] == record["Id"]]:
                 del self.of("ContentVersion")[each["Id"]]
@@ -193,14 +224,28 @@ class Org:
                 raise Refused("INVALID_FIELD", f"No such column '{field}' on sobject of type {name}")
             if isinstance(value, str) and len(value) > LENGTHS.get(field, 131_072):
                 if field != "VersionData":
-                    raise Refused("STRING_TOO_LONG", f"{field}: data value too large (max length={LENGTHS.get(field)})")
+                    longest = LENGTHS.get(field, 131_072)
+                    what = f"{field}: data value too large: {value[:255]} (max length={longest})"
+                    raise Refused("STRING_TOO_LONG", what, fields=[field])
             if isinstance(value, str) and field.endswith("Id") and value and len(value) not in (15, 18):
                 raise Refused("MALFORMED_ID", f"{field}: id value of incorrect type")
             if field in ("ContactId", "WhoId", "WhatId", "AccountId", "FirstPublishLocationId") and value:
                 if not self._exists(value):
                     raise Refused("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-        if data.get("Email") and "@" not in str(data["Email"]):
-            raise Refused("INVALID_EMAIL_ADDRESS", "Email: invalid email address")
+            if field in EMAILS and value and (not _EMAIL.fullmatch(str(value)) or _WORDS.search(str(value))):
+                raise Refused("INVALID_EMAIL_ADDRESS", f"{field}: invalid email address: {value}", fields=[field])
+
+    def _not_emptied(self, name: str, record: dict[str, Any], data: dict[str, Any]) -> None:
+        """What is required stays filled, a checkbox is true or false, a person has no Name beside his names."""
+        is_person = bool(record.get("IsPersonAccount"))
+        for field in ("LastName",) if is_person else REQUIRED.get(name, ()) + (("Name",) if name == "Account" else ()):
+            if field in data and not data[field]:
+                raise Refused("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{field}]", fields=[field])
+        if is_person and "Name" in data:
+            raise Refused("INVALID_FIELD_FOR_INSERT_UPDATE", "Account: bad field names on insert/update call: Name")
+        for field, value in data.items():
+            if value is None and isinstance(record.get(field), bool):
+                raise Refused("JSON_PARSER_ERROR", "Cannot deserialize instance of boolean from VALUE_NULL value null")
 
     def _exists(self, record_id: str) -> bool:
         known = any(record_id in each for each in self.records.values())
@@ -215,14 +260,19 @@ class Org:
                         what = f"duplicate value found: {field} duplicates value on record with id: {each['Id']}"
                         raise Refused("DUPLICATE_VALUE", what)
 
-    def _no_duplicate(self, name: str, data: dict[str, Any]) -> None:
-        same = [each for each in self.of(name).values() if data.get("Email") and each.get("Email") == data["Email"]]
-        if same:
-            matches = [{"record": {"attributes": {"type": name}, "Id": each["Id"]}} for each in same]
-            result = {"matchResults": [{"entityType": name, "matchRecords": matches, "size": len(same)}]}
-            raise Refused(
-                "DUPLICATES_DETECTED", "Use one of these records?", duplicateResult={"allowSave": True, **result}
-            )
+    def _no_duplicate(self, name: str, data: dict[str, Any], own: str) -> None:
+        """The rules compare contacts with leads too, and look at changes as well."""
+        if not self.duplicate_rule or name not in ("Contact", "Lead") or not data.get("Email"):
+            return
+        results = []
+        for other in ("Lead", "Contact"):
+            same = [each["Id"] for each in self.of(other).values() if each.get("Email") == data["Email"]]
+            matches = [{"record": {"attributes": {"type": other}, "Id": each}} for each in same if each != own]
+            if matches:
+                results.append({"entityType": other, "matchRecords": matches, "size": len(matches)})
+        if results:
+            result = {"allowSave": True, "matchResults": results}
+            raise Refused("DUPLICATES_DETECTED", "Use one of these records?", duplicateResult=result)
 
     def _publish(self, record: dict[str, Any]) -> None:
         try:

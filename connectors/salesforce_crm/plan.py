@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.salesforce_crm.mapping import Find, Mapping, Write
-from connectors.salesforce_crm.values import Value, convert, fill
+from connectors.salesforce_crm.values import convert, fill, is_default
 from omnibridge.connector import Kept
 
 Facts = ReadOnly[str, Any]
@@ -42,7 +42,8 @@ class Look(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True):
     """Write one record. how: `upsert` by our key, or `update` of one that was found (record_id).
 
-    index: of the [[write]]; what: under which name it is kept.
+    index: of the [[write]]; what: under which name it is kept. defaulted: fields that no fact filled: a record that
+    is there already keeps what it has.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Operation(msgspec.Struct, frozen=True):
     record_id: str
     values: dict[str, Any]
     duplicates: str
+    defaulted: frozenset[str] = frozenset()
 
     @property
     def what(self) -> str:
@@ -86,17 +88,21 @@ def looks(mapping: Mapping, facts: Facts, record: str) -> list[Look]:
         value = convert(raw, find.kind if find.kind in ("email", "phone") else "text", find.region)
         if not value or not isinstance(value, str) or len(value) > 255:
             continue
-        found.append(Look(find, tuple(phone_forms(value)) if find.kind == "phone" else (value,)))
+        found.append(Look(find, tuple(phone_forms(value, find.region)) if find.kind == "phone" else (value,)))
     return found
 
 
-def phone_forms(e164: str) -> list[str]:
-    """A number as people write it into a CRM: E.164, international, national, digits alone."""
+def phone_forms(e164: str, region: str) -> list[str]:
+    """A number as people write it into a CRM: E.164, international; and national, digits alone, where it is one of the
+    region that numbers without + are of: elsewhere the same digits are somebody else's."""
     import phonenumbers
 
     number, form = phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat
-    shapes = [e164, *(str(phonenumbers.format_number(number, each)) for each in (form.INTERNATIONAL, form.NATIONAL))]
-    return list(dict.fromkeys([*shapes, "".join(each for each in shapes[2] if each.isdigit())]))
+    shapes = [e164, str(phonenumbers.format_number(number, form.INTERNATIONAL))]
+    if region and phonenumbers.country_code_for_region(region) == number.country_code:
+        national = str(phonenumbers.format_number(number, form.NATIONAL))
+        shapes += [national, "".join(each for each in national if each.isdigit())]
+    return list(dict.fromkeys(shapes))
 
 
 def plan_write(
@@ -104,11 +110,12 @@ def plan_write(
 ) -> Operation | Skipped:
     """What becomes of one [[write]]. place: of its record, as far as it is known. The trigger was looked at."""
     write = mapping.write[index]
-    key = _key_of(write, conversation_key, visitor_key)
+    key = key_of(write, conversation_key, visitor_key)
     values = values_of(mapping, write.fields, facts)
+    defaulted = defaulted_of(mapping, write, facts)
 
     def operation(how: Literal["upsert", "update"], record_id: str = "") -> Operation:
-        return Operation(index, write.record, write.object, how, key, record_id, values, write.duplicates)
+        return Operation(index, write.record, write.object, how, key, record_id, values, write.duplicates, defaulted)
 
     if place is None:
         return operation("upsert") if write.if_missing == "create" else Skipped(index, write.record, "there is none")
@@ -127,12 +134,17 @@ def own_key(mapping: Mapping, find: Find, conversation_key: str, visitor_key: st
     """Of the record that we make where nothing is found; '' = we make none there."""
     for write in mapping.write:
         if (write.record, write.object) == (find.record, find.object):
-            return _key_of(write, conversation_key, visitor_key)
+            return key_of(write, conversation_key, visitor_key)
     return ""
 
 
-def _key_of(write: Write, conversation_key: str, visitor_key: str) -> str:
+def key_of(write: Write, conversation_key: str, visitor_key: str) -> str:
     return f"{visitor_key if write.is_per_visitor else conversation_key}-{write.record}"
+
+
+def defaulted_of(mapping: Mapping, write: Write, facts: Facts) -> frozenset[str]:
+    """Its fields that no fact fills."""
+    return frozenset(name for name, value in mapping.values(write.fields).items() if is_default(value, facts))
 
 
 def is_due(write: Write, trigger: str) -> bool:
@@ -144,14 +156,10 @@ def values_of(mapping: Mapping, fields: dict[str, Any], facts: Facts) -> dict[st
     """Fields with what goes into them; those that refer to records hold a Ref. What is empty is left out."""
     found: dict[str, Any] = {}
     for name, value in mapping.values(fields).items():
-        filled = Ref(value.record, value.field, value.found) if value.record else _filled(value, facts)
+        filled = Ref(value.record, value.field, value.found) if value.record else fill(value, facts)
         if filled is not None:
             found[name] = filled
     return found
-
-
-def _filled(value: Value, facts: Facts) -> Any:
-    return fill(value, facts)
 
 
 def places(mapping: Mapping, kept: ReadOnly[str, Kept]) -> dict[str, Place]:

@@ -6,11 +6,12 @@ the record that is there. After each step it is kept with a digest, so that the 
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from connectors.salesforce_crm.client import Client, quoted
-from connectors.salesforce_crm.mapping import Mapping, Transcript
+import msgspec
+
+from connectors.salesforce_crm.client import KEEP_OWNER, quoted
+from connectors.salesforce_crm.mapping import PERSONS, Write
 from connectors.salesforce_crm.plan import (
     Look,
     Operation,
@@ -19,41 +20,63 @@ from connectors.salesforce_crm.plan import (
     Skipped,
     digest,
     is_due,
+    key_of,
     looks,
     own_key,
     places,
     plan_write,
-    values_of,
 )
-from connectors.salesforce_crm.transcript import Part, parts_of
-from connectors.salesforce_crm.trouble import Trouble, is_id
-from omnibridge.connector import Kept, SharedFile, Snapshot, SyncResult
-
-LINES = 500
-"""Read from the journal at a time."""
+from connectors.salesforce_crm.said import Saying
+from connectors.salesforce_crm.trouble import Match, Trouble, is_id
+from connectors.salesforce_crm.values import shortened
+from omnibridge.connector import Kept, SyncResult
 
 SAVE = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+ASSIGNED = ("Case", "Lead", "Account")
+"""Objects whose owner is found by the org's assignment rules."""
+MOST_CORRECTIONS = 8
+"""Times that one call is made again with less: each refusal names some of the fields."""
 
 
-class Run:
+class Run(Saying):
     """Of one snapshot. Raises Trouble."""
 
-    def __init__(self, client: Client, mapping: Mapping, snapshot: Snapshot) -> None:
-        self._client, self._mapping, self._snapshot = client, mapping, snapshot
-        self._kept = dict(snapshot.kept)
-        self._places = places(mapping, self._kept)
-        self.skipped: list[Skipped] = []
-        self.written = 0
-
     async def go(self) -> SyncResult:
-        for record in dict.fromkeys(each.record for each in self._mapping.find):
-            await self._find(record)
-        for index, write in enumerate(self._mapping.write):
-            if is_due(write, self._snapshot.trigger) and not self._is_ended(write.record):
-                await self._write(index)
-        await self._say()
-        await self._share()
+        await self._carry_on()
+        if any(each.is_gone for each in self._failed):
+            await self._forget_what_is_gone()
+            self._failed.clear()
+            self._refused.clear()
+            await self._carry_on()
+        if self._failed:
+            raise self._failed[0]
         return SyncResult(await self._learn(), self._link())
+
+    async def _carry_on(self) -> None:
+        for record in dict.fromkeys(each.record for each in self._mapping.find):
+            await self._attempt(self._find(record), record)
+        for index, write in enumerate(self._mapping.write):
+            if is_due(write, self._snapshot.trigger) and write.record not in self._refused:
+                await self._attempt(self._write(index), write.record)
+        await self._attempt(self._say())
+        await self._attempt(self._share())
+
+    async def _forget_what_is_gone(self) -> None:
+        """Somebody deleted or merged a record that we know: everything is looked for again, and made where it is to be.
+        In this run alone: what is kept is replaced as it is found."""
+        for what, each in list(self._kept.items()):
+            name, _, index = what.partition("#")
+            if what.startswith("find:") or (index and not each.made):
+                del self._kept[what]
+            elif index:
+                key = self._key_of(int(index)) if int(index) < len(self._mapping.write) else ""
+                if key and await self._by_key(each.object, key):
+                    self._kept[what] = msgspec.structs.replace(each, digest="")
+                else:
+                    del self._kept[what]
+            elif name.startswith("transcript-"):
+                self._kept[what] = msgspec.structs.replace(each, digest="")
+        self._places = places(self._mapping, self._kept)
 
     # -- finding ----------------------------------------------------------------------------------------
 
@@ -108,11 +131,11 @@ class Run:
     # -- writing ----------------------------------------------------------------------------------------
 
     async def _write(self, index: int) -> None:
-        snapshot = self._snapshot
-        record = self._mapping.write[index].record
-        planned = plan_write(
-            self._mapping, index, snapshot.facts, self._places.get(record), snapshot.key, snapshot.visitor_key
-        )
+        snapshot, write = self._snapshot, self._mapping.write[index]
+        place = self._places.get(write.record)
+        if place is None:
+            place = await self._made_before(index, write)
+        planned = plan_write(self._mapping, index, snapshot.facts, place, snapshot.key, snapshot.visitor_key)
         if isinstance(planned, Skipped):
             self.skipped.append(planned)
             return
@@ -121,176 +144,101 @@ class Run:
         known = self._kept.get(planned.what)
         if known is not None and known.digest == mark:
             return
-        made = await self._carry_out(planned, data)
+        is_there = place is not None and not place.label
+        if self._is_ended(write.record):
+            # A handover that is carried out after the close: it must not open the case again.
+            data = {name: each for name, each in data.items() if isinstance(planned.values[name], Ref)}
+            if not is_there or not data:
+                return
+        made = await self._carry_out(planned, data, place if is_there else None)
         if made is None:
             return
-        self._places[record] = made
+        self._places[write.record] = made
         await self._keep(Kept(planned.what, made.object, made.id, made.ours, mark))
 
+    def _key_of(self, index: int) -> str:
+        return key_of(self._mapping.write[index], self._snapshot.key, self._snapshot.visitor_key)
+
+    async def _made_before(self, index: int, write: Write) -> Place | None:
+        """In another conversation, or right before we died. Asked only where it makes a difference: whether rules give
+        it to somebody, and defaults are written."""
+        has_defaults = write.is_per_visitor and write.object in PERSONS
+        if not has_defaults and (write.object not in ASSIGNED or "OwnerId" in write.fields):
+            return None
+        record_id = await self._by_key(write.object, self._key_of(index))
+        return Place(write.object, record_id, ours=True) if record_id else None
+
     def _is_ended(self, record: str) -> bool:
-        """A handover that is sent again after the close must not open the case again."""
         return self._snapshot.trigger != "close" and any(
             each.record == record and set(each.when) == {"close"} and f"{record}#{index}" in self._kept
             for index, each in enumerate(self._mapping.write)
         )
 
-    async def _carry_out(self, planned: Operation, data: dict[str, Any]) -> Place | None:
-        if planned.how == "update":
-            await self._client.update(planned.object, planned.record_id, data)
-            self.written += 1
-            return Place(planned.object, planned.record_id)
-        options = SAVE if planned.duplicates == "save" else {}
-        try:
-            record_id, _ = await self._client.upsert(
-                planned.object, self._mapping.key_field, planned.key, data, **options
-            )
-        except Trouble as trouble:
-            if trouble.kind != "duplicate" or planned.duplicates == "refuse" or not trouble.ids:
-                raise self._again(trouble) from None
-            return await self._is_duplicate(planned, trouble.ids[0])
-        self.written += 1
-        return Place(planned.object, record_id, ours=True)
+    async def _carry_out(self, planned: Operation, data: dict[str, Any], place: Place | None) -> Place | None:
+        """place: where it is already. None = it is not to be written."""
+        sent = {name: each for name, each in data.items() if place is None or name not in planned.defaulted}
+        if not sent and place is not None:
+            return place
+        for _ in range(MOST_CORRECTIONS):
+            try:
+                return await self._send(planned, sent, place)
+            except Trouble as trouble:
+                corrected = self._corrected(planned, trouble, sent, data)
+                if corrected is None:
+                    raise
+                sent = corrected
+        return await self._send(planned, sent, place)
 
-    async def _is_duplicate(self, planned: Operation, record_id: str) -> Place | None:
-        """The org knows such a one. By what the visitor claims: so it is a label, unless the mapping trusts it."""
-        label = planned.duplicates == "label"
-        place = Place(planned.object, record_id, label=label)
-        self._places[planned.record] = place
-        asked_for = digest(*(x.digest for x in looks(self._mapping, self._snapshot.facts, planned.record)))
-        mark = f"{asked_for}:{'label' if label else 'found'}"
-        await self._keep(Kept(f"find:{planned.record}", planned.object, record_id, False, mark))
+    def _corrected(
+        self, planned: Operation, trouble: Trouble, sent: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """What visitors wrote is made to fit; constants are the operator's matter. None = it stays refused."""
+        if trouble.code == "REQUIRED_FIELD_MISSING" and len(sent) < len(data):
+            return data  # it is not there after all
+        values = self._mapping.values(self._mapping.write[planned.index].fields)
+        theirs = [each for each in trouble.fields if each in sent and values[each].constant is None]
+        if trouble.code == "INVALID_EMAIL_ADDRESS" and theirs:
+            return {name: each for name, each in sent.items() if name not in theirs}
+        if trouble.code == "STRING_TOO_LONG" and trouble.longest:
+            cut = {name: shortened(str(sent[name]), trouble.longest, values[name].escape) for name in theirs}
+            return {**sent, **cut} if any(sent[name] != each for name, each in cut.items()) else None
         return None
 
-    @staticmethod
-    def _again(trouble: Trouble) -> Trouble:
-        """Another conversation of the same visitor made it at this moment: a repeat finds it."""
-        return Trouble("lock", trouble.code, trouble.name, trouble.status) if trouble.kind == "taken" else trouble
-
-    async def _resolved(self, values: dict[str, Any]) -> dict[str, Any]:
-        data = {}
-        for name, value in values.items():
-            found = await self._value_of(value) if isinstance(value, Ref) else value
-            if found is not None:
-                data[name] = found
-        return data
-
-    async def _value_of(self, ref: Ref) -> Any:
-        place = self._places.get(ref.record)
-        if place is None:
-            return None
-        if ref.found:
-            return place.id if ref.found == "id" else self._address(place)
-        if place.label:
-            return None
-        if not ref.field or ref.field == "Id":
-            return place.id
-        soql = f"SELECT {ref.field} FROM {place.object} WHERE Id = {{}}"  # noqa: S608 - names are checked
-        rows, _ = await self._client.query(quoted(soql, place.id), place.object)
-        return rows[0].get(ref.field) if rows else None
-
-    # -- what was said ----------------------------------------------------------------------------------
-
-    async def _say(self) -> None:
-        how = self._mapping.transcript
-        if how is None or (self._snapshot.trigger != "close" and how.when != "live"):
-            return
-        done = [each for what, each in self._kept.items() if what.startswith("transcript-")]
-        last = max(done, key=lambda each: int(each.what.partition("-")[2]), default=None)
-        is_file = how.object == "ContentVersion"
-        number, start = 0, 0
-        if last is not None:
-            # A text is written again from the line that its last part begins with; a file stays, and another follows.
-            number = int(last.what.partition("-")[2]) + is_file
-            start = last.position + is_file
-        for part in parts_of(self._lines(start), how, number):
-            await (self._say_as_file(how, part) if is_file else self._say_as_text(how, part))
-
-    def _lines(self, start: int) -> list[Any]:
-        found = []
-        while page := self._snapshot.lines(start, LINES):
-            found += page
-            start = page[-1].id + 1
-            if len(page) < LINES:
-                break
-        return found
-
-    async def _say_as_text(self, how: Transcript, part: Part) -> None:
-        what, facts = f"transcript-{part.number}", {**self._snapshot.facts, "part": part.number + 1}
-        data = await self._resolved(values_of(self._mapping, how.fields, facts))
-        data[how.field] = part.text
-        mark = digest(how.object, data)
-        known = self._kept.get(what)
-        if known is not None and known.digest == mark:
-            return
-        key = f"{self._snapshot.key}-{what}"
+    async def _send(self, planned: Operation, data: dict[str, Any], place: Place | None) -> Place | None:
+        options = SAVE if planned.duplicates == "save" else {}
+        if place is not None or "OwnerId" in data:
+            options = options | KEEP_OWNER
         try:
-            record_id, _ = await self._client.upsert(how.object, self._mapping.key_field, key, data)
+            if planned.how == "update":
+                await self._client.update(planned.object, planned.record_id, data, **options)
+                made = Place(planned.object, planned.record_id)
+            else:
+                field = self._mapping.key_field
+                record_id, _ = await self._client.upsert(planned.object, field, planned.key, data, **options)
+                made = Place(planned.object, record_id, ours=True)
         except Trouble as trouble:
-            raise self._again(trouble) from None
-        self.written += 1
-        await self._keep(Kept(what, how.object, record_id, True, mark, part.first))
-
-    async def _say_as_file(self, how: Transcript, part: Part) -> None:
-        what, facts = f"transcript-{part.number}", {**self._snapshot.facts, "part": part.number + 1}
-        data = await self._resolved(values_of(self._mapping, how.fields, facts))
-        title = str(data.pop("Title", "") or f"Chat transcript {part.number + 1}")
-        name = str(data.pop("PathOnClient", "") or "transcript.txt")
-        record_id = await self._upload(what, title, name, part.text.encode(), data)
-        await self._keep(Kept(what, how.object, record_id, True, digest(part.text), part.last))
-
-    # -- files ------------------------------------------------------------------------------------------
-
-    async def _share(self) -> None:
-        how, trigger = self._mapping.files, self._snapshot.trigger
-        place = self._places.get(how.record) if how is not None else None
-        if how is None or place is None or place.label or (trigger != "close" and how.when != "live"):
-            return
-        for file in self._snapshot.files:
-            what = f"file-{file.id}"
-            if what not in self._kept:
-                await self._share_one(what, file, place, how.max_bytes, how.fields)
-
-    async def _share_one(
-        self, what: str, file: SharedFile, place: Place, max_bytes: int, fields: dict[str, Any]
-    ) -> None:
-        async with self._client.uploads:
-            await self._share_now(what, file, place, max_bytes, fields)
-
-    async def _share_now(
-        self, what: str, file: SharedFile, place: Place, max_bytes: int, fields: dict[str, Any]
-    ) -> None:
-        content = await self._snapshot.read_file(file, max_bytes)
-        if content is None:
-            self.skipped.append(Skipped(-1, what, "the file is gone, or longer than max_bytes"))
-            await self._keep(Kept(what, "", ""))
-            return
-        data = await self._resolved(values_of(self._mapping, fields, self._snapshot.facts))
-        name = file.name.replace("/", "_").replace("\\", "_")[:200] or "file"
-        record_id = await self._upload(what, name, name, content, {"FirstPublishLocationId": place.id, **data})
-        await self._keep(Kept(what, "ContentVersion", record_id, True))
-
-    async def _upload(self, what: str, title: str, name: str, content: bytes, data: dict[str, Any]) -> str:
-        """A ContentVersion takes no upsert with content: so it is looked for first, and its key is unique."""
-        key, field = f"{self._snapshot.key}-{what}", self._mapping.key_field
-        found = await self._uploaded(field, key)
-        if found:
-            return found
-        body = base64.b64encode(content).decode()
-        try:
-            made = await self._client.create(
-                "ContentVersion", {"Title": title[:255], "PathOnClient": name, field: key, **data, "VersionData": body}
-            )
-            self.written += 1
-            return made
-        except Trouble as trouble:
-            if trouble.kind != "taken":  # an attempt that was given up for lost arrived after our look
+            if trouble.kind != "duplicate" or planned.duplicates not in ("label", "use"):
+                raise self._again(trouble) from None
+            if place is not None:
+                self.skipped.append(Skipped(planned.index, planned.record, "with these values it would be a duplicate"))
+                return place
+            if not trouble.matches:
                 raise
-        return await self._uploaded(field, key)
+            await self._is_duplicate(planned, trouble.matches)
+            return None
+        self.written += 1
+        return made
 
-    async def _uploaded(self, field: str, key: str) -> str:
-        soql = f"SELECT Id FROM ContentVersion WHERE {field} = {{}}"  # noqa: S608 - names are checked
-        rows, _ = await self._client.query(quoted(soql, key), "ContentVersion")
-        return str(rows[0]["Id"]) if rows else ""
+    async def _is_duplicate(self, planned: Operation, matches: tuple[Match, ...]) -> None:
+        """The org knows such a one. By what the visitor claims: so it is a label, unless the mapping trusts it. One of
+        another object (a lead like this contact) can only be linked to."""
+        match = next((each for each in matches if each.object in ("", planned.object)), matches[0])
+        name = match.object or planned.object
+        label = planned.duplicates == "label" or name != planned.object
+        self._places[planned.record] = Place(name, match.id, label=label)
+        asked_for = digest(*(x.digest for x in looks(self._mapping, self._snapshot.facts, planned.record)))
+        mark = f"{asked_for}:{'label' if label else 'found'}"
+        await self._keep(Kept(f"find:{planned.record}", name, match.id, False, mark))
 
     # -- what comes back --------------------------------------------------------------------------------
 
@@ -323,11 +271,3 @@ class Run:
             if record in self._places:
                 return self._address(self._places[record])
         return ""
-
-    def _address(self, place: Place) -> str:
-        path = self._mapping.link.path if self._mapping.link is not None else "/lightning/r/{object}/{id}/view"
-        return self._client.address + path.replace("{object}", place.object).replace("{id}", place.id)
-
-    async def _keep(self, kept: Kept) -> None:
-        self._kept[kept.what] = kept
-        await self._snapshot.keep(kept)

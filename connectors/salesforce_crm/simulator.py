@@ -29,6 +29,8 @@ CLIENT_ID = "sandbox-crm-client"
 CLIENT_SECRET = "sandbox-crm-secret"  # noqa: S105 - published: for the sandbox alone
 USERNAME = "integration@sandbox.invalid"
 DATA = "/services/data/v{version}"
+LONGEST_URI = 16_000
+"""Reference 3.4."""
 
 
 class Simulator:
@@ -192,8 +194,8 @@ class Simulator:
         return answer
 
     async def create(self, request: Request, body: bytes) -> Response:
-        save = "allowsave=true" in request.headers.get("sforce-duplicate-rule-header", "").lower()
-        record_id = self.org.create(request.path_params["name"], _json(body), allow_duplicates=save)
+        data, save = self._wanted(request, body)
+        record_id = self.org.create(request.path_params["name"], data, allow_duplicates=save)
         return JSONResponse({"id": record_id, "success": True, "errors": []}, 201)
 
     async def one(self, request: Request, body: bytes) -> Response:
@@ -203,8 +205,17 @@ class Simulator:
         if request.method == "DELETE":
             self.org.delete(name, record_id)
         else:
-            self.org.update(name, record_id, _json(body))
+            data, save = self._wanted(request, body)
+            self.org.update(name, record_id, data, allow_duplicates=save)
         return Response(status_code=204)
+
+    def _wanted(self, request: Request, body: bytes) -> tuple[dict[str, Any], bool]:
+        """(fields, whether duplicates may be made). Assignment rules work at each call that does not forbid it."""
+        data = _json(body)
+        may = request.headers.get("sforce-auto-assign", "true").lower() != "false"
+        if may and self.org.assignee and request.path_params["name"] in ("Case", "Lead", "Account"):
+            data["OwnerId"] = self.org.assignee
+        return data, "allowsave=true" in request.headers.get("sforce-duplicate-rule-header", "").lower()
 
     async def by_key(self, request: Request, body: bytes) -> Response:
         name, field, value = (request.path_params[each] for each in ("name", "id", "value"))
@@ -214,8 +225,8 @@ class Simulator:
             if not found:
                 raise Refused("NOT_FOUND", "The requested resource does not exist", 404)
             return JSONResponse(_shown(name, found[0]))
-        save = "allowsave=true" in request.headers.get("sforce-duplicate-rule-header", "").lower()
-        record_id, created = self.org.upsert(name, field, value, _json(body), allow_duplicates=save)
+        data, save = self._wanted(request, body)
+        record_id, created = self.org.upsert(name, field, value, data, allow_duplicates=save)
         return JSONResponse(
             {"id": record_id, "success": True, "errors": [], "created": created}, 201 if created else 200
         )
@@ -232,6 +243,8 @@ class Simulator:
         return JSONResponse({"name": name, "fields": [{"name": each} for each in sorted(known)]})
 
     async def query(self, request: Request, _: bytes) -> Response:
+        if len(request.url.query) > LONGEST_URI:
+            raise Refused("URI_TOO_LONG", "URI Too Long", 414)
         try:
             asked = parse(request.query_params.get("q", ""))
             found = asked.run(self.org.of(asked.source).values())

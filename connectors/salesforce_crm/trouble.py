@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
@@ -39,7 +39,7 @@ WHAT_TO_DO = {
     "STRING_TOO_LONG": "a value is too long: give it max in the mapping",
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": "a validation rule of the org refused it: satisfy it in the mapping",
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": "a value is not in the picklist: correct the mapping",
-    "INVALID_EMAIL_ADDRESS": 'an e-mail address is none: use kind = "email"',
+    "INVALID_EMAIL_ADDRESS": 'an e-mail address is none: use as = "email"',
     "INSUFFICIENT_ACCESS": "the integration user lacks a right",
     "INSUFFICIENT_ACCESS_OR_READONLY": "the integration user lacks a right, or the record is read-only",
     "INVALID_CROSS_REFERENCE_KEY": "a record that is referred to is gone, or not to be seen",
@@ -52,16 +52,48 @@ CLOSED_PAUSE_S = 300.0
 LOCK_PAUSE_S = (0.2, 2.0)
 
 _jitter = random.SystemRandom()
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+
+
+FINAL: tuple[Kind, ...] = ("duplicate", "missing", "several", "refused")
+"""Would be answered in the same way again."""
+
+
+class Match(NamedTuple):
+    """A record that one might be a duplicate of. object: '' = not told."""
+
+    object: str
+    id: str
 
 
 class Trouble(Exception):
-    """One failed call. ids: records that it might be a duplicate of. pause_s: when to try again, where it is known."""
+    """One failed call. matches: records that it might be a duplicate of. fields: whose values were refused, and
+    longest, what they take, where it is told. pause_s: when to try again, where it is known."""
 
     def __init__(
-        self, kind: Kind, code: str, name: str = "", status: int = 0, ids: tuple[str, ...] = (), pause_s: float = 0.0
+        self,
+        kind: Kind,
+        code: str,
+        name: str = "",
+        status: int = 0,
+        matches: tuple[Match, ...] = (),
+        pause_s: float = 0.0,
+        fields: tuple[str, ...] = (),
+        longest: int = 0,
     ) -> None:
         super().__init__(f"{name or 'a call'} failed: {code}" + (f" (HTTP {status})" if status else ""))
-        self.kind, self.code, self.name, self.status, self.ids, self.pause_s = kind, code, name, status, ids, pause_s
+        self.kind, self.code, self.name, self.status, self.pause_s = kind, code, name, status, pause_s
+        self.matches, self.fields, self.longest = matches, fields, longest
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a repeat is of no use until somebody has changed something."""
+        return self.kind in FINAL
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a record that we know is perhaps not there any more."""
+        return self.kind == "missing" or self.code == "INVALID_CROSS_REFERENCE_KEY"
 
     def as_delivery(self) -> DeliveryError:
         """For the outbox."""
@@ -108,8 +140,11 @@ def from_answer(status: int, content: Any, name: str) -> Trouble:
     code = str(first.get("errorCode", ""))
     code = code if re.fullmatch(r"[A-Z_]{3,60}", code) else f"HTTP_{status}"
     kind = KINDS.get(code) or _by_status(status)
-    ids = _duplicates(first) if kind == "duplicate" else ()
-    return Trouble(kind, code, name, status, ids)
+    matches = _duplicates(first) if kind == "duplicate" else ()
+    named = first.get("fields")
+    fields = tuple(each for each in named if isinstance(each, str) and _NAME.fullmatch(each)) if named else ()
+    found = re.search(r"\(max length=(\d{1,6})\)\s*\Z", str(first.get("message", "")))  # a number, nothing else of it
+    return Trouble(kind, code, name, status, matches, fields=fields, longest=int(found.group(1)) if found else 0)
 
 
 def _by_status(status: int) -> Kind:
@@ -122,14 +157,17 @@ def _by_status(status: int) -> Kind:
     return {401: "session", 404: "missing", 410: "missing", 409: "lock", 412: "lock"}.get(status, "refused")  # type: ignore[return-value]
 
 
-def _duplicates(error: dict[str, Any]) -> tuple[str, ...]:
+def _duplicates(error: dict[str, Any]) -> tuple[Match, ...]:
     found = []
     try:
         for result in error["duplicateResult"]["matchResults"]:
-            found += [str(each["record"]["Id"]) for each in result["matchRecords"]]
-    except (KeyError, TypeError):
+            for each in result["matchRecords"]:
+                own = each["record"].get("attributes") or {}
+                name = str(own.get("type") or result.get("entityType") or "")
+                found.append(Match(name if _NAME.fullmatch(name) else "", str(each["record"]["Id"])))
+    except (KeyError, TypeError, AttributeError):
         return ()
-    return tuple(each for each in found if is_id(each))
+    return tuple(each for each in found if is_id(each.id))
 
 
 def is_id(text: str) -> bool:

@@ -27,11 +27,14 @@ FACTS = (
 )  # fmt: skip
 """Facts of a snapshot, besides room.FIELD, visitor.FIELD and crm.FIELD. Times are ISO 8601, UTC."""
 
-KINDS = ("text", "email", "phone", "number", "boolean")
+_BARE = ("phone", "number", "boolean")
 As = Literal["text", "email", "phone", "number", "boolean"]
 LONGEST = 131_072
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
-_EMAIL = re.compile(r"[^@\s\"'<>,;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+_WORD = r"[A-Za-z0-9!#$%&'*/=?^_+`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"(?=.{{1,64}}@){_WORD}(?:\.{_WORD})*@(?:{_LABEL}\.)+[A-Za-z]{_LABEL}")
+"""What Salesforce's own fields take: a host with a dot, ASCII alone. What is asked with it is quoted by the library."""
 _HOLE = re.compile(r"{{|}}|{([^{}]*)}|[{}]")
 
 
@@ -90,6 +93,13 @@ def read_value(raw: Any, extra: tuple[str, ...] = ()) -> Value:
         raise ValueProblem("as goes with fact")
     if not 1 <= value.max <= LONGEST:
         raise ValueProblem(f"max: 1 to {LONGEST}")
+    if "region" in raw and value.kind != "phone":
+        raise ValueProblem('region goes with as = "phone"')
+    if value.region and not re.fullmatch(r"[A-Z]{2}", value.region):
+        raise ValueProblem('region must be two capital letters, such as "DE"')
+    useless = {"max", "escape", "default"} if value.record else {"max", "escape"} if value.kind in _BARE else set()
+    if given := sorted(useless & set(raw)):
+        raise ValueProblem(f"{given[0]} does nothing here")
     return value
 
 
@@ -110,7 +120,7 @@ def fill(value: Value, facts: Mapping[str, Any]) -> Any:
         return value.constant
     if value.template:
         text = _HOLE.sub(lambda found: _hole(found, facts, value.escape), value.template)
-        return clean(text)[: value.max] or value.default
+        return shortened(clean(text), value.max, value.escape) or value.default
     found = facts.get(value.fact)
     if found is None or found == "":
         return value.default
@@ -119,8 +129,25 @@ def fill(value: Value, facts: Mapping[str, Any]) -> Any:
         return value.default
     if isinstance(converted, str):
         converted = html.escape(converted) if value.escape == "html" else converted
-        return converted[: value.max] or value.default
+        return shortened(converted, value.max, value.escape) or value.default
     return converted
+
+
+def is_default(value: Value, facts: Mapping[str, Any]) -> bool:
+    """Whether no fact went into it: a default, or a template of which every hole was empty."""
+    if value.constant is not None or value.record:
+        return False
+    if names := holes(value.template):
+        return all(facts.get(each.partition("|")[0].strip()) in (None, "") for each in names)
+    return value.default is not None and fill(msgspec.structs.replace(value, default=None), facts) is None
+
+
+def shortened(text: str, most: int, escape: str = "text") -> str:
+    """At most so many characters, and as HTML no half of an entity or tag at the end."""
+    if len(text) <= most:
+        return text
+    text = text[:most]
+    return re.sub(r"(&[^;\s]{0,9}|<[^>]{0,9})\Z", "", text) if escape == "html" else text
 
 
 def convert(found: Any, kind: str, region: str = "") -> Any:

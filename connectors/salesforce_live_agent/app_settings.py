@@ -26,6 +26,15 @@ TEXTS = {
     "la_queue_position_message": "queue_position",
     "la_no_liveagent_available": "nobody_online",
 }
+DETAILS = """\
+facts = ["workspace", "room", "department", "visitor_name", "visitor_email"]
+details = [
+    { label = "E-mail Address", fact = "visitor_email", transcript_fields = ["c__EmailAddress"], entity_field_maps = [
+        { entityName = "Contact", fieldName = "Email", isAutoQueryable = true, isExactMatchable = true },
+    ] },
+]"""
+"""What it told of a visitor beside his name (helperFunctions/SalesforceAPIHelpers.ts)."""
+
 EVENTS = "our bots are told by their own protocol that they have the visitor again"
 NOT_TAKEN = {
     "handover_department_name": "a desk needs no department: the bot hands to it by name (hands_to)",
@@ -46,7 +55,7 @@ NOT_TAKEN = {
     "debug_button": "see [server] log_level",
     "log_level": "see [server] log_level",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Imported(NamedTuple):
@@ -77,6 +86,7 @@ def imported(given: bytes) -> Imported:
     lines = ["[[connection]]", 'name = "salesforce"', 'kind = "salesforce_live_agent"']
     lines += [f"{key} = {_quoted(value)}" for key, value in connection.items()]
     lines += ['rocketchat_token_file = "salesforce_token"', f'on_declined = "{way}"', f'on_left = "{way}"']
+    lines.append(DETAILS)
     of_desk: list[str] = []
     warning = values.get("customer_timeout_warning_message", "")
     if "%t" in warning:
@@ -104,7 +114,7 @@ def _values(given: bytes) -> dict[str, str]:
     """Of settings that were never changed, what they were shipped with."""
     try:
         found: Any = json.loads(given)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigError("the file is not JSON: save the answer of /api/apps/ID/settings") from None
     found = found.get("settings", found) if isinstance(found, dict) else found
     if isinstance(found, list):

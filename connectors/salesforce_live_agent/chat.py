@@ -22,10 +22,12 @@ from connectors.salesforce_live_agent.poll import (
     at_base,
     begun,
     given_up,
+    lost,
     moved,
     next_request,
     not_sent,
     posted,
+    refused,
 )
 from omnibridge.connector import ConfigError, DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 
@@ -33,6 +35,14 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 STEADY_S = 5.1
 """A request that waits for so long is connected: connecting takes 5 s at most. With the first pause it is less than
 `trouble_s`, so that one failure of a silent chat is told to nobody."""
+
+QUICK_S, MOST_QUICK = 0.5, 10
+"""Polls wait for most of a minute. When so many told nothing and took less, each next one is followed by a pause."""
+
+MUST_ARRIVE = frozenset({"ChasitorInit", "ChatMessage", "ChatEnd"})
+MOST_FAILURES = 3
+"""Of any other post, answered with 5xx each time: words of the visitor wait behind it. A number that was taken is
+dropped with 200 when it comes again, so this one was not."""
 
 _T = TypeVar("_T")
 Keep = Callable[[Session, tuple[Event, ...]], Awaitable[None]]
@@ -74,6 +84,7 @@ class Chat:
         self._at_half: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[None] | None = None
         self._moves = 0
+        self._failing = ("", 0)  # id of a post, how often it failed
 
     def use(self, api: LiveAgent) -> None:
         """From the next request on; close the old one, which ends what is under way."""
@@ -84,7 +95,7 @@ class Chat:
 
         until_ready: only until posts may be sent: after a move, where nobody reads any more.
         """
-        pause_s = FIRST_PAUSE_S
+        pause_s, n_quick = FIRST_PAUSE_S, 0
         while next_request(self.session) is not None and not (until_ready and self.session.is_ready):
             limit_s = await self._held() if self._held else None
             session = self.session  # a post may have changed it meanwhile
@@ -92,23 +103,28 @@ class Chat:
             if request is None:
                 return
             moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
+            began = asyncio.get_running_loop().time()
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
             steady = asyncio.get_running_loop().call_later(STEADY_S, self._tell, True) if self._has_failed else None
             try:
                 answer = await _result(self._reading)
-            except DeliveryError:
-                answer = None
+            except DeliveryError as exc:
+                if exc.code == "answer-too-large":  # it would be so for ever
+                    step = lost(session, "too-large")
             finally:
                 if steady is not None:
                     steady.cancel()
             if self._moves != moves:
                 continue  # a post was told that the session moved
-            if answer is not None:
-                async with self._changing:
+            async with self._changing:
+                if answer is not None:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
+                if step is not None:
                     await self._change(step)
             self._tell(step is not None and not step.pauses)
-            if step is None or step.pauses:
+            is_quick = asyncio.get_running_loop().time() - began < QUICK_S
+            n_quick = n_quick + 1 if is_quick and step is not None and not step.events else 0
+            if step is None or step.pauses or n_quick > MOST_QUICK:
                 await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
@@ -220,6 +236,11 @@ class Chat:
                     return
                 raise ServerMoved("the chat moved to another server while it was posted", code="moved")
             step, error = posted(self.session, status, again=again)
+            if isinstance(error, DeliveryUncertain) and status != 503 and post.noun not in MUST_ARRIVE:
+                before, n_failed = self._failing
+                self._failing = (post.id, n_failed + 1 if before == post.id else 1)
+                if self._failing[1] >= MOST_FAILURES:
+                    step, error = refused(self.session, status)
             await self._change(step)
         if error is not None:
             raise error

@@ -11,8 +11,9 @@ import msgspec
 
 from connectors.salesforce.calls import is_safe, json_object
 from connectors.salesforce.ids import short_id
+from connectors.salesforce_live_agent.answers import number
 from connectors.salesforce_live_agent.errors import Switched, from_exception, from_status
-from connectors.salesforce_live_agent.messages import FileWanted
+from connectors.salesforce_live_agent.messages import TOKEN, FileWanted, rows
 from connectors.salesforce_live_agent.poll import Post, Request, Session
 from omnibridge.connector import Client, ClientFactory, ConfigError, DeliveryRejected, DeliveryUncertain
 from omnibridge.connector.form_data import Part, encode
@@ -141,7 +142,10 @@ class LiveAgent:
         }
         message = await self._resource(base, "Availability", query)
         found = {}
-        for each in message.get("results") or ():
+        results = message.get("results")
+        for each in results if isinstance(results, list) else ():
+            if not isinstance(each, dict):
+                continue
             wait = each.get("estimatedWaitTime", -1)
             is_known = isinstance(wait, int | float) and wait >= 0
             found[str(each.get("id"))] = Availability(each.get("isAvailable") is True, int(wait) if is_known else None)
@@ -159,18 +163,21 @@ class LiveAgent:
 
     async def _resource(self, base: str, name: str, query: Mapping[str, str]) -> dict[str, Any]:
         found = await self._call(base, "GET", f"/Visitor/{name}", {}, query)
-        answer = json_object(found.body, "Live Agent")
-        self._look_for_move(answer)
-        for each in answer.get("messages") or ():
-            if each.get("type") == name:
-                return dict(each.get("message") or {})
+        for kind, message in self._rows(json_object(found.body, "Live Agent")):
+            if kind == name:
+                return message
         raise DeliveryUncertain(f"the answer of Live Agent is no {name}", code="bad-answer")
 
-    def _look_for_move(self, answer: dict[str, Any]) -> None:
+    def _rows(self, answer: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Raises Switched."""
-        for each in answer.get("messages") or ():
-            if each.get("type") == "SwitchServer":
-                raise Switched(self.judged(str((each.get("message") or {}).get("newUrl") or "")))
+        try:
+            found = rows(answer)
+        except ValueError:
+            raise DeliveryUncertain("the answer of Live Agent cannot be read", code="bad-answer") from None
+        for kind, message in found:
+            if kind == "SwitchServer":
+                raise Switched(self.judged(str(message.get("newUrl") or "")))
+        return [(each.type, each.message) for each in found]
 
     def judged(self, new_url: str) -> str:
         """An address that the org says it moved to. Raises DeliveryRejected for one that is none of Salesforce's."""
@@ -192,12 +199,12 @@ class LiveAgent:
         """A session without a chat; post `init` next."""
         answer = await self._call(base, "GET", "/System/SessionId", {"X-LIVEAGENT-AFFINITY": "null"})
         found = json_object(answer.body, "Live Agent")
-        self._look_for_move(found)
-        try:
-            poll_s = min(float(found.get("clientPollTimeout") or 40), 300.0)  # a string or a number
-            return Session(base, str(found["id"]), str(found["key"]), str(found["affinityToken"]), poll_s)
-        except (KeyError, TypeError, ValueError) as exc:
-            raise DeliveryUncertain("Live Agent gave no session that can be read", code="bad-answer") from exc
+        self._rows(found)
+        poll_s = min(number(found.get("clientPollTimeout")) or 40.0, 300.0)  # a string or a number
+        name, key, affinity = (str(found.get(each) or "") for each in ("id", "key", "affinityToken"))
+        if not all(map(TOKEN.fullmatch, (name, key, affinity))):
+            raise DeliveryUncertain("Live Agent gave no session that can be read", code="bad-answer")
+        return Session(base, name, key, affinity, poll_s)
 
     def init(self, session: Session, visitor: Visitor) -> Post:
         """The first post of a session."""
@@ -254,7 +261,7 @@ class LiveAgent:
     async def upload(self, session: Session, wanted: FileWanted, filename: str, media_type: str, data: bytes) -> None:
         """A file that the agent asked for; what became of it is told by the poll."""
         parts = urlsplit(wanted.url)
-        is_own = parts.netloc == self._host
+        is_own = parts.netloc == self._host and self.base.startswith(f"{parts.scheme}:")
         is_theirs = parts.scheme == "https" and (parts.hostname or "").endswith(OTHER_HOSTS) and not parts.username
         if not is_own and not is_theirs:
             raise DeliveryRejected("the file is wanted by a host that is none of Salesforce's", code="foreign-host")

@@ -81,7 +81,10 @@ class SalesforceLiveAgentConnector:
         visitor = visitor_of(shared.settings, opening)
         history = history_of(shared.settings, opening, shared.now_ms())
         if shared.settings.availability:
-            found = await self._available(visitor.agent_id, visitor.button_id or shared.api.button_id)
+            # These stand for the button and the agent (reference 1.6): one of them is enough.
+            wanted = [part for each in visitor.overrides for part in each.split("_")]
+            wanted = wanted or [visitor.agent_id, visitor.button_id or shared.api.button_id]
+            found = await self._available(*dict.fromkeys(wanted))
             if not any(each.is_available for each in found.values()):
                 return encode(Kept(declined="no-agents"))
         session = await shared.at_base(shared.api.begin)

@@ -19,6 +19,7 @@ from connectors.salesforce_live_agent.errors import SessionGone
 from connectors.salesforce_live_agent.live import LiveChat
 from connectors.salesforce_live_agent.opening import pieces
 from connectors.salesforce_live_agent.poll import Post
+from connectors.salesforce_live_agent.sending import MOST_POSTS
 from connectors.salesforce_live_agent.told import Told
 from omnibridge.connector import DeliveryError, DeliveryRejected
 
@@ -36,6 +37,7 @@ class Follower:
         if live.kept.session is None and not live.kept.is_over:
             await self._decline(live.kept.declined or "lost")
         live.noticed, live.is_followed = self._trouble.noticed, True
+        live.hears()
         try:
             while not live.kept.is_over and not live.is_closing:
                 session = live.kept.session
@@ -123,7 +125,9 @@ class Follower:
         if not await self._tell_event():
             return
         whole, _ = await live.masked("".join(live.kept.history))
-        for at, text in enumerate(pieces(whole or "", live.shared().settings.longest_text)):
+        # A rule may put in more than it takes away; which posts were taken is remembered of so many.
+        longest = max(live.shared().settings.longest_text, -(-2 * len(whole or "") // MOST_POSTS))
+        for at, text in enumerate(pieces(whole or "", longest)):
             if not await self._told(Post(f"history-{at}", "ChatMessage", {"text": text})):
                 return
         pause_s = FIRST_PAUSE_S

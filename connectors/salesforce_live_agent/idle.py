@@ -12,7 +12,10 @@ Due = Literal["", "warn", "end"]
 
 
 class Silence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """since_ms: of the agent's last message that the visitor has not answered; 0 = none. is_warned: he was told."""
+    """since_ms: of the agent's last message that the visitor has not answered; 0 = none. is_warned: he was told.
+
+    heard_ms, below: since when he could be heard without a break. What nobody could hear is no silence.
+    """
 
     since_ms: int = 0
     is_warned: bool = False
@@ -25,11 +28,11 @@ class Silence(msgspec.Struct, frozen=True, omit_defaults=True):
         """And whether `cleared` is to be posted."""
         return Silence(), self.is_warned
 
-    def due(self, idle: Idle | None, now_ms: int) -> Due:
+    def due(self, idle: Idle | None, now_ms: int, heard_ms: int = 0) -> Due:
         """What is to be done now: post `triggered` and tell him, or end with clientIdleTimeout."""
         if idle is None or not self.since_ms:
             return ""
-        silent_s = (now_ms - self.since_ms) / 1000
+        silent_s = (now_ms - max(self.since_ms, heard_ms)) / 1000
         if silent_s >= idle.timeout_s:
             return "end"
         return "warn" if silent_s >= idle.warning_s and not self.is_warned else ""
@@ -37,8 +40,8 @@ class Silence(msgspec.Struct, frozen=True, omit_defaults=True):
     def warned(self) -> Silence:
         return Silence(self.since_ms, True)
 
-    def next_ms(self, idle: Idle | None) -> int | None:
+    def next_ms(self, idle: Idle | None, heard_ms: int = 0) -> int | None:
         """When to look again."""
         if idle is None or not self.since_ms:
             return None
-        return self.since_ms + int((idle.timeout_s if self.is_warned else idle.warning_s) * 1000)
+        return max(self.since_ms, heard_ms) + int((idle.timeout_s if self.is_warned else idle.warning_s) * 1000)

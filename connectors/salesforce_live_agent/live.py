@@ -13,6 +13,7 @@ from connectors.salesforce import chat
 from connectors.salesforce_live_agent.chat import Chat
 from connectors.salesforce_live_agent.client import LiveAgent
 from connectors.salesforce_live_agent.errors import Switched
+from connectors.salesforce_live_agent.idle import Silence
 from connectors.salesforce_live_agent.messages import (
     Agent,
     Ended,
@@ -22,6 +23,7 @@ from connectors.salesforce_live_agent.messages import (
     FileOutcome,
     FileWanted,
     Requested,
+    Requeued,
     Rules,
     Said,
     SwitchServer,
@@ -29,7 +31,7 @@ from connectors.salesforce_live_agent.messages import (
     Unreadable,
 )
 from connectors.salesforce_live_agent.poll import Post, Session
-from connectors.salesforce_live_agent.rules import Rule, mask
+from connectors.salesforce_live_agent.rules import Masked, Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode
 from connectors.salesforce_live_agent.told import Told, encode, matters
@@ -39,6 +41,8 @@ from omnibridge.connector.desks import Session as DeskSession
 TYPING_S = 8.0
 """So long an indicator is shown after it was told last: it is repeated every few seconds."""
 AGAIN_S = 1.0
+LATE_S = 5.0
+"""So late a look at the visitor's silence may come; later, the process was stopped, or nothing could be told."""
 MOST_AGENTS = 4
 
 _T = TypeVar("_T")
@@ -69,7 +73,7 @@ class Shared(chat.Shared[SalesforceLiveAgentSettings]):
 
 class LiveChat(chat.Chat[Kept]):
     """kept: durable but for a silence that ended. chat: drives the session that there is now. ready: the agent has what
-    was said before."""
+    was said before. is_heard: the service answers those who read, without a break since heard_ms, as we listen."""
 
     def __init__(self, session: DeskSession, shared: Callable[[], Shared]) -> None:
         super().__init__(session, decode)
@@ -79,6 +83,7 @@ class LiveChat(chat.Chat[Kept]):
         self._silent: asyncio.TimerHandle | None = None
         self._acting: asyncio.Task[None] | None = None
         self.typed = 0
+        self.is_heard, self.heard_ms = True, self.shared().now_ms()
         self.chat: Chat | None = None
         self.renew()
         self._arm()
@@ -87,9 +92,7 @@ class LiveChat(chat.Chat[Kept]):
         """For the session that there is now."""
         found = self.kept.session
         if found is not None:
-            self.chat = Chat(
-                self.shared().api, found, self._keep, held=self.session.held, noticed=lambda ok: self.noticed(ok)
-            )
+            self.chat = Chat(self.shared().api, found, self._keep, held=self.session.held, noticed=self._answers)
         if found is not None and found.has_agent:
             self.established.set()
         if self.kept.is_accepted and not self.kept.history and not self.kept.event:
@@ -114,8 +117,9 @@ class LiveChat(chat.Chat[Kept]):
         begins_anew = session.phase == "over" and self._may_begin_anew(events)
         agents = dict(fields.get("agents", self.kept.agents))
         news = () if begins_anew else events
-        if self.kept.upload is not None:  # it goes as a link if that failed
-            news = tuple(each for each in news if not isinstance(each, FileOutcome))
+        upload = self.kept.upload
+        if upload is not None:  # it goes as a link if that failed
+            news = tuple(each for each in news if not isinstance(each, FileOutcome) or not _is_of(each, upload.token))
         told = tuple(_named(each, agents) for each in news if matters(each, settings))
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
@@ -152,7 +156,9 @@ class LiveChat(chat.Chat[Kept]):
             match each:
                 case Established(agent=who, idle=idle):
                     fields |= {"is_accepted": True, "visitor": None, "idle": idle}
-                    agents = _with_agent(agents, who)
+                    agents, silence = _with_agent(agents, who), Silence()
+                case Requeued():
+                    silence = Silence()  # he waits for somebody
                 case Said(agent=who):
                     silence = silence.agent_said(now_ms)
                     agents = _with_agent(agents, who)
@@ -161,8 +167,10 @@ class LiveChat(chat.Chat[Kept]):
                 case FileWanted():
                     fields["wanted"] = each
                 case FileOutcome():
-                    fields["wanted"] = None
-                    if kept.upload is not None and each.token in ("", kept.upload.token):
+                    wanted = fields.get("wanted", kept.wanted)
+                    if wanted is not None and _is_of(each, wanted.token):
+                        fields["wanted"] = None
+                    if kept.upload is not None and _is_of(each, kept.upload.token):
                         fields["upload"] = msgspec.structs.replace(kept.upload, outcome=each.outcome)
                     if each.outcome == "Failure":
                         self.shared().context.count("files_failed", 1)
@@ -186,7 +194,10 @@ class LiveChat(chat.Chat[Kept]):
         shared, rules = self.shared(), self.kept.rules
         if not rules or not text or shared.settings.sensitive_data == "off":
             return text, ()
-        found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(shared.threads, mask, text, rules)
+        except Exception as exc:  # a rule of theirs may be anything, and what is told first waits for none
+            found = Masked(text, (), (f"the rules: {type(exc).__name__}",))
         if found.failed:
             shared.context.count("rules_failed", len(found.failed))
             shared.context.log("rules_failed", room=self.session.room, rules=[each[:80] for each in found.failed[:5]])
@@ -206,14 +217,28 @@ class LiveChat(chat.Chat[Kept]):
         if is_typing:
             self._quiet = asyncio.get_running_loop().call_later(TYPING_S, self._types, False)
 
+    def hears(self) -> None:
+        """From now on, again: what was before was no silence of his."""
+        self.heard_ms = self.shared().now_ms()
+        self._arm()
+
+    def _answers(self, is_reachable: bool) -> None:
+        """Of `Chat`, as often as it is known."""
+        if is_reachable and not self.is_heard:
+            self.hears()
+        self.is_heard = is_reachable
+        self.noticed(is_reachable)
+
     async def visitor_spoke(self) -> None:
-        """His silence is over; what is posted next makes it durable."""
+        """His silence is over; what is posted next makes it durable. An end that may not have arrived comes no more."""
         async with self._lock:
             since = self.kept.silence.since_ms
             silence, clears = self.kept.silence.visitor_said()
             self.kept = msgspec.structs.replace(self.kept, silence=silence)
         if since:
             self._arm()
+            if self.chat is not None:
+                await self.chat.give_up(f"idle-{since}")
         if clears and self.chat is not None:
             body = {"idleTimeoutWarningEvent": "cleared"}
             try:
@@ -227,7 +252,7 @@ class LiveChat(chat.Chat[Kept]):
             self._silent.cancel()
             self._silent = None
         kept, shared = self.kept, self.shared()
-        next_ms = kept.silence.next_ms(kept.idle) if shared.settings.idle and not kept.is_over else None
+        next_ms = kept.silence.next_ms(kept.idle, self.heard_ms) if shared.settings.idle and not kept.is_over else None
         if next_ms is not None:
             self._rearm(max(0.0, (next_ms - shared.now_ms()) / 1000))
 
@@ -235,13 +260,22 @@ class LiveChat(chat.Chat[Kept]):
         self._silent = asyncio.get_running_loop().call_later(wait_s, self._silence_due)
 
     def _silence_due(self) -> None:
-        if self._acting is None or self._acting.done():
+        next_ms = self.kept.silence.next_ms(self.kept.idle, self.heard_ms)
+        if next_ms is not None and self.shared().now_ms() - next_ms > LATE_S * 1000:
+            self.hears()
+        elif self._acting is None or self._acting.done():
             self._acting = asyncio.create_task(self._act())
 
     async def _act(self) -> None:
         kept, shared, chat = self.kept, self.shared(), self.chat
-        due = kept.silence.due(kept.idle, shared.now_ms())
-        if kept.is_over or self.is_closing or chat is None or not due:
+        due = kept.silence.due(kept.idle, shared.now_ms(), self.heard_ms)
+        if kept.is_over or self.is_closing or chat is None:
+            return
+        if not due:  # the clocks of timers and of the day are two
+            self._arm()
+            return
+        if not self.is_heard or not self.ready.is_set():
+            self._rearm(AGAIN_S)
             return
         since = kept.silence.since_ms
         try:
@@ -264,6 +298,11 @@ class LiveChat(chat.Chat[Kept]):
             if each is not None:
                 each.cancel()
         self._quiet = self._silent = self._acting = None
+
+
+def _is_of(outcome: FileOutcome, token: str) -> bool:
+    """One without a token is of whatever was asked for."""
+    return outcome.token in ("", token)
 
 
 def _with_agent(agents: tuple[tuple[str, str], ...], who: Agent) -> tuple[tuple[str, str], ...]:

@@ -7,13 +7,18 @@ A batch may hold several kinds, told in its order. Unknown kinds are nothing; a 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from connectors.salesforce.ids import long_id
+from connectors.salesforce_live_agent.answers import MOST, decoded, number, position, whole
 from connectors.salesforce_live_agent.rules import Rule, read_rules
+
+TOKEN = re.compile(r"[\x21-\x7e]+")
+"""What may go into a header."""
 
 
 class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -175,44 +180,61 @@ Event = (
 )
 
 
-class _Message(msgspec.Struct):
+class _Message(NamedTuple):
     type: str
-    message: dict[str, Any] | None = None
+    message: dict[str, Any]
 
 
-class Batch(msgspec.Struct):
+class Batch(NamedTuple):
     """sequence: opaque, to be acknowledged. offset: for ReconnectSession; None = keep the one before."""
 
     sequence: int
-    messages: list[_Message] = []
-    offset: int | None = None
+    offset: int | None
+    events: tuple[Event, ...]
 
 
-class Reconnected(msgspec.Struct):
+class Reconnected(NamedTuple):
     affinity: str
     resets: bool
 
 
-_batches = msgspec.json.Decoder(Batch)
-
-
-def read_batch(body: bytes) -> tuple[Batch, tuple[Event, ...]]:
+def read_batch(body: bytes) -> Batch:
     """Raises ValueError."""
-    batch = _batches.decode(body)
-    return batch, tuple(found for each in batch.messages for found in _read(each))
+    found = decoded(body)
+    sequence = whole(found.get("sequence"))
+    if sequence is None:
+        raise ValueError("no sequence in the answer")
+    return Batch(sequence, whole(found.get("offset")), tuple(told for each in rows(found) for told in _read(each)))
 
 
 def read_reconnected(body: bytes) -> Reconnected:
     """Raises ValueError. A missing resetSequence is true, as it always was in practice (reference 1.9)."""
-    found = msgspec.json.decode(body, type=_Answer)
-    for each in found.messages:
-        if each.type == "ReconnectSession" and each.message and each.message.get("affinityToken"):
-            return Reconnected(str(each.message["affinityToken"]), each.message.get("resetSequence") is not False)
+    for kind, message in rows(decoded(body)):
+        affinity = message.get("affinityToken")
+        if kind == "ReconnectSession" and isinstance(affinity, str) and TOKEN.fullmatch(affinity):
+            return Reconnected(affinity, message.get("resetSequence") is not False)
     raise ValueError("no ReconnectSession in the answer")
 
 
-class _Answer(msgspec.Struct):
-    messages: list[_Message] = []
+def read_switch(body: bytes) -> tuple[Event, ...]:
+    """An answer that is no batch, but tells that the org moved to another address (reference 1.8)."""
+    try:
+        return tuple(told for each in rows(decoded(body)) if each.type == "SwitchServer" for told in _read(each))
+    except ValueError:
+        return ()
+
+
+def rows(found: dict[str, Any]) -> list[_Message]:
+    """What has no type is nothing, as an unknown one is. Raises ValueError."""
+    given = found.get("messages") or []
+    given, kept = [given] if isinstance(given, dict) else given, list[_Message]()
+    if not isinstance(given, list):
+        raise ValueError("no messages in the answer")
+    for each in given:
+        if isinstance(each, dict) and isinstance(each.get("type"), str):
+            message = each.get("message") or {}
+            kept.append(_Message(each["type"], message if isinstance(message, dict) else {"message": message}))
+    return kept
 
 
 def _read(given: _Message) -> tuple[Event, ...]:
@@ -220,9 +242,9 @@ def _read(given: _Message) -> tuple[Event, ...]:
     if read is None:
         return ()
     try:
-        return read(given.message or {})
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return (Unreadable(given.type, given.message or {}),)
+        return read(given.message)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return (Unreadable(given.type, given.message),)
 
 
 def read_again(event: Unreadable) -> tuple[Event, ...]:
@@ -240,50 +262,71 @@ def _text(value: object) -> str:
     return html.unescape(value)
 
 
+def _name(message: dict[str, Any]) -> str:
+    """A name that is none keeps no words back."""
+    given = message.get("name")
+    return html.unescape(given) if isinstance(given, str) else ""
+
+
 def _agent(message: dict[str, Any], key: str) -> Agent:
     given = str(message.get(key) or "")
     try:
-        return Agent(_text(message.get("name") or ""), long_id(given) if given else "")
+        return Agent(_name(message), long_id(given) if given else "")
     except ValueError:
-        return Agent(_text(message.get("name") or ""))
+        return Agent(_name(message))
 
 
 def _wait(message: dict[str, Any]) -> int | None:
     wait = message.get("estimatedWaitTime", -1)
-    return int(wait) if isinstance(wait, int | float) and wait >= 0 else None
+    return min(int(wait), MOST) if isinstance(wait, int | float) and wait >= 0 else None
 
 
 def _requested(message: dict[str, Any]) -> tuple[Event, ...]:
-    timeout_s = float(message.get("connectionTimeout") or 40_000) / 1000
-    position = int(message.get("queuePosition") or 0)
+    timeout_s = (number(message.get("connectionTimeout")) or 40_000) / 1000
     rules = read_rules(message.get("sensitiveDataRules") or ())
-    return (Requested(position, _wait(message), timeout_s, str(message.get("visitorId") or ""), rules),)
+    visitor = str(message.get("visitorId") or "")
+    return (Requested(position(message.get("queuePosition")), _wait(message), timeout_s, visitor, rules),)
 
 
 def _established(is_transfer: bool) -> Callable[[dict[str, Any]], tuple[Event, ...]]:
     def read(message: dict[str, Any]) -> tuple[Event, ...]:
         # The documentation spells it in another way than the wire.
-        given = message.get("chasitorIdleTimeout") or message.get("chasitorIdletimeout") or {}
-        idle = None
-        if isinstance(given, dict) and given.get("isEnabled"):
-            idle = Idle(float(given["warningTime"]), float(given["timeout"]))
+        idle = _idle(message.get("chasitorIdleTimeout") or message.get("chasitorIdletimeout"))
         peek = message.get("sneakPeekEnabled") is True
         return (Established(_agent(message, "userId"), peek, idle, is_transfer),)
 
     return read
 
 
+def _idle(given: Any) -> Idle | None:
+    """None, too, for times that are none: a chat that goes on is better than one that ends at once."""
+    if not isinstance(given, dict) or given.get("isEnabled") not in (True, "true"):
+        return None
+    warning_s, timeout_s = number(given.get("warningTime")), number(given.get("timeout"))
+    return Idle(warning_s, timeout_s) if warning_s and timeout_s and warning_s < timeout_s else None
+
+
 def _restored(message: dict[str, Any]) -> tuple[Event, ...]:
-    rows = message.get("chatMessages") or ()
-    lines = [Line(str(each["type"]), str(each.get("name") or ""), _text(each.get("content") or "")) for each in rows]
-    return (Restored(tuple(lines)),)
+    """A record, whatever is in it: nothing may be sent before there is one. An agent's line that cannot be read is told
+    as such."""
+    rows, lines, lost = message.get("chatMessages"), list[Line](), list[Event]()
+    for each in rows if isinstance(rows, list) else ():
+        if not isinstance(each, dict):
+            continue
+        kind, content = str(each.get("type") or ""), each.get("content") or ""
+        if isinstance(content, str):
+            lines.append(Line(kind, _name(each), _text(content)))
+        elif kind == "Agent":
+            lost.append(Unreadable("ChatMessage", each))
+    return (Restored(tuple(lines)), *lost)
 
 
 def _file(message: dict[str, Any]) -> tuple[Event, ...]:
     kind, token = str(message["type"]), str(message.get("fileToken") or "")
     if kind != "Requested":
         return (FileOutcome(kind, token),)
-    return (FileWanted(str(message["uploadServletUrl"]), str(message.get("cdmServletUrl") or ""), token),)
+    referer = str(message.get("cdmServletUrl") or "")
+    return (FileWanted(str(message["uploadServletUrl"]), referer if TOKEN.fullmatch(referer) else "", token),)
 
 
 def _rich(message: dict[str, Any]) -> tuple[Event, ...]:
@@ -296,7 +339,7 @@ def _rich(message: dict[str, Any]) -> tuple[Event, ...]:
 
 _KINDS: dict[str, Callable[[dict[str, Any]], tuple[Event, ...]]] = {
     "ChatRequestSuccess": _requested,
-    "QueueUpdate": lambda m: (Queued(int(m.get("position") or 0), _wait(m)),),
+    "QueueUpdate": lambda m: (Queued(position(m.get("position")), _wait(m)),),
     "ChatRequestFail": lambda m: (Failed(str(m.get("reason") or "Unknown")),),
     "ChatEstablished": _established(False),
     "ChatTransferred": _established(True),
@@ -305,8 +348,8 @@ _KINDS: dict[str, Callable[[dict[str, Any]], tuple[Event, ...]]] = {
     "AgentNotTyping": lambda m: (Typing(False, str(m.get("name") or "")),),
     "TransferToButtonInitiated": lambda m: (Requeued(False),),
     "AgentDisconnect": lambda m: (Requeued(True),),
-    "AgentJoinedConference": lambda m: (Conference(str(m.get("name") or ""), True),),
-    "AgentLeftConference": lambda m: (Conference(str(m.get("name") or ""), False),),
+    "AgentJoinedConference": lambda m: (Conference(_name(m), True),),
+    "AgentLeftConference": lambda m: (Conference(_name(m), False),),
     "ChatEnded": lambda m: (Ended(str(m.get("reason") or "unknown")),),
     "ChasitorSessionData": _restored,
     "CustomEvent": lambda m: (CustomEvent(str(m["type"]), str(m.get("data") or "")),),

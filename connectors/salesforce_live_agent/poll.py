@@ -9,6 +9,7 @@ number before anything else is. State is kept before a post and after every answ
 from __future__ import annotations
 
 import hashlib
+import html
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -28,13 +29,14 @@ from connectors.salesforce_live_agent.messages import (
     Said,
     read_batch,
     read_reconnected,
+    read_switch,
 )
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 
 NEEDS_AGENT = frozenset({"ChatMessage", "ChasitorTyping", "ChasitorNotTyping", "ChasitorSneakPeek", "CustomEvent"})
 """Before an agent is there the server answers these with 500."""
 TYPING = frozenset({"ChasitorTyping", "ChasitorNotTyping"})
-TAIL, DONE = 16, 16
+TAIL, DONE = 16, 24
 
 Phase = Literal["polling", "moved", "restoring", "resyncing", "over"]
 
@@ -52,6 +54,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
 
     sequence: of the next post. offset: None = no batch yet. own: lines of the visitor that were certainly taken.
     agent: lines of agents that were told, tail: digests of the last of them. done: ids of the last posts taken.
+    moves: how often it was reconnected.
     """
 
     base: str
@@ -70,14 +73,17 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     tail: tuple[str, ...] = ()
     pending: Post | None = None
     done: tuple[str, ...] = ()
+    moves: int = 0
 
     def __repr__(self) -> str:
         return f"Session(id={self.id!r}, phase={self.phase!r}, ack={self.ack}, sequence={self.sequence})"
 
     @property
     def told_key(self) -> str:
-        """Names what led to this state: the same when the same batch is told again."""
-        return f"{self.affinity}.{self.ack}{'.over' if self.phase == 'over' else ''}"
+        """Names what led to this state: the same when the same batch is told again. A server to which it comes back may
+        number its batches anew."""
+        server = f"{self.affinity}.{self.moves}" if self.moves else self.affinity
+        return f"{server}.{self.ack}{'.over' if self.phase == 'over' else ''}"
 
     @property
     def is_ready(self) -> bool:
@@ -126,6 +132,11 @@ def moved(session: Session) -> Step:
     return Step(_with(session, phase="moved"))
 
 
+def lost(session: Session, reason: str) -> Step:
+    """It cannot go on."""
+    return _lost(session, reason)
+
+
 def at_base(session: Session, base: str) -> Session:
     """The org moved to another address; the session goes on there."""
     return _with(session, base=base)
@@ -149,22 +160,24 @@ def answered(session: Session, kind: str, status: int, body: bytes) -> Step:
     try:
         return _reconnected(session, body) if kind == "reconnect" else _polled(session, body)
     except ValueError:
-        return Step(session, pauses=True)  # a proxy's page: the batch comes again, as it was not acknowledged
+        # A proxy's page, or that the org moved: the batch comes again, as it was not acknowledged.
+        return Step(session, read_switch(body), pauses=True)
 
 
 def _reconnected(session: Session, body: bytes) -> Step:
     told = read_reconnected(body)
     sequence = 1 if told.resets else session.sequence
-    return Step(_with(session, affinity=told.affinity, sequence=sequence, ack=-1, phase="restoring"))
+    moves = session.moves + 1
+    return Step(_with(session, affinity=told.affinity, sequence=sequence, ack=-1, moves=moves, phase="restoring"))
 
 
 def _polled(session: Session, body: bytes) -> Step:
-    batch, events = read_batch(body)
+    batch = read_batch(body)
     if batch.sequence == session.ack:
         return Step(session)  # told again
     session = _with(session, ack=batch.sequence, offset=session.offset if batch.offset is None else batch.offset)
     told: list[Event] = []
-    waiting = list(events)
+    waiting = list(batch.events)
     while waiting:
         each = waiting.pop(0)
         match each:
@@ -176,7 +189,7 @@ def _polled(session: Session, body: bytes) -> Step:
                 session = _told(session, each.text)
                 told.append(each)
             case Established():
-                session = _with(session, has_agent=True)
+                session = _with(session, has_agent=session.phase != "over")
                 told.append(each)
             case Requeued():
                 session = _with(session, has_agent=False)
@@ -210,13 +223,15 @@ def _restore(session: Session, lines: tuple[Line, ...]) -> tuple[Session, list[S
         session = _told(session, each.text)
     own = [each.text for each in lines if each.kind == "Chasitor"]
     pending = session.pending
+    is_numbered_on = session.sequence > 1  # the first number is taken long ago; the pending post may have taken its own
     if pending and pending.noun == "ChatMessage":
         fresh = own[session.own :] if len(own) >= session.own else own[-1:]  # a record that was cut: its last line
         if any(_same(each, str(pending.body.get("text"))) for each in fresh):
-            session = _taken(session, pending)
-    elif pending and pending.noun in TYPING:
+            session = _with(_taken(session, pending), sequence=session.sequence + is_numbered_on)
+    elif pending and pending.noun in TYPING and not is_numbered_on:
         session = _taken(session, pending)  # what a move swallowed of it is not repeated; a ChatEnd is
-    return _with(session, own=max(session.own, len(own)), phase="resyncing"), found
+    phase: Phase = "over" if session.phase == "over" else "resyncing"
+    return _with(session, own=max(session.own, len(own)), phase=phase), found
 
 
 def _known(session: Session, record: list[str]) -> int:
@@ -239,8 +254,9 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
-def _same(one: str, other: str) -> bool:
-    return one.split() == other.split()
+def _same(record: str, words: str) -> bool:
+    """record: freed of HTML entities, which may have been the visitor's own."""
+    return record.split() in (words.split(), html.unescape(words).split())
 
 
 def _lost(session: Session, reason: str) -> Step:
@@ -287,6 +303,12 @@ def posted(session: Session, status: int, *, again: bool = False) -> tuple[Step,
     if isinstance(error, DeliveryRejected):
         return Step(_with(session, pending=None)), error
     return Step(not_sent(session, again=again) if isinstance(error, DeliveryRetryable) else session), error
+
+
+def refused(session: Session, status: int) -> tuple[Step, DeliveryError]:
+    """The pending post is not taken, and is wanted no more."""
+    error = DeliveryRejected(f"Live Agent does not take it (HTTP {status})", code=f"http-{status}")
+    return Step(_with(session, pending=None)), error
 
 
 def not_sent(session: Session, *, again: bool) -> Session:

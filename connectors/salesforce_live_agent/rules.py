@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 import regex
 
-MOST_RULES, LONGEST_PATTERN = 50, 1_000
+MOST_RULES, LONGEST_PATTERN, LONGEST_REPLACEMENT = 50, 1_000, 500
+LONGEST_RESULT = 200_000
+"""Rules one after the other could make any length of a few words."""
 LARGEST = 5_000
 """Elements of a pattern with its repeats written out: what compiling it costs."""
 RULE_S, MOST_SLOW = 0.1, 5
@@ -60,7 +62,8 @@ def mask(text: str, rules: tuple[Rule, ...]) -> Masked:
     """Not for the event loop: see RULE_S. A rule that fails leaves the text as it was."""
     n_slow, hits, failed = 0, list[Rule](), list[str]()
     for at, rule in enumerate(rules):
-        expressions = compiled(rule.pattern) if at < MOST_RULES else None
+        is_allowed = at < MOST_RULES and len(rule.replacement) <= LONGEST_REPLACEMENT
+        expressions = compiled(rule.pattern) if is_allowed else None
         if not expressions or rule.action.lower() not in ("remove", "replace"):
             failed.append(f"{rule.name or rule.id}: cannot be read")
             continue
@@ -70,9 +73,15 @@ def mask(text: str, rules: tuple[Rule, ...]) -> Masked:
                 if n_slow >= MOST_SLOW:
                     raise TimeoutError
                 text = _replaced(each, put_in, text)
+                if len(text) > LONGEST_RESULT:
+                    raise OverflowError
         except TimeoutError:
             text, n_slow = before, n_slow + 1
             failed.append(f"{rule.name or rule.id}: takes too long")
+            continue
+        except (OverflowError, MemoryError):
+            text = before
+            failed.append(f"{rule.name or rule.id}: puts in too much")
             continue
         if text != before:
             hits.append(rule)
@@ -101,7 +110,7 @@ def compiled(pattern: str) -> tuple[regex.Pattern[str], ...] | None:
         return None
     try:
         return tuple(regex.compile(each.rstrip("\r"), regex.V0) for each in pattern.split("\n") if each.strip()) or None
-    except (regex.error, RecursionError, OverflowError, MemoryError):
+    except (regex.error, ValueError, LookupError, TypeError, RecursionError, OverflowError, MemoryError):
         return None
 
 

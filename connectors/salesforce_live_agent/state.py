@@ -11,14 +11,18 @@ from connectors.salesforce_live_agent.messages import FileWanted, Idle
 from connectors.salesforce_live_agent.poll import Session
 from connectors.salesforce_live_agent.rules import Rule
 
+NOT_SENT = "not sent"
+
 
 class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file that may have arrived. name: of the turn's file. outcome: as the poll told, empty = not yet."""
+    """A file that may have arrived. name: of the turn's file. outcome: as the poll told, empty = not yet. times: how
+    often it was given."""
 
     name: str
     token: str
     since_ms: int
     outcome: str = ""
+    times: int = 1
 
 
 class Kept(KeptChat, frozen=True, omit_defaults=True):

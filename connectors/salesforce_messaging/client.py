@@ -90,18 +90,18 @@ class OrgClient:
         """Each is another user, who cannot see what was before."""
         body = self._who(device_id)
         answer = await self._call("POST", "/authorization/unauthenticated/access-token", None, body)
-        return read_access(answer.body, self.org_id)
+        return read_access(answer.body, self.org_id, self.now_s())
 
     async def verified(self, identity_token: str, subject: str, device_id: str = "") -> Access:
         """subject: who the identity token is for. Raises NotVerified when a guest comes back."""
         body = self._who(device_id) | {"authorizationType": "JWT", "customerIdentityToken": identity_token}
         answer = await self._call("POST", "/authorization/authenticated/access-token", None, body)
-        return checked(read_access(answer.body, self.org_id), subject)
+        return checked(read_access(answer.body, self.org_id, self.now_s()), subject)
 
     async def continuation(self, access: Access) -> Access:
         """The same subject for another client; it ends no later."""
         answer = await self._call("GET", "/authorization/continuation-access-token", access)
-        found = read_access(answer.body, self.org_id)
+        found = read_access(answer.body, self.org_id, self.now_s())
         if found.subject != access.subject:
             raise DeliveryUncertain("Salesforce gave the token of somebody else", code="bad-answer")
         return found

@@ -35,6 +35,8 @@ from omnibridge.connector.desks import Codes, Opening, Session, SessionEvent
 READY_S = 1.0
 """So long a turn waits for a conversation that is being made; then it is tried again."""
 NOT_READY_S = 2.0
+GONE, CLOSE_S = ("bad-request", "not-found"), 2.0
+"""Refusals of a close by which it was never made, or is closed; after others it is tried again, after so long."""
 CHECK_USER = "omnibridge-check"
 
 
@@ -179,8 +181,10 @@ class SalesforceMessagingConnector:
         async with chat.beginning:  # a call that makes it may be under way
             try:
                 await self._close(chat)
-            except DeliveryRejected as exc:  # it was never made, or is closed
-                self._now().context.log("conversation_gone", code=exc.code)
+            except DeliveryRejected as exc:
+                if exc.code not in GONE:  # a page of maintenance, keys that are wrong for a while: the agent waits
+                    raise DeliveryRetryable(str(exc), code=exc.code, retry_after_s=CLOSE_S) from exc
+                self._now().context.log("conversation_gone", room=chat.session.room, code=exc.code)
 
     async def _close(self, chat: Chat) -> None:
         shared = self._now()

@@ -85,7 +85,7 @@ def attachments_of(abstract: Mapping[str, Any]) -> tuple[Attachment, ...]:
     rows = content.get("attachments") if isinstance(content, dict) else None
     return tuple(
         Attachment(_str(each.get("id")), _str(each.get("name")), _str(each.get("mimeType")), _str(each.get("url")))
-        for each in rows or ()
+        for each in (rows if isinstance(rows, list) else ())
         if isinstance(each, dict) and _is_web(_str(each.get("url")))
     )
 

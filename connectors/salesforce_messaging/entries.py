@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -105,6 +105,10 @@ class Unreadable(Happened, frozen=True, tag="unreadable", omit_defaults=True):
 Event = Said | Echo | Joined | Left | Routed | Worked | SessionIs | Closed | Typing | Seen | QueuePosition | Unreadable
 
 
+UNREADABLE = "{"
+"""As a payload, of an entry of which the rest could not be read."""
+
+
 def mark_of(entry_type: str, identifier: str) -> str:
     return blake2b(f"{entry_type}:{identifier}".encode(), digest_size=8).hexdigest()
 
@@ -119,7 +123,7 @@ class Entry(msgspec.Struct, rename="camel"):
 
     identifier: str
     entry_type: str
-    entry_payload: str | dict[str, Any] | None = None
+    entry_payload: Any = None
     sender: _Sender | None = None
     sender_display_name: str | None = None
     transcripted_timestamp: int | float | None = None
@@ -140,27 +144,60 @@ class Entry(msgspec.Struct, rename="camel"):
         return int(self.transcripted_timestamp or self.client_timestamp or 0)
 
 
-class Envelope(msgspec.Struct, rename="camel"):
+class _Envelope(msgspec.Struct, rename="camel"):
+    conversation_id: str
+    conversation_entry: msgspec.Raw
+
+
+class _Listing(msgspec.Struct, rename="camel"):
+    conversation_entries: list[msgspec.Raw] = []
+
+
+class Envelope(NamedTuple):
     conversation_id: str
     conversation_entry: Entry
 
 
-class Listing(msgspec.Struct, rename="camel"):
-    conversation_entries: list[Entry] = []
-
-
-_envelopes = msgspec.json.Decoder(Envelope)
-_listings = msgspec.json.Decoder(Listing)
+_envelopes = msgspec.json.Decoder(_Envelope)
+_listings = msgspec.json.Decoder(_Listing)
+_entries = msgspec.json.Decoder(Entry)
+MOST_LEVELS = 64
+"""Of JSON in a message. What is deeper than some hundreds can be read in one place, and not be written in another."""
 
 
 def read_event(name: str, data: bytes) -> Envelope | None:
-    """None: not of a kind that we know. Raises ValueError for one that cannot be read."""
-    return _envelopes.decode(data) if name in EVENTS else None
+    """None: not of a kind that we know. Raises ValueError for one of which nothing can be read."""
+    if name not in EVENTS:
+        return None
+    try:
+        found = _envelopes.decode(data)
+    except RecursionError as exc:
+        raise ValueError("too deep") from exc
+    return Envelope(found.conversation_id, _entry(found.conversation_entry))
 
 
 def read_listing(body: bytes) -> list[Entry]:
-    """Raises ValueError."""
-    return _listings.decode(body).conversation_entries
+    """As many as there are: one that is odd does not hide the others. Raises ValueError where it is no listing."""
+    try:
+        return [_entry(each) for each in _listings.decode(body).conversation_entries]
+    except RecursionError as exc:
+        raise ValueError("too deep") from exc
+
+
+def _entry(raw: msgspec.Raw) -> Entry:
+    """Where it cannot be read: what is left of it, which is `Unreadable` where its kind is known."""
+    try:
+        return _entries.decode(raw)
+    except (RecursionError, ValueError):
+        pass
+    try:
+        found = msgspec.json.decode(raw)
+    except (RecursionError, ValueError):
+        found = None
+    given: dict[str, Any] = found if isinstance(found, dict) else {}
+    name, kind = given.get("identifier"), given.get("entryType")
+    name = name if isinstance(name, str) and name else blake2b(bytes(raw), digest_size=16).hexdigest()
+    return Entry(name, kind if isinstance(kind, str) else "", UNREADABLE)
 
 
 def events_of(conversation: str, entry: Entry) -> tuple[Event, ...]:
@@ -174,9 +211,25 @@ def events_of(conversation: str, entry: Entry) -> tuple[Event, ...]:
     try:
         payload = entry.entry_payload
         found = msgspec.json.decode(payload) if isinstance(payload, str) and payload else payload or {}
+        if _is_deep(found):
+            raise ValueError("too deep")
         return read(found, common)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return (Unreadable(kind=entry.entry_type, **common),)
+
+
+def _is_deep(found: object) -> bool:
+    level = [found]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _message(payload: dict[str, Any], common: dict[str, Any]) -> tuple[Event, ...]:

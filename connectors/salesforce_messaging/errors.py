@@ -9,8 +9,8 @@ from __future__ import annotations
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from omnibridge.connector.failures import of_transport, seconds_to_wait
 
-PAUSE_S = 5.0
-"""After 429 without `Retry-After`."""
+PAUSE_S, LONGEST_S = 5.0, 300.0
+"""After 429 without `Retry-After`; and with one, however long: who asks for a day would leave a chat alone for it."""
 
 
 class TokenDead(DeliveryRetryable):
@@ -50,7 +50,7 @@ def from_status(status: int, retry_after: str, now_s: float) -> DeliveryError:
         return NoSession("Salesforce has no messaging session for this conversation", code="no-session", answered=True)
     if status == 429:
         pause = seconds_to_wait(retry_after, now_s)
-        pause = PAUSE_S if pause is None else pause
+        pause = PAUSE_S if pause is None else min(pause, LONGEST_S)
         return DeliveryRetryable(
             "over a limit of Salesforce (HTTP 429)", code="http-429", retry_after_s=pause, answered=True
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from connectors.salesforce.told import Trouble
 from connectors.salesforce_messaging.beginning import FIRST_PAUSE_S, LONGEST_PAUSE_S, begin
+from connectors.salesforce_messaging.breaks import Breaks, reason_of
 from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import attachments_of, contents_of
 from connectors.salesforce_messaging.entries import Echo, Event, Joined, Routed, Said, Typing
@@ -32,8 +33,9 @@ DOWNLOADS = 4
 """Attempts for a file of an agent: his next words wait."""
 LAST_TRY_S = 15.0
 """A guest's chat that could not be reopened by then is ended."""
-REFUSALS = 3
-"""Refused streams in a row after which it is believed."""
+REFUSALS, BELIEVED_S = 3, 1800.0
+"""Refused streams in a row after which it is believed; of a chat that an agent may have, only after so long: a page of
+maintenance refuses too."""
 
 
 class _Over(Exception):
@@ -48,10 +50,12 @@ class Follower:
     ) -> None:
         self._chat, self._shared, self._acknowledge = chat, shared, acknowledge
         self._is_dead = False
-        self._refused = 0
+        self._refused, self._refused_since, self._tries = 0, 0.0, 0
         self._margin_s: float | None = None
         # before its conversation is made the service itself says that it takes long
         self._trouble = Trouble(chat, shared, lambda: chat.kept.is_begun)
+        context = shared().context
+        self._breaks = Breaks(chat.session.room, context.clock.monotonic, context.log)
 
     async def run(self) -> None:
         try:
@@ -77,21 +81,25 @@ class Follower:
             return True
         if not chat.kept.user:
             return await self._reopened() or await self._lapse()
-        pause_s = FIRST_PAUSE_S
         try:
             access = await self._renew()
         except DeliveryError as exc:
-            self._noticed(False)
+            self._noticed(False, f"token: {reason_of(exc)}")
             asked_s = exc.retry_after_s if isinstance(exc, DeliveryRetryable) else None
-            pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or FIRST_PAUSE_S * 4
+            pause_s = LONGEST_PAUSE_S if isinstance(exc, DeliveryRejected) else asked_s or self._longer_s(4)
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
             return False
         if self._is_dead:
-            await asyncio.sleep(pause_s)  # where new tokens are dead too, they are not asked for at once
+            await asyncio.sleep(self._longer_s(1))  # where new tokens are dead too, they are not asked for at once
         # Also where a token lives for less than `renew_s` it is used for most of its life.
         self._margin_s = min(shared.settings.renew_s, (access.expires_s - shared.now_s()) / 4)
         self._is_dead = False
         return True
+
+    def _longer_s(self, first: int) -> float:
+        """A pause, each longer than the one before until a stream stands: all chats may be in the same trouble."""
+        self._tries += 1
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * first * 2.0 ** min(self._tries - 1, 8))
 
     async def _renew(self) -> Access:
         """Of a verified user. Raises DeliveryError."""
@@ -167,9 +175,14 @@ class Follower:
                 raise
             self._is_dead = True
 
-    def _noticed(self, is_open: bool) -> None:
+    def _noticed(self, is_open: bool, reason: str = "") -> None:
         self._chat.listens(is_open)
         self._trouble.noticed(is_open)
+        if is_open:
+            self._refused = self._tries = 0
+            self._breaks.stands()
+        elif reason:
+            self._breaks.broke(reason)
 
     async def _stream(self, events: Events) -> None:
         chat, side, scope = self._chat, list[asyncio.Task[None]](), asyncio.timeout(None)
@@ -200,18 +213,31 @@ class Follower:
             await asyncio.sleep(left_s / 2 + 0.05)
 
     async def _refuse(self, exc: DeliveryRejected) -> None:
+        now_s = self._shared().context.clock.monotonic()
+        if not self._refused:
+            self._refused_since = now_s
         self._refused += 1
-        self._shared().context.log("stream_refused", room=self._chat.session.room, code=exc.code)
-        if self._refused >= REFUSALS:
+        is_new = not self._chat.kept.is_begun
+        if self._refused >= REFUSALS and (is_new or now_s - self._refused_since >= BELIEVED_S):
             await self._end(declined=f"stream-{exc.code}")
             return
-        await asyncio.sleep(FIRST_PAUSE_S * 2**self._refused)
+        await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refused, 8)))
 
     # -- the beginning ------------------------------------------------------------------------------------
 
     async def _begin(self, events: Events, scope: asyncio.Timeout) -> None:
         chat, shared = self._chat, self._shared()
         await events.opened.wait()
+        while True:
+            try:
+                await self._make(scope)
+                return
+            except Exception as exc:  # it could not be kept; ids are the same, so all of it may be done again
+                shared.context.log("beginning_not_kept", room=chat.session.room, reason=type(exc).__name__)
+            await asyncio.sleep(FIRST_PAUSE_S * 4)
+
+    async def _make(self, scope: asyncio.Timeout) -> None:
+        chat, shared = self._chat, self._shared()
         try:
             await begin(chat, shared)
         except DeliveryRejected as exc:
@@ -230,7 +256,7 @@ class Follower:
         await chat.session.held()
         if chat.is_closing:
             raise _Over
-        self._refused, chat.heard = 0, position
+        chat.heard = position
         mine = [each for each in found if each.conversation in ("", chat.kept.conversation)]
         for each in mine:
             if isinstance(each, Typing):

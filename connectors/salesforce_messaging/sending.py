@@ -12,7 +12,9 @@ from typing import Any
 
 from connectors.salesforce.calls import fetched, over
 from connectors.salesforce.opening import plain
+from connectors.salesforce_messaging.beginning import PATIENCE
 from connectors.salesforce_messaging.chat import Chat, Shared
+from connectors.salesforce_messaging.client import NewSession
 from connectors.salesforce_messaging.content import (
     choice_message,
     file_message,
@@ -31,9 +33,9 @@ from omnibridge.connector import (
     TurnFile,
 )
 
-PATIENCE = 3
-"""A refusal that goes with the end of a session is believed after so many: its event may be under way."""
-SHORT_S = 1.0
+MAY_END = ("bad-request", "not-found", "forbidden", "redirect")
+"""Beside `http-…`. What is wrong with the words themselves is believed at once."""
+SHORT_S, DEAF_PAUSE_S = 1.0, 3.0
 ECHO_S = 4.0
 """The stream tells of a message at once, or has lost it."""
 DEAF_S = 10.0
@@ -105,12 +107,17 @@ def messages_of(shared: Shared, turn: Turn, form: OpenForm | None = None) -> lis
 async def _upload(chat: Chat, shared: Shared, file: TurnFile, said: dict[str, Any]) -> None:
     data = await fetched(shared.files, file.url)
     kind = file.media_type or "application/octet-stream"
-    await shared.org.send_file(chat.access, chat.kept.conversation, said, data, file.name, kind)
+    session = _session(chat, said["id"])
+    await shared.org.send_file(chat.access, chat.kept.conversation, said, data, file.name, kind, session)
 
 
 async def _say(chat: Chat, shared: Shared, message: dict[str, Any]) -> None:
-    session = chat.kept.session if chat.refused[0] == message["id"] and chat.refused[1] >= PATIENCE else None
-    await shared.org.send(chat.access, chat.kept.conversation, message, session)
+    await shared.org.send(chat.access, chat.kept.conversation, message, _session(chat, message["id"]))
+
+
+def _session(chat: Chat, message_id: str) -> NewSession | None:
+    """What begins one, where Salesforce says that there is none."""
+    return chat.kept.session if chat.refused[0] == message_id and chat.refused[1] >= PATIENCE else None
 
 
 async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None:
@@ -134,7 +141,11 @@ async def _once(chat: Chat, shared: Shared, message_id: str, call: Send) -> None
     except DeliveryRetryable as exc:
         raise _later(chat, shared, message_id, exc) from exc
     except DeliveryRejected as exc:
-        if exc.code not in ("bad-request", "not-found") or not _is_first(chat, message_id):
+        if exc.code not in MAY_END and not exc.code.startswith("http-"):
+            raise
+        if chat.deaf_since is not None:  # nobody can say whether the session still is, or it is a page of maintenance
+            raise _soon(exc, DEAF_PAUSE_S) from exc
+        if not _is_first(chat, message_id):
             raise
         raise _soon(exc) from exc
     chat.sent.add(message_id)
@@ -149,6 +160,8 @@ def _later(chat: Chat, shared: Shared, message_id: str, exc: DeliveryRetryable) 
         return _soon(exc)
     if exc.code == "no-session":  # it ended, and we are about to hear it; else the next attempt begins another
         _is_first(chat, message_id)
+        if chat.refused[1] == 1:  # the stream may have lost it: the entries are read with the next one
+            chat.interrupt()
         return _soon(exc)
     return exc
 
@@ -160,5 +173,5 @@ def _is_first(chat: Chat, message_id: str) -> bool:
     return chat.refused[1] < PATIENCE
 
 
-def _soon(exc: DeliveryError) -> DeliveryRetryable:
-    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=SHORT_S, answered=True)
+def _soon(exc: DeliveryError, pause_s: float = SHORT_S) -> DeliveryRetryable:
+    return DeliveryRetryable(str(exc), code=exc.code, retry_after_s=pause_s, answered=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 import httpx2
 import msgspec
 
+from connectors.salesforce_messaging.breaks import reason_of
 from connectors.salesforce_messaging.client import OrgClient
 from connectors.salesforce_messaging.entries import Entry, Event, Unreadable, events_of, mark_of, read_event
 from connectors.salesforce_messaging.errors import from_exception, from_status
@@ -37,7 +39,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, FACTOR = 1.0, 30.0, 1.5
 """Of the official sample, which gives up after ten tries; here the owner does."""
 SPREAD, SHARED_SPREAD = (0.75, 1.0), (0.5, 1.5)
 """Of a pause, by chance. A connection that is shared breaks for a hundred streams at once."""
-PAGE = 50
+PAGE, FEW = 50, 7
+"""Entries of one listing; of one that is too long, as a page must not be full of those of one millisecond."""
+_ID = re.compile(rb"[\x21-\x7e]{1,256}")
+"""What may be sent back as a header."""
 
 
 class Frame(NamedTuple):
@@ -60,15 +65,20 @@ class Frames:
         key, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if key == b"data":
-            self._size += len(value)
+            self._size += len(line)
             if self._size > MAX_FRAME_BYTES:
                 raise AnswerTooLarge("an event is too long")
             self._data.append(value)
         elif key == b"event":
             self._name = value.decode("utf-8", "replace")
-        elif key == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
+        elif key == b"id" and _ID.fullmatch(value):
+            self._id = value.decode()
         return None
+
+    @property
+    def under_way(self) -> str:
+        """The last id: that of a frame that is not complete, if it came before its data."""
+        return self._id
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -147,7 +157,8 @@ class Events:
     the stream lives; without an answer in time the stream is closed.
     recheck_s: so often, about, entries are read although the stream is healthy: an event may be lost without a break;
     0 = never.
-    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened.
+    noticed: told True when a stream is open and caught up, False when it is not any more, or could not be opened; then
+    why, where something failed.
     """
 
     def __init__(
@@ -160,7 +171,7 @@ class Events:
         count: Callable[[str, int], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         held: Callable[[], Awaitable[float]] | None = None,
-        noticed: Callable[[bool], None] = lambda is_open: None,
+        noticed: Callable[[bool, str], None] = lambda is_open, reason: None,
         recheck_s: float = 0.0,
     ) -> None:
         self._held, self._noticed, self._recheck_s, self._recheck_at = held, noticed, recheck_s, math.inf
@@ -177,19 +188,18 @@ class Events:
         NotTaken: what `take` raised.
         """
         while True:
-            asked_s = 0.0
+            asked_s, reason = 0.0, ""
             try:
                 await self._listen()
-            except DeliveryRejected:
-                raise
             except DeliveryError as exc:
-                if exc.code == "token":
+                reason = reason_of(exc)
+                if isinstance(exc, DeliveryRejected) or exc.code == "token":
                     raise
                 self._count("stream_broken", 1)
                 asked_s = (exc.retry_after_s or 0.0) if isinstance(exc, DeliveryRetryable) else 0.0
             finally:
                 self.opened.clear()
-                self._noticed(False)
+                self._noticed(False, reason)
             await self._sleep(asked_s + self._pause_s * random.uniform(*self._spread))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
@@ -214,20 +224,24 @@ class Events:
                 self._check_later()
                 self._count("streams_shared", stream.is_shared)
                 self.opened.set()
-                self._noticed(True)
+                self._noticed(True, "")
                 frames = Frames()
-                async for line in stream:
-                    if self._held and seconds and until is not None and loop.time() > until - seconds / 2:
-                        seconds = await self._held()
-                        until = loop.time() + seconds
-                        limit.reschedule(until)
-                    frame = frames.feed(line)
-                    if frame is not None:
-                        self._pause_s = FIRST_PAUSE_S
-                        await self._took(frame)
-                        frame = None  # it may be hours until the next
-                        if loop.time() >= self._recheck_at:  # pings come often enough
-                            await self._check_again()
+                try:
+                    async for line in stream:
+                        if self._held and seconds and until is not None and loop.time() > until - seconds / 2:
+                            seconds = await self._held()
+                            until = loop.time() + seconds
+                            limit.reschedule(until)
+                        frame = frames.feed(line)
+                        if frame is not None:
+                            self._pause_s = FIRST_PAUSE_S
+                            await self._took(frame)
+                            frame = None  # it may be hours until the next
+                            if loop.time() >= self._recheck_at:  # pings come often enough
+                                await self._check_again()
+                except AnswerTooLarge:  # the next stream must not begin with it again; the entries may have it
+                    self.position = self.position.passed(frames.under_way)
+                    raise
         except (httpx2.HTTPError, TimeoutError) as exc:
             raise from_exception(exc) from exc
 
@@ -265,26 +279,39 @@ class Events:
         """The entries of each conversation since shortly before the newest that is known."""
         for conversation in tuple(self._conversations()):
             begin = self.position.place(conversation).since
+            limit = PAGE
             while True:
-                entries = await self._entries(conversation, begin)
+                try:
+                    entries = await self._entries(conversation, begin, limit)
+                except DeliveryUncertain as exc:
+                    if exc.code not in ("answer-too-large", "bad-answer"):
+                        raise
+                    self._count("entries_unreadable", 1)
+                    if limit == FEW:  # the stream may still tell what is behind it
+                        break
+                    limit = FEW
+                    continue
                 for each in entries:
                     if not self.position.place(conversation).knows(each):
                         self._count("events_caught_up", 1)
                         await self._give(conversation, each, "")
-                if len(entries) < PAGE:
+                if len(entries) < limit:
                     self.position = self.position.checked(conversation)
                     break
                 begin = max(begin + 1, entries[-1].at)  # that millisecond again: the page may have cut it
 
-    async def _entries(self, conversation: str, since_ms: int) -> list[Entry]:
+    async def _entries(self, conversation: str, since_ms: int, limit: int) -> list[Entry]:
         try:
-            return await self._org.entries(self.access, conversation, since_ms, PAGE)
+            return await self._org.entries(self.access, conversation, since_ms, limit)
         except DeliveryRejected as exc:
             if exc.code != "not-found":  # it was not made yet
                 raise
             return []
 
     async def _give(self, conversation: str, entry: Entry, event_id: str) -> None:
+        if conversation not in self._conversations():  # of a user who has others: nothing of it is kept
+            self.position = self.position.passed(event_id)
+            return
         if self.position.place(conversation).knows(entry):
             self.position = self.position.passed(event_id)
             self._count("events_repeated", 1)

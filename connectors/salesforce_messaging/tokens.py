@@ -19,8 +19,9 @@ _VERIFIED = re.compile(r"v\d+/iamessage/AUTH/[^/]+/uid:(.+)", re.DOTALL)
 
 
 class Access(msgspec.Struct, frozen=True):
-    """A token and what came with it. expires_s: of its own claims, seconds of the epoch. org_id: 15 characters.
+    """A token and what came with it. expires_s: of its own claims, seconds of the epoch by our clock.
 
+    org_id: 15 characters.
     needs_prechat: pre-chat is per session, so that a new session wants routing attributes.
     """
 
@@ -40,13 +41,13 @@ class Access(msgspec.Struct, frozen=True):
         return _VERIFIED.fullmatch(self.subject) is not None
 
 
-def read_access(body: bytes, org_id: str) -> Access:
-    """The answer of a token endpoint. Raises DeliveryUncertain for what is none."""
+def read_access(body: bytes, org_id: str, now_s: float) -> Access:
+    """The answer of a token endpoint, which came now. Raises DeliveryUncertain for what is none."""
     try:
         granted = msgspec.json.decode(body, type=_Granted)
         claims = claims_of(granted.access_token)
-        expires_s, org = int(claims["exp"]), short_id(str(claims.get("orgId") or org_id))
-    except (KeyError, TypeError, ValueError) as exc:  # msgspec's errors are ValueErrors
+        expires_s, org = _end_of(claims, now_s), short_id(str(claims.get("orgId") or org_id))
+    except (KeyError, OverflowError, TypeError, ValueError) as exc:  # msgspec's errors are ValueErrors
         raise DeliveryUncertain("Salesforce gave no token that can be read", code="bad-answer") from exc
     config = granted.context.configuration.config
     return Access(
@@ -66,10 +67,19 @@ def checked(access: Access, subject: str) -> Access:
     if found is None or found[1] != subject:
         raise NotVerified(
             "Salesforce did not verify the visitor and gave the token of a guest: compare the key id, the issuer and "
-            "the public key with those in Setup > Embedded Service > User Verification",
+            "the public key with those in Setup > Embedded Service > User Verification, and this machine's clock",
             code="not-verified",
         )
     return access
+
+
+def _end_of(claims: dict[str, Any], now_s: float) -> int:
+    """By our clock, which may be another than that of Salesforce: it lives from now for as long as it was given."""
+    ends, issued = int(claims["exp"]), claims.get("iat")
+    if not isinstance(issued, int) or not 0 < issued < ends:
+        return ends
+    lives_until = int(now_s) + ends - issued
+    return min(ends, lives_until) if ends > now_s else lives_until
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Who takes a piece of work that waits in another system, chosen from whom it shows. Pure, and says why of each.
 
 Least busy first, then who has been idle for longest. Whoever declined this work is left out; when that leaves nobody,
-only the last one who did. A preferred agent goes before all others.
+only the last one who did. A preferred agent goes before all others, or is the only one, where the work says so.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def choose(
             why = each.why_not
         elif each.channels is not None and work.channel not in each.channels:
             why = "he does not take this sort of work now"
+        elif work.is_his and each.id != work.preferred:
+            why = "it is for another one alone"
         elif each.id not in known:
             why = "no agent of the directory"
         elif each.id in refused:

@@ -222,9 +222,10 @@ class WorkRouter:
         declined = [each.agent for each in work.pushes if each.is_declined]
         excluded = tuple(dict.fromkeys([*refused, *declined[-1:]]))
         asked = f"{self._name}_{work.id}_{work.serial}_{len(refused)}"
-        choice = await self._ask(work, staff, excluded, asked)
+        able = [each for each in staff if not work.is_his or each.id == work.preferred]
+        choice = await self._ask(work, able, excluded, asked)
         agent = self._connector.agent_id(choice.agent)
-        if agent in excluded:
+        if agent in excluded or (agent and work.is_his and agent != work.preferred):
             return msgspec.structs.replace(choice, agent="", reason=f"it names {agent}, who cannot take it")
         looked = tuple(
             msgspec.structs.replace(each, is_taken=True, why="named") if each.agent == agent else each

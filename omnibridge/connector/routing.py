@@ -98,7 +98,8 @@ class Work(msgspec.Struct, frozen=True):
     """Something that waits there for somebody. id and serial name one decision: a serial comes with each change.
 
     priority: the smallest first. since: when it was asked for; compared as text. weight: what it takes of a capacity.
-    channel: its sort, '' = any. pushes: that there were, the oldest first. facts: for deciders.
+    channel: its sort, '' = any. preferred: who goes first; is_his: nobody else may have it. pushes: that there were,
+    the oldest first. facts: for deciders.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Work(msgspec.Struct, frozen=True):
     weight: float = 1.0
     channel: str = ""
     preferred: str = ""
+    is_his: bool = False
     pushes: tuple[Push, ...] = ()
     facts: dict[str, Any] = {}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from omnibridge.clock import FixedClock
+from omnibridge.clock import Clock, FixedClock
 from omnibridge.connector.analysis import Analyzes, Findings, Observed, ReadsTranscripts, Suggests, Transcript
 from omnibridge.connector.context import ConnectorContext, decode_settings
 from omnibridge.connector.interface import (
@@ -35,6 +35,7 @@ class FakeContext:
 
     def __init__(self, name: str = "test") -> None:
         self.name = name
+        self.clock: Clock = FixedClock()
         self.counts: Counter[str] = Counter()
         self.lines: list[tuple[str, dict[str, Any]]] = []
 
@@ -42,7 +43,7 @@ class FakeContext:
         return ConnectorContext(
             name=self.name,
             settings=settings,
-            clock=FixedClock(),
+            clock=self.clock,
             create_client=create_client,
             count=lambda name, n: self.counts.update({name: n}),
             log=lambda action, **fields: self.lines.append((action, fields)),

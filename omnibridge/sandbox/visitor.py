@@ -22,7 +22,8 @@ class SandboxClient:
         """The JSON answer, whatever its status; `_status` holds that."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=512, keepalive_timeout=3),  # the server closes idle ones after 5
+                # The server closes idle ones after 5 s, as it sees it: both may be late.
+                connector=aiohttp.TCPConnector(limit=512, keepalive_timeout=1),
                 timeout=aiohttp.ClientTimeout(total=120),
             )
         async with self._session.request(method, self.url + path, json=body, headers=headers, params=query) as answer:
@@ -103,7 +104,7 @@ class Visitor:
     async def close(self) -> None:
         _check(await self._client.call("POST", "/api/v1/livechat/room.close", {"token": self.token, "rid": self.rid}))
 
-    async def wait_for(self, author: str, count: int, timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+    async def wait_for(self, author: str, count: int, timeout_ms: int = 30_000) -> list[dict[str, Any]]:
         """Messages of `author` (bot, agent, any) once there are `count`. Raises TimeoutError."""
         found = await self._client.call(
             "GET", "/_sandbox/wait", rid=self.rid, author=author, count=str(count), timeout_ms=str(timeout_ms)
@@ -112,7 +113,7 @@ class Visitor:
             raise TimeoutError(f"{author} has not said {count}: {found}")
         return list(found["messages"])
 
-    async def wait_event(self, event: str, by: str = "", timeout_ms: int = 10_000) -> list[dict[str, Any]]:
+    async def wait_event(self, event: str, by: str = "", timeout_ms: int = 30_000) -> list[dict[str, Any]]:
         """Until something happened in the room (assigned, queued, closed). Raises TimeoutError."""
         query = {"rid": self.rid, "event": event, "timeout_ms": str(timeout_ms), **({"by": by} if by else {})}
         found = await self._client.call("GET", "/_sandbox/wait_event", None, None, **query)

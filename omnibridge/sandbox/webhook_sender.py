@@ -23,6 +23,9 @@ from omnibridge.sandbox.state import Room, now_ms
 _encode = msgspec.json.Encoder().encode
 
 
+RETRY_TIMEOUTS = 4.0
+"""HTTP timeouts between two attempts."""
+
 NOT_SENT = -1
 """Status of an attempt that could not even connect; 0 = sent, perhaps taken, but no answer came."""
 
@@ -140,7 +143,7 @@ class WebhookSender:
     async def _go_on(self, entry: dict[str, Any], data: bytes, room: Room | None) -> None:
         """Attempts after the first."""
         for _ in range((10 if self._is_blocking else 5) - 1):
-            await asyncio.sleep(4 * self.http_timeout_ms / 1000)
+            await asyncio.sleep(RETRY_TIMEOUTS * self.http_timeout_ms / 1000)
             if await self._attempt(entry, data, room):
                 return
         entry["given_up"] = True

@@ -25,6 +25,9 @@ CHECKPOINT_PAGES = 4_000
 
 CACHE_KB = 16_384
 
+TOLD_AFTER_S = 2.0
+"""Another program holds the file: a backup may, for a moment."""
+
 OLDEST_SQLITE = (3, 51, 3)
 
 
@@ -36,6 +39,13 @@ class Database:
 
     def __init__(self, path: Path, writer: Writer, reader: Any, lock: IO[bytes], secret: bytes) -> None:
         self.path, self.writer, self.reader, self._lock, self.secret = path, writer, reader, lock, secret
+
+    def why_not_written(self) -> str:
+        """Empty when nothing but us keeps writes waiting."""
+        held_s = self.writer.locked_s
+        if held_s < TOLD_AFTER_S:
+            return ""
+        return f"another program has been writing to {self.path.name} for {held_s:.0f} s, and we wait for it"
 
     async def aclose(self) -> None:
         """Write what is queued, close both connections, give up the lock."""

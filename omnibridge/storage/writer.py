@@ -6,6 +6,8 @@ the group is run again with a savepoint per unit. Why this shape (figures: tests
 - A commit per event costs 20 times the CPU of grouped commits. What comes while a commit is under way is
   the next group, so groups grow with the load by themselves; a pause after a group of several (pacing)
   lets the next one carry more.
+- Another program that writes to the file (somebody repairs something by hand) holds us up: the thread waits until it is
+  done, the loop goes on meanwhile, and no unit fails for it. Only who ends does not wait for ever.
 - SQLite's driver lets go of the interpreter lock at each statement, and a thread that wants it back from a
   busy loop waits for the switch interval, each time. So the thread gets the one call that really waits,
   the commit with its fsync: two hand-overs a group, however many statements it has.
@@ -21,10 +23,13 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import pysqlite3.dbapi2 as sqlite
+
 Unit = Callable[[Any], object]
 """Writes with the cursor it is given; what it returns is ignored. Raises to fail; nothing of it stays then."""
 
 _Queue = deque[tuple[Unit, "asyncio.Future[None]"]]
+_Batch = list[tuple[Unit, "asyncio.Future[None]"]]
 _Outcomes = list[tuple["asyncio.Future[None]", BaseException | None]]
 
 BATCH = 256
@@ -35,6 +40,10 @@ commit at once is what counts; 3 ms when a commit carries a dozen units or more.
 LAZY_S = 0.05
 HOT_GROUPS = 4
 """Groups after which bulk work gets its turn although hot units wait."""
+
+ASKS_AGAIN_S = 0.01
+GIVES_UP_S = 5.0
+"""Another program holds the file: how often it is asked for again; how long by who ends."""
 
 REMEMBERED = 1024
 """Commits whose duration is kept, for the percentiles of /metrics."""
@@ -62,6 +71,8 @@ class Writer:
         self.units = 0
         self.commit_s = 0.0
         self.durations: deque[float] = deque(maxlen=REMEMBERED)
+        self._locked_since = 0.0
+        self._cursor.execute("PRAGMA busy_timeout=0")  # the loop must not wait; the thread asks again
         self._thread.start()
 
     def submit(self, unit: Unit) -> asyncio.Future[None]:
@@ -82,6 +93,12 @@ class Writer:
         future = self._put(self._bulk, unit)
         self._schedule()
         return future
+
+    @property
+    def locked_s(self) -> float:
+        """How long another program has been holding the file; 0 = none does."""
+        since = self._locked_since
+        return time.monotonic() - since if since else 0.0
 
     def commit_ms(self, percent: int) -> float:
         """A percentile of the last commits, their fsync included."""
@@ -144,32 +161,46 @@ class Writer:
             self._lazy_timer = None
         self._is_busy = True
         began = time.perf_counter()
-        outcomes = self._execute(batch)
-        self._jobs.put(lambda: self._commit(outcomes, began))
+        self._carry_out(batch, began)
 
-    def _execute(self, batch: list[tuple[Unit, asyncio.Future[None]]]) -> _Outcomes:
-        cursor = self._cursor
+    def _carry_out(self, batch: _Batch, began: float, *, alone: bool = False) -> None:
+        """alone: each unit in a savepoint, so that only a bad one fails."""
         try:
-            cursor.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite.OperationalError:
+            self._jobs.put(lambda: self._begin(batch, began, alone))
+        else:
+            self._go_on(batch, began, alone)
+
+    def _go_on(self, batch: _Batch, began: float, alone: bool) -> None:
+        """The transaction is begun."""
+        outcomes = self._execute_alone(batch) if alone else self._execute(batch)
+        if outcomes is None:
+            self._carry_out(batch, began, alone=True)
+        else:
+            self._jobs.put(lambda: self._commit(outcomes, began))
+
+    def _execute(self, batch: _Batch) -> _Outcomes | None:
+        """None = a unit of several failed, and nothing stays."""
+        try:
             for unit, _ in batch:
-                unit(cursor)
+                unit(self._cursor)
             return [(future, None) for _, future in batch]
         except Exception as exc:
             self._roll_back()
-            if len(batch) == 1:
-                return [(batch[0][1], exc)]
-            return self._execute_each_alone(batch)
+            return [(batch[0][1], exc)] if len(batch) == 1 else None
 
-    def _execute_each_alone(self, batch: list[tuple[Unit, asyncio.Future[None]]]) -> _Outcomes:
+    def _execute_alone(self, batch: _Batch) -> _Outcomes:
         cursor, outcomes = self._cursor, _Outcomes()
         try:
-            cursor.execute("BEGIN IMMEDIATE")
             for unit, future in batch:
                 cursor.execute("SAVEPOINT unit")
                 try:
                     unit(cursor)
                     outcomes.append((future, None))
                 except Exception as exc:
+                    if not self._connection.in_transaction:
+                        raise  # a full disk ends the whole transaction
                     cursor.execute("ROLLBACK TO unit")
                     outcomes.append((future, exc))
                 cursor.execute("RELEASE unit")
@@ -204,11 +235,37 @@ class Writer:
         while job := self._jobs.get():
             job()
 
+    def _begin(self, batch: _Batch, began: float, alone: bool) -> None:
+        """Wait for the file as long as another program has it; then the loop goes on."""
+        try:
+            self._insist("BEGIN IMMEDIATE")
+        except Exception as exc:
+            self._tell([(future, exc) for _, future in batch], 0.0, began)
+        else:
+            self._loop.call_soon_threadsafe(self._go_on, batch, began, alone)
+
+    def _insist(self, statement: str) -> None:
+        """Raises what is no matter of waiting, and of waiting too when we end."""
+        try:
+            while True:
+                try:
+                    self._cursor.execute(statement)
+                    return
+                except sqlite.OperationalError as exc:
+                    if exc.sqlite_errorcode & 0xFF not in (sqlite.SQLITE_BUSY, sqlite.SQLITE_LOCKED):
+                        raise
+                    self._locked_since = self._locked_since or time.monotonic()
+                    if self._stopping and self.locked_s > GIVES_UP_S:
+                        raise
+                time.sleep(ASKS_AGAIN_S)
+        finally:
+            self._locked_since = 0.0
+
     def _commit(self, outcomes: _Outcomes, began: float) -> None:
         started = time.perf_counter()
         try:
             if self._connection.in_transaction:
-                self._cursor.execute("COMMIT")
+                self._insist("COMMIT")
         except Exception as exc:
             self._roll_back()
             outcomes = [(future, exc) for future, _ in outcomes]
@@ -216,7 +273,12 @@ class Writer:
 
     def _bulk_commit(self, unit: Unit, future: asyncio.Future[None]) -> None:
         started = time.perf_counter()
-        self._commit(self._execute([(unit, future)]), started)
+        try:
+            self._insist("BEGIN IMMEDIATE")
+        except Exception as exc:
+            self._tell([(future, exc)], 0.0, started)
+        else:
+            self._commit(self._execute([(unit, future)]) or [], started)
 
     def _tell(self, outcomes: _Outcomes, took_s: float, began: float) -> None:
         self._loop.call_soon_threadsafe(self._done, outcomes, took_s, began)

@@ -97,7 +97,7 @@ async def test_kill_while_a_turn_becomes_an_update(tmp_path: Path, point: str) -
         await visitor.wait_for("bot", 1, timeout_ms=20_000)  # the hub may have to tell us of it again, and is late then
         await visitor.say("two")
         said = await visitor.wait_for("bot", 2, timeout_ms=20_000)
-        await asyncio.wait_for(hub.settled(), 10)
+        await asyncio.wait_for(hub.settled(), 30)
     finally:
         polling.cancel()
         await asyncio.gather(polling, return_exceptions=True)

@@ -161,7 +161,7 @@ async def test_bury_gives_up_what_waits_and_the_visitor_is_told(make_world: Make
     await world.hub.control(fail_next=[failure])
     await visitor.say("echo stuck")
     await world.bot_started()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.rows("SELECT 1 FROM deliveries WHERE state = 0 AND attempts = 1"):
             await asyncio.sleep(0.01)
     if not is_running:

@@ -47,7 +47,7 @@ class Town:
 
     async def served(self, rid: str, by: str) -> User:
         """Until somebody of this name serves."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while (user := await self.server(rid)) is None or user.name != by:
                 await asyncio.sleep(0.05)
         return user

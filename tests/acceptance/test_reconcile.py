@@ -219,7 +219,7 @@ async def test_webhook_that_comes_after_all_is_delivered_late(
     await world.hub.control(late_rate=0.0)
     await say(visitor, "echo new")
     await visitor.wait_for("bot", 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not reasons(world, visitor.rid):
             await asyncio.sleep(0.01)
     assert reasons(world, visitor.rid) == ["1 found in the hub's history, answered since: nothing is sent"]
@@ -377,7 +377,7 @@ async def test_open_room_in_whose_middle_something_is_missing_comes_before_those
     monkeypatch.setattr(reconciler, "PACE_S", 0.4)
     await world.begin()
     counters = world.node.service.counters
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not counters.value("messages_recovered"):
             await asyncio.sleep(0.01)
 
@@ -457,7 +457,7 @@ async def test_process_that_died_before_its_first_comparison_has_said_since_when
     await visitor.say("echo lost")
     await nothing_young(world)
     marks = "SELECT name FROM instance WHERE name LIKE 'reconciled:%'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.rows(marks):
             await asyncio.sleep(0.01)
     assert not world.node.service.counters.value("reconcile_runs", "done")

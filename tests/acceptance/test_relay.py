@@ -39,7 +39,7 @@ async def test_nobody_online_is_told_within_two_seconds(make_world: MakeWorld, h
     visitor = await world.visitor()
     began = time.monotonic()
     await visitor.say("talk to a human")
-    heard = await visitor.wait_for("bot", 2, timeout_ms=5000)
+    heard = await visitor.wait_for("bot", 2)
 
     assert time.monotonic() - began < 2.0
     assert heard[1]["text"].startswith("Nobody is available")
@@ -56,7 +56,7 @@ async def test_hub_that_gives_the_room_back_to_the_bot_makes_no_loop(make_world:
     await world.hub.control(requeue_to_bot=True, fail_next=[refused])
     visitor = await world.visitor()
     await visitor.say("talk to a human")
-    await visitor.wait_for("bot", 2, timeout_ms=4000)
+    await visitor.wait_for("bot", 2)
     await world.hub.settled()
     await world.quiet()
 
@@ -134,7 +134,7 @@ async def test_bot_that_is_down_gives_way_to_people(make_world: MakeWorld) -> No
     await world.bot.control(down=True)
     visitor = await world.visitor()
     await visitor.say("hello?")
-    heard = await visitor.wait_for("bot", 2, timeout_ms=8000)
+    heard = await visitor.wait_for("bot", 2)
     await visitor.wait_event("assigned", "alice")
 
     assert [each["text"].split()[0] for each in heard] == ["One", "The"]
@@ -221,7 +221,7 @@ async def test_fifty_conversations_on_a_hub_that_waits_for_its_webhooks(make_wor
     print(f"{len(saves)} saves: p50 {saves[len(saves) // 2]} ms, max {saves[-1]} ms")
 
     assert len(saves) >= 300
-    assert saves[len(saves) * 99 // 100] < 1000  # a deadlock would last until a time-out; the figure is printed
+    assert saves[len(saves) * 99 // 100] < 4000  # a deadlock would last until the hub's time-out of 5 s
 
 
 async def test_bot_writes_room_fields_and_staff_keep_their_tags(make_world: MakeWorld) -> None:

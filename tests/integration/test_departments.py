@@ -28,7 +28,7 @@ async def decided_by(world: World, department: str) -> tuple[str, str]:
         "SELECT json_extract(e.decision, '$.rule'), json_extract(e.decision, '$.considered[0].why') FROM events e "
         "JOIN conversations c ON c.id = e.conversation_id WHERE c.room = ? AND e.kind = 'ConversationStarted'"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (found := world.rows(sql, visitor.rid)):
             await asyncio.sleep(0.01)
     return found[0][0] or "", found[0][1] or ""
@@ -38,7 +38,7 @@ async def known(world: World, department: str, name: str) -> None:
     """Until the bridge decides by this name."""
     book = world.node.service._workspaces
     assert book
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not book.used or book.used["main"].departments.get(department) != name:
             book.look("main")
             await asyncio.sleep(0.02)

@@ -54,7 +54,7 @@ async def until(world: World, holds: Callable[[], object]) -> None:
         "SELECT 1 FROM deliveries WHERE state = 0 AND stream NOT LIKE 'timer:%' "
         "UNION ALL SELECT 1 FROM observations WHERE state = 0 LIMIT 1"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds() or world.rows(due):
             await asyncio.sleep(0.01)
 
@@ -182,7 +182,7 @@ async def test_session_is_opened_again_under_the_same_id(
     await with_desk(world)
     await handed_over(world, desk)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.rows("SELECT 1 FROM desk_sessions"):
             await asyncio.sleep(0.01)
     assert len(set(desk.opened)) == 1
@@ -225,7 +225,7 @@ async def test_session_whose_end_could_not_be_told_is_not_followed_for_ever(
     chat.tell(Accepted())
     await until(world, lambda: len(chat.asked_from) == 2)
     await visitor.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(desk.fail_close) == 1000:
             await asyncio.sleep(0.01)
     assert chat.asking == 0
@@ -247,7 +247,7 @@ async def test_words_of_while_it_is_being_opened_are_not_told_twice(make_world: 
     await with_desk(world)
     visitor = await world.visitor()
     await visitor.say("talk to a human")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(desk.fail_open) > 1:
             await asyncio.sleep(0.01)
     await visitor.say("hello?")
@@ -267,7 +267,7 @@ async def test_what_the_desk_was_not_given_goes_to_the_bot_that_has_it_next(
     await until(world, lambda: len(chat.asked_from) == 2)
     desk.is_down = True
     await visitor.say("echo not lost")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.rows("SELECT 1 FROM deliveries WHERE command = 'SendToParty' AND attempts > 0 AND state = 0"):
             await asyncio.sleep(0.01)
     chat.tell(Left("agent"))

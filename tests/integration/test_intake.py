@@ -100,7 +100,7 @@ async def test_not_ready_says_why_while_the_hub_is_down(make_world: MakeWorld) -
     config.write_text(config.read_text().replace(world.hub.url, "http://127.0.0.1:9").replace("test.db", "fresh.db"))
     await world.restart()
     detail = ""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(5):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
         while "bot" not in detail:  # before that it is starting
             async with session.get(f"{world.node.url}/readyz") as answer:
                 assert answer.status == 503

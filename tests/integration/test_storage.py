@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ from sqlalchemy import create_engine
 
 from omnibridge.errors import ConcurrentUpdate, ConfigError
 from omnibridge.storage import conversations, findings, journal, outbox, routing, sessions
+from omnibridge.storage import database as database_module
+from omnibridge.storage import writer as writer_module
 from omnibridge.storage.database import connect, database_path, migrate, open_database
 from omnibridge.storage.journal import Observation
 from omnibridge.storage.outbox import BURIED, DONE, Delivery
 from omnibridge.storage.schema import metadata
+from tests.conftest import until
 
 
 def observation(n: int, dedupe: str | None = None) -> Observation:
@@ -40,6 +45,90 @@ async def test_units_of_a_batch_fail_alone(tmp_path: Path) -> None:
 
     assert [type(each) for each in outcomes] == [type(None), ValueError, type(None), type(None)]
     assert [each.id for each in journal.pending(database.reader, "w", "r")] == [1, 2, 3]
+    await database.aclose()
+
+
+@asynccontextmanager
+async def held(path: Path) -> AsyncIterator[Any]:
+    """Another program is in the middle of a transaction."""
+    other = connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+async def test_loop_goes_on_while_another_program_holds_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TOLD_AFTER_S", 0.05)
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+
+    def bad(cursor: Any) -> None:
+        raise ValueError("bad unit")
+
+    async with held(tmp_path / "a.db") as other:
+        writing = asyncio.gather(
+            *(database.writer.submit(lambda cur, n=n: journal.append(cur, observation(n))) for n in (1, 2)),
+            database.writer.submit(bad),
+            database.writer.submit_bulk(lambda cur: journal.append(cur, observation(3))),
+            return_exceptions=True,
+        )
+        began = asyncio.get_running_loop().time()
+        await until(lambda: database.writer.locked_s > 0.1)
+        turns = 0
+        while database.writer.locked_s < 0.2:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+        assert turns > 5
+        assert asyncio.get_running_loop().time() - began < 5
+        assert not writing.done()
+        assert "another program has been writing to a.db" in database.why_not_written()
+        other.execute("ROLLBACK")
+        outcomes = await writing
+
+    assert [type(each) for each in outcomes] == [type(None), type(None), ValueError, type(None)]
+    assert [each.id for each in journal.pending(database.reader, "w", "r")] == [1, 2, 3]
+    assert (database.writer.locked_s, database.why_not_written()) == (0.0, "")
+    await database.aclose()
+
+
+async def test_who_ends_does_not_wait_for_another_program_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "GIVES_UP_S", 0.05)
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    async with held(tmp_path / "a.db"):
+        writing = [database.writer.submit(lambda cur: journal.append(cur, observation(1)))]
+        writing.append(database.writer.submit_bulk(lambda cur: journal.append(cur, observation(2))))
+        await database.aclose()
+        for each in writing:
+            with pytest.raises(sqlite.OperationalError, match="locked"):
+                await each
+
+
+async def test_full_disk_is_named_and_over_when_there_is_room(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/a.db")
+    room: list[int] = []
+
+    def limit(cursor: Any, pages: int = 0) -> None:
+        room.append(cursor.execute("PRAGMA page_count").fetchone()[0])
+        cursor.execute(f"PRAGMA max_page_count={pages or room[0]}")
+
+    def both() -> list[asyncio.Future[None]]:
+        big = Observation(2, "w", "r", "webhook", "Message", 2, bytes(20_000), None)
+        return [database.writer.submit(lambda cur, row=row: journal.append(cur, row)) for row in (observation(1), big)]
+
+    await database.writer.submit(limit)
+    outcomes = await asyncio.gather(*both(), return_exceptions=True)
+    assert [str(each) for each in outcomes] == ["database or disk is full"] * 2
+    assert journal.pending(database.reader, "w", "r") == []
+
+    await database.writer.submit(lambda cur: limit(cur, 1_000_000))
+    await asyncio.gather(*both())
+    assert [each.id for each in journal.pending(database.reader, "w", "r")] == [1, 2]
     await database.aclose()
 
 

@@ -55,7 +55,7 @@ async def test_row_of_a_decision_that_the_lane_does_not_know_yet_is_not_refused(
     for row in rows:
         await database.writer.submit(lambda cursor, row=row: outbox.enqueue(cursor, row))
     streams.open(cast(Lanes, lanes), lambda _: sender)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(sender.sent) < 2:
             await asyncio.sleep(0.005)
 

@@ -70,7 +70,7 @@ class VirtualWriter(Writer):
 
     def __init__(self, world: World, life: Life) -> None:
         super().__init__(_Kept(world.database), life.loop)
-        self._world, self._life, self._group, self._plan = world, life, _Batch(), ""
+        self._world, self._life, self._plan = world, life, ""
         jobs: Any = SimpleNamespace(put=self._job)
         self._jobs = jobs
 
@@ -79,14 +79,24 @@ class VirtualWriter(Writer):
             takes_ms, self._plan = self._world.disk.commit(self._world)
             self._loop.call_later(takes_ms / 1000, job)
 
-    def _execute(self, batch: _Batch) -> _Outcomes:
-        self._group = batch
-        return []
+    def _carry_out(self, batch: _Batch, began: float, *, alone: bool = False) -> None:
+        self._jobs.put(lambda: self._all_at_once(batch, began))
 
-    def _commit(self, outcomes: _Outcomes, began: float) -> None:
+    def _all_at_once(self, batch: _Batch, began: float) -> None:
         if self._life.dead:
             return
-        outcomes = super()._execute(self._group)
+        self._cursor.execute("BEGIN IMMEDIATE")
+        outcomes = self._execute(batch)
+        if outcomes is None and not self._life.dead:
+            self._cursor.execute("BEGIN IMMEDIATE")
+            outcomes = self._execute_alone(batch)
+        self._commit(outcomes or [], began)
+
+    def _bulk_commit(self, unit: Unit, future: asyncio.Future[None]) -> None:
+        if not self._life.dead:
+            super()._bulk_commit(unit, future)
+
+    def _commit(self, outcomes: _Outcomes, began: float) -> None:
         if self._life.dead:  # at a fault point inside a unit
             self._roll_back()
             return

@@ -5,6 +5,9 @@ one that dies again and again. Chats are decided in all four ways: asked, by tic
 Idempotency-Key, and through the External routing method, whose holding bot has them until it is decided. Then
 the router's ledger, the hub's and our own journal are compared (`verdict_of_decisions.py`), each key is pushed once
 more, and every decision is made again (`omnibridge replay --all`). Exit 1 when anything differs or a point is not hit.
+
+`--auto`: the hub gives each new chat to an agent at once (Auto Selection), and what is decided counts more: the room is
+moved to him, once. A run of its own, because a running bridge learns of another routing method only by the minute.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ AGENTS = {f"00{n:02}": f"agent{n:02}" for n in range(20)}
 """External id -> user name."""
 
 RANDOM = "any moment"
+AUTO = "Auto_Selection"
 FAULT_LIMIT_S = 60.0
 """A point must be reached within this time. Where all webhooks of the waiting chats were given up, the reconciler has
 to find them first."""
@@ -72,11 +76,19 @@ class PatientRouter(RouterSimulator):
 
 
 class Soak:
-    """visitors: chats at a time. points: where the process dies, in turn. Everything random comes from the seed."""
+    """visitors: chats at a time. points: where the process dies, in turn. methods: of routing, in turn. Everything
+    random comes from the seed."""
 
     def __init__(
-        self, kills: int, seed: int, visitors: int, folder: Path, points: tuple[str, ...] = (*DECISION_POINTS, RANDOM)
+        self,
+        kills: int,
+        seed: int,
+        visitors: int,
+        folder: Path,
+        points: tuple[str, ...] = (*DECISION_POINTS, RANDOM),
+        methods: tuple[str, ...] = ("Manual_Selection", "External"),
     ) -> None:
+        self._methods, self._chooses = methods, AUTO in methods
         self._kills, self._visitors, self._folder, self._points = kills, visitors, folder, points
         self._random = random.Random(seed)
         self._router = PatientRouter(SECRET)
@@ -103,6 +115,7 @@ class Soak:
         sandbox.life.external.worker_ms = 500
         try:
             await client.control(
+                routing_method=self._methods[0],
                 webhook_url=f"{bridge.url}/webhooks/rocketchat/main",
                 external_url=f"{bridge.url}/external/main",
                 external_token=HUB_TOKEN,
@@ -126,8 +139,9 @@ class Soak:
             await sandbox.stop()
             await socket.stop()
         verdict = judge(
-            sandbox.hub.rooms.values(), self._router.decisions, self.pushed, self._effects(bridge.database), AGENTS
-        )
+            sandbox.hub.rooms.values(), self._router.decisions, self.pushed, self._effects(bridge.database), AGENTS,
+            hub_chooses=self._chooses,
+        )  # fmt: skip
         verdict["wrong"] += self.failures
         replayed = await asyncio.to_thread(
             subprocess.run,
@@ -149,7 +163,7 @@ class Soak:
         for n in range(self._kills):
             point = points[n % len(points)]
             # Each point in turn with each method; what waits from before is found by the worker of External.
-            method = ("Manual_Selection", "External")[(n + n // len(points)) % 2]
+            method = self._methods[(n + n // len(points)) % len(self._methods)]
             await self._client.control(routing_method=method)
             if point == RANDOM:
                 await self._bridge.start()
@@ -201,13 +215,20 @@ class Soak:
         return f"{status} to the end"
 
     async def _served(self, room: str, until: float) -> bool:
-        """Until the hub says that an agent serves."""
+        """Until the hub says that an agent serves; where it chose one itself, that it is who was decided."""
         while time.monotonic() < until:
             server = self._sandbox.hub.rooms[room].served_by
-            if server and server.username != "holding":
+            username = server.username if server else "holding"
+            if username != "holding" and (not self._chooses or username == self._decided(room)):
                 return True
             await asyncio.sleep(0.05)
         return False
+
+    def _decided(self, room: str) -> str:
+        if room in self.pushed:
+            return AGENTS[self.pushed[room][1]]
+        found = (each["external_id"] for each in self._router.decisions if each["conversation"] == room)
+        return AGENTS.get(next(found, ""), "")
 
     def _effects(self, database: Path) -> dict[str, int]:
         """Room -> how often our journal has it that somebody was pushed."""
@@ -274,10 +295,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=117)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--visitors", type=int, default=6, help="chats at a time")
+    parser.add_argument("--auto", action="store_true", help="the hub gives each chat to an agent itself at first")
     parser.add_argument("--keep", type=Path, help="folder for configuration, database and log")
     wish = parser.parse_args()
     with folder_of(wish.keep) as folder:
-        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, folder).run())
+        methods = {"methods": (AUTO,)} if wish.auto else {}
+        result = asyncio.run(Soak(wish.kills, wish.seed, wish.visitors, folder, **methods).run())
     for key, value in result.items():
         print(f"{key:16} {value if isinstance(value, str | float) else json.dumps(value)}")
     return 0 if is_clean(result, wish.kills) else 1

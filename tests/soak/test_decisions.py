@@ -58,3 +58,20 @@ def test_verdict(rooms: list[Any], decisions: Any, answers: list[Any], effects: 
 
     assert bool(wrong) == bool(word)
     assert word in " ".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (["ann"], ""),
+        (["ben", "ann"], ""),
+        (["ben"], "served by ben"),
+        (["ben", "ann", "ann"], "given to"),
+        (["ben", "ann", "ben", "ann"], "given to"),
+    ],
+)
+def test_verdict_where_the_hub_chose_first(given: list[str], word: str) -> None:
+    wrong = judge([room("r1", *given)], [decided("r1", "0055")], {}, {}, AGENTS, hub_chooses=True)["wrong"]
+
+    assert bool(wrong) == bool(word)
+    assert word in " ".join(wrong)

@@ -16,11 +16,14 @@ def judge(
     pushed: Mapping[str, tuple[str, str, list[Any]]],
     effects: Mapping[str, int],
     agents: Mapping[str, str],
+    *,
+    hub_chooses: bool = False,
 ) -> dict[str, Any]:
     """Counts, and `wrong`: what does not agree, in words.
 
     rooms: with id, served_by and log, as the hub has them. decisions: of the router. pushed: room -> (key, external
-    id, answers). effects: room -> how often our journal has a push. agents: external id -> user name.
+    id, answers). effects: room -> how often our journal has a push. agents: external id -> user name. hub_chooses: it
+    gives each room to somebody first, whom the decision replaces.
     """
     decided: dict[str, list[str]] = {}
     for each in decisions:
@@ -36,7 +39,7 @@ def judge(
         wanted = [agents[pushed[room.id][1]]] if room.id in pushed else decided.get(room.id, [])
         if [served] != wanted:
             wrong.append(f"{room.id}: decided {wanted}, served by {served}")
-        elif given != wanted:
+        elif given[hub_chooses and len(given) > 1 :] != wanted:
             wrong.append(f"{room.id}: decided {wanted}, given to {given}")
         if room.id in pushed:
             ways["pushed"] += 1
@@ -48,6 +51,7 @@ def judge(
             if not answers or not isinstance(answers[0], dict) or any(each != answers[0] for each in answers):
                 wrong.append(f"{room.id}: one key is answered with {answers}")
         else:
+            ways["moved"] += hub_chooses and len(given) > 1
             ways["by ticket" if room.id in tickets else "asked"] += 1
             ways["held meanwhile"] += any(each["what"] == "assigned" and each["who"] == HOLDING for each in room.log)
     strangers = set(effects) - set(pushed)

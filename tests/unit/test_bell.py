@@ -26,15 +26,15 @@ async def test_first_ring_is_heard_at_once_and_those_that_follow_are_one() -> No
 async def test_ring_within_the_gap_is_heard_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bell, "GAP_S", 0.03)
     ringing, loop = bell.Ringing(), asyncio.get_running_loop()
-    at = []
+    began, at = loop.time(), []
     for _ in range(3):
         ringing.ring()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await ringing.rung.wait()
         at.append(loop.time())
         ringing.rung.clear()
 
-    assert at[1] - at[0] >= 0.029 and at[2] - at[1] >= 0.029
+    assert at[1] - began >= 0.029 and at[2] - began >= 0.059
 
 
 async def test_who_does_not_ring_for_what_is_found_is_deaf_until_he_rings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ class Scene:
 async def scene(
     folder: Path, monkeypatch: pytest.MonkeyPatch, play: Play = say_and_wait, most_streams: int = 100
 ) -> AsyncIterator[Scene]:
-    async with asyncio.timeout(20), fronted(playing(play), folder, most_streams=most_streams) as front:
+    async with asyncio.timeout(30), fronted(playing(play), folder, most_streams=most_streams) as front:
         async with client_of(front, monkeypatch) as client:
             found = Scene(front, client)
             async with found.streams:

@@ -22,7 +22,7 @@ Serving = Callable[[Play], AbstractAsyncContextManager[Client]]
 def serving(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     @asynccontextmanager
     async def served(play: Play) -> AsyncIterator[Client]:
-        async with fronted(playing(play), tmp_path) as front, asyncio.timeout(20):
+        async with fronted(playing(play), tmp_path) as front, asyncio.timeout(30):
             async with client_of(front, monkeypatch, request.param) as client:
                 yield client
 
@@ -143,24 +143,29 @@ async def test_who_does_not_read_makes_the_server_wait(serving: Serving) -> None
 
 
 async def test_stream_is_cancelled_or_closed_while_somebody_waits(serving: Serving) -> None:
-    left = asyncio.Event()
+    waits, left = asyncio.Event(), asyncio.Event()
 
     async def play(say: Saying) -> None:
         await say.head()
-        begun.set()
+        await say.body(b"a\n")
         await say.gone()
         left.set()
 
-    begun = asyncio.Event()
+    async def read_on(client: Client) -> None:
+        async with client.lines("GET", "/", idle_s=30) as stream:
+            assert await anext(stream) == b"a"
+            waits.set()
+            await anext(stream)
+
     async with serving(play) as client:
-        reading = asyncio.create_task(read(client))
-        await begun.wait()
+        reading = asyncio.create_task(read_on(client))
+        await waits.wait()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await left.wait()
-        begun.clear()
-        reading = asyncio.create_task(read(client))
-        await begun.wait()
+        waits.clear()
+        reading = asyncio.create_task(read_on(client))
+        await waits.wait()
         await client.aclose()
         with pytest.raises(httpx2.ReadError, match="closed"):
             await reading

@@ -16,6 +16,7 @@ from omnibridge.http.request import Origin
 from omnibridge.http.tls import Secured, Sessions
 from omnibridge.http.wire import Wire
 from tests.certificates import server_context
+from tests.stream_server import StreamServer
 from tests.unit.in_memory import InMemory
 
 LARGE = bytes(range(256)) * 8192
@@ -38,12 +39,9 @@ class Server:
                 close = b"Connection: close\r\n" if self.says_goodbye else b""
                 writer.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (close, len(body)) + body)
                 if self.says_goodbye:
-                    writer.close()
                     return
         except (asyncio.IncompleteReadError, OSError) as exc:
             self.ends.append(type(exc).__name__)
-        finally:
-            writer.close()
 
 
 @asynccontextmanager
@@ -56,8 +54,8 @@ async def served(
     context, trusted = server_context(folder, *names)
     context.maximum_version = version
     found = Server()
-    listening = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=context)
-    port = int(listening.sockets[0].getsockname()[1])
+    listening = StreamServer(found.serve, context)
+    port = listening.port
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     http_wire.trusted.cache_clear()
     wire = Wire(8)
@@ -65,7 +63,7 @@ async def served(
         yield found, wire, Origin("https", "127.0.0.1", port, f"127.0.0.1:{port}")
     finally:
         wire.close()
-        listening.close()
+        await listening.aclose()
         http_wire.trusted.cache_clear()
 
 
@@ -118,7 +116,7 @@ async def test_idle_connection_that_we_close_says_goodbye(tmp_path: Path, monkey
     async with served(tmp_path, monkeypatch) as (server, wire, origin):
         await wire.exchange(origin, "POST", "/", (), b"x")
         wire.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not server.ends:
                 await asyncio.sleep(0.005)
         assert server.ends == ["IncompleteReadError"]  # the end of the stream, and no error of TLS or reset
@@ -137,18 +135,16 @@ async def test_lines_over_tls_until_the_server_says_goodbye(tmp_path: Path, monk
 async def test_who_speaks_no_tls_is_no_connection(says: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(says)
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = int(listening.sockets[0].getsockname()[1])
+    listening = StreamServer(serve)
     wire = Wire(1)
     try:
         for _ in range(3):
             with pytest.raises(httpx2.ConnectError):
-                await wire.exchange(Origin("https", "127.0.0.1", port, "x"), "GET", "/", (), None)
+                await wire.exchange(Origin("https", "127.0.0.1", listening.port, "x"), "GET", "/", (), None)
     finally:
         wire.close()
-        listening.close()
+        await listening.aclose()
 
 
 async def test_connection_whose_server_said_goodbye_takes_no_more_requests(tmp_path: Path) -> None:
@@ -160,7 +156,7 @@ async def test_connection_whose_server_said_goodbye_takes_no_more_requests(tmp_p
     secured, plug = Secured(asyncio.Protocol(), ours, ("127.0.0.1", 443), Sessions()), InMemory(to_server)
     secured.connection_made(plug)
     shaking = asyncio.create_task(secured.secure())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not shaking.done():
             await asyncio.sleep(0)
             with suppress(ssl.SSLWantReadError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import itertools
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +21,7 @@ from omnibridge.http import wire as http_wire
 from omnibridge.http.streaming import stream
 from omnibridge.http.tls import MOST_SESSIONS, Secured, Sessions
 from tests.certificates import chain, server_context
+from tests.stream_server import stream_server
 from tests.unit.in_memory import InMemory
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\none\n"
@@ -94,33 +96,20 @@ async def played(
         each.load_cert_chain(folder / "both.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     http_wire.trusted.cache_clear()
-    tasks: list[asyncio.Task[None]] = []
+    numbers = itertools.count()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = len(tasks)
-        task = asyncio.current_task()
-        assert task
-        tasks.append(task)
+        number = next(numbers)
         own = contexts[number] if contexts and number < len(contexts) else context
-        try:
-            with suppress(ConnectionError, ssl.SSLError):  # the client left, as some of these plays want
-                await play(number, Peer(own, reader, writer))
-        finally:
-            writer.close()
+        await play(number, Peer(own, reader, writer))
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = int(listening.sockets[0].getsockname()[1])
-    wire = Wire(8)
-    try:
-        async with asyncio.timeout(10):
-            yield wire, Origin("https", "127.0.0.1", port, f"127.0.0.1:{port}")
-    finally:
-        wire.close()
-        listening.close()
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        http_wire.trusted.cache_clear()
+    async with stream_server(serve) as server, asyncio.timeout(30):
+        wire = Wire(8)
+        try:
+            yield wire, Origin("https", "127.0.0.1", server.port, f"127.0.0.1:{server.port}")
+        finally:
+            wire.close()
+            http_wire.trusted.cache_clear()
 
 
 async def by_exchange(wire: Wire, origin: Origin) -> bytes:

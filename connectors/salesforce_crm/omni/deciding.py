@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.salesforce_crm.client import Client, quoted
+from connectors.salesforce_crm.client import KEEP_OWNER, Client, quoted
 from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
 from connectors.salesforce_crm.trouble import Trouble
@@ -26,6 +26,10 @@ from omnibridge.connector.routing import Asked, Keep, Named, Question
 MOST_ROUNDS = 3
 """Times that work is routed again because somebody who cannot serve took it."""
 
+IDS = 200
+"""Ids in one query: its address must not be longer than 16 KB (reference 3.4)."""
+PAGES = 10
+"""Of 2,000 rows, at most."""
 UNTIL_GONE = ("Assigned", "Opened")
 _WORKS = "SELECT Id, UserId, WorkItemId, Status FROM AgentWork WHERE WorkItemId IN {} ORDER BY CreatedDate"
 _ROUTINGS = "SELECT Id, WorkItemId, IsReadyForRouting FROM PendingServiceRouting WHERE WorkItemId IN {}"
@@ -117,7 +121,10 @@ class Deciding:
     async def _make_item(self, question: Question) -> str:
         settings = self._settings
         data = self._filled(settings.fields, question)
-        item, _ = await self._client.upsert(settings.object, settings.key_field, self._key(question), data)
+        # Its owner is ours to say: assignment rules could give it to a queue that routes it a second time.
+        item, _ = await self._client.upsert(
+            settings.object, settings.key_field, self._key(question), data, **KEEP_OWNER
+        )
         return long_id(item)
 
     async def _find_item(self, question: Question) -> str:
@@ -181,7 +188,9 @@ class Deciding:
         return await self._rows(_WORKS, items, "AgentWork")
 
     async def _rows(self, soql: str, items: list[str], name: str) -> list[dict[str, Any]]:
-        rows, _ = await self._client.query(quoted(soql, items), name) if items else ([], 0)
+        rows = []
+        for at in range(0, len(items), IDS):
+            rows += (await self._client.query(quoted(soql, items[at : at + IDS]), name, PAGES))[0]
         return rows
 
     async def _with_names(self, found: dict[str, Named]) -> dict[str, Named]:

@@ -97,12 +97,12 @@ class OmniOrg(Org):
         self._owned(record)
         return record_id
 
-    def update(self, name: str, record_id: str, data: dict[str, Any]) -> None:
+    def update(self, name: str, record_id: str, data: dict[str, Any], *, allow_duplicates: bool = False) -> None:
         before = self.get(name, record_id)
         if name == "PendingServiceRouting" and before["IsReadyForRouting"]:
             raise Refused("INSUFFICIENT_ACCESS_OR_READONLY", "it is ready for routing")
         owner = before.get("OwnerId")
-        super().update(name, record_id, data)
+        super().update(name, record_id, data, allow_duplicates=allow_duplicates)
         if data.get("OwnerId", owner) != owner:
             self._owned(before)
 
@@ -160,6 +160,8 @@ class OmniOrg(Org):
             raise Refused("INVALID_OPERATION", "the work item is pushed to an agent already")
         if routing["WorkItemId"] != data.get("WorkItemId") or routing["RoutingModel"] != EXTERNAL:
             raise Refused("INVALID_INPUT", "this work is not routed from outside")
+        if routing.get("IsPreferredUserRequired") and data.get("UserId") != routing.get("PreferredUserId"):
+            raise Refused("INVALID_INPUT", "the preferred user is required")
         channel = str(data.get("ServiceChannelId"))
         if self.free(str(data.get("UserId")), channel) < float(data.get("CapacityWeight") or 1):
             raise Refused("INVALID_INPUT", "the agent is not available for this work")

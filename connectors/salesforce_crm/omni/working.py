@@ -22,8 +22,8 @@ DECLINED = ("Declined", "DeclinedOnPushTimeout", "Unavailable")
 NO_PRIORITY = 1_000_000.0
 _WAITING = (
     "SELECT Id, Serial, WorkItemId, ServiceChannelId, GroupId, RoutingPriority, CapacityWeight, PreferredUserId, "
-    "IsPushAttempted, CreatedDate, CustomRequestedDateTime FROM PendingServiceRouting WHERE IsPushed = false "
-    "AND IsReadyForRouting = true AND RoutingModel = 'ExternalRouting' AND GroupId IN {} "
+    "IsPreferredUserRequired, IsPushAttempted, CreatedDate, CustomRequestedDateTime FROM PendingServiceRouting "
+    "WHERE IsPushed = false AND IsReadyForRouting = true AND RoutingModel = 'ExternalRouting' AND GroupId IN {} "
     "ORDER BY RoutingPriority ASC NULLS LAST, CreatedDate ASC LIMIT {}"
 )
 _STANDING = "SELECT Id, Serial, IsPushed, IsReadyForRouting FROM PendingServiceRouting WHERE Id IN {}"
@@ -153,6 +153,7 @@ def _work(row: dict[str, Any], pushes: tuple[Push, ...]) -> Work:
         float(row["CapacityWeight"] or 1),
         row["ServiceChannelId"],
         long_id(row["PreferredUserId"] or ""),
+        bool(row["PreferredUserId"] and row["IsPreferredUserRequired"]),
         pushes,
         {key: value for key, value in facts.items() if value is not None},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from typing import Any
 
@@ -115,7 +116,8 @@ class Api:
             if batch is not None:
                 self.service.given(found, batch)
                 body = {"messages": batch.messages, "sequence": batch.sequence, "offset": batch.offset}
-                return JSONResponse(body)
+                # As Java does it: also half of a character, where a text was cut.
+                return Response(json.dumps(body), media_type="application/json")
             if found.state == "ended" and not found.fresh:
                 self.service.kill(found, "over")  # its end was acknowledged
                 continue
@@ -133,7 +135,7 @@ class Api:
         if not offset.isdigit():
             raise HTTPException(400, "ReconnectSession.offset is missing")
         self.service.reconnect(found, int(offset))
-        message = {"resetSequence": True, "affinityToken": found.affinity}
+        message = {"resetSequence": self.service.options.resets, "affinityToken": found.affinity}
         return JSONResponse({"messages": [{"type": "ReconnectSession", "message": message}]})
 
     # -- posts ------------------------------------------------------------------------------------------
@@ -181,6 +183,8 @@ class Api:
         return False
 
     def _do(self, found: Session, noun: str, body: dict[str, Any]) -> None:
+        if noun in self.service.options.fails:
+            raise HTTPException(500, "a server error")
         if noun == "ChasitorInit":
             self._init(found, body)
             return
@@ -320,7 +324,8 @@ class Api:
         results = []
         for each in [each for each in asked.split(",") if each]:
             # absent means false (reference 1.12)
-            found: dict[str, Any] = {"id": each} | ({"isAvailable": True} if options.online else {})
+            is_there = options.online and each not in options.offline
+            found: dict[str, Any] = {"id": each} | ({"isAvailable": True} if is_there else {})
             results.append(found | ({"estimatedWaitTime": 30} if wants else {}))
         if kind == "Availability":
             return JSONResponse({"messages": [{"type": "Availability", "message": {"results": results}}]})

@@ -31,7 +31,7 @@ class Session:
 
     expected: the next sequence of a POST. fresh: messages that were in no batch yet. last: the batch that was not
     acknowledged. lines: the conversation, as ChasitorSessionData tells it. is_dead: every request is 403.
-    needs: what has to come before other posts, after a move. is_moved: answers 503 to the old affinity.
+    needs: what has to come before other posts, after a move. other: affinity of the server before.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Session:
     agent: tuple[str, str] = ("", "")
     init: dict[str, Any] = field(default_factory=dict)
     file_token: str = ""
+    other: str = ""
 
     @property
     def chat_key(self) -> str:
@@ -70,9 +71,12 @@ class Options:
 
     resend: what a poll gets that does not acknowledge the last batch: the same again, or the same and what came since
     under another sequence. double: each batch is told twice. reconnect_replays: after a move the agent's lines that
-    were not acknowledged come again, besides being in ChasitorSessionData. resets: ReconnectSession says so.
-    online: agents are there. blocked: this visitor. paused: polls get nothing, so that batches grow.
+    were not acknowledged come again, besides being in ChasitorSessionData. resets: ReconnectSession says so, and posts
+    are numbered anew. two_servers: moves go back and forth between two, and each numbers its batches by itself.
+    online: agents are there, but for offline: ids of buttons and agents. blocked: this visitor.
+    paused: polls get nothing, so that batches grow.
     rules: for sensitive data, as ChatRequestSuccess tells them.
+    fails: nouns whose posts are answered with 500, without effect.
     idle: {isEnabled, warningTime, timeout} in seconds. switch_to: another address, told by Visitor resources.
     """
 
@@ -81,7 +85,11 @@ class Options:
     resend: Literal["same", "grown"] = "same"
     double: bool = False
     reconnect_replays: bool = False
+    resets: bool = True
+    two_servers: bool = False
     online: bool = True
+    offline: list[str] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
     blocked: bool = False
     paused: bool = False
     sneak_peek: bool = False
@@ -137,7 +145,10 @@ class Service:
     def move(self, session: Session) -> None:
         """To another server: every request with the old affinity is 503 until it reconnects."""
         self.counts["moves"] += 1
-        session.affinity = secrets.token_hex(4)
+        if self.options.two_servers:
+            session.affinity, session.other = session.other or secrets.token_hex(4), session.affinity
+        else:
+            session.affinity = secrets.token_hex(4)
         session.needs = "session data"
         session.wake.set()
 
@@ -158,7 +169,10 @@ class Service:
             "chatMessages": list(session.lines),
         }
         session.last = session.repeat = None
-        session.expected = 1
+        if self.options.resets:
+            session.expected = 1
+        if self.options.two_servers:
+            session.sequence = 0
         session.fresh = [{"type": "ChasitorSessionData", "message": data}, *kept]
         session.needs = "session data"
         session.wake.set()
@@ -188,7 +202,7 @@ class Service:
 
     def given(self, session: Session, batch: Batch) -> None:
         """A batch was written to a poll."""
-        types = [each["type"] for each in batch.messages]
+        types = [each["type"] if isinstance(each, dict) else "?" for each in batch.messages]
         self.visitor.append({"session": session.id, "sequence": batch.sequence, "types": types})
         if "ChasitorSessionData" in types and session.needs:
             session.needs = "resync"

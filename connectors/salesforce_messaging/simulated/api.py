@@ -227,16 +227,18 @@ class Api:
             org.status(found, "Active")
         answer = {"conversationEntries": [{"id": message_id, "clientTimestamp": org.clock.now_ms()}]}
         found.taken[message_id] = answer
-        self._enter(found, token, said, size)
+        self._enter(found, token, said, size, is_new=body.get("isNewMessagingSession") is True)
         return JSONResponse(answer, 202)
 
-    def _enter(self, found: Conversation, token: Token, said: dict[str, Any], size: int | None) -> None:
+    def _enter(
+        self, found: Conversation, token: Token, said: dict[str, Any], size: int | None, *, is_new: bool
+    ) -> None:
         """Into the desk's ledger first, then its echo: two of them, when a URL stands at an end of the text."""
         org = self.org
         sender = Sender("EndUser", token.subject, "Guest", "iamessage", token.client)
         text = said_of(said)
         facts = {"id": said["id"], "type": said["messageType"], "text": text, "token": token.n, "repeats": 0}
-        org.reached_desk(found, "message" if size is None else "file", **facts, said=said, size=size)
+        org.reached_desk(found, "message" if size is None else "file", **facts, said=said, size=size, is_new=is_new)
         url = _URL_AT_AN_END.search(text) if said["messageType"] == "StaticContentMessage" and size is None else None
         abstract = {"references": [], "inReplyToMessageId": None, **said}
         if url:

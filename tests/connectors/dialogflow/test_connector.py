@@ -217,7 +217,7 @@ async def test_session_is_kept_alive_while_a_person_talks_and_no_longer() -> Non
 async def test_failures_by_class_within_the_time(
     edition: dict[str, Any], switches: dict[str, Any], kind: type[DeliveryError], code: str, worked_on: int
 ) -> None:
-    async with bot(turn_timeout_s=0.4, **edition) as agent:
+    async with bot(turn_timeout_s=1.0 if code == "no-answer" else 30.0, **edition) as agent:
         await agent.connector.on_message(turn("echo before"))
         await agent.control(**switches)
         if "down" in switches:  # a call on a connection that is not known to be gone would be uncertain
@@ -226,8 +226,10 @@ async def test_failures_by_class_within_the_time(
         with pytest.raises(kind) as failed:
             await agent.connector.on_message(turn("echo secret words"))
         took_s = time.monotonic() - began
+        if any(each["code"] == "cut" for each in switches.get("fail_next", ())):
+            await until(lambda: not agent.is_connected)  # as above: the call may fail a moment before
         await agent.control(down=False, dead=False, clear_failures=True)
-        async with asyncio.timeout(5):  # the channel comes back by itself
+        async with asyncio.timeout(30):  # the channel comes back by itself
             while True:
                 try:
                     after = await agent.connector.on_message(turn("echo after"))
@@ -240,7 +242,7 @@ async def test_failures_by_class_within_the_time(
 
     assert failed.value.code == code
     assert "secret" not in str(failed.value)
-    assert took_s < 3.5
+    assert took_s < 10
     assert but_facts(after) == Reply((Text("after"),))
     assert sum(bool(each.get("side_effects")) for each in turns if "secret" in each["message"]) == worked_on
 
@@ -275,7 +277,7 @@ async def test_close_under_a_call_is_uncertain_and_no_cancellation() -> None:
     async with bot() as agent:
         await agent.control(fail_next=[{"code": "hang", "after_effect": True}])
         asked = asyncio.create_task(agent.connector.on_message(turn("echo one")))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await agent.turns():
                 await asyncio.sleep(0.005)
         await agent.connector.aclose()
@@ -323,7 +325,7 @@ async def test_end_waits_for_nobody() -> None:
             asked.append(
                 asyncio.create_task(agent.connector.on_message(turn(f"echo {number}", session_id=f"s{number}")))
             )
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len([each for each in await agent.turns() if each.get("side_effects")]) <= number:
                     await asyncio.sleep(0.005)
         began = time.monotonic()
@@ -380,7 +382,7 @@ async def test_second_piece_that_failed_makes_the_turn_uncertain() -> None:
         await agent.control(fail_next=[{"code": "RESOURCE_EXHAUSTED", "count": 0}])
         began = asyncio.create_task(agent.connector.on_message(turn("order A10023. " * 40)))
         await agent.control(delay_ms=100)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await agent.turns():
                 await asyncio.sleep(0.005)
         await agent.control(fail_next=[{"code": "RESOURCE_EXHAUSTED"}])

@@ -93,6 +93,6 @@ async def test_what_the_agent_knew_is_given_back_although_the_bridge_was_killed_
 
 
 async def _until_worked_on(agent: SimulatedBot, words: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any(each.get("side_effects") for each in await agent.turns() if each["message"] == words):
             await asyncio.sleep(0.01)

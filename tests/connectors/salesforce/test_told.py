@@ -36,7 +36,7 @@ class Chat:
         self.kept.trouble = trouble
 
     async def until(self, *told: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.told != list(told):
                 await asyncio.sleep(0)
 
@@ -53,7 +53,7 @@ async def chat() -> AsyncIterator[Any]:
 
 
 async def until_asked(trouble: Trouble) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not trouble._is_saying:
             await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -100,7 +100,7 @@ class Omni:
 
     async def served(self, room: str, by: str) -> None:
         assert self.world
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await self.world.room(room))["served_by"] != by:
                 await asyncio.sleep(0.02)
 

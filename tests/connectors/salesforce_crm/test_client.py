@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
@@ -49,10 +50,13 @@ async def test_token_that_another_api_refuses_is_thrown_away_without_holding_up_
     access = await crm.access()
     assert access.token in org.simulator.tokens and access.org == ORG and access.instance == org.url
     crm._login._lock.acquire()  # as a log-in that is under way
-    threading.Timer(0.3, crm._login._lock.release).start()
+    waits = threading.Timer(30, crm._login._lock.release)
+    waits.start()  # if the loop is held up, it is not for ever
     refusing = asyncio.create_task(crm.refused(access))
     await asyncio.wait({refusing}, timeout=0.02)
-    assert not refusing.done()
+    assert waits.is_alive() and not refusing.done()
+    waits.cancel()
+    crm._login._lock.release()
     await refusing
     assert (await crm.access()).token != access.token
     await crm.aclose()
@@ -123,11 +127,40 @@ async def test_user_whose_consent_was_taken_back(org: Desk) -> None:
 
 async def test_calls_have_time_outs_although_the_library_gives_none(org: Desk) -> None:
     org.simulator.delay_ms = 1500
-    crm = client(org, read_timeout_s=0.2)
+    crm = client(org, read_timeout_s=0.7)
     trouble = await trouble_of(crm.upsert("Case", "Omnibridge_Key__c", "k", {"Subject": "x"}))
     await crm.aclose()
 
     assert isinstance(trouble.as_delivery(), DeliveryUncertain) and trouble.code == "read-timeout"
+
+
+@pytest.mark.parametrize("after", ["", "X: y\r\n\r\n"])
+async def test_answer_that_comes_a_byte_at_a_time_holds_no_thread(org: Desk, after: str) -> None:
+    """A time-out is between two bytes. after: with it, it is the body that never ends, else the headers."""
+    closed = asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n{after}".encode())
+        with contextlib.suppress(ConnectionError):
+            while not closed.is_set():
+                writer.write(b"x")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closed.wait(), 0.05)
+        writer.close()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    crm = client(org, url=f"http://127.0.0.1:{port}", connect_timeout_s=0.2, read_timeout_s=0.2, workers=1)
+    try:
+        trouble = await asyncio.wait_for(trouble_of(crm.query(ASKED, "Contact")), 10)
+    finally:
+        closed.set()
+        server.close()
+        await crm.aclose()
+
+    assert trouble.kind == "not-sent" and trouble.name == "login"
 
 
 async def test_org_that_cannot_be_reached(org: Desk) -> None:
@@ -187,7 +220,7 @@ async def test_as_many_pages_are_read_as_wanted(org: Desk, pages: int, taken: in
 async def test_nothing_private_is_logged_or_raised(org: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """Addresses, names, words, SOQL, tokens, secrets: in no log line at DEBUG, no error, no traceback."""
     caplog.set_level(logging.DEBUG)
-    crm, seen = await org.use(SAMPLE.replace('Origin = "Chat"', 'Orrigin = "Chat"'), read_timeout_s=0.3), []
+    crm, seen = await org.use(SAMPLE.replace('Origin = "Chat"', 'Orrigin = "Chat"'), read_timeout_s=1.0), []
     one = Conversation(visitor_name="Vera O'Secret")
     one.say("my secret words")
     faults: list[dict[str, Any]] = [
@@ -202,7 +235,7 @@ async def test_nothing_private_is_logged_or_raised(org: Desk, caplog: pytest.Log
             await crm.sync(one.snapshot("handover"))
         seen += traceback.format_exception(caught.value)
     org.simulator.fail_next = []
-    org.simulator.delay_ms = 600
+    org.simulator.delay_ms = 1300
     with pytest.raises(DeliveryError) as caught:
         await crm.sync(one.snapshot("handover"))
     seen += traceback.format_exception(caught.value)

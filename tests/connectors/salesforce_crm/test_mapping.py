@@ -68,6 +68,30 @@ WRONG = [
     ('facts = { vip = "VIP__c"', 'facts = { VIP = "VIP__c"', "facts", "lower-case letters"),
     ('records = ["case", "person"]', 'records = ["cas"]', "records", "no [[find]] or [[write]]"),
     ('records = ["case", "person"]', 'path = "/x"', "records", "{id}"),
+    ('LeadSource = "Chat"', 'LeadSource = { fact = "room", region = "DE" }', "LeadSource", "region goes with"),
+    ('LeadSource = "Chat"', 'LeadSource = { fact = "room", as = "phone", region = "de" }', "LeadSource", "two capital"),
+    ('LeadSource = "Chat"', 'LeadSource = { fact = "room", as = "number", max = 3 }', "LeadSource", "max does nothing"),
+    ('ContactId = { record = "person" }', 'ContactId = { record = "person", default = "x" }', "ContactId",
+     "default does nothing"),
+    ('LeadSource = "Chat"', 'omnibridge_key__C = "Chat"', "LeadSource", "is set by us"),
+    ('LeadSource = "Chat"', 'EMAIL = "Chat"', "LeadSource", "is there twice"),
+    ('object = "Task"\nwhen = "close"', 'object = "ContentVersion"\nwhen = "close"', "field",
+     "does nothing for a file"),
+    ('object = "Task"\nwhen = "close"', 'object = "Chat__c"\nwhen = "close"\nescape = "htm"', "", "Invalid enum value"),
+    ('object = "Task"\nwhen = "close"\nfield = "Description"\nmax = 400',
+     'object = "Chat__c"\nwhen = "close"\nfield = "Text__c"\nmax = 140000', "", "takes 131072"),
+    ('facts = { vip = "VIP__c"', 'facts = { age_s = "VIP__c"', "facts", "take another name"),
+    ('fact = "open_cases"', 'fact = "record_id"', "fact", "is used once"),
+    ('records = ["case", "person"]', 'records = []', "records", "name at least one"),
+    ('records = ["case", "person"]', 'records = ["case"]\npath = "/{id}/{name}"', "records", "not {name}"),
+    ('[link]', '[erase]\nkeep = ["Cas"]\n[link]', "", "nothing here makes a Cas"),
+    ('[link]', '[erase]\nkeep = ["Case"]\nblank = ["Case"]\n[link]', "", "is in keep too"),
+    ('[link]', '[files]\nrecord = "case"\n[erase]\nblank = ["ContentVersion"]\n[link]', "", "cannot be made empty"),
+    ('[link]', '[files]\nrecord = "case"\nmax_bytes = 50_000_000\n[link]', "", "1 to 27000000"),
+    ('when = ["handover"]', 'when = ["handover"]\nif_found = "update"\nduplicates = "save"', "",
+     'no [[find]] of "case" has verified'),
+    ('when = ["handover"]', 'when = ["handover"]\nif_labelled = "create"\nduplicates = "save"', "",
+     'no [[find]] of "case" is without'),
     ('[link]', "[links]", "[link]", "links"),
     ('[link]', "[link", "[link]", "Expected"),
 ]  # fmt: skip
@@ -156,7 +180,10 @@ def test_what_visitors_wrote_stays_text() -> None:
     ("text", "expected"),
     [
         (" Vera@Example.COM ", "vera@example.com"),
-        ("a@b", "a@b"),
+        ("a@b", None),
+        ("o'neill@b.example", "o'neill@b.example"),
+        ("a.@b.example", None),
+        ("ü@b.example", None),
         ("a@b..c", None),
         ("a' OR Name != '@b.c", None),
         ("a@b.c\nd@e.f", None),
@@ -183,7 +210,9 @@ def test_phone_numbers(text: str, expected: str | None) -> None:
 
 
 def test_phone_forms_are_as_people_write_them() -> None:
-    assert phone_forms("+4930123456") == ["+4930123456", "+49 30 123456", "030 123456", "030123456"]
+    assert phone_forms("+4930123456", "DE") == ["+4930123456", "+49 30 123456", "030 123456", "030123456"]
+    # In Austria 030 123456 is somebody else, and without a region nobody knows who.
+    assert phone_forms("+4930123456", "AT") == phone_forms("+4930123456", "") == ["+4930123456", "+49 30 123456"]
 
 
 def test_looks_leave_out_what_is_not_known_or_malformed() -> None:

@@ -20,6 +20,7 @@ from tests.certificates import self_signed
 from tests.connectors.salesforce_crm.ears import Ears, hurry
 from tests.connectors.salesforce_crm.omnis import Omni
 from tests.ports import free_port
+from tests.stream_server import stream_server
 
 ANSWERS, WORK, BOTH = (True, False), (False, True), (True, True)
 
@@ -274,17 +275,14 @@ async def test_token_goes_over_tls_alone_and_to_a_server_that_is_who_it_says(
 async def test_proxy_of_the_org_is_the_way_to_its_events(ears: Ears) -> None:
     asked: asyncio.Queue[bytes] = asyncio.Queue()
 
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def proxy(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await asked.put(await reader.readline())
-        writer.close()
 
-    port = free_port()
-    server = await asyncio.start_server(proxy, "127.0.0.1", port)
-    made = line.Line(line.Address("api.pubsub.salesforce.com:7443"), f"http://127.0.0.1:{port}")
-    access: Any = listener.Access("token", "https://acme.my.salesforce.com", "00D")
-    with pytest.raises(line.Failed):
-        await made.topic(TOPICS[0], access)
-    await made.aclose()
-    server.close()
+    async with stream_server(proxy) as server:
+        made = line.Line(line.Address("api.pubsub.salesforce.com:7443"), f"http://127.0.0.1:{server.port}")
+        access: Any = listener.Access("token", "https://acme.my.salesforce.com", "00D")
+        with pytest.raises(line.Failed):
+            await made.topic(TOPICS[0], access)
+        await made.aclose()
 
     assert asked.get_nowait().startswith(b"CONNECT api.pubsub.salesforce.com:7443 ")

@@ -250,3 +250,46 @@ async def test_conversation_is_routed_again_after_it_was_taken_back(
     assert answers["18"].external_id == alice
     assert len(omni.org.made) == 2 and len(omni.all("Case")) == 1
     await made.aclose()
+
+
+@pytest.mark.parametrize("how", [by_queue, by_skills])
+async def test_rules_of_assignment_do_not_route_it_elsewhere(omni: Omni, how: Callable[[Omni], dict[str, Any]]) -> None:
+    """They would give it to a queue of their own, when it is made, put into our queue, and closed."""
+    alice = omni.person("alice", answers=["accept"], then="wait")
+    other = omni.org.queue("other", "ExternalRouting")
+    omni.org.assignee = other
+    made, kept = await connector(omni, **how(omni), close={"Status": "Closed"}), Kept()
+    await made.ask(QUESTION, b"", kept)
+    assert (await made.answers([kept.asked]))["17"].external_id == alice
+    await made.withdraw(kept.asked)
+    await made.aclose()
+    (case,) = omni.all("Case")
+
+    assert (case["OwnerId"], case["Status"], len(omni.org.made)) == (alice, "Closed", 1)
+    assert omni.all("PendingServiceRouting") == []
+
+
+async def test_answers_of_a_thousand_questions_are_looked_for_in_addresses_that_fit(omni: Omni) -> None:
+    alice = omni.person("alice", capacity=2, answers=["accept"], then="wait")
+    made, kept = await connector(omni, **by_queue(omni)), Kept()
+    await made.ask(QUESTION, b"", kept)
+    others = [
+        Asked(msgspec.structs.replace(QUESTION, id=f"o{n}"), msgspec.json.encode({"item": long_id(f"500{n:012}")}))
+        for n in range(1000)
+    ]
+    found = await made.answers([*others, kept.asked])
+    await made.aclose()
+
+    assert {key: each.external_id for key, each in found.items()} == {"17": alice}
+
+
+async def test_work_that_is_for_one_user_alone_says_so(omni: Omni) -> None:
+    queue = omni.org.queue("calls", "ExternalRouting")
+    omni.org.create("Case", {"Subject": "x", "OwnerId": queue})
+    (routing,) = omni.all("PendingServiceRouting")
+    routing.update(PreferredUserId=omni.person("alice"), IsPreferredUserRequired=True)
+    made = await connector(omni, routes=(queue,))
+    (work,) = await made.waiting(10)
+    await made.aclose()
+
+    assert (work.preferred, work.is_his) == (routing["PreferredUserId"], True)

@@ -36,7 +36,7 @@ class Beside:
 
     async def words(self, lines: int) -> str:
         """The whole transcript, once it has so many lines: one may be reported after the close."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 words = "\n".join(each["Description"] for each in await self.records("Task"))
                 if words.count("\n") == lines - 1:
@@ -48,7 +48,7 @@ class Beside:
 
     async def synced(self, rows: int) -> None:
         """Until so many syncs are done."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             done = "SELECT count(*) FROM deliveries WHERE command IN ('SyncRecords', 'EraseRecords') AND state = 1"
             while self.world.rows(done)[0][0] < rows:
                 await asyncio.sleep(0.02)
@@ -215,7 +215,7 @@ async def test_org_that_is_down_holds_up_no_message_and_gets_everything_later(be
     await visitor.wait_for("bot", 1)
     await visitor.close()
     await at.world.hub.settled()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not at.world.rows("SELECT 1 FROM deliveries WHERE command = 'SyncRecords' AND code <> ''"):
             await asyncio.sleep(0.02)
     waiting = at.world.rows("SELECT DISTINCT command, state FROM deliveries WHERE state <> 1")

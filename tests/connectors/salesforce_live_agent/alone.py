@@ -76,6 +76,14 @@ class Alone:
     async def _follow(self) -> None:
         await self.connector.follow(self.session)
 
+    async def restart(self) -> None:
+        """Another process goes on with what is kept."""
+        await self.end()
+        self.connector = SalesforceLiveAgentConnector()
+        await self.initialize()
+        self.connector.attach(self.session)
+        self._following = asyncio.create_task(self._follow())
+
     async def end(self) -> None:
         if self._following:
             self._following.cancel()
@@ -85,7 +93,7 @@ class Alone:
 
     async def _until_known(self, call: Callable[[], Any]) -> Any:
         """As an outbox does: again and again, until it is done or refused."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     return await call()

@@ -74,7 +74,7 @@ class Holder:
 
     async def say(self, text: str) -> None:
         """As an outbox does: the same post until it is settled."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     return await self.chat.post(Post(text, "ChatMessage", {"text": text}))

@@ -7,11 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from connectors.salesforce_live_agent.app_settings import imported
 from connectors.salesforce_live_agent.cli import app
+from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from omnibridge.config_reader import load
 from omnibridge.connector import ConfigError
 from tests.integration.identity.conftest import KEYS
@@ -48,6 +50,13 @@ def test_every_shape_is_read_and_the_result_loads(tmp_path: Path, given: Any) ->
 
     assert (connection.kind, connection.rocketchat_user) == ("salesforce_live_agent", "salesforce.bot")
     assert connection.options["endpoint"] == "https://d.la1-c1-xxx.salesforceliveagent.com/chat/rest/"
+    (detail,) = msgspec.convert(connection.options, SalesforceLiveAgentSettings).details
+    assert (detail.label, detail.fact, detail.entity_field_maps[0]["fieldName"]) == (
+        "E-mail Address",
+        "visitor_email",
+        "Email",
+    )
+    assert "visitor_email" in connection.facts
     assert settings.texts.queue_position == 'An "agent" will be with you soon. Your queue position is: {position}'
     assert [name for name, _ in found.not_taken] == [
         "chat_bot_username",
@@ -93,3 +102,22 @@ def test_command(tmp_path: Path) -> None:
     assert plain.output.startswith("[[connection]]\n")
     assert json.loads(as_json.output)["toml"] == plain.output
     assert isinstance(CliRunner().invoke(app, [str(tmp_path / "none.json")]).exception, ConfigError)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"salesforce_bot_username": ["x"]},
+        {"salesforce_bot_username": {"value": 7}},
+        {"finding_liveagent_message": "half of a character \ud83d"},
+        {"la_chat_ended_message": {"value": {"a": 1}}},
+        {"salesforce_bot_username": 'x"]\nrocketchat_token = "evil'},
+        {'x\n[server]\nlog_level = "debug"': "y"},
+    ],
+)
+def test_hostile_settings_are_texts_and_nothing_else(given: dict[str, Any], tmp_path: Path) -> None:
+    found = tomllib.loads(imported(json.dumps({**PLAIN, **given}).encode()).toml)
+
+    assert set(found) == {"connection", "texts"} and "rocketchat_token" not in found["connection"][0]
+    (tmp_path / "settings.json").write_text(json.dumps({**PLAIN, **given}), "utf-8")
+    assert CliRunner().invoke(app, [str(tmp_path / "settings.json")]).exit_code == 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connectors.salesforce_live_agent.simulated.service import BUTTON_ID
 from omnibridge.connector.desks import Declined, Left
 from tests.conftest import until
 from tests.connectors.salesforce_live_agent.alone import Alone, alone
@@ -59,3 +60,36 @@ async def test_session_that_is_gone_ends_the_desk(status: int, reason: str) -> N
         await one.accepted()
         one.sf.wish({"fail_next": [{"on": "poll", "status": status}]})
         await until(lambda: last(one) == Left(reason))
+
+
+@pytest.mark.parametrize(
+    ("offline", "asks"),
+    [
+        ([BUTTON_ID], True),
+        ([BUTTON_ID, "573SM0000001Btn"], True),
+        ([BUTTON_ID, "573SM0000001Btn", "005SM0000001Alx"], False),
+    ],
+)
+async def test_whoever_stands_for_the_button_is_asked_for_in_its_place(offline: list[str], asks: bool) -> None:
+    overrides = ["573SM0000001Btn", "005SM0000001Alx_573SM0000001Btn"]
+    async with alone(options={"offline": offline}, button_overrides=overrides) as one:
+        await one.begin()
+        await until(lambda: bool(one.desk.waiting()) if asks else last(one) == Declined("no-agents"))
+
+
+@pytest.mark.parametrize("body", ["[]", '{"messages":7}', '{"messages":[7]}', "x"])
+async def test_availability_that_cannot_be_read_is_asked_for_again(body: str) -> None:
+    async with alone() as one:
+        one.sf.wish({"fail_next": [{"on": "visitor", "status": 200, "body": body}]})
+        await one.begin()
+        await until(one.desk.waiting)
+
+
+@pytest.mark.parametrize(
+    "body", ['{"id":"a b","key":"k","affinityToken":"a"}', '{"id":"i","key":"k\\n","affinityToken":"a"}']
+)
+async def test_session_that_could_not_be_spoken_of_is_none(body: str) -> None:
+    async with alone() as one:
+        one.sf.wish({"fail_next": [{"on": "session", "status": 200, "body": body}]})
+        await one.begin()
+        await until(one.desk.waiting)

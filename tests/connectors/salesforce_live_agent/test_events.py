@@ -15,8 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import connectors.salesforce_live_agent.sending as sending_module
+from connectors.salesforce_live_agent.client import LiveAgent
 from omnibridge.clock import FixedClock
-from omnibridge.connector import Custom, TurnFile
+from omnibridge.connector import Custom, DeliveryError, DeliveryRetryable, DeliveryUncertain, TurnFile
 from omnibridge.sandbox.server import Socket
 from tests.conftest import until
 from tests.connectors.salesforce.relays import MakeRelay
@@ -161,3 +162,93 @@ async def test_file_that_salesforce_loses_is_told_to_the_visitor(photo: TurnFile
 
     assert ("", "Your file did not reach the agent. Please send it again.") in one.words()
     assert one.context.counts["files_failed"] == 1
+
+
+async def test_line_that_is_cut_as_well_tells_nothing_and_the_file_is_not_sent_again(photo: TurnFile) -> None:
+    async with alone() as one:
+        await asked_for_a_file(one)
+        one.sf.wish({"options": {"paused": True}})
+        one.sf.wish({"fail_next": [{"on": "upload", "cut": True, "after_effect": True}]})
+        saying = asyncio.create_task(one.say("", delivery_id="t1", files=(photo,)))
+        await until(lambda: one.of_kind("file") and not one.sf.faults.waiting)
+        one.sf.wish({"fail_next": [{"on": "poll", "status": 500, "count": 1000}]})
+        await until(lambda: not one.connector._chats["s1"].is_heard)
+        for _ in range(3):
+            passed(one, sending_module.OUTCOME_S + 1)
+            await asyncio.sleep(0)
+        one.sf.wish({"options": {"paused": False}, "clear_failures": True})
+        await saying
+        await one.say("v0")
+
+    assert len(one.of_kind("file")) == 1 and one.heard() == ["v0"]
+    assert [each["path"] for each in one.sf.service_calls()].count("/_upload") == 1
+
+
+async def test_restart_listens_before_it_sends_a_file_again(photo: TurnFile) -> None:
+    async with alone() as one:
+        await asked_for_a_file(one)
+        one.sf.wish({"options": {"paused": True}})
+        one.sf.wish({"fail_next": [{"on": "upload", "cut": True, "after_effect": True}]})
+        saying = asyncio.create_task(one.say("", delivery_id="t1", files=(photo,)))
+        await until(lambda: one.of_kind("file") and not one.sf.faults.waiting)
+        saying.cancel()
+        passed(one, sending_module.OUTCOME_S + 1)
+        await one.restart()
+        saying = asyncio.create_task(one.say("", delivery_id="t1", files=(photo,)))
+        await until(lambda: one.connector._chats["s1"].is_followed)
+        one.sf.wish({"options": {"paused": False}})
+        await saying
+        await one.say("v0")
+
+    assert len(one.of_kind("file")) == 1 and one.heard() == ["v0"]
+
+
+@pytest.mark.parametrize("error", [None, DeliveryRetryable("x", code="not-sent")])
+async def test_file_that_is_never_taken_goes_as_a_link_and_keeps_no_words_back(
+    photo: TurnFile, error: DeliveryError | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alone() as one:
+        await asked_for_a_file(one)
+        tried = []
+
+        async def upload(*_: Any) -> None:
+            tried.append(1)
+            raise error or DeliveryUncertain("x", code="http-500")
+
+        monkeypatch.setattr(LiveAgent, "upload", upload)
+        saying = asyncio.create_task(one.say("", delivery_id="t1", files=(photo,)))
+        for at in range(sending_module.MOST_UPLOADS):
+            await until(lambda at=at: len(tried) > at and one.kept.upload and one.kept.upload.times > at)
+            passed(one, sending_module.OUTCOME_S + 1)
+        await saying
+        await one.say("v0")
+
+    assert [each[:15] for each in one.heard()] == ["photo.png: http", "v0"]
+
+
+async def test_outcome_of_an_earlier_request_is_not_that_of_this_one(photo: TurnFile) -> None:
+    async with alone() as one:
+        await asked_for_a_file(one)
+        one.desk.push(one.sid, "FileTransfer", type="Canceled", fileToken="of-the-one-before")
+        one.desk.say(one.sid, "a0")
+        await until(lambda: ("Alex Agent", "a0") in one.words())
+        await one.say("", delivery_id="t1", files=(photo,))
+
+    assert len(one.of_kind("file")) == 1
+
+
+async def test_turn_of_many_parts_arrives_once_however_often_it_is_given() -> None:
+    files = tuple(TurnFile(f"f{n}", f"{n}.png", f"https://files.invalid/{n}", "image/png", 4) for n in range(20))
+    async with alone(longest_text=100) as one:
+        await one.begin()
+        await one.accepted()
+        for skip in range(0, 16, 3):
+            one.sf.wish({"fail_next": [{"on": "post", "status": 429, "skip": skip}]})
+        await one.say("0123456789 " * 90, delivery_id="t1", files=files)
+        await one.say("v0")
+
+    assert "".join(one.heard()).count("0123456789") == 90
+    assert [line.split(":")[0] for line in "\n".join(one.heard()).split("\n") if "https" in line] == [
+        f"{n}.png" for n in range(20)
+    ]
+    assert one.heard()[-1] == "v0"

@@ -85,11 +85,11 @@ ALEX = m.Agent("Alex & Co", long_id("0053g000000usWa"))
     ],
 )
 def test_message_is_what_happened(kind: str, message: Any, expected: m.Event) -> None:
-    assert read_batch(batch((kind, message)))[1] == (expected,)
+    assert read_batch(batch((kind, message))).events == (expected,)
 
 
 def test_what_happened_and_the_state_can_be_kept_as_bytes() -> None:
-    found = read_batch(batch(("ChatEstablished", WHO), ("ChatMessage", WHO | {"text": "hi"}), ("ChatEnded", {})))[1]
+    found = read_batch(batch(("ChatEstablished", WHO), ("ChatMessage", WHO | {"text": "hi"}), ("ChatEnded", {}))).events
     state = begun(BEGUN, Post("1", "ChatMessage", {"text": "x"}))
 
     assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[m.Event, ...]) == found
@@ -100,7 +100,7 @@ def test_what_happened_and_the_state_can_be_kept_as_bytes() -> None:
 def test_batch_is_read_in_its_order_and_unknown_kinds_are_nothing() -> None:
     found = read_batch(batch(("ChatEstablished", WHO), ("Novel", 7 and {}), ("ChatMessage", WHO | {"text": "hi"})))
 
-    assert [type(each) for each in found[1]] == [m.Established, m.Said]
+    assert [type(each) for each in found.events] == [m.Established, m.Said]
     for wrong in (b"", b"<html>", b"[]", b'{"messages": 7, "sequence": 1}', b'{"messages": []}'):
         with pytest.raises(ValueError):
             read_batch(wrong)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.salesforce_live_agent.rules import LARGEST, Rule, compiled, mask, read_rules, size_of
+from connectors.salesforce_live_agent.rules import LARGEST, LONGEST_RESULT, Rule, compiled, mask, read_rules, size_of
 from omnibridge.connector import Said
 from tests.conftest import until
 from tests.connectors.salesforce.relays import ALEX, MakeRelay
@@ -62,23 +62,25 @@ def test_rules_are_applied_one_to_what_the_other_left() -> None:
         {**CARD, "pattern": "a{1000000}"},
         {**CARD, "actionType": "Novel"},
         "no rule",
+        {**CARD, "pattern": "(?V1)x"},
+        {**CARD, "pattern": "t", "replacement": "x" * 501},
     ],
 )
 def test_rule_that_cannot_be_read_costs_nothing_and_is_told(given: Any) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     found = mask("text", read_rules([given]))
 
     assert found.text == "text" and found.failed
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_patterns_that_take_for_ever_do_not() -> None:
     """And keep no other rule from being applied."""
-    began = time.monotonic()
+    began = time.process_time()
     found = mask(f"{NUMBER} {SLOW_WORDS}", (*read_rules([SLOW] * 2), *read_rules([CARD])))
 
     assert len(found.failed) == 2 and found.text.startswith("[card] aaa")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_size_of_a_pattern_is_that_of_its_repeats() -> None:
@@ -165,3 +167,16 @@ async def test_s2_03_relay_masks_and_tells_the_visitor_what_went_to_nobody(make_
 
     assert relay.heard() == ["my card: [card]"]
     assert relay.session().agent[0] == ALEX
+
+
+async def test_rules_that_put_in_more_than_they_take_away_end_somewhere() -> None:
+    grows = {**CARD, "pattern": ".", "replacement": "$&" * 250}
+    found = mask("0123456789", read_rules([grows] * 9))
+
+    assert len(found.text) <= LONGEST_RESULT and found.failed
+    async with alone(options={"rules": [{**grows, "replacement": "$&" * 20}]}, longest_text=100) as one:
+        await one.begin(said=tuple(Said("m", "visitor", "hello " * 15) for _ in range(9)))
+        await one.accepted()
+        await one.say("v0")
+
+    assert len(one.heard()) <= 11

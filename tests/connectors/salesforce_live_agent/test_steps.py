@@ -38,7 +38,7 @@ class Stopped(Exception):
 
 
 async def reach(one: Alone, holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             if one.kept.is_over:
                 raise Stopped

@@ -164,7 +164,7 @@ async def browser(found: RunningOrg, *, opened: bool = True) -> AsyncIterator[Br
 async def events(queue: asyncio.Queue[Any], until: str) -> list[tuple[str, str, Any]]:
     """Up to the first event of this name."""
     found: list[Any] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not found or found[-1][0] != until:
             found.append(await queue.get())
             assert isinstance(found[-1], tuple), found

@@ -102,7 +102,7 @@ async def test_message_that_failed_is_sent_again_with_its_id_and_arrives_once(
 ) -> None:
     async with visitor() as one:
         said = text("hello")
-        async with client(one.org.url, timeout_s=0.3) as calls:
+        async with client(one.org.url, timeout_s=1.0 if "hang" in fault else 30.0) as calls:
             one.org.faults.add([{"on": "message", **fault}])
             with pytest.raises(kind) as caught:
                 await calls.send(one.access, one.cid, said)

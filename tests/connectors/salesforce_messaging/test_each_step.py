@@ -100,7 +100,7 @@ class OneChat:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Raises EOFError when it was lost, and may be."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not holds():
                 if self.is_lost and self.is_lost in self.words():
                     raise EOFError

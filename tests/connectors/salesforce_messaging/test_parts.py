@@ -55,7 +55,13 @@ def test_status_says_what_may_be_done(status: int, kind: type[DeliveryError], co
 
 
 def test_pause_after_429() -> None:
-    for header, pause in (("7", 7.0), ("", 5.0), ("soon", 5.0), ("Thu, 01 Jan 1970 00:01:40 GMT", 70.0)):
+    for header, pause in (
+        ("7", 7.0),
+        ("", 5.0),
+        ("soon", 5.0),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 70.0),
+        ("999999999", 300.0),
+    ):
         found = from_status(429, header, 30.0)
         assert isinstance(found, DeliveryRetryable) and found.retry_after_s == pause
 
@@ -91,7 +97,7 @@ def granted(subject: str = "v2/iamessage/ANON/x/uid:1", claims: Any = None, **mo
 
 
 def test_access_is_what_the_token_says() -> None:
-    found = read_access(granted(), "0" * 15)
+    found = read_access(granted(), "0" * 15, 50.0)
 
     assert (found.expires_s, found.org_id, found.last_event_id, found.is_verified) == (
         99,
@@ -100,7 +106,7 @@ def test_access_is_what_the_token_says() -> None:
         False,
     )
     assert found.token not in repr(found) and found.token not in str(found)
-    assert read_access(granted(lastEventId=8), "0" * 15).last_event_id == "8"
+    assert read_access(granted(lastEventId=8), "0" * 15, 50.0).last_event_id == "8"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_access_is_what_the_token_says() -> None:
 )
 def test_access_that_cannot_be_read_is_uncertain(body: bytes) -> None:
     with pytest.raises(DeliveryUncertain):
-        read_access(body, "0" * 15)
+        read_access(body, "0" * 15, 50.0)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ async def test_message_of_which_the_stream_has_told_is_not_sent_again_after_a_re
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "message", "hang": True, "after_effect": True}]})
     await visitor.say("v0")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while relay.heard() != ["v0"]:
             await asyncio.sleep(0.01)
         relay.desk.say(relay.chat, "a0")

@@ -132,7 +132,7 @@ async def test_stream_ends_with_its_token() -> None:
     async with org() as found, browser(found) as visitor, visitor.stream() as queue:
         await events(queue, "CONVERSATION_ROUTING_RESULT")
         found.wish({"advance_s": 3601})
-        assert await asyncio.wait_for(queue.get(), 5) is None
+        assert await asyncio.wait_for(queue.get(), 30) is None
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ async def test_control_and_ledger_over_http() -> None:
         async with visitor.stream() as queue:
             await events(queue, "CONVERSATION_ROUTING_RESULT")
             assert await control(down=True) == 200
-            while isinstance(last := await asyncio.wait_for(queue.get(), 5), tuple):
+            while isinstance(last := await asyncio.wait_for(queue.get(), 30), tuple):
                 pass
             assert isinstance(last, aiohttp.ClientError)
         assert (await visitor.call("POST", "/_sandbox/reset"))[0] == 200

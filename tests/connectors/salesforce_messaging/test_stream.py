@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connectors.salesforce_messaging.client import NewSession
+from connectors.salesforce_messaging.client import SILENCE_S, NewSession
 from connectors.salesforce_messaging.entries import Echo, Joined, Left, SessionIs, Unreadable
 from connectors.salesforce_messaging.errors import TokenDead
-from connectors.salesforce_messaging.stream import Events, NotTaken
+from connectors.salesforce_messaging.stream import Events, Frame, Frames, NotTaken
 from connectors.salesforce_messaging.tokens import Access, Identity
 from omnibridge.connector import (
     DeliveryRejected,
@@ -21,6 +21,7 @@ from omnibridge.connector import (
 from tests.conftest import until
 from tests.connectors.salesforce_messaging.listeners import Listener, client, text, visitor
 from tests.connectors.salesforce_messaging.orgs import key_pair, new_id, org
+from tests.loop_time import pass_by
 
 
 async def talk(one: Listener, count: int = 12) -> list[str]:
@@ -138,7 +139,7 @@ async def test_position_stays_when_what_happened_could_not_be_kept() -> None:
         one.org.desk.say(one.cid, "hi")
         one.fail = 1
         with pytest.raises(NotTaken) as caught:
-            await asyncio.wait_for(events.run(), 5)
+            await asyncio.wait_for(events.run(), 30)
         assert isinstance(caught.value.__cause__, OSError) and one.told == []
         async with one.listening(events.position):
             await until(lambda: one.said == ["hi"])
@@ -162,7 +163,7 @@ async def test_dead_token_ends_the_stream_and_a_new_one_goes_on_where_it_was() -
         await until(lambda: one.said == ["one"])
         found.wish({"advance_s": 101})
         with pytest.raises(TokenDead):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 30)
         found.desk.say(one.cid, "two")
         one.access = await come()
         async with one.listening(events.position):
@@ -194,7 +195,7 @@ async def test_stream_waits_as_long_as_salesforce_asks() -> None:
         one.org.faults.add([{"on": "stream", "status": 401}])
         events = Events(one.calls, one.access, None, lambda: (), one._take, lambda name, n: None, sleep)
         with pytest.raises(TokenDead):
-            await asyncio.wait_for(events.run(), 5)
+            await asyncio.wait_for(events.run(), 30)
 
     assert 7 < pauses[0] <= 8 and pauses[1] <= 1.5
 
@@ -203,18 +204,31 @@ async def test_stream_that_never_works_says_so() -> None:
     async with visitor() as one:
         one.org.faults.add([{"on": "stream", "status": 403}])
         with pytest.raises(DeliveryRejected):
-            await asyncio.wait_for(one.listen().run(), 5)
+            await asyncio.wait_for(one.listen().run(), 30)
 
 
 async def test_silent_stream_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.salesforce_messaging.client.SILENCE_S", 0.15)
+    n_frames = 0
+
+    class Counted(Frames):
+        def feed(self, line: bytes) -> Frame | None:
+            nonlocal n_frames
+            found = super().feed(line)
+            n_frames += found is not None
+            return found
+
+    monkeypatch.setattr("connectors.salesforce_messaging.stream.Frames", Counted)
     async with visitor() as one:
         one.org.wish({"stream": {"ping_s": 0.02}})
         async with one.listening():
-            await asyncio.sleep(0.3)
-            assert one.counts["stream_broken"] == 0  # pings
+            for _ in range(5):
+                before = n_frames
+                pass_by(SILENCE_S * 2 / 3)
+                await until(lambda before=before: n_frames > before)  # pings
+            assert one.counts["stream_broken"] == 0
             one.org.wish({"stream": {"stalled": True}})
             one.org.desk.say(one.cid, "hi")
+            pass_by(SILENCE_S)
             await until(lambda: one.counts["stream_broken"])
             one.org.wish({"stream": {"stalled": False}})
             await until(lambda: one.said == ["hi"])
@@ -230,14 +244,22 @@ async def test_stream_lives_only_while_the_user_is_held() -> None:
             nonlocal asked
             asked += 1
             await may.wait()
-            return 0.2
+            return 60.0
 
         events = one.listen()
         events._held = held
         running = asyncio.create_task(events.run())
-        await until(lambda: asked > 3)
+        await events.opened.wait()
+        for _ in range(4):
+            before = asked
+            pass_by(40)
+            await until(lambda before=before: asked > before)
         assert one.counts["stream_broken"] == 0  # asked again in time
         may.clear()
+        before = asked
+        pass_by(40)
+        await until(lambda: asked > before)
+        pass_by(60)
         await until(lambda: not events.opened.is_set())
         one.org.desk.say(one.cid, "hi")
         await until(lambda: one.org.ledger()["streams"][one.access.subject]["open"] == 0)
@@ -302,7 +324,7 @@ async def test_no_mixture_of_troubles_loses_doubles_or_swaps(seed: int) -> None:
                 what = chance.choice(["cut", "stream", "message", "entries"])
                 one.org.wish({"cut": True} if what == "cut" else {"fail_next": [{"on": what, **fault}]})
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             listening = asyncio.create_task(listen())
             await asyncio.gather(desk(), say(), trouble())
             one.org.faults.clear()

@@ -76,7 +76,7 @@ async def test_chat_goes_on_whatever_happens_to_the_shared_stream(make_relay: Ma
 
 async def test_many_chats_on_one_connection_lose_and_double_nothing(behind_tls: Fronted, sf: RunningOrg) -> None:
     wanted: list[str] = []
-    async with client(behind_tls.url, streams="http2") as calls, asyncio.timeout(20):
+    async with client(behind_tls.url, streams="http2") as calls, asyncio.timeout(30):
         sf.org.options.tokens_per_minute = sf.org.options.starts_per_30_s = 0
         chats = [Listener(sf, calls, await calls.guest()) for _ in range(CHATS)]
         running = [asyncio.create_task(each.listen().run()) for each in chats]

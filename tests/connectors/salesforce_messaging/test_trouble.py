@@ -98,7 +98,7 @@ async def test_words_that_come_after_the_agents_end_go_to_who_is_next(make_relay
     relay.sf.wish({"stream": {"stalled": True}})
     relay.desk.end(relay.chat)
     await visitor.say("echo too late")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "echo too late" not in relay.heard():
             await asyncio.sleep(0.01)
     assert len(relay.conversation().sessions) == 2
@@ -166,7 +166,7 @@ async def test_guest_who_comes_back_in_the_middle_of_a_verified_chat_is_never_us
     visitor = await relay.with_agent()
     sf.wish({"all_are_guests": True, "revoke_all": True})
     await visitor.say("v0")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any("connection to the agent is interrupted" in each for each in relay.words(visitor)):
             await asyncio.sleep(0.02)
     guests = {each["n"] for each in sf.api.issued if "/ANON/" in each["subject"]}
@@ -221,7 +221,7 @@ async def test_org_that_is_down_gets_everything_in_order_when_it_is_back(make_re
     relay.sf.wish({"down": True})
     for at in range(6):
         await visitor.say(f"v{at}")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any("taking longer than usual" in each for each in relay.words(visitor)):
             await asyncio.sleep(0.02)
     relay.sf.wish({"down": False})
@@ -279,7 +279,7 @@ async def test_org_that_is_down_when_it_is_asked_is_told_and_opened_when_it_is_b
     relay.sf.wish({"down": True})
     visitor = await relay.world.visitor()
     await visitor.say("talk to a human")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any("taking longer than usual" in each for each in relay.words(visitor)):
             await asyncio.sleep(0.02)
     await visitor.say("v0")

@@ -146,6 +146,6 @@ def rows(world: World, rid: str) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 async def until_found(world: World, rid: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not rows(world, rid):
             await asyncio.sleep(0.02)

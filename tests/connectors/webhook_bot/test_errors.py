@@ -27,6 +27,8 @@ from omnibridge.connector import (
 from omnibridge.connector.failures import NOT_SENT, seconds_to_wait
 from omnibridge.connector.testing import turn
 from tests.connectors.webhook_bot.bots import bot, connected
+from tests.loop_time import pass_by
+from tests.stream_server import stream_server
 
 
 def answering(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> Starlette:
@@ -157,26 +159,22 @@ async def test_nobody_listens() -> None:
 async def test_answer_that_does_not_come(ending: str) -> None:
     """The bot has the request: what it made of it is not known."""
     reading: list[bytes] = []
-    serving: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.append(asyncio.current_task())
         reading.append(await reader.readuntil(b"\r\n\r\n"))
         if ending == "half":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
             await writer.drain()
         if ending == "hang":
+            pass_by(60.0)
             await reader.read()  # to the caller's end
-        writer.close()
-        await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with connected(f"http://127.0.0.1:{port}/", turn_timeout_s=0.3) as connector:
+    async with (
+        stream_server(serve) as server,
+        connected(f"http://127.0.0.1:{server.port}/", turn_timeout_s=60) as connector,
+    ):
         with pytest.raises(DeliveryUncertain) as caught:
             await connector.on_message(turn())
-    server.close()
-    await asyncio.gather(*(each for each in serving if each))
 
     assert caught.value.code == "no-answer"
     assert len(reading) == 1

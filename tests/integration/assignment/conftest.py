@@ -67,7 +67,7 @@ class Decided(World):
 
     async def served(self, room: str, by: str) -> None:
         """Until the hub says that he serves."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await self.room(room))["served_by"] != by:
                 await asyncio.sleep(0.02)
 
@@ -81,7 +81,7 @@ class Decided(World):
 
     async def until(self, room: str, words: str) -> str:
         """Until a decision's reason has these words; returns it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := [each for each in self.reasons(room) if words in each]):
                 await asyncio.sleep(0.02)
         return found[-1]

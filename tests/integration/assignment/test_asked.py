@@ -60,7 +60,7 @@ async def test_who_takes_the_visitor_by_hand_while_the_move_is_tried_again(make_
     await world.hub.control(fail_next=[{"path": "livechat/inquiries.take", "status": 503, "count": 1}])
     visitor = await world.visitor()
     retried = "SELECT count(*) FROM deliveries WHERE command = 'AssignAgent' AND attempts = 1 AND state = 0"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.rows(retried)[0][0]:
             await asyncio.sleep(0.01)
     await world.alice.take(visitor.rid)
@@ -157,7 +157,7 @@ async def test_question_under_way_at_a_stop_is_asked_again_under_its_id(make_dec
     world = await make_decided()
     world.router.delay_ms = 400
     visitor = await world.visitor()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.router.questions:
             await asyncio.sleep(0.01)
     world.router.delay_ms = 0

@@ -27,7 +27,7 @@ async def looked(world: Decided) -> None:
     book = world.node.service._workspaces
     assert book
     book.look("main")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (book.used and book.used["main"].chooses):
             await asyncio.sleep(0.01)
 
@@ -78,7 +78,7 @@ async def test_restart_while_it_is_asked_and_while_it_is_moved(make_decided: Mak
     await world.served(visitor.rid, "bob")
     await world.restart()
     sql = "SELECT json_extract(state, '$.assignment.stage') FROM conversations WHERE room = ?"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while world.rows(sql, visitor.rid) != [("served",)]:
             await asyncio.sleep(0.02)
     await world.quiet()
@@ -102,7 +102,7 @@ async def test_staff_that_answers_keeps_the_visitor(make_decided: MakeDecided) -
 
     assert (await world.room(visitor.rid))["served_by"] == "alice"
     assert [what for what, _ in moves(world, visitor)] == ["assigned"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.router.cancelled:
             await asyncio.sleep(0.02)
 

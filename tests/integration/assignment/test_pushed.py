@@ -28,7 +28,7 @@ async def test_pushed_agent_serves_and_is_replaced_by_the_next(world: Decided) -
     status, answer = await world.push(visitor.rid, "0055", token, cause="skill 12", name="Ann\x1b[31m")
     assert (status, answer["status"], answer["conversation"]) == (202, "accepted", visitor.rid)
     await world.served(visitor.rid, "alice")
-    async with asyncio.timeout(10):  # what is committed is answered a moment later
+    async with asyncio.timeout(30):  # what is committed is answered a moment later
         while (seen := (await world.request("GET", path, token))[1])["stage"] != "served":
             await asyncio.sleep(0.02)
     assert (seen["external_id"], seen["served_by"]) == ("0055", "alice")

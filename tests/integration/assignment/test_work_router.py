@@ -19,6 +19,7 @@ from omnibridge.engine.faults import Faults
 from omnibridge.errors import DeliveryRejected, DeliveryUncertain
 from omnibridge.storage import routing
 from omnibridge.storage.database import Database, open_database
+from tests.conftest import until
 
 
 class System:
@@ -129,8 +130,9 @@ async def test_round_that_breaks_does_not_leave_pushes_behind_that_the_next_one_
     system.hangs, system.breaks = "w1", "w2"
     looking = router(system, database)
     first = asyncio.create_task(looking.round())
-    await asyncio.wait({first}, timeout=0.3)
-    assert len(system.pushes) == 2 and not first.done()  # the next one may not begin yet
+    await until(lambda: len(system.pushes) == 2)
+    await asyncio.wait({first}, timeout=0.1)
+    assert not first.done()  # the next one may not begin yet
     system.may_end.set()
     await asyncio.wait({first})
     await looking.round()
@@ -157,7 +159,7 @@ async def test_looks_go_by_the_bell_while_it_is_live_and_by_the_clock_otherwise(
     running = asyncio.create_task(router(system, database, bell=bell, poll_s=0.01, sweep_s=60.0).run())
 
     async def look() -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await system.looked.acquire()
 
     await look()
@@ -176,7 +178,7 @@ async def test_looks_go_by_the_bell_while_it_is_live_and_by_the_clock_otherwise(
     for _ in range(4):  # something is left, and no bell tells that somebody comes who takes it
         await look()
     system.people = [Candidate("a", free=1.0)]
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not system.pushes:
             await asyncio.sleep(0.01)
     bell.is_live = False

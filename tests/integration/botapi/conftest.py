@@ -40,7 +40,7 @@ class Api:
 
     async def updates(self, count: int, offset: int = 0) -> list[dict[str, Any]]:
         """The first so many, unconfirmed, once they are there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 found: list[dict[str, Any]] = await self.call("getUpdates", offset=offset, timeout=1)
                 if len(found) >= count:

@@ -15,7 +15,7 @@ KEYBOARD = {"inline_keyboard": [[{"text": "More", "callback_data": "m"}]]}
 
 async def shown(visitor: Visitor, texts: list[str]) -> list[dict[str, Any]]:
     """The bot's messages, once their first lines are these."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             found = await visitor.wait_for("bot", len(texts))
             if [each["text"].splitlines()[0] for each in found] == texts:
@@ -49,7 +49,7 @@ async def test_buttons_alone_are_taken_away_without_a_word(make_api: MakeApi) ->
     chat_id = (await api.updates(1))[0]["message"]["chat"]["id"]
     sent = await api.call("sendMessage", chat_id=chat_id, text="Page 1", reply_markup=KEYBOARD)
     bare = await api.call("editMessageReplyMarkup", chat_id=chat_id, message_id=sent["message_id"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await visitor.wait_for("bot", 1))[0]["text"] != "Page 1":
             await asyncio.sleep(0.01)
 

@@ -68,7 +68,7 @@ async def test_choice_of_a_reply_keyboard_is_a_message(make_api: MakeApi) -> Non
 async def test_second_poller_ends_the_first(make_api: MakeApi) -> None:
     api = await make_api('start = ""\nallow_private = true')
     first = asyncio.create_task(api.raw("getUpdates", timeout=30))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not api.world.node.service._bots.queue._rung:  # type: ignore[union-attr]
             await asyncio.sleep(0.01)
         second = asyncio.create_task(api.raw("getUpdates", timeout=30))
@@ -78,7 +78,7 @@ async def test_second_poller_ends_the_first(make_api: MakeApi) -> None:
     visitor = await api.world.visitor()
     await visitor.say("hello")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [each["message"]["text"] for each in (await second)["result"]] == ["hello"]
 
 
@@ -119,12 +119,12 @@ async def test_bot_that_leaves_gives_way_to_people(make_api: MakeApi) -> None:
 async def test_bot_that_takes_nothing_gives_way_when_told_so(make_api: MakeApi) -> None:
     api = await make_api("absent_after_s = 0.2", engine="bot_turn_deadline_s = 1")
     visitor = await api.world.visitor()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         age = "SELECT 1 FROM bot_updates WHERE created_at < ?"
         while not api.world.rows(age, api.world.node.service._clock.now_ms() - 300):
             await asyncio.sleep(0.02)
     await visitor.say("is anybody there?")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not api.world.rows("SELECT 1 FROM deliveries WHERE code = 'bot-absent' AND state = 3"):
             await asyncio.sleep(0.02)
 
@@ -139,7 +139,7 @@ async def test_stop_does_not_wait_for_a_poll(make_api: MakeApi) -> None:
     api = await make_api()
     polling = asyncio.create_task(api.raw("getUpdates", timeout=50))
     service = api.world.node.service
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (service._bots and service._bots._polling._generation):
             await asyncio.sleep(0.01)
     began = asyncio.get_running_loop().time()

@@ -33,7 +33,7 @@ def reasons(api: Api) -> list[str]:
 
 async def called_off(api: Api, turns: int) -> None:
     """Until so many turns ended."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(reasons(api)) < turns:
             await asyncio.sleep(0.01)
 

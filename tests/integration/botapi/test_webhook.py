@@ -15,6 +15,7 @@ from omnibridge import bootstrap
 from omnibridge.clock import SystemClock
 from omnibridge.storage import bot_updates
 from tests.integration.botapi.conftest import KEY, Api, MakeApi
+from tests.web_server import web_server
 
 
 class Called:
@@ -44,7 +45,7 @@ class Called:
         return web.json_response(answer) if answer else web.Response(text="ok")
 
     async def until(self, is_so: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not is_so():
                 await asyncio.sleep(0.01)
 
@@ -58,13 +59,9 @@ async def called() -> AsyncIterator[Called]:
     app = web.Application()
     app.router.add_post("/hook", bot.take)
     app.router.add_post("/press", bot.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    bot.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield bot
-    await runner.cleanup()
+    async with web_server(app) as url:
+        bot.url = f"{url}/hook"
+        yield bot
 
 
 class MovedClock(SystemClock):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +17,20 @@ from omnibridge.botapi.connector import BotApiConnector
 from tests.certificates import self_signed, server_context
 from tests.integration.botapi.conftest import Api, MakeApi
 from tests.integration.botapi.test_webhook import Called
+from tests.web_server import web_server
 
 
-class SecureCalled(Called):
-    """A bot's webhook behind TLS, with a certificate that it signed itself."""
-
-    async def serve(self, folder: Path, **options: Any) -> str:
-        """Its certificate."""
-        context, trusted = server_context(folder, "127.0.0.1")
-        for name, value in options.items():
-            setattr(context, name, value)
-        app = web.Application()
-        app.router.add_post("/hook", self.take)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
-        self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}/hook"
-        return trusted.read_text()
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
+@asynccontextmanager
+async def secure(folder: Path, **options: Any) -> AsyncIterator[tuple[Called, str]]:
+    """A bot's webhook behind TLS, with a certificate that it signed itself; and that certificate."""
+    context, trusted = server_context(folder, "127.0.0.1")
+    for name, value in options.items():
+        setattr(context, name, value)
+    called, app = Called(), web.Application()
+    app.router.add_post("/hook", called.take)
+    async with web_server(app, context) as url:
+        called.url = f"{url}/hook"
+        yield called, trusted.read_text()
 
 
 async def upload(api: Api, certificate: str | bytes, **fields: str) -> dict[str, Any]:
@@ -48,10 +44,8 @@ async def upload(api: Api, certificate: str | bytes, **fields: str) -> dict[str,
 
 
 async def test_s3_40_self_signed_is_accepted_only_with_its_certificate(make_api: MakeApi, tmp_path: Path) -> None:
-    called = SecureCalled()
-    certificate = await called.serve(tmp_path)
     api = await make_api()
-    try:
+    async with secure(tmp_path) as (called, certificate):
         await api.call("setWebhook", url=called.url)
         await api.world.visitor()
         await called.until(lambda: api.world.rows("SELECT 1 FROM bots WHERE last_error = 'Connection failed'"))
@@ -61,8 +55,6 @@ async def test_s3_40_self_signed_is_accepted_only_with_its_certificate(make_api:
         assert (await upload(api, certificate, url=called.url, secret_token="s3cret"))["ok"]
         await called.until(lambda: called.seen)
         info = await api.call("getWebhookInfo")
-    finally:
-        await called.stop()
 
     assert called.texts() == ["/start"]
     assert info["has_custom_certificate"] is True
@@ -70,17 +62,14 @@ async def test_s3_40_self_signed_is_accepted_only_with_its_certificate(make_api:
 
 
 async def test_s3_40_no_older_tls_than_1_2(make_api: MakeApi, tmp_path: Path) -> None:
-    called = SecureCalled()
-    with warnings.catch_warnings(action="ignore"):
-        old = {"minimum_version": ssl.TLSVersion.TLSv1, "maximum_version": ssl.TLSVersion.TLSv1_1}
-        certificate = await called.serve(tmp_path, **dict(reversed(old.items())))
     api = await make_api()
-    try:
+    old = {"maximum_version": ssl.TLSVersion.TLSv1_1, "minimum_version": ssl.TLSVersion.TLSv1}
+    async with AsyncExitStack() as stack:
+        with warnings.catch_warnings(action="ignore"):
+            called, certificate = await stack.enter_async_context(secure(tmp_path, **old))
         assert (await upload(api, certificate, url=called.url))["ok"]
         await api.world.visitor()
         await called.until(lambda: api.world.rows("SELECT 1 FROM bots WHERE last_error = 'Connection failed'"))
-    finally:
-        await called.stop()
 
     assert called.tries == 0
 

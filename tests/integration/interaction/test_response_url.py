@@ -93,7 +93,7 @@ async def test_s3_16_what_is_not_for_this_message_is_refused(make_world: MakeWor
 async def test_s3_16_an_address_that_expired_is_refused(make_world: MakeWorld) -> None:
     world = await with_app(make_world, texts="[interactions]\nresponse_url_s = 0.5")
     _, _, url = await offered(world)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (answer := await post(url, {"delete_original": True}))[0] != 403:
             await world.quiet()
 

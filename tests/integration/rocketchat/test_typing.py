@@ -187,4 +187,4 @@ async def test_who_was_shown_to_type_is_shown_to_have_stopped_after_a_lost_conne
     async with widget_of(world, visitor) as widget:
         assert await seen(widget, visitor) == ["bot", []]
     await visitor.wait_for("bot", 2)
-    await asyncio.wait_for(world.quiet(), 5)
+    await asyncio.wait_for(world.quiet(), 30)

@@ -26,7 +26,7 @@ class Ddp:
 
     async def take(self, is_wanted: Callable[[Frame], bool]) -> Frame:
         """The first such frame that nobody has taken; waits for it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 for each in self.seen:
                     if is_wanted(each):

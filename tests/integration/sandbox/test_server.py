@@ -104,5 +104,5 @@ async def test_custom_fields_go_where_they_are_declared(hub: Hub) -> None:
     assert [(await write(key)).get("error") for key in ("case", "tier", "mood")] == [None, None, "invalid-custom-field"]
     await visitor.say("hello")
     assert await hub.client.settled()
-    body = hub.receiver.bodies[-1]
+    body = hub.receiver.last("Message")
     assert (body["customFields"], body["visitor"]["customFields"]) == ({"case": "1"}, {"tier": "1"})

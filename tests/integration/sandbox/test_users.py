@@ -88,7 +88,7 @@ async def test_field_reaches_webhook_and_visitor_only_when_declared_so(hub: Hub)
     await visitor.say("hello")
     assert await hub.client.settled()
 
-    assert hub.receiver.bodies[-1]["agent"]["customFields"] == {"externalAgentId": "0055g"}
+    assert hub.receiver.last("Message")["agent"]["customFields"] == {"externalAgentId": "0055g"}
     assert "customFields" not in (await hub.relay.get("users.info", username="alice"))["user"]
 
 

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from omnibridge.sandbox import webhook_sender
+
 from .conftest import Hub, Start
 
 
@@ -39,7 +41,7 @@ async def test_payload_of_a_message(hub: Hub) -> None:
 
 @pytest.mark.parametrize("version", ["6.14", "7.7"])
 async def test_save_waits_for_the_webhook_up_to_7(start_hub: Start, version: str) -> None:
-    hub = await start_hub(version, http_timeout_ms=5000)
+    hub = await start_hub(version)
     visitor = await hub.visitor()
     assert await hub.client.settled()
     hub.receiver.arrived.clear()
@@ -56,7 +58,7 @@ async def test_save_waits_for_the_webhook_up_to_7(start_hub: Start, version: str
 
 
 async def test_save_does_not_wait_on_8(start_hub: Start) -> None:
-    hub = await start_hub("8.3", http_timeout_ms=5000)
+    hub = await start_hub("8.3")
     visitor = await hub.visitor()
     hub.receiver.gate.clear()
 
@@ -76,7 +78,7 @@ async def test_save_does_not_wait_on_8(start_hub: Start) -> None:
     ],
 )
 async def test_what_is_retried(start_hub: Start, version: str, status: int, arrivals: int) -> None:
-    hub = await start_hub(version, http_timeout_ms=300)
+    hub = await start_hub(version)
     await hub.client.control(webhook_url="")
     visitor = await hub.visitor()
     await hub.client.control(webhook_url=hub.receiver.socket.url + "/")
@@ -91,8 +93,11 @@ async def test_what_is_retried(start_hub: Start, version: str, status: int, arri
 
 
 @pytest.mark.parametrize(("version", "attempts"), [("7.7", 10), ("8.3", 5)])
-async def test_gives_up_after_so_many_attempts(start_hub: Start, version: str, attempts: int) -> None:
-    hub = await start_hub(version, http_timeout_ms=20)
+async def test_gives_up_after_so_many_attempts(
+    start_hub: Start, monkeypatch: pytest.MonkeyPatch, version: str, attempts: int
+) -> None:
+    monkeypatch.setattr(webhook_sender, "RETRY_TIMEOUTS", 0.008)
+    hub = await start_hub(version)
     await hub.client.control(webhook_url="")
     visitor = await hub.visitor()
     await hub.client.control(webhook_url=hub.receiver.socket.url + "/")
@@ -123,11 +128,11 @@ async def test_held_webhook_is_overtaken_and_counted(start_hub: Start) -> None:
     hub = await start_hub()
     visitor = await hub.visitor()
     assert await hub.client.settled()
-    await hub.client.control(swap_rate=1.0, swap_hold_ms=5000)
+    await hub.client.control(swap_rate=1.0, swap_hold_ms=60_000)
     await visitor.say("one")
     await hub.client.control(swap_rate=0.0)
     await visitor.say("two")
-    assert await hub.client.settled(wait_ms=3000)
+    assert await hub.client.settled(wait_ms=30_000)
 
     ledger = await hub.client.ledger(visitor.rid)
 

@@ -49,7 +49,7 @@ async def serving(site: Site, backend: str, more: str = "") -> AsyncIterator[Nod
     node = Node(load(site.config, {}))
     await node.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while node.service._why_not_ready or not all(each.is_live for each in node.service._sources._listeners):
                 await asyncio.sleep(0.01)
         yield node

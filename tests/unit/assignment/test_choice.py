@@ -78,3 +78,10 @@ def test_preferred_agent_goes_first_when_he_can() -> None:
     assert (choice.agent, why(choice)["idle"]) == ("wanted", "another one is preferred for it")
     assert chosen(Work("w", 1, preferred="wanted", weight=10), idle, wanted).agent == ""
     assert chosen(Work("w", 1, preferred="nobody"), idle, wanted).agent == "idle"
+
+
+def test_work_that_is_for_one_alone_waits_for_him() -> None:
+    idle, wanted = Candidate("idle", free=9), Candidate("wanted", free=0)
+    choice = chosen(Work("w", 1, preferred="wanted", is_his=True), idle, wanted)
+
+    assert (choice.agent, why(choice)["idle"]) == ("", "it is for another one alone")

@@ -63,10 +63,10 @@ def test_plain_text_to_markdown(plain: str, markdown: str) -> None:
 def test_marks_without_an_end_take_no_time(piece: str) -> None:
     """A bot may answer a megabyte, and everybody waits meanwhile. Quadratic patterns took minutes."""
     text = piece * (200_000 // len(piece))
-    began = time.monotonic()
+    began = time.process_time()
     to_plain(escape(text))
 
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @given(st.text(st.sampled_from("ab *_~`#[]()\\\n<>/!.:x1")))

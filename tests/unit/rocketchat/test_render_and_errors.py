@@ -13,6 +13,7 @@ from omnibridge.errors import DeliveryRejected, DeliveryRetryable, DeliveryUncer
 from omnibridge.http import create_client
 from omnibridge.rocketchat.errors import code_of, from_answer, from_exception, says_duplicate
 from omnibridge.rocketchat.render import render
+from tests.stream_server import stream_server
 
 OPTIONS = (Option("Yes, please", "/yes"), Option("No", "/no"), Option("no", "/no2"), Option("Docs", url="https://d"))
 
@@ -114,17 +115,13 @@ def test_every_failure_of_the_client_has_a_place() -> None:
 
 
 async def test_client_over_a_socket_that_answers_nothing() -> None:
-    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _.readline()
-        writer.close()
+    async def hang_up(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    client = create_client(base_url=f"http://127.0.0.1:{port}", timeout_s=2)
-    with pytest.raises(httpx2.RemoteProtocolError):
-        await client.post("/x", content=b"{}")
-    server.close()
-    await server.wait_closed()
+    async with stream_server(hang_up) as server:
+        client = create_client(base_url=f"http://127.0.0.1:{server.port}", timeout_s=30)
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.post("/x", content=b"{}")
     with pytest.raises(httpx2.ConnectError):
         await client.post("/x", content=b"{}")
     await client.aclose()

@@ -36,7 +36,7 @@ class Hub:
 async def watched(watch: RoomWatch, holds: Callable[[], bool]) -> None:
     task = asyncio.create_task(watch.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds():
                 await asyncio.sleep(0.001)
     finally:

@@ -1,0 +1,151 @@
+"""What no sane org tells, and what must not stop a chat: one odd event is one odd event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import connectors.salesforce_messaging.stream as stream_module
+from connectors.salesforce_messaging.entries import Unreadable
+from tests.conftest import until
+from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce_messaging.listeners import visitor
+from tests.connectors.salesforce_messaging.orgs import new_id
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "FIRST_PAUSE_S", 0.02)
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def message(abstract: str) -> str:
+    return f'{{"abstractMessage":{{"messageType":"StaticContentMessage","id":"x","staticContent":{abstract}}}}}'
+
+
+ODD: dict[str, str] = {
+    "attachments are a number": message('{"formatType":"Attachments","attachments":7}'),
+    "deep": message(nested(5000)),
+    "deep but readable": message(nested(600)),
+    "a huge number": message(f'{{"formatType":"Text","text":"x","n":{"9" * 4000}}}'),
+    "no JSON": "{",
+    "half a pair": message('{"formatType":"Text","text":"\\ud800"}'),
+}
+
+
+def put(org: Any, cid: str, payload: str, **fields: Any) -> None:
+    """An entry of an agent, as it is in the stream and in listings."""
+    found = org.org.conversations[cid]
+    entry = {
+        "identifier": new_id(),
+        "entryType": "Message",
+        "entryPayload": payload,
+        "sender": {"role": "Agent", "subject": "005SM0000001AlxIAE"},
+        "senderDisplayName": "Alex",
+        "transcriptedTimestamp": org.org.clock.now_ms(),
+        **fields,
+    }
+    found.entries.append(entry)
+    envelope = {"conversationId": cid, "conversationEntry": entry}
+    org.org.feeds.push(found.subject, "CONVERSATION_MESSAGE", envelope)
+
+
+@pytest.mark.parametrize("payload", ODD.values(), ids=ODD)
+async def test_odd_message_does_not_stop_the_chat(make_relay: MakeRelay, payload: str) -> None:
+    relay = await make_relay()
+    guest = await relay.with_agent()
+    put(relay.sf, relay.chat, payload)
+    relay.desk.say(relay.chat, "a0")
+    await relay.until(lambda: "a0" in relay.words(guest))
+    relay.sf.wish({"cut": True})
+    relay.desk.say(relay.chat, "a1")
+    await relay.until(lambda: "a1" in relay.words(guest))
+
+    assert relay.agents_words(guest) == ["a0", "a1"]
+
+
+ODD_FIELDS: dict[str, dict[str, Any]] = {
+    "payload of a new kind": {"entryType": "Novel", "entryPayload": [1, 2]},
+    "payload is a number": {"entryPayload": 3},
+    "no identifier": {"identifier": None},
+    "a time is text": {"clientTimestamp": "2026-11-22"},
+    "role is a list": {"sender": {"role": ["Agent"]}},
+    "a name is a number": {"senderDisplayName": 7},
+    "kind is a number": {"entryType": 5},
+}
+
+
+@pytest.mark.parametrize("fields", ODD_FIELDS.values(), ids=ODD_FIELDS)
+async def test_odd_entry_does_not_hide_the_others_of_a_listing(fields: dict[str, Any]) -> None:
+    """New kinds appear without notice (reference 2.8), in listings too."""
+    async with visitor() as one:
+        async with one.listening():
+            one.org.desk.say(one.cid, "one")
+            await until(lambda: one.said == ["one"])
+            put(one.org, one.cid, "{}", **fields)
+            one.org.wish({"cut": True})
+            one.org.wish({"stream": {"lose": 1}})
+            one.org.desk.say(one.cid, "two")
+            one.org.wish({"cut": True})
+            await until(lambda: one.said == ["one", "two"])
+            one.org.desk.say(one.cid, "three")
+            await until(lambda: one.said == ["one", "two", "three"])
+        odd = [each for _, each in one.told if isinstance(each, Unreadable)]
+
+    assert len(odd) <= 2
+
+
+@pytest.mark.parametrize("size", [1_200_000, 4_500_000], ids=["line", "listing"])
+async def test_event_that_is_too_long_is_passed(size: int) -> None:
+    """One that the stream cannot bring is read as an entry; one that nothing can bring stops neither."""
+    async with visitor() as one:
+        async with one.listening():
+            one.org.desk.say(one.cid, "one")
+            await until(lambda: one.said == ["one"])
+            one.org.desk.say(one.cid, "x" * size)
+            one.org.desk.say(one.cid, "two")
+            await until(lambda: one.said[-1:] == ["two"])
+            opened = one.org.org.feeds.by_subject[one.access.subject].opened
+            one.org.desk.say(one.cid, "three")
+            await until(lambda: one.said[-1:] == ["three"])
+        streams = one.org.org.feeds.by_subject[one.access.subject].opened
+
+    assert [len(each) for each in one.said if each[0] == "x"] == ([size] if size < 4 << 20 else [])
+    assert streams == opened <= 3
+
+
+@pytest.mark.parametrize("name", ["é", "x" * 300, "1\x01", "1 2"])
+async def test_id_that_cannot_be_sent_back_is_not_sent_back(name: str) -> None:
+    async with visitor() as one:
+        async with one.listening():
+            feed = one.org.org.feeds.of(one.access.subject)
+            one.org.desk.say(one.cid, "one")
+            (last, kind, data) = feed.events.pop()
+            odd: Any = OddId(last, name)
+            feed.events.append((odd, kind, data))
+            await until(lambda: one.said == ["one"])
+            one.org.wish({"cut": True})
+            one.org.desk.say(one.cid, "two")
+            await until(lambda: one.said == ["one", "two"])
+        sent = [each["last_event_id"] for each in one.org.api.calls if each["last_event_id"]]
+
+    assert all(each.isdigit() for each in sent) and len(sent) == 2
+    assert one.counts["stream_broken"] <= 2
+
+
+class OddId(int):
+    """Sorts as its number, and is written as something else."""
+
+    def __new__(cls, number: int, name: str) -> OddId:
+        found = super().__new__(cls, number)
+        found.name = name
+        return found
+
+    name: str
+
+    def __format__(self, spec: str) -> str:
+        return self.name
