@@ -42,8 +42,8 @@ SHORT = 4096
 """Shorter pieces are joined: of a byte each they would take sixty times their size."""
 
 
-class NotProcessed(httpx2.ConnectError):
-    """The server says that it did nothing with the request: another connection may be tried."""
+class NotProcessed(Exception):
+    """The server says that it did nothing with the request: another connection may be tried. Before the head alone."""
 
 
 class NotShared(NotProcessed):
@@ -106,7 +106,7 @@ class SharedStream(LineStream):
         self._is_over = True
         self._wake()
 
-    def broke(self, error: httpx2.TransportError, cause: BaseException | None = None) -> None:
+    def broke(self, error: httpx2.TransportError | NotProcessed, cause: BaseException | None = None) -> None:
         self._fail(error, cause)
 
     @property
@@ -115,7 +115,7 @@ class SharedStream(LineStream):
 
 
 class Http2(asyncio.Protocol):
-    """One connection. gone: told once, when it takes no more streams. is_settled: True when the server said how many
+    """One connection. gone: told once, when it takes no more streams. settled: True when the server said how many
     it takes, False when it is lost before."""
 
     def __init__(self, gone: Callable[[Http2], None]) -> None:
@@ -132,7 +132,7 @@ class Http2(asyncio.Protocol):
         self._goaways = GoAways()
         self._streams: dict[int, SharedStream] = {}
         self._loop = asyncio.get_running_loop()
-        self.is_settled: asyncio.Future[bool] = self._loop.create_future()
+        self.settled: asyncio.Future[bool] = self._loop.create_future()
         self._is_leaving = self._is_over = False
         self._is_heard = self._is_asked = False
         self._looking: asyncio.TimerHandle | None = None
@@ -141,7 +141,7 @@ class Http2(asyncio.Protocol):
     @property
     def room(self) -> int:
         """So many more streams may begin."""
-        if self._is_leaving or not self.is_settled.done() or self._transport.is_closing():
+        if self._is_leaving or not self.settled.done() or self._transport.is_closing():
             return 0
         return min(MOST, self._h2.remote_settings.max_concurrent_streams) - len(self._streams)
 
@@ -246,8 +246,8 @@ class Http2(asyncio.Protocol):
                     stream = self._streams.pop(number)
                     stream.broke(_reset(stream, int(code)))
             case told.RemoteSettingsChanged():
-                if not self.is_settled.done():
-                    self.is_settled.set_result(True)
+                if not self.settled.done():
+                    self.settled.set_result(True)
 
     def _goes_away(self, last: int, code: int) -> None:
         """What began after `last` was not looked at. The others go on, for as long as the server likes."""
@@ -315,11 +315,11 @@ class Http2(asyncio.Protocol):
         for timer in (self._looking, self._idling):
             if timer is not None:
                 timer.cancel()
-        if not self.is_settled.done():
-            self.is_settled.set_result(False)
+        if not self.settled.done():
+            self.settled.set_result(False)
 
 
-def _reset(stream: SharedStream, code: int) -> httpx2.TransportError:
+def _reset(stream: SharedStream, code: int) -> httpx2.TransportError | NotProcessed:
     why = f"the server reset the stream (code {code})"
     if not stream.is_answered and code == ErrorCodes.HTTP_1_1_REQUIRED:
         return NotShared(why)

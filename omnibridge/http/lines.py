@@ -82,7 +82,7 @@ class LineStream:
         """Of the chunks."""
         self._raw: list[tuple[bytes, bytes]] = []
         self._has_head = self._is_over = False
-        self._error: httpx2.TransportError | None = None
+        self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
         self.headers = Headers(self._raw)
@@ -176,7 +176,7 @@ class LineStream:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, error: httpx2.TransportError, cause: BaseException | None = None) -> None:
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         if self._error is None:
             error.__cause__ = cause
             self._error = error

@@ -74,9 +74,9 @@ class Shared:
             except NotShared:
                 self._own(place)
                 return None
-            except NotProcessed:
+            except NotProcessed as exc:
                 if not left:
-                    raise
+                    raise httpx2.ConnectError(str(exc)) from exc
             except BaseException:
                 stream.close()
                 raise
@@ -125,7 +125,7 @@ class Shared:
             return None
         try:
             async with asyncio.timeout(SETTLED_S):
-                is_settled = await asyncio.shield(found.is_settled)
+                is_settled = await asyncio.shield(found.settled)
         except BaseException as exc:
             found.close()
             if isinstance(exc, TimeoutError):

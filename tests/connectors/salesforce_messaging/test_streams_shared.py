@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.salesforce_messaging.client import NewSession
+from connectors.salesforce_messaging.stream import SHARED_SPREAD
 from omnibridge.http import wire
 from tests.conftest import until
 from tests.connectors.salesforce.relays import MakeRelay
@@ -79,7 +80,8 @@ async def test_many_chats_on_one_connection_lose_and_double_nothing(behind_tls: 
     async with client(behind_tls.url, streams="http2") as calls, asyncio.timeout(30):
         sf.org.options.tokens_per_minute = sf.org.options.starts_per_30_s = 0
         chats = [Listener(sf, calls, await calls.guest()) for _ in range(CHATS)]
-        running = [asyncio.create_task(each.listen().run()) for each in chats]
+        events = [each.listen() for each in chats]
+        running = [asyncio.create_task(each.run()) for each in events]
         for each in chats:
             await calls.create(each.access, each.cid, NewSession({}))
             sf.desk.accept(each.cid)
@@ -101,6 +103,7 @@ async def test_many_chats_on_one_connection_lose_and_double_nothing(behind_tls: 
 
     assert [each.said for each in chats] == [wanted] * CHATS
     assert all(each.counts["streams_shared"] > 1 for each in chats)
+    assert {each._spread for each in events} == {SHARED_SPREAD}, "they do not come back all at once"
     assert len(behind_tls.connections) <= 2 + len(FAULTS)
 
 
