@@ -288,12 +288,26 @@ class OrgClient:
 
 
 def is_open(answer: Mapping[str, Any], now_ms: int) -> bool:
-    """The answer about business hours. Missing or empty: always open (reference 2.10)."""
-    info = answer.get("businessHoursInfo")
-    if not isinstance(info, dict) or not info.get("isActive") or not info.get("businessHours"):
+    """The answer about business hours. Missing, empty or not as agreed: always open (reference 2.10)."""
+    try:
+        info = msgspec.convert(answer.get("businessHoursInfo"), _Hours)
+    except msgspec.ValidationError:
         return True
-    hours = [each for each in info["businessHours"] if isinstance(each, dict)]
-    return any(int(each.get("startTime", 0)) <= now_ms < int(each.get("endTime", 0)) for each in hours)
+    if not info.is_active or not info.business_hours:
+        return True
+    return any(each.start_time <= now_ms < each.end_time for each in info.business_hours)
+
+
+class _Interval(msgspec.Struct, rename="camel"):
+    """Milliseconds of the epoch."""
+
+    start_time: int | float
+    end_time: int | float
+
+
+class _Hours(msgspec.Struct, rename="camel"):
+    is_active: bool = False
+    business_hours: list[_Interval] = []
 
 
 def _path(conversation: str) -> str:

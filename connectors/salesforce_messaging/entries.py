@@ -105,6 +105,8 @@ class Unreadable(Happened, frozen=True, tag="unreadable", omit_defaults=True):
 Event = Said | Echo | Joined | Left | Routed | Worked | SessionIs | Closed | Typing | Seen | QueuePosition | Unreadable
 
 
+END_OF_TIME_MS = 1 << 46
+"""In the year 4199."""
 UNREADABLE = "{"
 """As a payload, of an entry of which the rest could not be read."""
 
@@ -141,7 +143,9 @@ class Entry(msgspec.Struct, rename="camel"):
 
     @property
     def at(self) -> int:
-        return int(self.transcripted_timestamp or self.client_timestamp or 0)
+        """Milliseconds; 0 = not told, or none that can be."""
+        given = self.transcripted_timestamp or self.client_timestamp or 0
+        return int(given) if 0 < given < END_OF_TIME_MS else 0
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
@@ -173,7 +177,10 @@ def read_event(name: str, data: bytes) -> Envelope | None:
         found = _envelopes.decode(data)
     except RecursionError as exc:
         raise ValueError("too deep") from exc
-    return Envelope(found.conversation_id, _entry(found.conversation_entry))
+    entry = _entry(found.conversation_entry)
+    if entry.entry_type not in _KINDS:  # that of a queue's position is not known (reference 2.8): its event's name is
+        entry = msgspec.structs.replace(entry, entry_type=EVENTS[name])
+    return Envelope(found.conversation_id, entry)
 
 
 def read_listing(body: bytes) -> list[Entry]:
@@ -299,10 +306,14 @@ def _seen(is_read: bool) -> Callable[[dict[str, Any], dict[str, Any]], tuple[Eve
     return read
 
 
+POSITIONS = ("position", "queuePosition", "positionInQueue", "currentPosition")
+
+
 def _queue(payload: dict[str, Any], common: dict[str, Any]) -> tuple[Event, ...]:
     """The field's name is a guess: any of those that make sense."""
-    given = next((payload[each] for each in ("position", "queuePosition") if each in payload), None)
-    position = int(given) if given is not None and str(given).isdigit() else None
+    given = next((payload[each] for each in POSITIONS if each in payload), None)
+    plain = str(int(given)) if isinstance(given, float) else str(given)
+    position = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 7 else None
     return (QueuePosition(position=position, **common),)
 
 
@@ -320,19 +331,17 @@ _KINDS: dict[str, Callable[[dict[str, Any], dict[str, Any]], tuple[Event, ...]]]
     "QueuePosition": _queue,
 }
 
-EVENTS = frozenset(
-    {
-        "CONVERSATION_MESSAGE",
-        "CONVERSATION_PARTICIPANT_CHANGED",
-        "CONVERSATION_ROUTING_RESULT",
-        "CONVERSATION_ROUTING_WORK_RESULT",
-        "CONVERSATION_SESSION_STATUS_CHANGED",
-        "CONVERSATION_CLOSE_CONVERSATION",
-        "CONVERSATION_TYPING_STARTED_INDICATOR",
-        "CONVERSATION_TYPING_STOPPED_INDICATOR",
-        "CONVERSATION_DELIVERY_ACKNOWLEDGEMENT",
-        "CONVERSATION_READ_ACKNOWLEDGEMENT",
-        "CONVERSATION_QUEUE_POSITION",
-    }
-)
-"""Those of the stream that are read; new ones appear without notice."""
+EVENTS = {
+    "CONVERSATION_MESSAGE": "Message",
+    "CONVERSATION_PARTICIPANT_CHANGED": "ParticipantChanged",
+    "CONVERSATION_ROUTING_RESULT": "RoutingResult",
+    "CONVERSATION_ROUTING_WORK_RESULT": "RoutingWorkResult",
+    "CONVERSATION_SESSION_STATUS_CHANGED": "SessionStatusChanged",
+    "CONVERSATION_CLOSE_CONVERSATION": "CloseConversation",
+    "CONVERSATION_TYPING_STARTED_INDICATOR": "TypingStartedIndicator",
+    "CONVERSATION_TYPING_STOPPED_INDICATOR": "TypingStoppedIndicator",
+    "CONVERSATION_DELIVERY_ACKNOWLEDGEMENT": "DeliveryAcknowledgement",
+    "CONVERSATION_READ_ACKNOWLEDGEMENT": "ReadAcknowledgement",
+    "CONVERSATION_QUEUE_POSITION": "QueuePosition",
+}
+"""Those of the stream that are read, and the kind of their entries; new ones appear without notice."""

@@ -30,7 +30,8 @@ from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetrya
 TYPING_S = 5.0
 """So long an indicator is shown after it was told last (reference 2.7)."""
 DOWNLOADS = 4
-"""Attempts for a file of an agent: his next words wait."""
+FILES_S = 30.0
+"""Attempts for a file of an agent, and how long all of a message may take: his next words wait."""
 LAST_TRY_S = 15.0
 """A guest's chat that could not be reopened by then is ended."""
 REFUSALS, BELIEVED_S = 3, 1800.0
@@ -305,13 +306,22 @@ class Follower:
     async def _files(self, said: Said) -> dict[str, str]:
         """Kept by us: Salesforce's addresses are for our token, and for a while. What cannot be had is named only."""
         found: dict[str, str] = {}
-        for each in attachments_of(said.abstract):
-            try:
-                found[each.id] = await self._file(each.url, each.name or "file", each.media_type)
-            except DeliveryError as exc:
-                self._shared().context.count("files_lost", 1)
-                self._shared().context.log("file_not_fetched", room=self._chat.session.room, code=exc.code)
+        try:
+            async with asyncio.timeout(FILES_S) as limit:
+                for each in attachments_of(said.abstract):
+                    try:
+                        found[each.id] = await self._file(each.url, each.name or "file", each.media_type)
+                    except DeliveryError as exc:
+                        self._lost(exc.code)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._lost("too-slow")
         return found
+
+    def _lost(self, code: str) -> None:
+        self._shared().context.count("files_lost", 1)
+        self._shared().context.log("file_not_fetched", room=self._chat.session.room, code=code)
 
     async def _file(self, url: str, name: str, media_type: str) -> str:
         chat = self._chat

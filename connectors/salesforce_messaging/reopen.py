@@ -13,9 +13,10 @@ from connectors.salesforce_messaging.chat import Chat, Shared
 from connectors.salesforce_messaging.content import as_text, carried, contents_of
 from connectors.salesforce_messaging.entries import Echo, Entry, Said, events_of
 from connectors.salesforce_messaging.opening import with_title
+from connectors.salesforce_messaging.reading import entries_of
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, Old, uuid4_of
-from connectors.salesforce_messaging.stream import PAGE, Position
+from connectors.salesforce_messaging.stream import Position
 from connectors.salesforce_messaging.told import Told
 from omnibridge.connector import Carousel, Choices, Content, DeliveryError, Option, Select
 
@@ -28,7 +29,7 @@ async def reopen(chat: Chat, shared: Shared) -> None:
     """Durable on return: the next stream is the other guest's. Raises DeliveryError: nothing has changed."""
     async with chat.talking:
         kept = chat.kept
-        entries = await _entries(chat, shared)
+        entries = await entries_of(chat, shared)
         access = await shared.org.guest()
         lines, taken = so_far(shared.settings, kept, entries)
         conversation = uuid4_of(kept.conversation, "again")
@@ -61,17 +62,6 @@ async def end_old(chat: Chat, shared: Shared) -> None:
         await shared.org.close(old.access, old.conversation)
     except DeliveryError as exc:
         shared.context.log("conversation_not_closed", room=chat.session.room, code=exc.code)
-
-
-async def _entries(chat: Chat, shared: Shared) -> list[Entry]:
-    found: dict[str, Entry] = {}
-    begin = 0
-    while True:
-        page = await shared.org.entries(chat.access, chat.kept.conversation, begin, PAGE)
-        found |= {each.mark: each for each in page}
-        if len(page) < PAGE:
-            return list(found.values())
-        begin = max(begin + 1, page[-1].at)
 
 
 def so_far(

@@ -23,6 +23,7 @@ from connectors.salesforce_messaging.content import (
     text_message,
 )
 from connectors.salesforce_messaging.forms import OpenForm, answers_of
+from connectors.salesforce_messaging.reading import look_again
 from connectors.salesforce_messaging.state import uuid4_of
 from omnibridge.connector import (
     DeliveryError,
@@ -35,11 +36,11 @@ from omnibridge.connector import (
 
 MAY_END = ("bad-request", "not-found", "forbidden", "redirect")
 """Beside `http-…`. What is wrong with the words themselves is believed at once."""
-SHORT_S, DEAF_PAUSE_S = 1.0, 3.0
+SHORT_S, DEAF_PAUSE_S = 1.0, 10.0
 ECHO_S = 4.0
 """The stream tells of a message at once, or has lost it."""
 DEAF_S = 10.0
-"""Without a stream nobody knows whether the session still is: so long words wait, and then they go on."""
+"""Without a stream, words that are not among the entries wait so long for it."""
 
 Send = Callable[[], Awaitable[None]]
 
@@ -72,17 +73,21 @@ async def send(chat: Chat, shared: Shared, turn: Turn) -> Reply:
 
 
 async def _told_of(chat: Chat, shared: Shared) -> None:
-    """By the stream. Raises `over` where the end was told first: the words are for who comes next."""
-    done, missing = await asyncio.wait(chat.awaited.values(), timeout=ECHO_S)
+    """By the stream, or else by the entries. Raises `over` where the end was told first: the words are for who comes
+    next."""
+    await asyncio.wait(chat.awaited.values(), timeout=ECHO_S)
+    is_known = all(each.done() for each in chat.awaited.values()) or await look_again(chat, shared)
+    done = [each for each in chat.awaited.values() if each.done()]
     if not all(each.result() for each in done):
         shared.context.count("words_after_the_end", 1)
         raise over()
+    missing = len(chat.awaited) - len(done)
     if not missing:
         return
     since = chat.deaf_since
-    if since is not None and asyncio.get_running_loop().time() - since < DEAF_S:
-        raise DeliveryRetryable("no stream is open", code="deaf", retry_after_s=SHORT_S, answered=True)
-    shared.context.count("echoes_missing", len(missing))
+    if not is_known or (since is not None and asyncio.get_running_loop().time() - since < DEAF_S):
+        raise DeliveryRetryable("nothing tells of it yet", code="deaf", retry_after_s=SHORT_S, answered=True)
+    shared.context.count("echoes_missing", missing)
 
 
 def messages_of(shared: Shared, turn: Turn, form: OpenForm | None = None) -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, FACTOR = 1.0, 30.0, 1.5
 """Of the official sample, which gives up after ten tries; here the owner does."""
 SPREAD, SHARED_SPREAD = (0.75, 1.0), (0.5, 1.5)
 """Of a pause, by chance. A connection that is shared breaks for a hundred streams at once."""
+WITHOUT_S = 4.0
+"""No stream for so long: the entries are read after each attempt to open one."""
 PAGE, FEW = 50, 7
 """Entries of one listing; of one that is too long, as a page must not be full of those of one millisecond."""
 _ID = re.compile(rb"[\x21-\x7e]{1,256}")
@@ -82,8 +84,8 @@ class Frames:
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one conversation is known. at: milliseconds of its newest entry, 0 = none yet. checked: that of the
-    newest one when the entries were read last.
+    """How far one conversation is known. at: milliseconds, of the one in the middle of the last entries, 0 = none yet:
+    a clock that is wrong tells of few. checked: the same when the entries were read last.
 
     seen: marks and times of the last entries. floor: time of the newest one that is no longer among them; what is not
     newer than that was told.
@@ -100,8 +102,11 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def after(self, entry: Entry) -> Place:
         seen = (*self.seen, (entry.mark, entry.at))
-        gone = [at for _, at in seen[:-REMEMBERED]]
-        return Place(max(self.at, entry.at), max([self.floor, *gone]), seen[-REMEMBERED:], self.checked)
+        gone, seen = [at for _, at in seen[:-REMEMBERED]], seen[-REMEMBERED:]
+        times = sorted(at for _, at in seen if at) or [0]
+        # One that says that it is of tomorrow does not make all of today's old.
+        floor = max([self.floor, *(min(at, times[len(times) // 4]) for at in gone)])
+        return Place(times[(len(times) - 1) // 2], floor, seen, self.checked)
 
     @property
     def since(self) -> int:
@@ -180,6 +185,7 @@ class Events:
         self.position = position or Position(access.last_event_id)
         self._is_resumed = position is not None
         self._sleep, self._pause_s, self._spread = sleep, FIRST_PAUSE_S, SPREAD
+        self._gone_since: float | None = None
         self.opened = Flag()
 
     async def run(self) -> None:
@@ -200,6 +206,7 @@ class Events:
             finally:
                 self.opened.clear()
                 self._noticed(False, reason)
+            await self._do_without(reason)
             await self._sleep(asked_s + self._pause_s * random.uniform(*self._spread))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
@@ -224,6 +231,7 @@ class Events:
                 self._check_later()
                 self._count("streams_shared", stream.is_shared)
                 self.opened.set()
+                self._gone_since = None
                 self._noticed(True, "")
                 frames = Frames()
                 try:
@@ -265,6 +273,13 @@ class Events:
             pause_s = self._recheck_s * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
             self._recheck_at = asyncio.get_running_loop().time() + pause_s
 
+    async def _do_without(self, reason: str) -> None:
+        """While no stream can be opened, and there is somebody who answers, what happens is read as entries."""
+        now = asyncio.get_running_loop().time()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        if reason and not reason.startswith("not-sent") and now - self._gone_since >= WITHOUT_S:
+            await self._check_again()
+
     async def _check_again(self) -> None:
         """The stream goes on whatever comes of it."""
         self._check_later()
@@ -298,7 +313,8 @@ class Events:
                 if len(entries) < limit:
                     self.position = self.position.checked(conversation)
                     break
-                begin = max(begin + 1, entries[-1].at)  # that millisecond again: the page may have cut it
+                # That millisecond again, as the page may have cut it; the last may be of tomorrow.
+                begin = max(begin + 1, entries[-2].at)
 
     async def _entries(self, conversation: str, since_ms: int, limit: int) -> list[Entry]:
         try:

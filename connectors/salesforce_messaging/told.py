@@ -26,7 +26,8 @@ from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from omnibridge.connector import Content, ExternalAgent, File, Image, Reply, Text
 from omnibridge.connector.desks import Accepted, Declined, Left, Queued, SessionEvent, Spoke
 
-AUTOMATIC = ("System", "Router")
+AUTOMATIC, AUTOMATIC_NAME = ("System", "Router"), "Automated Process"
+"""Roles of who answers by itself, and the name that it has whatever its role (reference 2.8)."""
 NOTICES = {
     **COMMON,
     "inactive": "Are you still there? Write anything to go on.",
@@ -84,9 +85,11 @@ def _meant(event: Event, told: Told, settings: SalesforceMessagingSettings) -> t
         case Joined(sender=who) if who.role == "Agent" or (who.role == "Chatbot" and settings.accept_bots):
             return (Accepted(agent_of(who, settings)),)
         case Said(sender=who, abstract=abstract):
-            if who.role in AUTOMATIC and not settings.automatic:
+            is_automatic = who.role in AUTOMATIC or who.name == AUTOMATIC_NAME
+            if is_automatic and not settings.automatic:
                 return ()
-            agent = agent_of(who, settings) if who.role in ("Agent", "Supervisor") else None
+            is_person = who.role in ("Agent", "Supervisor") and not is_automatic
+            agent = agent_of(who, settings) if is_person else None
             parts = shown(abstract, told.files)
             hint = (notice(NOTICES, "form"),) if form_of(parts) else ()
             return (Spoke(Reply(parts, agent=agent)), *hint) if parts else ()

@@ -123,7 +123,15 @@ class Sessions:
                 # The desk could not be told that it is over.
                 await self._database.writer.submit(partial(sessions.end, conversation_id=key[0], connection=key[1]))
                 continue
-            session = self._attach(row)
+            try:
+                session = self._attach(row)
+            except StorageError:  # keys that are missing: of all of them
+                raise
+            except Exception as exc:
+                # One state that its connector cannot read, such as of a newer version, is no reason to follow none.
+                self._counters.add("sessions_unreadable", 1, key[1])
+                _log.error("session_unreadable", connection=key[1], conversation=key[0], reason=type(exc).__name__)
+                continue
             if session is not None and has_it:
                 self._follow(key, session, PACE_S * (n_followed // AT_A_TIME))
                 n_followed += 1

@@ -10,6 +10,7 @@ from omnibridge.engine.sender import Sent
 from omnibridge.errors import DeliveryError, DeliveryRejected, DeliveryUncertain
 from omnibridge.rocketchat.client import Credentials, RocketChatClient
 from omnibridge.rocketchat.render import OutgoingMessage
+from omnibridge.rocketchat.split import fits
 from omnibridge.storage.outbox import Delivery
 
 CredentialsOf = Callable[[str, str, Credentials | None], Awaitable[Credentials | None]]
@@ -132,7 +133,9 @@ async def _by_relay(
 
 
 def _prefixed(message: OutgoingMessage, speaker: Speaker) -> str:
-    return f"{speaker.prefix}{message.text}" if message.text else message.text
+    """A piece that fills a message goes without: the hub would refuse it."""
+    named = f"{speaker.prefix}{message.text}" if message.text else message.text
+    return named if fits(named) else message.text
 
 
 def _sent(row: Delivery, speaker: Speaker, author: str, *, resolved: bool = False) -> Sent:

@@ -48,6 +48,11 @@ def split_text(text: str, limit: int = LONGEST) -> list[str]:
     return [piece for piece in (*pieces, text) if piece.strip()]
 
 
+def fits(text: str) -> bool:
+    """Whether it is one message."""
+    return _fitting(text, LONGEST) == len(text)
+
+
 def _fitting(text: str, limit: int) -> int:
     """How many characters of a text take at most `limit` UTF-16 units."""
     end = min(len(text), limit)

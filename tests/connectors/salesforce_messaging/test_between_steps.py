@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from importlib import import_module
 from typing import Any
@@ -146,3 +147,23 @@ async def test_tokens_that_are_all_dead_are_not_asked_for_in_a_hurry(
     sf.before = lambda name, subject: None
     relay.desk.say(relay.chat, "a0")
     await time.until(lambda: "a0" in relay.words(visitor), 40)
+
+
+async def test_state_that_cannot_be_read_keeps_no_other_chat_from_being_followed(make_relay: MakeRelay) -> None:
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    first = relay.chat
+    other = await relay.world.visitor("Otto")
+    await other.say("talk to a human")
+    await relay.until(lambda: len(relay.sf.org.conversations) == 2)
+    rubbish = relay.world.node.service._sessions._sealed(b"{}")
+    await relay.world.node.stop()
+    (database,) = relay.world.folder.glob("*.db")
+    with sqlite3.connect(database) as connection:
+        ((row,),) = connection.execute("SELECT max(conversation_id) FROM desk_sessions").fetchall()
+        connection.execute("UPDATE desk_sessions SET state = ? WHERE conversation_id = ?", (rubbish, row))
+    await relay.world.begin()
+    relay.desk.say(first, "a0")
+    async with asyncio.timeout(10):
+        while "a0" not in relay.words(visitor):
+            await asyncio.sleep(0.01)

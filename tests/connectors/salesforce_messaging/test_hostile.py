@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+import connectors.salesforce_messaging.follow as follow_module
 import connectors.salesforce_messaging.stream as stream_module
+from connectors.salesforce_messaging.client import is_open
 from connectors.salesforce_messaging.entries import Unreadable
 from tests.conftest import until
-from tests.connectors.salesforce.relays import MakeRelay
+from tests.connectors.salesforce.relays import ALEX, MakeRelay
 from tests.connectors.salesforce_messaging.listeners import visitor
 from tests.connectors.salesforce_messaging.orgs import new_id
 
@@ -149,3 +152,76 @@ class OddId(int):
 
     def __format__(self, spec: str) -> str:
         return self.name
+
+
+@pytest.mark.parametrize("ahead_ms", [10**8, -(10**13), 10**30], ids=["a day", "before all", "for ever"])
+async def test_time_that_cannot_be_hides_nothing(ahead_ms: int) -> None:
+    """Of one entry, of a clock that is wrong: what is lost later is still found, and all that follows is told."""
+    async with visitor() as one:
+        one.org.org.options.messages_per_minute = 0
+        async with one.listening():
+            one.org.desk.say(one.cid, "one")
+            await until(lambda: one.said == ["one"])
+            odd = json.dumps({"abstractMessage": {"messageType": "StaticContentMessage", "id": "x", **SAID}})
+            put(one.org, one.cid, odd, transcriptedTimestamp=one.org.org.clock.now_ms() + ahead_ms)
+            await until(lambda: one.said == ["one", "odd"])
+            one.org.wish({"cut": True})
+            await until(lambda: one.org.org.feeds.by_subject[one.access.subject].opened == 2)
+            one.org.wish({"stream": {"lose": 1}})
+            one.org.desk.say(one.cid, "two")
+            one.org.wish({"cut": True})
+            await until(lambda: one.said == ["one", "odd", "two"])
+            told = [f"m{n}" for n in range(150)]
+            for each in told:
+                one.org.desk.say(one.cid, each)
+                one.org.org.clock.ahead_s += 0.01
+            await until(lambda: one.said[-1] == told[-1])
+
+    assert one.said == ["one", "odd", "two", *told]
+
+
+SAID = {"staticContent": {"formatType": "Text", "text": "odd"}}
+
+
+async def test_file_that_hangs_keeps_the_agents_words_for_a_while_only(
+    make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow_module, "FILES_S", 0.5, raising=False)
+    relay = await make_relay(settings="upload_files = true")
+    guest = await relay.with_agent()
+    relay.sf.wish({"fail_next": [{"on": "download", "hang": True, "count": 100}]})
+    relay.desk.send_file(relay.chat, "note.txt", "text/plain", "see this")
+    relay.desk.say(relay.chat, "a0")
+    await relay.until(lambda: "a0" in relay.words(guest))
+    shown = [each for each in relay.words(guest) if each in ("see this", "[note.txt]", "a0")]
+
+    assert shown == ["see this", "[note.txt]", "a0"]
+
+
+HOURS: list[Any] = [
+    7,
+    {"isActive": True, "businessHours": [{"startTime": None, "endTime": 2}]},
+    {"isActive": True, "businessHours": [{"startTime": "9:00", "endTime": "17:00"}]},
+    {"isActive": True, "businessHours": {"startTime": 1, "endTime": 2}},
+    {"isActive": True, "businessHours": [[1, 2]]},
+    {"isActive": "yes", "businessHours": 7},
+]
+
+
+@pytest.mark.parametrize("hours", HOURS)
+def test_hours_that_cannot_be_read_are_always(hours: Any) -> None:
+    """Nobody is turned away for them: the desk is asked."""
+    assert is_open({"businessHoursInfo": hours}, 10)
+
+
+async def test_long_words_of_somebody_without_a_user_arrive_whole(make_relay: MakeRelay) -> None:
+    """His name in front of a piece that fills a message would make it too long for the hub."""
+    relay = await make_relay(agents="creation = false")
+    guest = await relay.handed_over()
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "x" * 12_000)
+    relay.desk.say(relay.chat, "a0")
+    await relay.until(lambda: any(each.endswith("a0") for each in relay.words(guest)))
+    words = relay.words(guest)
+
+    assert "Alex Agent: a0" in words and sum(each.count("xx") for each in words) == 6_000

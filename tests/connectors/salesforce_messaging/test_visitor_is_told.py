@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from connectors.salesforce_messaging.entries import Routed, SessionIs
+from connectors.salesforce_messaging.entries import (
+    QueuePosition,
+    Routed,
+    Said,
+    Sender,
+    SessionIs,
+    events_of,
+    read_event,
+)
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.told import NOTICES, Told, matters, read
-from omnibridge.connector.desks import Declined, Notice, Queued, SessionEvent
+from omnibridge.connector import Reply, Text
+from omnibridge.connector.desks import Declined, Notice, Queued, SessionEvent, Spoke
 from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
 from tests.integration.test_desks import control
 
@@ -102,3 +113,35 @@ def test_transfer_is_kept_in_mind() -> None:
 
 def _encoded(told: Told) -> bytes:
     return msgspec.json.encode(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "position"),
+    [
+        ("QueuePosition", {"position": 3.0}, 3),
+        ("QueuePositionUpdate", {"positionInQueue": "4"}, 4),
+        ("QueuePosition", {"position": -1}, None),
+        ("QueuePosition", {"position": "9" * 4000}, None),
+        ("QueuePosition", {"position": 1e300}, None),
+        ("QueuePosition", {"position": "²"}, None),
+    ],
+)
+def test_place_in_the_queue_whatever_its_entry_is_called(kind: str, payload: Any, position: int | None) -> None:
+    """The event's name is known, that of the entry and its field are not (reference 2.8)."""
+    entry = {"identifier": "e", "entryType": kind, "entryPayload": msgspec.json.encode(payload).decode()}
+    body = msgspec.json.encode({"conversationId": "c", "conversationEntry": entry})
+    found = read_event("CONVERSATION_QUEUE_POSITION", body)
+    assert found is not None
+
+    assert events_of("c", found.conversation_entry) == (QueuePosition(position=position, **COMMON),)
+
+
+@pytest.mark.parametrize("role", ["Agent", "System", "Chatbot"])
+def test_automatic_answer_is_nobodys(role: str) -> None:
+    """It comes as `Automated Process` (reference 2.8), which is no person to be shown, and takes no seat."""
+    settings = SalesforceMessagingSettings("https://a.example", "00DSM0000004Omn", "Web")
+    abstract = {"messageType": "StaticContentMessage", "staticContent": {"formatType": "Text", "text": "soon"}}
+    event = Said(sender=Sender(role, "005SM0000001AlxIAE", "Automated Process"), abstract=abstract, **COMMON)
+
+    assert read(_encoded(Told((event,))), settings) == (Spoke(Reply((Text("soon"),))),)
+    assert read(_encoded(Told((event,))), msgspec.structs.replace(settings, automatic=False)) == ()
