@@ -21,9 +21,9 @@ from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 
-from omnibridge.http.connection import HEAD_BYTES, AnswerTooLarge
+from omnibridge.http.connection import HEAD_BYTES
 from omnibridge.http.goaway import GoAways
-from omnibridge.http.lines import LineStream
+from omnibridge.http.shared_stream import NotProcessed, NotShared, SharedStream
 
 MOST = 100
 """Streams of a connection: more would break at once with it."""
@@ -38,80 +38,10 @@ IDLE_S = 10.0
 """A connection without a stream is closed after this."""
 UNSENT = 1 << 20
 """Who sends pings and settings, and reads no answers, would fill our memory."""
-SHORT = 4096
-"""Shorter pieces are joined: of a byte each they would take sixty times their size."""
-
-
-class NotProcessed(Exception):
-    """The server says that it did nothing with the request: another connection may be tried. Before the head alone."""
-
-
-class NotShared(NotProcessed):
-    """The server wants HTTP/1.1 for this."""
 
 
 class _H2(H2Connection):
     MAX_CLOSED_STREAMS = 1024  # remembered; by itself 65,536: megabytes of a connection that lives for days
-
-
-class SharedStream(LineStream):
-    """One stream of a connection."""
-
-    __slots__ = ("_connection", "_number")
-
-    def __init__(self, idle_s: float, max_line_bytes: int) -> None:
-        super().__init__(idle_s, max_line_bytes)
-        self._connection: Http2 | None = None
-        self._number = 0
-
-    @property
-    def is_shared(self) -> bool:
-        return True
-
-    def began(self, connection: Http2, number: int) -> None:
-        self._connection, self._number = connection, number
-
-    def _taken(self, size: int) -> None:
-        if self._connection is not None:
-            self._connection.was_read(self._number, size)
-
-    def _abort(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.leave(self._number, self._size)
-
-    # -- what the connection tells ------------------------------------------------------------------------
-
-    def answered(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        for name, value in headers:
-            if name == b":status":
-                self.status = int(value)
-            else:
-                self._raw.append((name, value))
-        if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            self._fail(AnswerTooLarge("the answer is compressed"))
-            return
-        self._has_head = True
-        self._wake()
-
-    def came(self, data: bytes) -> None:
-        if self._chunks and len(self._chunks[-1]) + len(data) <= SHORT:
-            self._chunks[-1] += data
-        elif data:
-            self._chunks.append(data)
-        self._size += len(data)
-        self._wake()
-
-    def ended(self) -> None:
-        self._is_over = True
-        self._wake()
-
-    def broke(self, error: httpx2.TransportError | NotProcessed, cause: BaseException | None = None) -> None:
-        self._fail(error, cause)
-
-    @property
-    def is_answered(self) -> bool:
-        return self._has_head
 
 
 class Http2(asyncio.Protocol):

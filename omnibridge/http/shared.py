@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpx2
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from omnibridge.http.http2 import Http2, NotProcessed, NotShared, SharedStream
+from omnibridge.http.http2 import Http2
 from omnibridge.http.request import Origin
+from omnibridge.http.shared_stream import NotProcessed, NotShared, SharedStream
 
 SETTLED_S = 5.0
 """Longest time from the handshake to the server's settings."""

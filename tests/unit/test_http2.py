@@ -16,6 +16,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PingFra
 
 from omnibridge.errors import ConfigError
 from omnibridge.http import Client, LineStream, create_client, http2, shared
+from omnibridge.http.shared_stream import SharedStream
 from tests.conftest import until
 from tests.http2_front import Fronted, Play, Saying, client_of, fronted, playing
 
@@ -377,7 +378,7 @@ async def test_who_asks_and_does_not_read_the_answers_is_cut(tmp_path: Path, mon
     monkeypatch.setattr(http2, "UNSENT", 65_536)
     async with scene(tmp_path, monkeypatch) as one:
         (stream,) = await one.open()
-        assert isinstance(stream, http2.SharedStream) and stream._connection
+        assert isinstance(stream, SharedStream) and stream._connection
         served = one.front.connections[0]
         for each in (stream._connection._transport, served.transport):
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -406,7 +407,7 @@ async def test_stream_that_begins_on_a_dead_connection_finds_out(
     monkeypatch.setattr(http2, "ANSWER_S", 0.2)
     async with scene(tmp_path, monkeypatch) as one:
         (stream,) = await one.open()
-        assert isinstance(stream, http2.SharedStream)
+        assert isinstance(stream, SharedStream)
         await until(lambda: stream._connection and not stream._connection._is_asked)  # the first answer was heard
         one.front.connections[0].transport.pause_reading()
         waiting = asyncio.create_task(ends(stream))

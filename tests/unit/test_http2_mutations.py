@@ -10,7 +10,8 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from omnibridge.http.http2 import Http2, SharedStream
+from omnibridge.http.http2 import Http2
+from omnibridge.http.shared_stream import SharedStream
 
 REQUEST = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/")]
 ANSWER = [(":status", "200"), ("content-type", "text/event-stream"), ("content-length", "1000")]
