@@ -34,7 +34,7 @@ details = [
     { label = "Origin", value = "rocketchat", display = false },
 ]
 entities = [{ name = "Contact", save_to_transcript = "ContactId", fields = [
-    { field = "Email", label = "E-mail", find = true, exact = true, create = true } ] }]
+    { field = "Email", label = "Room", find = true, exact = true, create = true } ] }]
 """
 
 
