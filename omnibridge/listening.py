@@ -50,7 +50,7 @@ class Serving:
     def __init__(self, app: ASGIApp, listening: socket.socket, *, grace_s: int, **options: Any) -> None:
         config = uvicorn.Config(app, access_log=False, **options)
         config.load()
-        self._config, self._grace_s, self._socket = config, grace_s, listening
+        self.config, self._grace_s, self._socket = config, grace_s, listening
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._ticking: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class Serving:
         except SystemExit:
             self._socket.close()
             raise RuntimeError("the application does not start up") from None
-        if self._config.date_header:
+        if self.config.date_header:
             self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:

@@ -162,6 +162,8 @@ class Org:
         record = self.get(name, record_id)
         self._check(name, data)
         self._not_emptied(name, record, data)
+        if name == "Lead" and record.get("IsConverted"):
+            raise Refused("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
         if not allow_duplicates:
             self._no_duplicate(name, data, record["Id"])
         if name == "ContentVersion" and "VersionData" in data:
@@ -230,6 +232,9 @@ class Org:
             if isinstance(value, str) and field.endswith("Id") and value and len(value) not in (15, 18):
                 raise Refused("MALFORMED_ID", f"{field}: id value of incorrect type")
             if field in ("ContactId", "WhoId", "WhatId", "AccountId", "FirstPublishLocationId") and value:
+                lead = self.of("Lead").get(long_id(str(value)), {})
+                if lead.get("IsConverted"):
+                    raise Refused("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
                 if not self._exists(value):
                     raise Refused("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
             if field in EMAILS and value and (not _EMAIL.fullmatch(str(value)) or _WORDS.search(str(value))):

@@ -212,6 +212,8 @@ class Run(Saying):
                 record_id = await self._upsert(planned.object, planned.key, data, **options)
                 made = Place(planned.object, record_id, ours=True)
         except Trouble as trouble:
+            if trouble.code == "CANNOT_UPDATE_CONVERTED_LEAD":
+                return await self._converted(planned)
             if trouble.kind != "duplicate" or planned.duplicates not in ("label", "use"):
                 raise
             if place is not None:
@@ -223,6 +225,17 @@ class Run(Saying):
             return None
         self.written += 1
         return made
+
+    async def _converted(self, planned: Operation) -> Place | None:
+        """Staff made a contact of our lead: from now on it is that one. The lead is still ours to erase."""
+        which, value = ("Id", planned.record_id) if planned.how == "update" else (self._mapping.key_field, planned.key)
+        soql = f"SELECT Id, ConvertedContactId FROM Lead WHERE {which} = {{}}"  # noqa: S608 - names are checked
+        rows, _ = await self._client.query(quoted(soql, value), "Lead")
+        if not rows or not rows[0].get("ConvertedContactId"):
+            return None
+        if planned.how == "upsert":
+            await self._keep(Kept(f"converted:{planned.record}", "Lead", str(rows[0]["Id"]), True))
+        return Place("Contact", str(rows[0]["ConvertedContactId"]))
 
     async def _is_duplicate(self, planned: Operation, matches: tuple[Match, ...]) -> None:
         """The org knows such a one. By what the visitor claims: so it is a label, unless the mapping trusts it. One of

@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -57,6 +57,7 @@ class OrgClient:
         developer_name: str,
         timeout_s: float = 20.0,
         max_connections: int = 64,
+        streams: Literal["http1", "http2"] = "http1",
     ) -> None:
         try:
             self.org_id = short_id(org_id)
@@ -71,7 +72,11 @@ class OrgClient:
         self._origin = (parts.scheme, parts.netloc)
         base = f"{parts.scheme}://{parts.netloc}"
         self._client = create_client(
-            base_url=base, timeout_s=timeout_s, max_connections=max_connections, max_answer_bytes=MAX_ANSWER_BYTES
+            base_url=base,
+            timeout_s=timeout_s,
+            max_connections=max_connections,
+            max_answer_bytes=MAX_ANSWER_BYTES,
+            streams=streams,
         )
         self._files = create_client(timeout_s=timeout_s * 3, max_connections=4, max_answer_bytes=MAX_FILE_BYTES)
 

@@ -64,6 +64,7 @@ class SalesforceMessagingConnector:
                 org_id=settings.org_id,
                 developer_name=settings.es_developer_name,
                 timeout_s=settings.turn_timeout_s,
+                streams=settings.streams,
             )
         except ConfigError as exc:
             raise ConfigError(f"connection {context.name}: {exc}") from None

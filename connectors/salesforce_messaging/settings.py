@@ -31,6 +31,7 @@ class SalesforceMessagingSettings(ChatSettings, frozen=True, forbid_unknown_fiel
     renew_s: so long before its end a token is renewed, or a guest's chat ended or reopened.
     recheck_s: so often, about, entries are read although the stream is healthy, 0 = never: an event may be lost.
     longest_text: what is longer goes in pieces.
+    streams: http2 = up to a hundred chats' streams share a connection, if Salesforce speaks HTTP/2 for them.
     """
 
     url: str
@@ -51,6 +52,7 @@ class SalesforceMessagingSettings(ChatSettings, frozen=True, forbid_unknown_fiel
     renew_s: Positive = 60.0
     recheck_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     longest_text: Length = 4_000
+    streams: Literal["http1", "http2"] = "http1"
 
     def __post_init__(self) -> None:
         """So that `omnibridge config check` says it with its line, and not only doctor and start."""

@@ -37,6 +37,8 @@ OVERLAP_MS = 60_000
 """Entries are read from so long before the newest: an event may have been lost before one that was not."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, FACTOR = 1.0, 30.0, 1.5
 """Of the official sample, which gives up after ten tries; here the owner does."""
+SPREAD, SHARED_SPREAD = (0.75, 1.0), (0.5, 1.5)
+"""Of a pause, by chance. A connection that is shared breaks for a hundred streams at once."""
 WITHOUT_S = 4.0
 """No stream for so long: the entries are read after each attempt to open one."""
 PAGE, FEW = 50, 7
@@ -182,7 +184,7 @@ class Events:
         self.access = access
         self.position = position or Position(access.last_event_id)
         self._is_resumed = position is not None
-        self._sleep, self._pause_s = sleep, FIRST_PAUSE_S
+        self._sleep, self._pause_s, self._spread = sleep, FIRST_PAUSE_S, SPREAD
         self._gone_since: float | None = None
         self.opened = Flag()
 
@@ -205,7 +207,7 @@ class Events:
                 self.opened.clear()
                 self._noticed(False, reason)
             await self._do_without(reason)
-            await self._sleep(asked_s + self._pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
+            await self._sleep(asked_s + self._pause_s * random.uniform(*self._spread))  # noqa: S311 - no secret
             self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * FACTOR)
 
     async def _listen(self) -> None:
@@ -218,6 +220,7 @@ class Events:
                 asyncio.timeout_at(until) as limit,
                 self._org.stream(self.access, self.position.last_event_id) as stream,
             ):
+                self._spread = SHARED_SPREAD if stream.is_shared else SPREAD
                 if stream.status != 200:
                     raise from_status(stream.status, stream.headers.get("retry-after", ""), self._org.now_s())
                 if not stream.headers.get("content-type", "").startswith("text/event-stream"):
@@ -226,6 +229,7 @@ class Events:
                     await self._catch_up()
                 self._is_resumed = True
                 self._check_later()
+                self._count("streams_shared", stream.is_shared)
                 self.opened.set()
                 self._gone_since = None
                 self._noticed(True, "")

@@ -13,8 +13,8 @@ from omnibridge.errors import DeliveryRejected
 from omnibridge.http import Client
 
 ClientFactory = Callable[..., Client]
-"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…, max_answer_bytes=…)`: one pooled client per
-destination. httpx2's API, and `exchange` for the calls that every message makes."""
+"""`factory(base_url=…, timeout_s=…, headers=…, max_connections=…, max_answer_bytes=…, streams=…)`: one pooled client
+per destination. httpx2's API, and `exchange` for the calls that every message makes."""
 
 
 LONGEST_NOTE = 16_384

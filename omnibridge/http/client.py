@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx2
 
+from omnibridge.errors import ConfigError
 from omnibridge.http.connection import Answer, Headers
 from omnibridge.http.lines import LineStream
 from omnibridge.http.request import Origin, origin_of
-from omnibridge.http.wire import CONNECT_S, Wire
+from omnibridge.http.wire import CONNECT_S, Wire, trusted_for_streams
 
 _MADE_HERE = (b"host", b"content-length", b"transfer-encoding", b"connection")
 
@@ -87,12 +89,17 @@ def create_client(
     headers: Mapping[str, str] | None = None,
     max_connections: int = 64,
     max_answer_bytes: int = 0,
+    streams: Literal["http1", "http2"] = "http1",
 ) -> Client:
     """A pooled client. Redirects are not followed; proxies of the environment are not used.
 
     timeout_s: from connected to answered; `exchange` has none. Connecting takes 5 s at most.
     max_answer_bytes: a longer answer is not read to its end, but raises AnswerTooLarge; 0 = any length.
+    streams: http2 = those of `lines` share connections where the server speaks HTTP/2 over TLS. Raises ConfigError:
+    the package h2 is not there.
     """
+    if streams == "http2" and find_spec("h2") is None:
+        raise ConfigError('HTTP/2 for streams needs h2: pip install "omnibridge[salesforce]"')
     connect_s = min(CONNECT_S, timeout_s)
     wished = httpx2.Headers({"accept-encoding": "identity"})  # httpx2 would ask for gzip: of any size, unpacked
     wished.update(headers)
@@ -100,7 +107,12 @@ def create_client(
         base_url=base_url,
         timeout=httpx2.Timeout(timeout_s, connect=connect_s),
         headers=wished,
-        transport=_Transport(Wire(max_connections, max_answer_bytes, connect_s)),
+        transport=_Transport(
+            Wire(
+                *(max_connections, max_answer_bytes, connect_s),
+                shares=trusted_for_streams if streams == "http2" else None,
+            )
+        ),
         trust_env=False,
         follow_redirects=False,
     )

@@ -47,31 +47,27 @@ class Lines:
         return found
 
 
-class LineStream(asyncio.Protocol):
+class LineStream:
     """One answer. Iterate it once; an answer that ends in good order ends the iteration, anything else raises.
 
     idle_s: longest time from line to line, or until the head; then httpx2.ReadTimeout. Bytes that make no line do not
     count: who drips them for ever is not alive. A broken connection is httpx2.ReadError. May be closed at any time,
     also while somebody waits for a line: he gets a ReadError.
 
-    Thousands of these wait for hours: slots, lists and one timer instead of attributes, deques and time-outs.
+    Thousands of these wait for hours: slots, lists and one timer instead of attributes, deques and time-outs. How the
+    bytes come is of the classes below this one.
     """
 
     __slots__ = (
-        "_bare",
         "_chunks",
         "_error",
         "_has_head",
         "_idle_s",
-        "_is_framed",
         "_is_over",
-        "_is_paused",
         "_lines",
-        "_parser",
         "_raw",
         "_ready",
         "_size",
-        "_transport",
         "_waiter",
         "headers",
         "status",
@@ -79,23 +75,25 @@ class LineStream(asyncio.Protocol):
 
     def __init__(self, idle_s: float, max_line_bytes: int) -> None:
         self._idle_s, self._lines = idle_s, Lines(max_line_bytes)
-        self._parser = httptools.HttpResponseParser(self)
         self._chunks: list[bytes] = []
         self._ready: list[bytes] = []
         """Newest first."""
-        self._size = self._bare = 0
+        self._size = 0
+        """Of the chunks."""
         self._raw: list[tuple[bytes, bytes]] = []
-        self._has_head = self._is_framed = self._is_over = self._is_paused = False
-        self._error: httpx2.TransportError | None = None
+        self._has_head = self._is_over = False
+        self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport | None = None
         self.status = 0
         self.headers = Headers(self._raw)
 
-    async def open(self, request: bytes) -> None:
-        """Send, and wait for the head of the answer."""
-        assert self._transport is not None
-        self._transport.write(request)
+    @property
+    def is_shared(self) -> bool:
+        """Other streams have the same connection."""
+        return False
+
+    async def head(self) -> None:
+        """Wait for the head of the answer."""
         try:
             async with asyncio.timeout(self._idle_s):
                 while not self._has_head:
@@ -126,9 +124,7 @@ class LineStream(asyncio.Protocol):
             chunk = self._chunks.pop(0)
             self._size -= len(chunk)
             self._ready = self._lines.feed(chunk)[::-1]
-            if self._is_paused and self._size < LOW and self._transport:
-                self._is_paused = False
-                self._transport.resume_reading()
+            self._taken(len(chunk))
             return
         self._check()
         if not self._is_over:
@@ -152,8 +148,16 @@ class LineStream(asyncio.Protocol):
     def close(self) -> None:
         if not self._is_over:
             self._fail(httpx2.ReadError("the stream was closed"))
-        elif self._transport:
-            self._transport.abort()
+        else:
+            self._abort()
+
+    def _taken(self, size: int) -> None:
+        """So many bytes of the body were read: more may come."""
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        """Nothing more is wanted."""
+        raise NotImplementedError
 
     def _check(self) -> None:
         if self._error is not None:
@@ -172,13 +176,40 @@ class LineStream(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, error: httpx2.TransportError, cause: BaseException | None = None) -> None:
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         if self._error is None:
             error.__cause__ = cause
             self._error = error
+        self._abort()
+        self._wake()
+
+
+class OwnStream(LineStream, asyncio.Protocol):
+    """In HTTP/1.1, on a connection of its own."""
+
+    __slots__ = ("_bare", "_is_framed", "_is_paused", "_parser", "_transport")
+
+    def __init__(self, idle_s: float, max_line_bytes: int) -> None:
+        super().__init__(idle_s, max_line_bytes)
+        self._parser = httptools.HttpResponseParser(self)
+        self._bare = 0
+        self._is_framed = self._is_paused = False
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, request: bytes) -> None:
+        """Send, and wait for the head of the answer."""
+        assert self._transport is not None
+        self._transport.write(request)
+        await self.head()
+
+    def _taken(self, size: int) -> None:
+        if self._is_paused and self._size < LOW and self._transport:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _abort(self) -> None:
         if self._transport:
             self._transport.abort()
-        self._wake()
 
     # -- asyncio.Protocol -------------------------------------------------------------------------------
 

@@ -205,6 +205,10 @@ class Secured(asyncio.Protocol):
             self._fail(exc)
         self._flush()
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Who hears from now on, in place of `inner`."""
+        self._inner = cast(asyncio.Protocol, protocol)
+
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 

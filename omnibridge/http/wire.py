@@ -13,15 +13,18 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import aiohappyeyeballs
 import httpx2
 
 from omnibridge.http.connection import Answer, Connection
-from omnibridge.http.lines import LineStream
+from omnibridge.http.lines import LineStream, OwnStream
 from omnibridge.http.request import Origin, request_bytes
 from omnibridge.http.tls import Secured, Sessions
+
+if TYPE_CHECKING:
+    from omnibridge.http.shared import Shared
 
 CONNECT_S = 5.0
 IDLE_S = 4.0
@@ -36,7 +39,6 @@ FAILURES = (OSError, RuntimeError, ValueError)
 Judge = Callable[[str, str], None]
 """Host and address."""
 Trust = Callable[[], ssl.SSLContext]
-_Protocol = TypeVar("_Protocol", Connection, LineStream)
 
 
 class Wire:
@@ -44,7 +46,8 @@ class Wire:
 
     max_connections: more calls than these wait in line. max_answer_bytes: 0 = any length. judge: asked about each
     address that a name leads to, right before connecting; what it raises (an OSError) is the ConnectError. trust: whose
-    certificates; without, those that the system trusts.
+    certificates; without, those that the system trusts. shares: the same for streams, which then share connections
+    over HTTP/2 where the server speaks it; without, each has its own. Needs the package h2.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class Wire:
         connect_s: float = CONNECT_S,
         judge: Judge | None = None,
         trust: Trust | None = None,
+        shares: Trust | None = None,
     ) -> None:
         self._trust, self._sessions = trust or trusted, Sessions()
+        self._shared = None if shares is None else self._sharing(shares)
         self._free, self._judge = asyncio.Semaphore(max_connections), judge
         self._max_answer_bytes, self._connect_s = max_answer_bytes, connect_s
         self._idle: dict[Origin, list[Connection]] = {}
@@ -83,7 +88,8 @@ class Wire:
                     # Closed by the other side while it lay idle. What only reads may be sent again, on a new one.
                     if method != "GET" or connection.has_answered_part:
                         raise
-            connection = await self._connect(origin, Connection(self._max_answer_bytes))
+            connection = Connection(self._max_answer_bytes)
+            await self._connect(origin, connection)
             return await self._ask(connection, origin, request)
 
     @asynccontextmanager
@@ -100,26 +106,50 @@ class Wire:
     ) -> AsyncIterator[LineStream]:
         """The head is there, whatever the status; its lines are read as they come. See `LineStream`.
 
-        On a connection of its own, which `max_connections` does not count: it may stay for hours.
+        On a connection of its own, or one that streams share: `max_connections` counts neither, it may stay for hours.
         """
         request = request_bytes(origin, method, target, headers, content)
         if self._is_closed:
             raise httpx2.ConnectError("this client is closed")
-        stream = await self._connect(origin, LineStream(idle_s, max_line_bytes))
+        stream: LineStream | None = None
+        if self._shared is not None and origin.scheme == "https" and content is None:
+            stream = await self._shared.open(
+                origin, method, target, headers, idle_s=idle_s, max_line_bytes=max_line_bytes
+            )
+        if stream is None:
+            stream = await self._own(origin, request, OwnStream(idle_s, max_line_bytes))
         self._streams.add(stream)
         try:
-            await stream.open(request)
             del request, headers, content  # it may stay for hours
             yield stream
         finally:
             self._streams.discard(stream)
             stream.close()
 
+    async def _own(self, origin: Origin, request: bytes, stream: OwnStream) -> OwnStream:
+        await self._connect(origin, stream)
+        self._streams.add(stream)
+        try:
+            await stream.open(request)
+        except BaseException:
+            self._streams.discard(stream)
+            stream.close()
+            raise
+        return stream
+
+    def _sharing(self, trust: Trust) -> Shared:
+        from omnibridge.http.shared import Shared  # needs an extra
+
+        sessions = Sessions()  # those of another context
+        return Shared(lambda origin, protocol: self._connect(origin, protocol, trust, sessions))
+
     def close(self) -> None:
         """Calls that are under way fail by themselves or end; idle connections and streams are closed now."""
         self._is_closed = True
         for stream in self._streams:
             stream.close()
+        if self._shared is not None:
+            self._shared.close()
         if self._sweeper:
             self._sweeper.cancel()
         for connection in (each for idle in self._idle.values() for each in idle):
@@ -168,18 +198,19 @@ class Wire:
         if self._idle:
             self._sweeper = loop.call_later(IDLE_S / 2, self._sweep, loop)
 
-    async def _connect(self, origin: Origin, connection: _Protocol) -> _Protocol:
+    async def _connect(
+        self, origin: Origin, protocol: asyncio.Protocol, trust: Trust | None = None, sessions: Sessions | None = None
+    ) -> None:
         try:
             async with asyncio.timeout(self._connect_s):
-                await connect(origin, connection, self._judge, self._trust, self._sessions)
+                found = await connect(origin, protocol, self._judge, trust or self._trust, sessions or self._sessions)
         except TimeoutError as exc:
             raise httpx2.ConnectTimeout("no connection in time") from exc
         except FAILURES as exc:
             raise httpx2.ConnectError(str(exc)) from exc
         if self._is_closed:  # meanwhile: nobody would ever close this one
-            connection.close()
+            found.close()
             raise httpx2.ConnectError("this client is closed")
-        return connection
 
 
 def trusting(certificate: str) -> ssl.SSLContext:
@@ -234,6 +265,14 @@ def _closed_on_error(plug: socket.socket) -> Iterator[None]:
     except BaseException:
         plug.close()
         raise
+
+
+@functools.cache
+def trusted_for_streams() -> ssl.SSLContext:
+    """The same, and HTTP/2 where the server speaks it."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
 
 
 @functools.cache

@@ -41,7 +41,7 @@ BUDGETS = {"kb_per_chat": 32.0, "kb_per_further_chat": 30.0, "kb_per_chat_after_
 page cache, lanes."""
 WITH_TLS = 40.0
 """How much more they may be: OpenSSL alone takes 21 KB for a connection, ours on it 24; the rest is of a busy machine.
-See README.md."""
+Not where streams share connections. See README.md."""
 
 PROTOCOLS = ("messaging", "live_agent")
 AT_A_TIME = 64
@@ -118,13 +118,14 @@ class Bench:
         idle_s: float,
         *,
         is_tls: bool,
+        is_http2: bool = False,
         at_a_time: int = AT_A_TIME,
     ) -> None:
         self._folder, self._protocol, self._chats, self._idle_s = folder, protocol, chats, idle_s
         self._at_a_time = at_a_time
         self._limit_s = 60 + chats / 8
         self._org = Org(protocol, folder, is_tls=is_tls)
-        self._is_tls = is_tls
+        self._connection = CONNECTIONS[protocol] + ('streams = "http2"\n' if is_http2 else "")
         self.visitors: list[Visitor] = []
         self.at_start = 0, 0.0
         """Files and tasks before the first chat."""
@@ -155,9 +156,7 @@ class Bench:
             self._folder,
             {},
             "",
-            text=configuration(
-                sandbox, self._folder, CONNECTIONS[self._protocol].replace("ORG", self._org.url), "warning"
-            ),
+            text=configuration(sandbox, self._folder, self._connection.replace("ORG", self._org.url), "warning"),
         )
         try:
             await self.client.control(webhook_url=f"{bridge.url}/webhooks/rocketchat/main")
@@ -303,6 +302,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-chats ARGS=…", description=__doc__)
     parser.add_argument("--protocol", choices=(*PROTOCOLS, "both"), default="both")
     parser.add_argument("--tls", choices=("no", "yes", "both"), default="both")
+    parser.add_argument("--http2", choices=("no", "yes", "both"), default="both", help="messaging with TLS: streams")
     parser.add_argument("--chats", type=int, default=5000)
     parser.add_argument("--at-a-time", type=int, default=AT_A_TIME, help="visitors without an agent yet")
     parser.add_argument("--idle-s", type=float, default=60.0, help="how long CPU is measured, twice a run")
@@ -314,11 +314,12 @@ def main() -> int:
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="omnibridge-bench-") as folder:
         for protocol in protocols:
-            for is_tls in {"no": (False,), "yes": (True,), "both": (False, True)}[wish.tls]:
-                name = f"{protocol}_tls" if is_tls else protocol
+            for is_tls, is_http2 in ways(protocol, wish.tls, wish.http2):
+                name = protocol + ("_http2" if is_http2 else "_tls" if is_tls else "")
                 path = (wish.keep or Path(folder)) / name
                 path.mkdir(parents=True, exist_ok=True)
-                bench = Bench(path, protocol, wish.chats, wish.idle_s, is_tls=is_tls, at_a_time=wish.at_a_time)
+                given = {"is_tls": is_tls, "is_http2": is_http2, "at_a_time": wish.at_a_time}
+                bench = Bench(path, protocol, wish.chats, wish.idle_s, **given)
                 results[name] = uvloop.run(bench.measure())
                 if not wish.json:
                     _print(name, results[name])
@@ -326,6 +327,13 @@ def main() -> int:
     if wish.json:
         print(json.dumps({**results, "over": over}))
     return 1 if over else 0
+
+
+def ways(protocol: str, tls: str, http2: str) -> list[tuple[bool, bool]]:
+    """(TLS, HTTP/2 for the streams), the latter with the former alone."""
+    answers = {"no": (False,), "yes": (True,), "both": (False, True)}
+    found = [(is_tls, is_http2) for is_tls in answers[tls] for is_http2 in answers[http2]]
+    return [each for each in found if not each[1] or (each[0] and protocol == "messaging")]
 
 
 def exceeded(name: str, found: dict[str, float]) -> list[str]:

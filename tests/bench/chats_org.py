@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.salesforce_live_agent.simulator import Simulator as LiveAgent
 from connectors.salesforce_messaging.simulator import Simulator as Messaging
+from tests.http2_front import Front, speaks_http2
 
 Figures = Callable[[], dict[str, int]]
 
@@ -71,16 +72,18 @@ def with_figures(app: ASGIApp, figures: Figures) -> ASGIApp:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--protocol", choices=tuple(KINDS), required=True)
-    parser.add_argument("--certificate", help="PEM with key and certificate: serve TLS")
+    parser.add_argument("--certificate", help="PEM with key and certificate: serve TLS, in HTTP/1.1 and HTTP/2")
     wish = parser.parse_args()
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen(4096)
-    options: dict[str, Any] = {"ssl_certfile": wish.certificate} if wish.certificate else {}
+    options: dict[str, Any] = {"ssl_certfile": wish.certificate, "http": Front} if wish.certificate else {}
     app = with_figures(*KINDS[wish.protocol]())
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1, **options)
-    )
+    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1, **options)
+    if wish.certificate:
+        config.load()
+        speaks_http2(config)
+    server = uvicorn.Server(config)
     scheme = "https" if wish.certificate else "http"
     print(json.dumps({"url": f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"}), flush=True)
     server.run(sockets=[listening])

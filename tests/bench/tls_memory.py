@@ -24,10 +24,12 @@ from pathlib import Path
 import uvloop
 
 from omnibridge.http import Origin, Wire, trusting
-from omnibridge.http.lines import LineStream
+from omnibridge.http.lines import OwnStream
 from omnibridge.http.request import request_bytes
+from omnibridge.listening import Serving, listen
 from tests.bench.chats import FILES, allow_files
 from tests.certificates import chain
+from tests.http2_front import Front, Saying, playing, speaks_http2
 
 FIRST = 64
 """Opened before memory is measured: what is filled once, and the session that the others resume."""
@@ -45,13 +47,14 @@ ROWS = {
     "lines_plain": "a stream of lines of ours on uvloop, plain",
     "lines_1.3": "the same, TLS 1.3",
     "lines_1.2": "the same, TLS 1.2",
+    "lines_http2": "streams of lines that share connections, HTTP/2, TLS 1.3",
     "uvloop_1.3": "the same on uvloop's own TLS, TLS 1.3",
 }
 Opener = Callable[[], Awaitable[object]]
 
 
 async def serve(certificate: str) -> None:
-    """Prints its two ports, plain and TLS, and serves until it is killed."""
+    """Prints its ports, plain, TLS and TLS with HTTP/2, and serves until it is killed."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -63,8 +66,19 @@ async def serve(certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     servers = [await asyncio.start_server(play, "127.0.0.1", 0, ssl=each, backlog=512) for each in (None, context)]
-    print(*(each.sockets[0].getsockname()[1] for each in servers), flush=True)
+    ports = [each.sockets[0].getsockname()[1] for each in servers]
+    listening = listen("127.0.0.1", 0)
+    sharing = Serving(playing(say), listening, grace_s=1, http=Front, ssl_certfile=certificate, log_level="error")
+    speaks_http2(sharing.config)
+    await sharing.start()
+    print(*ports, listening.getsockname()[1], flush=True)
     await asyncio.Event().wait()
+
+
+async def say(say: Saying) -> None:
+    await say.head()
+    await say.body(b"first\n")
+    await say.gone()
 
 
 class ByHand:
@@ -106,8 +120,9 @@ class ByHand:
 class Ours:
     """`Wire.lines`."""
 
-    def __init__(self, origin: Origin, trusted: ssl.SSLContext) -> None:
-        self._origin, self._wire = origin, Wire(AT_A_TIME, trust=lambda: trusted)
+    def __init__(self, origin: Origin, trusted: ssl.SSLContext, *, shares: bool = False) -> None:
+        self._origin = origin
+        self._wire = Wire(AT_A_TIME, trust=lambda: trusted, shares=(lambda: trusted) if shares else None)
 
     async def open(self) -> object:
         call = self._wire.lines(self._origin, "GET", "/", (), idle_s=IDLE_S, max_line_bytes=4096)
@@ -123,7 +138,7 @@ class Uvloops:
         self._origin, self._trusted = origin, trusted
 
     async def open(self) -> object:
-        found = LineStream(IDLE_S, 4096)
+        found = OwnStream(IDLE_S, 4096)
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: found, self._origin.name, self._origin.port, ssl=self._trusted)
         await found.open(request_bytes(self._origin, "GET", "/", (), None))
@@ -131,8 +146,11 @@ class Uvloops:
         return found
 
 
-def opener(name: str, plain: int, secure: int, root: str) -> Opener:
+def opener(name: str, plain: int, secure: int, shared: int, root: str) -> Opener:
     context = trusting(root)
+    if name == "lines_http2":
+        context.set_alpn_protocols(["h2"])
+        return Ours(Origin("https", "127.0.0.1", shared, "x"), context, shares=True).open
     if "1.2" in name:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     if name.startswith("openssl"):
@@ -159,12 +177,11 @@ async def grown_kb(one: Opener, connections: int) -> float:
 
 
 @contextlib.contextmanager
-def server(certificate: Path) -> Iterator[tuple[int, int]]:
+def server(certificate: Path) -> Iterator[list[int]]:
     process = subprocess.Popen([*_SELF, "--serve", str(certificate)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
-        plain, secure = process.stdout.readline().split()
-        yield int(plain), int(secure)
+        yield [int(each) for each in process.stdout.readline().split()]
     finally:
         process.kill()
         process.communicate()
@@ -191,7 +208,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     for inside in ("--serve", "--row", "--root"):
         parser.add_argument(inside, help=argparse.SUPPRESS)
-    parser.add_argument("--ports", nargs=2, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--ports", nargs=3, type=int, help=argparse.SUPPRESS)
     wish = parser.parse_args()
     allow_files(wish.connections + FILES)
     if wish.serve:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnibridge.http import AnswerTooLarge, Client, create_client
-from omnibridge.http.lines import HIGH, Lines, LineStream
+from omnibridge.http.lines import Lines, OwnStream
 from tests.stream_server import stream_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -129,107 +129,10 @@ async def test_broken_streams_raise_never_end(what: str) -> None:
             await read(client)
 
 
-async def test_lines_before_the_break_are_told() -> None:
-    async with serving(saying(CHUNKED + chunk(b"a\nb\nhalf"))) as client, client.lines("GET", "/", idle_s=5) as stream:
-        assert [await anext(stream), await anext(stream)] == [b"a", b"b"]
-        for _ in range(2):
-            with pytest.raises(httpx2.ReadError):
-                await anext(stream)
-
-
-async def test_silence_ends_the_stream_also_when_bytes_drip() -> None:
-    async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(CHUNKED + chunk(b"a\n"))
-        while True:
-            writer.write(chunk(b"."))
-            await writer.drain()
-            await asyncio.sleep(0.01)
-
-    async with serving(play) as client:
-        with pytest.raises(httpx2.ReadTimeout):
-            await read(client, idle_s=0.1)
-    async with serving(saying(then_stay=True)) as client:
-        with pytest.raises(httpx2.ReadTimeout):
-            await read(client, idle_s=0.05)
-
-
-async def test_who_does_not_read_makes_the_server_wait() -> None:
-    """What is kept stays small, and nothing of it is lost."""
-    sent = 0
-    line = b"x" * 4095 + b"\n"
-
-    async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
-        writer.write(CHUNKED)
-        for _ in range(4000):
-            writer.write(chunk(line))
-            await writer.drain()
-            sent += 1
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
-
-    async with serving(play) as client, asyncio.timeout(30), client.lines("GET", "/", idle_s=5) as stream:
-        before = -1
-        while sent != before:  # until the server can write no more
-            before = sent
-            await asyncio.sleep(0.05)
-        assert sent < 4000
-        assert stream._size < HIGH + (1 << 18) + 4096
-        assert [len(each) async for each in stream] == [4095] * 4000
-
-
 async def test_chunks_of_a_byte_are_kept_as_one() -> None:
     """Each by itself would take sixty times its size; to take them one by one from the front, minutes."""
-    stream = LineStream(5, 1 << 20)
+    stream = OwnStream(5, 1 << 20)
     stream.data_received(CHUNKED + chunk(b"x") * 40_000 + chunk(b"\n"))
 
     assert (len(stream._chunks), stream._size) == (1, 40_001)
     assert await anext(stream) == b"x" * 40_000
-
-
-async def test_stream_is_cancelled_or_closed_while_somebody_waits() -> None:
-    waits, left = asyncio.Event(), asyncio.Event()
-
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(CHUNKED + chunk(b"a\n"))
-        try:
-            await reader.read()
-        finally:
-            left.set()
-
-    async def read_on(client: Client) -> None:
-        async with client.lines("GET", "/", idle_s=30) as stream:
-            assert await anext(stream) == b"a"
-            waits.set()
-            await anext(stream)
-
-    async with serving(play) as client, asyncio.timeout(30):
-        reading = asyncio.create_task(read_on(client))
-        await waits.wait()
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        await left.wait()
-        waits.clear()
-        reading = asyncio.create_task(read_on(client))
-        await waits.wait()
-        await client.aclose()
-        with pytest.raises(httpx2.ReadError, match="closed"):
-            await reading
-        with pytest.raises(httpx2.ConnectError):
-            await read(client)
-
-
-async def test_error_is_read_as_far_as_it_helps() -> None:
-    body = b'{"message": "no"}' + b" " * 10_000
-    head = b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(body)
-    async with serving(saying(head, body)) as client, client.lines("GET", "/", idle_s=5) as stream:
-        assert stream.status == 401
-        assert (await stream.rest(100)).startswith(b'{"message": "no"}')
-        assert len(await stream.rest()) == 0
-
-
-async def test_no_line_break_gets_into_a_request() -> None:
-    async with serving(saying(HEAD + b"\r\n")) as client:
-        with pytest.raises(httpx2.UnsupportedProtocol):
-            async with client.lines("GET", "/", headers={"X": "a\r\nY: b"}, idle_s=1):
-                pass

@@ -213,3 +213,30 @@ async def test_record_that_another_conversation_makes_at_this_moment_is_met(org:
     (contact,) = org.all("Contact")
 
     assert contact["LastName"] == "Vera Visitor" and org.all("Case")[0]["ContactId"] == contact["Id"]
+
+
+async def test_lead_of_ours_that_staff_converted_is_followed_to_its_contact(org: Desk) -> None:
+    mapping = """
+[[write]]
+record = "person"
+object = "Lead"
+when = ["start"]
+[write.fields]
+LastName = { fact = "visitor_name" }
+Company = "Unknown"
+[transcript.fields]
+WhoId = { record = "person" }
+"""
+    crm, first, second = await org.use(mapping), Conversation(1, 7), Conversation(2, 7, visitor_name="Vera D.")
+    await crm.sync(first.snapshot("start"))
+    (lead,) = org.all("Lead")
+    contact = org.org.create("Contact", {"LastName": "Visitor"})
+    lead.update(IsConverted=True, ConvertedContactId=contact)
+    second.say("Hello again")
+    for trigger in ("start", "close", "close"):
+        await crm.sync(second.snapshot(trigger))
+    (task,) = org.all("Task")
+    assert task["WhoId"] == contact and org.all("Lead") == [lead]
+    await crm.erase(tuple(second.kept.values()))
+
+    assert org.all("Lead") == org.all("Task") == [] and len(org.all("Contact")) == 1

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from connectors.salesforce_messaging.client import NewSession, OrgClient
 from connectors.salesforce_messaging.entries import Event, Said
@@ -24,9 +24,16 @@ def text(words: str, message_id: str = "") -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def client(url: str, timeout_s: float = 5.0) -> AsyncIterator[OrgClient]:
+async def client(
+    url: str, timeout_s: float = 5.0, streams: Literal["http1", "http2"] = "http1"
+) -> AsyncIterator[OrgClient]:
     found = OrgClient(
-        create_client, time.time, scrt_url=url, org_id=ORG_ID, developer_name=DEVELOPER_NAME, timeout_s=timeout_s
+        *(create_client, time.time),
+        scrt_url=url,
+        org_id=ORG_ID,
+        developer_name=DEVELOPER_NAME,
+        timeout_s=timeout_s,
+        streams=streams,
     )
     try:
         yield found
