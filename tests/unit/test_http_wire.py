@@ -1,108 +1,18 @@
-"""The HTTP client over sockets, against servers that answer in every way there is, and in some there is not."""
+"""The HTTP client over sockets: requests, and answers in every way there is, and in some there is not."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnibridge.http import Answer, AnswerTooLarge, Origin, Wire, create_client, origin_of
-from omnibridge.http import wire as http_wire
+from omnibridge.http import AnswerTooLarge, create_client, origin_of
 from omnibridge.http.connection import Connection
-from tests.certificates import server_context
-from tests.stream_server import StreamServer
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Way: a\r\nx-way: b\r\n\r\nok"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-Play = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.005)
-
-
-class Server:
-    """Plays one connection after the other. requests: what came, per connection."""
-
-    def __init__(self, play: Play) -> None:
-        self._play = play
-        self.requests: list[list[bytes]] = []
-        self.ended = 0
-
-    async def start(self, tls: ssl.SSLContext | None = None) -> None:
-        self._server = StreamServer(self._serve, tls)
-        self.port = self._server.port
-        self.origin = Origin("https" if tls else "http", "127.0.0.1", self.port, f"127.0.0.1:{self.port}")
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = len(self.requests)
-        self.requests.append([])
-        try:
-            await self._play(number, reader, writer)
-        finally:
-            self.ended += 1
-
-    async def read(self, number: int, reader: asyncio.StreamReader) -> bytes:
-        """One request, with its body."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length")), 0)
-        request = head + await reader.readexactly(length)
-        self.requests[number].append(request)
-        return request
-
-    async def stop(self) -> None:
-        await self._server.aclose()
-
-
-@asynccontextmanager
-async def played(
-    play: Play, *, tls: ssl.SSLContext | None = None, **options: int | float
-) -> AsyncIterator[tuple[Server, Wire]]:
-    server = Server(play)
-    await server.start(tls)
-    wire = Wire(int(options.pop("max_connections", 8)), **options)  # type: ignore[arg-type]
-    try:
-        yield server, wire
-    finally:
-        wire.close()
-        await server.stop()
-
-
-def answering(*parts: bytes, then_close: bool = False) -> tuple[Play, list[Server]]:
-    """Each request gets the same answer, in these parts."""
-    servers: list[Server] = []
-
-    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await servers[0].read(number, reader)
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(0)
-            if then_close:
-                return
-
-    return play, servers
-
-
-async def get(wire: Wire, server: Server, target: str = "/") -> Answer:
-    async with asyncio.timeout(30):
-        return await wire.exchange(server.origin, "GET", target, (), None)
-
-
-async def post(wire: Wire, server: Server, content: bytes = b"x") -> Answer:
-    async with asyncio.timeout(30):
-        return await wire.exchange(server.origin, "POST", "/", (), content)
+from tests.unit.http_servers import CHUNKED, OK, FakeTransport, Server, answering, eventually, get, played, post
 
 
 async def test_calls_share_a_connection_and_say_only_what_they_must() -> None:
@@ -173,22 +83,6 @@ def test_where_an_answer_is_cut_does_not_matter(way: str, cuts: list[int]) -> No
     asyncio.run(run())
 
 
-class FakeTransport(asyncio.Transport):
-    """Takes everything."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def abort(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\n"])
 async def test_body_that_ends_with_the_connection(head: bytes) -> None:
     play, servers = answering(head, b"o", b"k", then_close=True)
@@ -197,77 +91,6 @@ async def test_body_that_ends_with_the_connection(head: bytes) -> None:
         assert (await get(wire, server)).body == b"ok"
         assert (await get(wire, server)).body == b"ok"
         assert len(server.requests) == 2
-
-
-async def test_connection_that_is_to_be_closed_is_not_used_again() -> None:
-    play, servers = answering(OK.replace(b"X-Way: a", b"Connection: close"))
-    async with played(play) as (server, wire):
-        servers.append(server)
-        assert [(await get(wire, server)).body for _ in range(3)] == [b"ok"] * 3
-        assert len(server.requests) == 3
-        await eventually(lambda: server.ended == 3)
-
-
-async def closing_after_the_first(
-    server: Server, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """The first connection answers once, reads a second request and closes without a word."""
-    await server.read(number, reader)
-    writer.write(OK)
-    await server.read(number, reader)
-    if number:
-        writer.write(OK)
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_only_what_reads_is_sent_again_when_a_kept_connection_dies(method: str) -> None:
-    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await closing_after_the_first(server, number, reader, writer)
-
-    async with played(play) as (server, wire):
-        call = get if method == "GET" else post
-        await call(wire, server)
-        if method == "GET":
-            assert (await get(wire, server)).body == b"ok"
-        else:
-            with pytest.raises(httpx2.RemoteProtocolError):
-                await post(wire, server)
-        sent = sum(len(each) for each in server.requests)
-        assert sent == (3 if method == "GET" else 2)
-
-
-async def test_new_connection_that_dies_is_an_error() -> None:
-    async def play(number: int, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await server.read(number, reader)
-
-    async with played(play) as (server, wire):
-        with pytest.raises(httpx2.RemoteProtocolError):
-            await get(wire, server)
-        assert len(server.requests) == 1, "once, so that a server that dies of a request is not asked for ever"
-
-
-async def test_what_nobody_asked_for_is_no_answer() -> None:
-    """Otherwise who can make a server say two things gives the next call his answer."""
-    forged = OK.replace(b"ok", b"no")
-
-    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.read(number, reader)
-        if number == 0:
-            writer.write(OK + forged)
-        elif number == 1:
-            writer.write(OK)
-            await writer.drain()
-            writer.write(forged)  # while the connection lies idle
-        else:
-            writer.write(OK)
-        await server.read(number, reader)
-
-    async with played(play) as (server, wire):
-        assert (await get(wire, server)).body == b"ok"
-        assert (await get(wire, server)).body == b"ok"
-        await eventually(lambda: server.ended == 2)
-        assert (await get(wire, server)).body == b"ok"
-        assert [len(each) for each in server.requests] == [1, 1, 1]
 
 
 BROKEN: dict[str, tuple[bytes, type[httpx2.TransportError]]] = {
@@ -331,66 +154,6 @@ async def test_trailers_are_no_headers() -> None:
         assert (answer.body, dict(answer.headers)) == (b"ok", {"transfer-encoding": "chunked"})
 
 
-async def test_answer_before_the_request_was_read_ends_the_connection() -> None:
-    """Else the next call would wait behind the rest of it."""
-
-    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(OK)
-        if number == 0:
-            await left.wait()
-
-    left = asyncio.Event()
-    async with played(play) as (server, wire):
-        assert (await post(wire, server, bytes(20_000_000))).body == b"ok"
-        assert (await post(wire, server)).body == b"ok"
-        left.set()
-        await eventually(lambda: server.ended == 2)
-
-
-async def test_read_is_repeated_when_a_kept_connection_was_reset() -> None:
-    """That is an end without an answer, as `RemoteProtocolError` says it; nothing else that broke is."""
-    for exc, error in ((ConnectionResetError(), httpx2.RemoteProtocolError), (OSError("no route"), httpx2.ReadError)):
-        connection = Connection(0)
-        connection.connection_made(FakeTransport())
-        asked = connection.ask(b"request")
-        connection.connection_lost(exc)
-        with pytest.raises(error):
-            await asked
-
-
-async def test_connection_that_ended_before_anything_was_sent_is_not_asked() -> None:
-    """And says so, instead of an answer that nobody would wait for in vain for ever."""
-    connection = Connection(0)
-    connection.connection_made(FakeTransport())
-    connection.connection_lost(None)
-    with pytest.raises(httpx2.ConnectError):
-        connection.ask(b"request")
-
-
-async def test_late_answer_of_a_call_that_was_given_up_reaches_nobody() -> None:
-    late = asyncio.Event()
-
-    async def play(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.read(number, reader)
-        if number == 0:
-            await late.wait()
-            writer.write(OK.replace(b"ok", b"no"))
-        else:
-            writer.write(OK)
-            await server.read(number, reader)
-
-    async with played(play) as (server, wire):
-        given_up = asyncio.create_task(wire.exchange(server.origin, "POST", "/", (), b"slow"))
-        await eventually(lambda: bool(server.requests and server.requests[0]))
-        given_up.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await given_up
-        late.set()
-        assert (await get(wire, server)).body == b"ok"
-        assert len(server.requests) == 2
-
-
 @pytest.mark.parametrize(
     ("target", "headers"),
     [
@@ -413,116 +176,6 @@ async def test_line_breaks_never_make_another_request(target: str, headers: dict
         with pytest.raises(httpx2.UnsupportedProtocol):
             await wire.exchange(server.origin, "GET", target, headers.items(), None)
         assert server.requests == []
-
-
-async def test_more_calls_than_connections_wait_in_line() -> None:
-    play, servers = answering(OK)
-    async with played(play, max_connections=2) as (server, wire):
-        servers.append(server)
-        answers = await asyncio.gather(*(get(wire, server, f"/{n}") for n in range(20)))
-        assert {each.body for each in answers} == {b"ok"}
-        assert len(server.requests) == 2
-        assert sum(len(each) for each in server.requests) == 20
-
-
-async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_wire, "IDLE_S", 0.05)
-    play, servers = answering(OK)
-    async with played(play) as (server, wire):
-        servers.append(server)
-        await asyncio.gather(get(wire, server), get(wire, server))
-        await eventually(lambda: server.ended == 2)
-        assert wire._idle == {} and wire._sweeper is None
-
-
-async def test_closed_client_sends_nothing() -> None:
-    play, servers = answering(OK)
-    async with played(play) as (server, wire):
-        servers.append(server)
-        await get(wire, server)
-        wire.close()
-        await eventually(lambda: server.ended == 1)
-        with pytest.raises(httpx2.ConnectError):
-            await get(wire, server)
-
-
-async def test_client_that_is_closed_while_it_connects_keeps_nothing() -> None:
-    play, servers = answering(OK)
-    async with played(play) as (server, wire):
-        servers.append(server)
-        wire._judge = lambda _, __: wire.close()
-        with pytest.raises(httpx2.ConnectError, match="closed"):
-            async with wire.lines(server.origin, "GET", "/", (), idle_s=5, max_line_bytes=100):
-                pass
-        wire._is_closed = False
-        with pytest.raises(httpx2.ConnectError, match="closed"):
-            await get(wire, server)
-        await eventually(lambda: server.ended == 2)
-        assert server.requests == [[], []]
-
-
-async def test_nobody_listens_and_no_such_name() -> None:
-    wire = Wire(2)
-    for url in ("127.0.0.1:1", "localhost:1", "no-such-host.invalid", "a..b", "x" * 64):
-        with pytest.raises(httpx2.ConnectError) as caught:
-            await wire.exchange(origin_of(f"http://{url}")[0], "GET", "/", (), None)
-        assert isinstance(caught.value.__cause__, OSError | UnicodeError)
-
-
-async def test_plug_is_closed_when_there_is_no_trust() -> None:
-    def none() -> ssl.SSLContext:
-        raise OSError("no such file")
-
-    play, servers = answering(OK)
-    async with played(play) as (server, _):
-        servers.append(server)
-        wire = Wire(1, trust=none)
-        with pytest.raises(httpx2.ConnectError, match="no such file") as caught:
-            await wire.exchange(server.origin._replace(scheme="https"), "GET", "/", (), None)
-        await eventually(lambda: server.ended == 1)  # while the traceback still holds it
-        assert caught
-
-
-async def test_address_that_is_not_allowed_is_not_connected_to() -> None:
-    def judge(host: str, address: str) -> None:
-        raise OSError(f"{host} leads to {address}")
-
-    play, _ = answering(OK)
-    async with played(play) as (server, _):
-        wire = Wire(2, judge=judge)
-        with pytest.raises(httpx2.ConnectError, match=r"leads to 127\.0\.0\.1"):
-            await wire.exchange(server.origin, "GET", "/", (), None)
-        assert server.requests == []
-
-
-async def test_server_that_takes_the_connection_and_says_nothing_of_tls() -> None:
-    async def play(_: int, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    async with played(play, connect_s=0.1) as (server, wire):
-        with pytest.raises(httpx2.ConnectTimeout):
-            await wire.exchange(server.origin._replace(scheme="https"), "GET", "/", (), None)
-
-
-async def test_tls_trusts_only_who_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context, trusted = server_context(tmp_path, "127.0.0.1")
-    play, servers = answering(OK)
-    async with played(play, tls=context) as (server, wire):
-        servers.append(server)
-        http_wire.trusted.cache_clear()
-        with pytest.raises(httpx2.ConnectError) as caught:
-            await get(wire, server)
-        assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
-
-        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        http_wire.trusted.cache_clear()
-        assert [(await get(wire, server)).body for _ in range(2)] == [b"ok"] * 2
-        assert [len(each) for each in server.requests if each] == [2]
-
-        other = server.origin._replace(name="localhost")  # the certificate is for the address alone
-        with pytest.raises(httpx2.ConnectError):
-            await wire.exchange(other, "GET", "/", (), None)
-    http_wire.trusted.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import threading
@@ -21,6 +20,7 @@ from connectors.salesforce_crm.simulator import CLIENT_SECRET, USERNAME
 from connectors.salesforce_crm.trouble import KINDS, Trouble, from_answer
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable, DeliveryUncertain
 from tests.connectors.salesforce_crm.orgs import SAMPLE, Conversation, Desk
+from tests.stream_server import stream_server
 
 ASKED = quoted("SELECT Id FROM Contact WHERE Email = {}", "vera@example.com")
 
@@ -146,28 +146,22 @@ async def test_calls_have_time_outs_although_the_library_gives_none(org: Desk) -
 @pytest.mark.parametrize("after", ["", "X: y\r\n\r\n"])
 async def test_answer_that_comes_a_byte_at_a_time_holds_no_thread(org: Desk, after: str) -> None:
     """A time-out is between two bytes. after: with it, it is the body that never ends, else the headers."""
-    closed = asyncio.Event()
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n{after}".encode())
-        with contextlib.suppress(ConnectionError):
-            while not closed.is_set():
-                writer.write(b"x")
-                await writer.drain()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closed.wait(), 0.05)
-        writer.close()
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
 
-    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    crm = client(org, url=f"http://127.0.0.1:{port}", connect_timeout_s=0.2, read_timeout_s=0.2, workers=1)
-    try:
-        trouble = await asyncio.wait_for(trouble_of(crm.query(ASKED, "Contact")), 10)
-    finally:
-        closed.set()
-        server.close()
-        await crm.aclose()
+    async with stream_server(trickle) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        crm = client(org, url=url, connect_timeout_s=0.2, read_timeout_s=0.2, workers=1)
+        try:
+            trouble = await asyncio.wait_for(trouble_of(crm.query(ASKED, "Contact")), 30)
+        finally:
+            await crm.aclose()
 
     assert trouble.kind == "not-sent" and trouble.name == "login"
 
