@@ -106,7 +106,9 @@ class RecordSystems:
 
     def _erasures(self, order: CrmOrder) -> list[Delivery] | str:
         visitor = visitor_key(self._database.secret, order.workspace, order.visitor)
-        found = crm.of_visitor(self._database.reader, visitor)
+        # What waits while the system is down is written first, and goes with the rest.
+        waiting = crm.waiting_of_visitor(self._database.reader, order.workspace, order.visitor)
+        found = list(dict.fromkeys([*crm.of_visitor(self._database.reader, visitor), *waiting]))
         gone = sorted({name for _, name in found} - set(self._connectors))
         if gone:
             return f"records of this visitor are in {', '.join(gone)}, which is not configured any more"

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -111,12 +112,12 @@ class Client:
         """It is gone afterwards; Trouble `missing` when it was."""
         await self.run(name, lambda org: getattr(org, name).delete(_id(record_id)))
 
-    async def fields(self, name: str) -> set[str]:
-        """API names of the fields of an object that the integration user sees."""
+    async def fields(self, name: str) -> dict[str, Fields]:
+        """The fields of an object that the integration user sees, by API name, as describe has them."""
 
-        def work(org: Salesforce) -> set[str]:
+        def work(org: Salesforce) -> dict[str, Fields]:
             found: Any = getattr(org, name).describe()
-            return {str(each["name"]) for each in found["fields"]}
+            return {str(each["name"]): dict(each) for each in found["fields"]}
 
         return await self.run(name, work)
 
@@ -130,7 +131,9 @@ class Client:
 
     async def refused(self, access: Access) -> None:
         """That API does not take it any more. In a thread: a log-in that is under way holds the lock."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._login.refused, access.token)
+        await asyncio.get_running_loop().run_in_executor(
+            self._pool, partial(self._login.refused, access.token, by_other=True)
+        )
 
     async def run(self, name: str, work: Callable[[Salesforce], T]) -> T:
         """In one of the threads. Cancelling leaves the thread to its own time-outs."""
@@ -181,6 +184,7 @@ class Client:
                 trouble = from_exception(exc, name)  # raised below, so that the library's words are not its context
             self.budget.ended(trouble.kind if trouble else "")
             if trouble is None:
+                self._login.worked()
                 return result
             if trouble.kind == "session":
                 self._login.refused(access.token)

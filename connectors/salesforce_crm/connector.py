@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from connectors.salesforce_crm.client import Client
 from connectors.salesforce_crm.erase import erase
+from connectors.salesforce_crm.learned import Learned
 from connectors.salesforce_crm.mapping import parse_mapping
 from connectors.salesforce_crm.run import Run
 from connectors.salesforce_crm.settings import SalesforceCrmSettings
@@ -38,9 +39,10 @@ class SalesforceCrmConnector:
         self._context = context
         self._mapping = parse_mapping(context.settings.mapping)
         self._org = self._client = Client(context.settings)
+        self._learned = Learned()
 
     async def sync(self, snapshot: Snapshot) -> SyncResult:
-        run, error = Run(self._org, self._mapping, snapshot), DeliveryError()
+        run, error = Run(self._org, self._mapping, snapshot, self._learned), DeliveryError()
         calls = self._org.calls
         try:
             return await run.go()
@@ -76,14 +78,23 @@ class SalesforceCrmConnector:
         raise error
 
     async def _lacks(self, name: str, wanted: set[str]) -> str:
-        """What of the mapping is not in the org, or not to be seen; empty = nothing. Raises Trouble."""
+        """What of the mapping is not in the org, or not to be seen or written; empty = nothing. Raises Trouble."""
         try:
-            lacking = sorted(wanted - await self._org.fields(name))
+            there = await self._org.fields(name)
         except Trouble as trouble:
             if trouble.kind != "missing":
                 raise
             return f"there is no object {name}"
-        return f"{name} has no {', '.join(lacking)}" if lacking else ""
+        found, key = [], self._mapping.key_field
+        if lacking := sorted(wanted - set(there)):
+            found.append(f"{name} has no {', '.join(lacking)}")
+        written = self._mapping.written_by_object().get(name, set())
+        closed = [each for each in sorted(written & set(there)) if not _is_writable(there[each])]
+        if closed:
+            found.append(f"{name}: {', '.join(closed)} may not be written")
+        if key in wanted and not there.get(key, {}).get("externalId", True):
+            found.append(f"{name}: {key} is no external id")
+        return "; ".join(found)
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -93,3 +104,7 @@ class SalesforceCrmConnector:
         self._context.count("crm_trouble", 1)
         self._context.log("crm_call_failed", code=trouble.code, kind=trouble.kind, object=trouble.name)
         return trouble.as_delivery()
+
+
+def _is_writable(field: dict[str, Any]) -> bool:
+    return bool(field.get("createable", True) or field.get("updateable", True))

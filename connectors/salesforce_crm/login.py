@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from requests import Session
 
 REFUSED_PAUSE_S = 60.0
+MOST_IN_VAIN = 4
+"""Tokens in a row that the org gave and did not take: then it is as a log-in that is refused. An org allows 3,600 an
+hour (reference 3.2)."""
 JWT_LIVES_S = 180
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -40,6 +43,7 @@ class Login:
         self._lock = threading.Lock()
         self._token: Access | None = None
         self._refused: tuple[float, str] | None = None
+        self._in_vain = 0
 
     def token(self, session: Session) -> Access:
         """The one in force. Raises Trouble."""
@@ -48,11 +52,20 @@ class Login:
                 self._token = self._fetch(session)
             return self._token
 
-    def refused(self, token: str) -> None:
-        """The org does not take it any more. Another thread may have a new one already."""
+    def refused(self, token: str, *, by_other: bool = False) -> None:
+        """The org does not take it any more. Another thread may have a new one already. by_other: another API than that
+        of records, which may be closed to us for good."""
         with self._lock:
-            if self._token is not None and self._token.token == token:
-                self._token = None
+            if self._token is None or self._token.token != token:
+                return
+            self._token = None
+            self._in_vain += not by_other
+            if self._in_vain >= MOST_IN_VAIN:
+                self._refused, self._in_vain = (self._now() + REFUSED_PAUSE_S, "login-in-vain"), 0
+
+    def worked(self) -> None:
+        """A token was taken."""
+        self._in_vain = 0
 
     def _fetch(self, session: Session) -> Access:
         if self._refused is not None and self._now() < self._refused[0]:

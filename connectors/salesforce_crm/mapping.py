@@ -137,23 +137,34 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def fields_by_object(self) -> dict[str, set[str]]:
         """Every field that is named, by object; of records that are found or written."""
-        found: dict[str, set[str]] = {}
+        found = self.written_by_object()
         objects = {each.record: each.object for each in self.find}
         objects |= {each.record: each.object for each in self.write}
         for find in self.find:
             found.setdefault(find.object, set()).update(find.fields)
-        for write in self.write:
-            found.setdefault(write.object, set()).update(write.fields, {self.key_field})
-        if self.transcript is not None:
-            named = {*self.transcript.fields, self.key_field}
-            named |= {self.transcript.field} if self.transcript.object != "ContentVersion" else set()
-            found.setdefault(self.transcript.object, set()).update(named)
-        if self.files is not None:
-            found.setdefault("ContentVersion", set()).update(self.files.fields, {self.key_field})
+        filled = [*(each.fields for each in self.write), self.transcript.fields if self.transcript is not None else {}]
+        for value in (each for fields in filled for each in self.values(fields).values()):
+            if value.record and value.field:
+                found.setdefault(objects[value.record], set()).add(value.field)
         if self.learn is not None:
             found.setdefault(objects[self.learn.record], set()).update(self.learn.facts.values())
             for count in self.learn.count:
                 found.setdefault(count.object, set()).update({count.field, *count.where})
+        for name in found.keys() & self.written_by_object().keys():
+            found[name].add(self.key_field)
+        return found
+
+    def written_by_object(self) -> dict[str, set[str]]:
+        """Fields that are filled, by object, without the key's."""
+        found: dict[str, set[str]] = {}
+        for write in self.write:
+            found.setdefault(write.object, set()).update(write.fields)
+        if self.transcript is not None:
+            named = {*self.transcript.fields}
+            named |= {self.transcript.field} if self.transcript.object != "ContentVersion" else set()
+            found.setdefault(self.transcript.object, set()).update(named)
+        if self.files is not None:
+            found.setdefault("ContentVersion", set()).update(self.files.fields)
         return found
 
     def values(self, fields: dict[str, Any]) -> dict[str, Value]:

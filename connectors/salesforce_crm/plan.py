@@ -166,7 +166,7 @@ def places(mapping: Mapping, kept: ReadOnly[str, Kept]) -> dict[str, Place]:
     """Where records are, as earlier runs have it. What we wrote wins over what we found."""
     found: dict[str, Place] = {}
     for what, each in kept.items():
-        if what.startswith("find:"):
+        if what.startswith("find:") and each.id:
             found.setdefault(what[5:], Place(each.object, each.id, label=each.digest.endswith(":label")))
     for what, each in kept.items():
         name, hash_sign, _ = what.partition("#")

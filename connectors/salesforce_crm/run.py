@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 
-from connectors.salesforce_crm.client import KEEP_OWNER, quoted
-from connectors.salesforce_crm.mapping import PERSONS, Write
+from connectors.salesforce_crm.client import KEEP_OWNER, Client, quoted
+from connectors.salesforce_crm.fitting import MOST_CORRECTIONS, fitted
+from connectors.salesforce_crm.learned import Learned
+from connectors.salesforce_crm.mapping import PERSONS, Learn, Mapping, Write
 from connectors.salesforce_crm.plan import (
     Look,
     Operation,
@@ -28,18 +30,19 @@ from connectors.salesforce_crm.plan import (
 )
 from connectors.salesforce_crm.said import Saying
 from connectors.salesforce_crm.trouble import Match, Trouble, is_id
-from connectors.salesforce_crm.values import shortened
-from omnibridge.connector import Kept, SyncResult
+from omnibridge.connector import Kept, Snapshot, SyncResult
 
 SAVE = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 ASSIGNED = ("Case", "Lead", "Account")
 """Objects whose owner is found by the org's assignment rules."""
-MOST_CORRECTIONS = 8
-"""Times that one call is made again with less: each refusal names some of the fields."""
 
 
 class Run(Saying):
     """Of one snapshot. Raises Trouble."""
+
+    def __init__(self, client: Client, mapping: Mapping, snapshot: Snapshot, learned: Learned) -> None:
+        super().__init__(client, mapping, snapshot)
+        self._learned = learned
 
     async def go(self) -> SyncResult:
         await self._carry_on()
@@ -89,7 +92,8 @@ class Run(Saying):
         asked_for = digest(*(each.digest for each in asked))
         known = self._kept.get(f"find:{record}")
         if known is not None and known.digest.partition(":")[0] == asked_for:
-            return
+            if known.id or self._snapshot.trigger == "live":
+                return
         found: Place | None = None
         for look in asked:
             hit = await self._look(look)
@@ -99,6 +103,9 @@ class Run(Saying):
                 break
         if found is None:
             self._places.pop(record, None)
+            if asked and self._snapshot.trigger == "live":
+                # Not at each sync while people talk: the org counts calls. Somebody may make one until the next step.
+                await self._keep(Kept(f"find:{record}", "", "", False, f"{asked_for}:none"))
             return
         self._places[record] = found
         if found.ours:
@@ -179,30 +186,19 @@ class Run(Saying):
         sent = {name: each for name, each in data.items() if place is None or name not in planned.defaulted}
         if not sent and place is not None:
             return place
+        values = self._mapping.values(self._mapping.write[planned.index].fields)
         for _ in range(MOST_CORRECTIONS):
             try:
                 return await self._send(planned, sent, place)
             except Trouble as trouble:
-                corrected = self._corrected(planned, trouble, sent, data)
+                if trouble.code == "REQUIRED_FIELD_MISSING" and place is not None and len(sent) < len(data):
+                    sent, place = data, None  # it is not there after all
+                    continue
+                corrected = fitted(trouble, sent, values)
                 if corrected is None:
                     raise
                 sent = corrected
         return await self._send(planned, sent, place)
-
-    def _corrected(
-        self, planned: Operation, trouble: Trouble, sent: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """What visitors wrote is made to fit; constants are the operator's matter. None = it stays refused."""
-        if trouble.code == "REQUIRED_FIELD_MISSING" and len(sent) < len(data):
-            return data  # it is not there after all
-        values = self._mapping.values(self._mapping.write[planned.index].fields)
-        theirs = [each for each in trouble.fields if each in sent and values[each].constant is None]
-        if trouble.code == "INVALID_EMAIL_ADDRESS" and theirs:
-            return {name: each for name, each in sent.items() if name not in theirs}
-        if trouble.code == "STRING_TOO_LONG" and trouble.longest:
-            cut = {name: shortened(str(sent[name]), trouble.longest, values[name].escape) for name in theirs}
-            return {**sent, **cut} if any(sent[name] != each for name, each in cut.items()) else None
-        return None
 
     async def _send(self, planned: Operation, data: dict[str, Any], place: Place | None) -> Place | None:
         options = SAVE if planned.duplicates == "save" else {}
@@ -213,12 +209,11 @@ class Run(Saying):
                 await self._client.update(planned.object, planned.record_id, data, **options)
                 made = Place(planned.object, planned.record_id)
             else:
-                field = self._mapping.key_field
-                record_id, _ = await self._client.upsert(planned.object, field, planned.key, data, **options)
+                record_id = await self._upsert(planned.object, planned.key, data, **options)
                 made = Place(planned.object, record_id, ours=True)
         except Trouble as trouble:
             if trouble.kind != "duplicate" or planned.duplicates not in ("label", "use"):
-                raise self._again(trouble) from None
+                raise
             if place is not None:
                 self.skipped.append(Skipped(planned.index, planned.record, "with these values it would be a duplicate"))
                 return place
@@ -248,6 +243,13 @@ class Run(Saying):
         place = self._places.get(learn.record) if learn is not None else None
         if learn is None or place is None or place.label or self._snapshot.trigger == "close":
             return {}
+        known = self._learned.of(self._snapshot.key, place.id) if self._snapshot.trigger == "live" else None
+        if known is None:
+            known = await self._ask_for_facts(learn, place)
+            self._learned.put(self._snapshot.key, place.id, known)
+        return known
+
+    async def _ask_for_facts(self, learn: Learn, place: Place) -> dict[str, Any]:
         facts: dict[str, Any] = {"record_id": place.id, "object": place.object}
         if learn.facts:
             fields = ", ".join(dict.fromkeys(learn.facts.values()))

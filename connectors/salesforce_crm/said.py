@@ -94,11 +94,8 @@ class Saying(Steps):
         return await self._resolved(values_of(self._mapping, how.fields, facts))
 
     async def _upsert_part(self, how: Transcript, what: str, data: dict[str, Any], is_there: bool) -> str:
-        key, options = f"{self._snapshot.key}-{what}", KEEP_OWNER if is_there else {}
-        try:
-            record_id, _ = await self._client.upsert(how.object, self._mapping.key_field, key, data, **options)
-        except Trouble as trouble:
-            raise self._again(trouble) from None
+        options = KEEP_OWNER if is_there else {}
+        record_id = await self._upsert(how.object, f"{self._snapshot.key}-{what}", data, **options)
         self.written += 1
         return record_id
 

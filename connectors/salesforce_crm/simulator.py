@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from connectors.salesforce_crm.omni.events.simulator import PubSub
 from connectors.salesforce_crm.omni.org import OmniOrg
-from connectors.salesforce_crm.org import FIELDS, ORG, Refused
+from connectors.salesforce_crm.org import FIELDS, ORG, READ_ONLY, READ_ONLY_OF, Refused
 from connectors.salesforce_crm.soql import Malformed, Query, parse
 
 CLIENT_ID = "sandbox-crm-client"
@@ -240,7 +240,13 @@ class Simulator:
         self.org.of(name)
         known = FIELDS.get(name, set()) | {"Id", "CreatedDate", "LastModifiedDate"} | self.org.custom
         known |= {"IsPersonAccount", "PersonContactId"} if name == "Account" else set()
-        return JSONResponse({"name": name, "fields": [{"name": each} for each in sorted(known)]})
+        closed = READ_ONLY | READ_ONLY_OF.get(name, set())
+        fields = [
+            {"name": each, "createable": each not in closed, "updateable": each not in closed,
+             "externalId": each.endswith("_Key__c")}
+            for each in sorted(known)
+        ]  # fmt: skip
+        return JSONResponse({"name": name, "fields": fields})
 
     async def query(self, request: Request, _: bytes) -> Response:
         if len(request.url.query) > LONGEST_URI:

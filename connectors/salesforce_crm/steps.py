@@ -66,10 +66,16 @@ class Steps:
         rows, _ = await self._client.query(quoted(soql, key), name)
         return str(rows[0]["Id"]) if rows else ""
 
-    @staticmethod
-    def _again(trouble: Trouble) -> Trouble:
-        """Another conversation of the same visitor made it at this moment: a repeat finds it."""
-        return Trouble("lock", trouble.code, trouble.name, trouble.status) if trouble.kind == "taken" else trouble
+    async def _upsert(self, name: str, key: str, data: dict[str, Any], **options: str) -> str:
+        """Its id. Another conversation of the same visitor may make it at this moment: then once more. Else it is
+        another unique field whose value somebody has."""
+        field = self._mapping.key_field
+        try:
+            return (await self._client.upsert(name, field, key, data, **options))[0]
+        except Trouble as trouble:
+            if trouble.kind != "taken" or not await self._by_key(name, key):
+                raise
+        return (await self._client.upsert(name, field, key, data, **options))[0]
 
     def _address(self, place: Place) -> str:
         path = self._mapping.link.path if self._mapping.link is not None else "/lightning/r/{object}/{id}/view"

@@ -43,6 +43,8 @@ WHAT_TO_DO = {
     "INSUFFICIENT_ACCESS": "the integration user lacks a right",
     "INSUFFICIENT_ACCESS_OR_READONLY": "the integration user lacks a right, or the record is read-only",
     "INVALID_CROSS_REFERENCE_KEY": "a record that is referred to is gone, or not to be seen",
+    "NOT_FOUND": "a record is gone; or key_field is no external id of the object, or the user may not see it",
+    "DUPLICATE_VALUE": "another record has the value of a unique field: correct the mapping, or the record",
     "INVALID_TYPE": "there is no such object, or the integration user may not see it",
     "MALFORMED_QUERY": "a name of the mapping is not one of the org's",
 }
@@ -55,7 +57,7 @@ _jitter = random.SystemRandom()
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
 
-FINAL: tuple[Kind, ...] = ("duplicate", "missing", "several", "refused")
+FINAL: tuple[Kind, ...] = ("duplicate", "taken", "missing", "several", "refused")
 """Would be answered in the same way again."""
 
 

@@ -102,33 +102,37 @@ class Chat:
             request = next_request(session)
             if request is None:
                 return
-            moves, answer, step = self._moves, None, None  # what was before is not kept while this one waits
+            # What was before is not kept while this one waits.
+            moves, answer, step, is_too_large = self._moves, None, None, False
             began = asyncio.get_running_loop().time()
             self._reading = asyncio.create_task(self._read(session, request, limit_s))
             steady = asyncio.get_running_loop().call_later(STEADY_S, self._tell, True) if self._has_failed else None
             try:
                 answer = await _result(self._reading)
             except DeliveryError as exc:
-                if exc.code == "answer-too-large":  # it would be so for ever
-                    step = lost(session, "too-large")
+                is_too_large = exc.code == "answer-too-large"
             finally:
                 if steady is not None:
                     steady.cancel()
             if self._moves != moves:
                 continue  # a post was told that the session moved
             async with self._changing:
-                if answer is not None:
+                if is_too_large:
+                    step = lost(self.session, "too-large")  # it would be so for ever
+                elif answer is not None:
                     step = self._at_new_base(answered(self.session, request.kind, answer.status, answer.body))
                 if step is not None:
                     await self._change(step)
             self._tell(step is not None and not step.pauses)
             is_quick = asyncio.get_running_loop().time() - began < QUICK_S
             n_quick = n_quick + 1 if is_quick and step is not None and not step.events else 0
-            if step is None or step.pauses or n_quick > MOST_QUICK:
+            if step is None or step.pauses:
                 await self._sleep(pause_s * random.uniform(0.75, 1.0))  # noqa: S311 - no secret
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 pause_s = FIRST_PAUSE_S
+                if n_quick > MOST_QUICK:
+                    await self._sleep(FIRST_PAUSE_S)
 
     def _tell(self, answers: bool) -> None:
         self._has_failed = not answers

@@ -34,7 +34,7 @@ from connectors.salesforce_live_agent.poll import Post, Session
 from connectors.salesforce_live_agent.rules import Masked, Rule, mask
 from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings
 from connectors.salesforce_live_agent.state import Kept, decode
-from connectors.salesforce_live_agent.told import Told, encode, matters
+from connectors.salesforce_live_agent.told import Told, encode, matters, waits_again
 from omnibridge.connector import ConnectorContext, DeliveryError, Flag
 from omnibridge.connector.desks import Session as DeskSession
 
@@ -124,12 +124,19 @@ class LiveChat(chat.Chat[Kept]):
         if session.phase == "over" and not begins_anew:
             fields["is_over"] = True
         was_accepted, key = self.kept.is_accepted, f"{self.kept.begins}.{session.told_key}"
+        before = self.kept.session
+        was_requeued = was_accepted and before is not None and not before.has_agent
         batches = list(_apart(told))
         for at, batch in enumerate(batches[:-1]):  # one that cannot be read keeps no other from being told
-            await self.session.tell(f"{key}.{at}", encode(Told(batch, is_accepted=was_accepted)))
+            part = Told(batch, is_accepted=was_accepted, is_requeued=was_requeued)
+            # Named by the state before: after a crash the batch may come again under another number, and longer.
+            await self.session.tell(f"{self.kept.begins}.{before.told_key if before else ''}.part{at}", encode(part))
             was_accepted = was_accepted or any(isinstance(each, Established) for each in batch)
+            for each in batch:
+                was_requeued = waits_again(each, was_requeued)
         if batches:
-            await self.change(key, Told(batches[-1], is_accepted=was_accepted), **fields)
+            last = Told(batches[-1], is_accepted=was_accepted, is_requeued=was_requeued)
+            await self.change(key, last, **fields)
         else:
             await self.change(**fields)
         if session.has_agent:

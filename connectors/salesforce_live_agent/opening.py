@@ -7,7 +7,12 @@ from typing import Any
 from connectors.salesforce.ids import short_id
 from connectors.salesforce.opening import MOST_PIECES, history_lines, known_of, language_of, plain, written
 from connectors.salesforce_live_agent.client import Detail, Entity, FieldMap, Visitor
-from connectors.salesforce_live_agent.settings import SalesforceLiveAgentSettings, override_of
+from connectors.salesforce_live_agent.settings import (
+    EntitySettings,
+    FieldSettings,
+    SalesforceLiveAgentSettings,
+    override_of,
+)
 from omnibridge.connector.desks import Opening
 
 LONGEST_DETAIL, LONGEST_NAME = 1_000, 80
@@ -25,11 +30,12 @@ def visitor_of(settings: SalesforceLiveAgentSettings, opening: Opening) -> Visit
         agent = short_id(written(known.get(settings.agent_fact))) if settings.agent_fact else ""
     except ValueError:
         agent = ""
+    details = _details(settings, known)
     return Visitor(
         plain(name)[:LONGEST_NAME],
         language=language_of(settings, opening.facts).replace("_", "-"),
-        details=tuple(_details(settings, known)),
-        entities=tuple(_entity(each) for each in settings.entities),
+        details=tuple(details),
+        entities=tuple(_entities(settings, {each.label for each in details})),
         agent_id=agent,
         overrides=tuple(map(override_of, settings.button_overrides)),
         button_id=short_id(button) if button else "",
@@ -47,9 +53,22 @@ def _details(settings: SalesforceLiveAgentSettings, known: dict[str, Any]) -> li
     return found
 
 
-def _entity(each: Any) -> Entity:
-    fields = tuple(FieldMap(field.field, field.label, field.find, field.exact, field.create) for field in each.fields)
-    links = each.link_to_entity, each.link_to_field
+def _entities(settings: SalesforceLiveAgentSettings, labels: set[str]) -> list[Entity]:
+    """labels: of the details that are told. A record of which nothing is known is neither looked for nor made, and
+    none is linked to it."""
+    found = [(each, tuple(field for field in each.fields if field.label in labels)) for each in settings.entities]
+    found = [(each, fields) for each, fields in found if fields or not each.fields]
+    names = {each.name for each, _ in found} | ({each.link_to_entity for each, _ in found} - _names(settings))
+    return [_entity(each, fields, is_linked=each.link_to_entity in names) for each, fields in found]
+
+
+def _names(settings: SalesforceLiveAgentSettings) -> set[str]:
+    return {each.name for each in settings.entities}
+
+
+def _entity(each: EntitySettings, given: tuple[FieldSettings, ...], *, is_linked: bool) -> Entity:
+    fields = tuple(FieldMap(field.field, field.label, field.find, field.exact, field.create) for field in given)
+    links = (each.link_to_entity, each.link_to_field) if is_linked else ("", "")
     return Entity(each.name, fields, each.show_on_create, *links, each.save_to_transcript)
 
 

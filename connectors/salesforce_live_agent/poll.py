@@ -208,7 +208,7 @@ def _polled(session: Session, body: bytes) -> Step:
 def _without(events: list[Event], lines: list[str]) -> list[Event]:
     """The rest of a batch, without lines that its record told already: all of them, in that order, or none."""
     said = [each for each in events if isinstance(each, Said) and not each.is_rich]
-    if [each.text for each in said[: len(lines)]] != lines:
+    if [_digest(each.text) for each in said[: len(lines)]] != [_digest(each) for each in lines]:
         return events
     again = {id(each) for each in said[: len(lines)]}
     return [each for each in events if id(each) not in again]
@@ -235,10 +235,13 @@ def _restore(session: Session, lines: tuple[Line, ...]) -> tuple[Session, list[S
 
 
 def _known(session: Session, record: list[str]) -> int:
-    """How many lines of the record were told. It begins with the conversation, or somewhere in it."""
+    """How many lines of the record were told. It begins with the conversation, or somewhere in it. Some lines may be
+    written in another way there than they were told, but not most."""
     told, tail = session.agent, session.tail
-    if len(record) >= told and tuple(record[max(0, told - len(tail)) : told]) == tail:
-        return told
+    if len(record) >= told:
+        alike = sum(map(str.__eq__, record[max(0, told - len(tail)) : told], tail))
+        if 2 * alike >= len(tail):
+            return told
     for end in range(len(record), 0, -1):
         length = min(end, len(tail))
         if length and tuple(record[end - length : end]) == tail[-length:]:
@@ -251,7 +254,8 @@ def _told(session: Session, text: str) -> Session:
 
 
 def _digest(text: str) -> str:
-    return hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    plain = " ".join(text.split())
+    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def _same(record: str, words: str) -> bool:

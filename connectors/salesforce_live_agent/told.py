@@ -58,10 +58,11 @@ NAMELESS = "Another agent"
 
 
 class Told(ToldByUs, frozen=True, omit_defaults=True):
-    """events: of one batch, in its order. is_accepted: an agent had accepted before this."""
+    """events: of one batch, in its order. is_accepted: an agent had accepted before. is_requeued: and gave it back."""
 
     events: tuple[Event, ...] = ()
     is_accepted: bool = False
+    is_requeued: bool = False
 
 
 _told = msgspec.json.Decoder(Told)
@@ -72,11 +73,12 @@ def read(body: bytes, settings: SalesforceLiveAgentSettings) -> tuple[SessionEve
     """Raises ValueError for what cannot be read."""
     told = _told.decode(body)
     found: list[SessionEvent] = []
-    is_accepted = told.is_accepted
+    is_accepted, is_requeued = told.is_accepted, told.is_requeued
     for each in told.events:
         for event in read_again(each) if isinstance(each, Unreadable) else (each,):
-            found += meaning(event, settings, is_accepted)
+            found += meaning(event, settings, is_accepted, is_requeued)
             is_accepted = is_accepted or isinstance(event, Established)
+            is_requeued = waits_again(event, is_requeued)
     if told.notice:
         found.append(notice(NOTICES, told.notice))
     if told.declined:
@@ -89,14 +91,21 @@ def matters(event: Event, settings: SalesforceLiveAgentSettings) -> bool:
     return isinstance(event, Unreadable) or bool(meaning(event, settings, True))
 
 
-def meaning(event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bool) -> tuple[SessionEvent, ...]:
+def waits_again(event: Event, is_requeued: bool) -> bool:
+    """Whether the visitor waits for another agent after it."""
+    return isinstance(event, Requeued) or (is_requeued and not isinstance(event, Established))
+
+
+def meaning(
+    event: Event, settings: SalesforceLiveAgentSettings, is_accepted: bool, is_requeued: bool = False
+) -> tuple[SessionEvent, ...]:
     match event:
         case Established(agent=who):
             return (desk.Accepted(agent_of(who, settings)),)
         case Said(text=text, agent=who):
             return (Spoke(Reply((Text(text),), agent=agent_of(who, settings))),) if text.strip() else ()
         case Requested(position=position, wait_s=wait) | Queued(position=position, wait_s=wait) if position > 0:
-            return (desk.Queued(position, -1 if wait is None else wait),)
+            return (desk.Queued(position, -1 if wait is None else wait, again=is_requeued),)
         case Failed(reason=reason):
             return (desk.Declined(DECLINES.get(reason, "unknown"), reason),)
         case Ended(reason=reason):

@@ -19,6 +19,8 @@ from omnibridge.errors import DeliveryRejected
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.storage.outbox import Delivery
 
+TAKEN = "error-inquiry-taken"
+
 _assign = msgspec.json.Decoder(cmd.AssignAgent)
 _department = msgspec.json.Decoder(cmd.TransferToDepartment)
 _stray = msgspec.json.Decoder(cmd.RequeueStray)
@@ -46,6 +48,14 @@ class Moves:
 
     async def assign(self, hub: Hub, row: Delivery, conversation: Conversation, maybe_sent: bool) -> Sent:
         """Take the waiting inquiry for the user, or forward the room to him. Reading first makes it repeatable."""
+        sent = await self._assign(hub, row, conversation)
+        failed = sent.event
+        if isinstance(failed, MoveFailed) and failed.move == "bot" and failed.code == TAKEN:
+            # Between our look and our call somebody took it, such as a bot that holds a room until it is decided.
+            return await self._assign(hub, row, conversation)
+        return sent
+
+    async def _assign(self, hub: Hub, row: Delivery, conversation: Conversation) -> Sent:
         wanted = _assign.decode(row.body)
         move = "bot" if wanted.connection else "agent"
         room = await hub.client.room(conversation.room)

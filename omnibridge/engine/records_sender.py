@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,9 +35,10 @@ from omnibridge.storage.outbox import Delivery
 
 _sync = msgspec.json.Decoder(cmd.SyncRecords)
 _closed = msgspec.json.Decoder(ConversationClosed)
+T = TypeVar("T")
 ReadFile = Callable[[str, str, FileRef, int], Awaitable[bytes | None]]
 REMEMBERED = 10_000
-"""Conversations of which is known when they were last synced live."""
+"""Conversations of which is known when they were last synced live, and which link stands in their room."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class RecordsSender:
         self._systems, self._database, self._clock, self._read_file = systems, database, clock, read_file
         self._name_of = name_of
         self._synced: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._linked: OrderedDict[tuple[int, str], str] = OrderedDict()
 
     def wait_until(self, row: Delivery, now_ms: int) -> int:
         system = self._systems.get(row.connection)
@@ -127,15 +129,17 @@ class RecordsSender:
         snapshot = self._snapshot(system, row, command.trigger, workspace, conversation)
         async with system.limit():
             result = await system.connector.sync(snapshot)
-        self._synced[key] = self._clock.now_ms()
-        self._synced.move_to_end(key)
-        while len(self._synced) > REMEMBERED:
-            self._synced.popitem(last=False)
+        _remember(self._synced, key, self._clock.now_ms())
         if conversation.closed or command.trigger == "close":
             return Sent()
-        fields = {system.link_field: result.link} if system.link_field and result.link else {}
-        if command.trigger == "live" and conversation.crm_facts == result.facts and not fields:
-            return Sent()
+        link = result.link if system.link_field else ""
+        if command.trigger == "live" and self._linked.get(key, "") == link:
+            if conversation.crm_facts == result.facts:
+                return Sent()
+            link = ""  # it stands there: each time it is written costs the hub three calls
+        fields = {system.link_field: link} if link else {}
+        if link:
+            _remember(self._linked, key, link)
         return Sent(FactsLearned(row.connection, dict(result.facts), fields))
 
     def _snapshot(
@@ -198,6 +202,13 @@ class RecordsSender:
         async with system.limit():
             await system.connector.erase(kept)
         await self._database.writer.submit_bulk(lambda cursor: crm.forget(cursor, conversation_id, name))
+
+
+def _remember(among: OrderedDict[tuple[int, str], T], key: tuple[int, str], what: T) -> None:
+    among[key] = what
+    among.move_to_end(key)
+    while len(among) > REMEMBERED:
+        among.popitem(last=False)
 
 
 def kept_of(reader: Any, conversation_id: int, name: str) -> list[Kept]:

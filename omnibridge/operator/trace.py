@@ -132,6 +132,7 @@ def _records(reader: Any, conversation_id: int) -> list[Item]:
         Item(each.at, conversation_id, "record", f"{name}: {each.what} is {each.object} {each.record_id}"
              + ("" if each.made else ", found"))
         for name, each in crm.listed(reader, conversation_id)
+        if each.record_id  # else it is kept that there is none
     ]  # fmt: skip
 
 

@@ -168,7 +168,8 @@ def move_failed(context: Context, event: MoveFailed) -> Decision:
     if state.stage == "moving":
         return _try_next(context, conversation, state.rungs, f"the hub refused ({event.code})", ())
     if event.move == "bot":
-        after = _replace(conversation, relay_posts=True)
+        # Who had it before still has it.
+        after = _replace(conversation, relay_posts=True, served_by=conversation.served_by or conversation.reported)
         return context.decide(f"the bot user cannot serve ({event.code}): the relay account posts for it", after)
     return context.nothing(f"{event.move} failed ({event.code})")
 

@@ -165,7 +165,9 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
     if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
         # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
-        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
+        # Nor has he the room then: whoever gets control next needs a move of his own, behind that one.
+        nobody_yet = _replace(conversation, served_by=None)
+        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", nobody_yet)
     known = context.conversation.served_by
     if control.connection and known is not None and known.id == event.agent.id:
         return context.decide(f"{name} served already: {control.connection} is in control", conversation)
@@ -205,7 +207,7 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
         return context.decide(why, conversation)
     conversation = _replace(conversation, served_by=None)
     moving = conversation.handover.stage != "idle" or personas.is_moving(conversation)
-    moving = moving or _is_on_its_way(context, conversation, event.agent.id)
+    moving = moving or _is_on_its_way(context, conversation, server, event.agent.id)
     moving = moving or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
@@ -220,10 +222,13 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
     )
 
 
-def _is_on_its_way(context: Context, conversation: Conversation, user_id: str) -> bool:
-    """A connection is in control and somebody else's user left: the room is being given to the connection's."""
+def _is_on_its_way(context: Context, conversation: Conversation, server: ev.UserRef | None, user_id: str) -> bool:
+    """A connection is in control, and who left is another one's user, or was not known to serve: the room is being
+    given to the connection's."""
     party = context.directory.connection(conversation.control.connection)
-    return party is not None and user_id != party.user_id and not personas.serves(conversation, user_id)
+    if party is None or personas.serves(conversation, user_id):
+        return False
+    return server is None or user_id != party.user_id
 
 
 def _transferred(context: Context, event: ev.ConversationTransferred) -> Decision:

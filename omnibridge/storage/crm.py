@@ -74,6 +74,17 @@ def of_visitor(reader: Any, visitor: str) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def waiting_of_visitor(reader: Any, workspace: str, visitor_id: str) -> list[tuple[int, str]]:
+    """(conversation, crm) that are about to be told of a visitor, by the hub's id of him."""
+    rows = reader.execute(
+        "SELECT DISTINCT d.conversation_id, d.connection FROM deliveries d JOIN conversations c "
+        "ON c.id = d.conversation_id WHERE d.state = 0 AND d.command = 'SyncRecords' AND c.workspace = ? "
+        "AND json_extract(CAST(c.state AS TEXT), '$.facts.visitor_id') = ?",
+        (workspace, visitor_id),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def listed(reader: Any, conversation_id: int) -> list[tuple[str, Record]]:
     """(crm, record) of a conversation, for people."""
     rows = reader.execute(

@@ -10,7 +10,7 @@ import pytest
 
 from omnibridge.config_reader import load
 from omnibridge.connector import DeliveryRejected, DeliveryRetryable, DeliveryUncertain, ExternalAgent
-from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued
+from omnibridge.connector.desks import Accepted, Declined, Left, Notice, Queued, Session
 from omnibridge.engine import plugins
 from omnibridge.errors import ConfigError
 from omnibridge.operator.replay import Replay
@@ -140,6 +140,26 @@ async def test_restart_goes_on_with_the_session_where_it_was(make_world: MakeWor
     assert chat.asked_from[-2:] == [2, 3]
     assert [text for _, text in said(world, visitor.rid)].count("one") == 1
     assert desk.polled_by_two == 0
+
+
+async def test_session_that_cannot_be_read_keeps_nobody_else_from_being_served(
+    make_world: MakeWorld, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    await with_desk(world)
+    await handed_over(world, desk)
+    await world.node.stop()
+
+    def attach(self: DeskConnector, session: Session) -> None:
+        raise ValueError("of another time")
+
+    monkeypatch.setattr(DeskConnector, "attach", attach)
+    await world.begin()
+    other = await world.visitor("Vito")
+    await other.say("echo here")
+    await until(world, lambda: "here" in [text for _, text in said(world, other.rid)])
+
+    assert world.node.service.counters.value("sessions_unreadable", "sales") == 1
 
 
 async def test_news_told_twice_are_said_once_and_a_broken_stream_is_followed_again(

@@ -11,11 +11,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from omnibridge.bootstrap_records import CrmOrder, RecordSystems
 from omnibridge.clock import SystemClock
 from omnibridge.connector import DeliveryRejected, DeliveryRetryable, DeliveryUncertain, Kept, Snapshot, SyncResult
 from omnibridge.domain.commands import EraseRecords, SyncRecords
 from omnibridge.domain.conversation import Conversation
 from omnibridge.domain.events import FactsLearned
+from omnibridge.engine.ids import IdSequence
 from omnibridge.engine.records_sender import Records, RecordsSender, conversation_key, kept_of, visitor_key
 from omnibridge.engine.transcripts import StillSaying, lines_of
 from omnibridge.limits import TimeLimit
@@ -109,6 +111,32 @@ async def test_live_sync_is_left_to_the_next_one(database: Database) -> None:
     await sender.send(row(live, 52), "main", STATE, maybe_sent=False)
 
     assert len(ledger.snapshots) == 2  # nothing waits behind it
+
+
+async def test_link_that_stands_in_the_room_is_not_written_at_every_live_sync(database: Database) -> None:
+    sender, live = sender_of(database, Ledger()), SyncRecords("sales", "live")
+    first = await sender.send(row(live, 50), "main", STATE, maybe_sent=False)
+    knows = msgspec.structs.replace(STATE, crm_facts={"vip": True})
+    same = await sender.send(row(live, 51), "main", knows, maybe_sent=False)
+    other = await sender.send(row(live, 52), "main", STATE, maybe_sent=False)
+
+    assert first.event == FactsLearned("sales", {"vip": True}, {"link": "https://x/1"})
+    assert same.event is None and other.event == FactsLearned("sales", {"vip": True}, {})
+
+
+async def test_erasure_waits_for_what_is_about_to_be_written(database: Database) -> None:
+    """Nothing is kept yet, because the system is down: it would be told of the visitor after his erasure."""
+    state = msgspec.json.encode(STATE)
+    sql = "INSERT INTO conversations (id, workspace, room, version, closed, state, updated_at) VALUES (?,?,?,1,1,?,1)"
+    await database.writer.submit(lambda cursor: cursor.execute(sql, (9, "main", "r", state)))
+    await database.writer.submit(lambda cursor: outbox.enqueue(cursor, row(SyncRecords("sales", "close"), 50)))
+    systems = RecordSystems(None)  # type: ignore[arg-type]
+    systems._database, systems._clock, systems._boot = database, SystemClock(), "b"
+    systems._ids, systems._connectors = IdSequence(SystemClock()), {"sales": Ledger()}  # type: ignore[dict-item]
+    found = systems._erasures(CrmOrder("erase", "tester", "main", "v"))
+
+    assert [(each.conversation_id, each.stream) for each in found] == [(9, "crm:sales")]  # type: ignore[union-attr]
+    assert systems._erasures(CrmOrder("erase", "tester", "main", "w")) == []
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,20 @@ Each step looks before it acts, by the work item: whatever was repeated, there i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.salesforce_crm.client import KEEP_OWNER, Client, quoted
+from connectors.salesforce_crm.fitting import MOST_CORRECTIONS, fitted
 from connectors.salesforce_crm.omni.ids import long_id
 from connectors.salesforce_crm.omni.settings import SalesforceOmniSettings
 from connectors.salesforce_crm.trouble import Trouble
 from connectors.salesforce_crm.values import fill
 from omnibridge.connector.routing import Asked, Keep, Named, Question
+
+T = TypeVar("T")
 
 MOST_ROUNDS = 3
 """Times that work is routed again because somebody who cannot serve took it."""
@@ -104,10 +107,12 @@ class Deciding:
             except Trouble as trouble:
                 if trouble.kind != "missing":
                     raise
-        close = self._filled(self._settings.close, asked.question)
-        if close:
+        if self._filled(self._settings.close, asked.question):
+            name = self._settings.object
             try:
-                await self._client.update(self._settings.object, item, close)
+                await self._fitting(
+                    self._settings.close, asked.question, lambda data: self._client.update(name, item, data)
+                )
             except Trouble as trouble:
                 if trouble.kind != "missing":
                     raise
@@ -120,12 +125,28 @@ class Deciding:
 
     async def _make_item(self, question: Question) -> str:
         settings = self._settings
-        data = self._filled(settings.fields, question)
-        # Its owner is ours to say: assignment rules could give it to a queue that routes it a second time.
-        item, _ = await self._client.upsert(
-            settings.object, settings.key_field, self._key(question), data, **KEEP_OWNER
-        )
-        return long_id(item)
+        name, field, key = settings.object, settings.key_field, self._key(question)
+
+        async def upsert(data: dict[str, Any]) -> str:
+            # Its owner is ours to say: assignment rules could give it to a queue that routes it a second time.
+            return (await self._client.upsert(name, field, key, data, **KEEP_OWNER))[0]
+
+        return long_id(await self._fitting(settings.fields, question, upsert))
+
+    async def _fitting(
+        self, fields: dict[str, Any], question: Question, write: Callable[[dict[str, Any]], Awaitable[T]]
+    ) -> T:
+        """With what visitors wrote made to fit."""
+        data, values = self._filled(fields, question), self._settings.values(fields)
+        for _ in range(MOST_CORRECTIONS):
+            try:
+                return await write(data)
+            except Trouble as trouble:
+                less = fitted(trouble, data, values)
+                if less is None:
+                    raise
+                data = less
+        return await write(data)
 
     async def _find_item(self, question: Question) -> str:
         """It may have been made although its id could not be kept."""

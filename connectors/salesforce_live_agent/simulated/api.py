@@ -202,6 +202,10 @@ class Api:
         wrong = [key for key, kind in REQUIRED.items() if not isinstance(body.get(key), kind)]
         if wrong or found.state != "new":
             raise HTTPException(400, f"missing or malformed: {', '.join(wrong) or 'the session has begun'}")
+        labels = {each.get("label") for each in body["prechatDetails"]}
+        maps = [field for each in body["prechatEntities"] for field in each.get("entityFieldsMaps") or ()]
+        if lacking := {str(each.get("label")) for each in maps} - labels:
+            raise HTTPException(400, f"no detail has the label {', '.join(sorted(lacking))}")
         options, found.init = self.service.options, body
         ids = (body["organizationId"], body["deploymentId"], body["buttonId"])
         known = ids == (ORG_ID, DEPLOYMENT_ID, BUTTON_ID) or bool(body.get("agentId") or body.get("buttonOverrides"))

@@ -107,6 +107,15 @@ async def test_token_that_is_refused_again_and_again_ends(org: Desk) -> None:
     assert trouble.kind == "session" and len(org.simulator.logins) == 2
 
 
+async def test_tokens_that_are_given_and_not_taken_do_not_use_up_the_log_ins(org: Desk) -> None:
+    crm = client(org)
+    org.simulator.token_s = -1
+    troubles = [await trouble_of(crm.query(ASKED, "Contact")) for _ in range(6)]
+    await crm.aclose()
+
+    assert [each.kind for each in troubles] == ["session"] * 2 + ["login"] * 4 and len(org.simulator.logins) == 4
+
+
 async def test_login_that_is_refused_is_not_tried_again_at_once(org: Desk) -> None:
     crm = client(org, client_secret="wrong")
     first = await trouble_of(crm.query(ASKED, "Contact"))
@@ -337,6 +346,11 @@ async def test_check_tells_what_is_left(org: Desk) -> None:
     org.org.custom -= {"VIP__c", "Tags__c"}
     with pytest.raises(DeliveryRejected, match="Contact has no VIP__c; Case has no Tags__c: make them"):
         await crm.check()
+    org.org.custom |= {"VIP__c", "Tags__c", "Plain__c"}
+    other = SAMPLE.replace("Omnibridge_Key__c", "Plain__c").replace('Origin = "Chat"', 'CaseNumber = "17"')
+    with pytest.raises(DeliveryRejected) as caught:
+        await (await org.use(other)).check()
+    assert "Case: CaseNumber may not be written; Case: Plain__c is no external id" in str(caught.value)
     org.simulator.down = True
     with pytest.raises(DeliveryRetryable):
         await crm.check()

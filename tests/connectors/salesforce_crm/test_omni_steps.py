@@ -293,3 +293,19 @@ async def test_work_that_is_for_one_user_alone_says_so(omni: Omni) -> None:
     await made.aclose()
 
     assert (work.preferred, work.is_his) == (routing["PreferredUserId"], True)
+
+
+async def test_name_that_is_too_long_does_not_keep_a_visitor_from_being_served(omni: Omni) -> None:
+    alice = omni.person("alice", answers=["accept"], then="wait")
+    fields = {"Subject": {"template": "Chat with {visitor_name}"}, "SuppliedEmail": {"fact": "visitor_email"}}
+    made, kept = await connector(omni, **by_queue(omni), fields=fields, close={"Nick__c": {"fact": "room"}}), Kept()
+    facts = {"visitor_name": "V" * 300, "visitor_email": "me@home"}
+    question = msgspec.structs.replace(QUESTION, facts=facts, room="r" * 30)
+    await made.ask(question, b"", kept)
+    asked = Asked(question, kept.state)
+    assert (await made.answers([asked]))["17"].external_id == alice
+    await made.withdraw(asked)
+    await made.aclose()
+    (case,) = omni.all("Case")
+
+    assert (len(case["Subject"]), case["Nick__c"]) == (255, "r" * 20) and "SuppliedEmail" not in case

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connectors.salesforce_crm.org import Refused
 from omnibridge.connector import DeliveryRejected
 from tests.connectors.salesforce_crm.orgs import SAMPLE, Conversation, Desk
 
@@ -180,3 +181,35 @@ async def test_found_record_whose_change_would_be_a_duplicate_is_saved_if_the_ma
     await crm.sync(Conversation(**{"visitor.chat_key": "K-17"}).snapshot("start"))
 
     assert org.org.get("Contact", real)["Email"] == "vera@example.com"
+
+
+async def test_value_of_another_unique_field_is_not_tried_for_days(org: Desk) -> None:
+    """Only when our own key is taken somebody is making the record at this moment."""
+    org.org.create("Contact", {"LastName": "Other", "Chat_Key__c": "K-17"})
+    mapping = SAMPLE.replace('LeadSource = "Chat"', 'Chat_Key__c = { fact = "room.key" }')
+    crm, one = await org.use(mapping), Conversation(**{"room.key": "K-17"})
+    for _ in range(2):  # made anew, and changed
+        with pytest.raises(DeliveryRejected, match=r"DUPLICATE_VALUE.*another record has the value of a unique field"):
+            await crm.sync(one.snapshot("handover"))
+        del one.facts["room.key"]
+        await crm.sync(one.snapshot("handover"))
+        one.facts["room.key"] = "K-17"
+
+    assert len(org.all("Contact")) == 2
+
+
+async def test_record_that_another_conversation_makes_at_this_moment_is_met(org: Desk) -> None:
+    crm, one = await org.use(), Conversation()
+    real, key = org.org.upsert, f"{one.visitor_key}-person"
+
+    def too_late(name: str, field: str, value: str, data: dict[str, Any], **options: Any) -> tuple[str, bool]:
+        if value == key and not org.org.by_key(name, field, value):
+            org.org.create(name, {"LastName": "Made by the other", field: value})
+            raise Refused("DUPLICATE_VALUE", "duplicate value found")
+        return real(name, field, value, data, **options)
+
+    org.org.upsert = too_late  # type: ignore[method-assign]
+    await crm.sync(one.snapshot("handover"))
+    (contact,) = org.all("Contact")
+
+    assert contact["LastName"] == "Vera Visitor" and org.all("Case")[0]["ContactId"] == contact["Id"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connectors.salesforce_crm.learned import LEARN_S, Learned
 from omnibridge.connector import DeliveryError, DeliveryRejected, DeliveryRetryable
 from tests.connectors.salesforce_crm.orgs import SAMPLE, Conversation, Desk
 
@@ -94,6 +95,32 @@ async def test_verified_key_wins_over_an_earlier_label(org: Desk) -> None:
     assert org.all("Case")[0]["ContactId"] == real
     assert result.facts == {"record_id": real, "object": "Contact", "vip": True, "level": "gold", "open_cases": 1}
     assert [each["how"] for each in org.org.changes if each["object"] == "Contact"] == ["create", "create", "update"]
+
+
+async def test_nothing_is_asked_at_each_sync_while_people_talk(org: Desk) -> None:
+    """The org counts calls: not for whom it does not know, and not for facts that were told a minute ago."""
+    mapping = SAMPLE[: SAMPLE.index("[[write]]")] + '[learn]\nfacts = { vip = "VIP__c" }\n'
+    crm, known, stranger = await org.use(mapping), Conversation(1, **{"visitor.chat_key": "K-17"}), Conversation(2)
+    contact = org.org.create("Contact", {"LastName": "Real", "Chat_Key__c": "K-17", "VIP__c": True})
+    for one in (known, stranger):
+        await crm.sync(one.snapshot("live"))
+    calls = org.simulator.calls["GET query"]
+    for one in (known, stranger) * 3:
+        await crm.sync(one.snapshot("live"))
+    assert org.simulator.calls["GET query"] == calls
+    org.org.update("Contact", contact, {"VIP__c": False})
+    ours = org.org.create("Contact", {"LastName": "New", "Email": "vera@example.com"})
+    assert (await crm.sync(known.snapshot("live"))).facts["vip"] is True
+    assert (await crm.sync(known.snapshot("handover"))).facts["vip"] is False
+    await crm.sync(stranger.snapshot("handover"))
+    assert stranger.kept["find:person"].id == ours
+
+    now = [0.0]
+    learned = Learned(lambda: now[0])
+    learned.put("c", "003", {"vip": True})
+    assert (learned.of("c", "003"), learned.of("c", "004"), learned.of("d", "003")) == ({"vip": True}, None, None)
+    now[0] = LEARN_S
+    assert learned.of("c", "003") is None
 
 
 async def test_key_that_comes_later_is_looked_for_again(org: Desk) -> None:

@@ -27,7 +27,7 @@ class Held:
     id, workspace, room = "s1", "w", "r"
 
     def __init__(self, state: bytes, read: Callable[[bytes], tuple[SessionEvent, ...]]) -> None:
-        self.state, self._read = state, read
+        self.state, self.read = state, read
         self.typed: list[bool] = []
         self.keys: set[str] = set()
         self.events: list[SessionEvent] = []
@@ -36,7 +36,10 @@ class Held:
         self.state = self.state if state is None else state
         if key not in self.keys:
             self.keys.add(key)
-            self.events += self._read(body)
+            self.events += self.read_or_not(body)
+
+    def read_or_not(self, body: bytes) -> tuple[SessionEvent, ...]:
+        return self.read(body)
 
     async def save(self, state: bytes) -> None:
         self.state = state
@@ -63,9 +66,16 @@ class Alone:
     async def begin(self, **opening: Any) -> None:
         await self.initialize()
         state = await self._until_known(lambda: self.connector.open(Opening("1", "s1", "w", "r", **opening)))
-        self.session = Held(state, self.connector.read_session)
+        self.session = self.held(state)
         self.connector.attach(self.session)
         self._following = asyncio.create_task(self._follow())
+
+    def held(self, state: bytes) -> Held:
+        return Held(state, self.connector.read_session)
+
+    async def outlived(self, call: Callable[[], Any]) -> Any:
+        """A call by whoever has the session; raises DeliveryError where that one died."""
+        return await call()
 
     async def initialize(self, **changes: Any) -> None:
         """Also after a change of settings."""
@@ -81,6 +91,7 @@ class Alone:
         await self.end()
         self.connector = SalesforceLiveAgentConnector()
         await self.initialize()
+        self.session.read = self.connector.read_session
         self.connector.attach(self.session)
         self._following = asyncio.create_task(self._follow())
 
@@ -107,7 +118,7 @@ class Alone:
     async def say(self, text: str, **fields: Any) -> None:
         given: Turn = turn(text, **{"delivery_id": f"turn-{text}", **fields})
         try:
-            await self._until_known(lambda: self.connector.on_message(given))
+            await self._until_known(lambda: self.outlived(lambda: self.connector.on_message(given)))
         except DeliveryError as exc:
             if exc.code != "over":
                 raise
@@ -116,7 +127,7 @@ class Alone:
     async def type(self, is_typing: bool) -> None:
         """Lost where it cannot be told."""
         try:
-            await self.connector.on_typing("s1", is_typing)
+            await self.outlived(lambda: self.connector.on_typing("s1", is_typing))
         except DeliveryError:
             self.context.counts["typing_lost"] += 1
 

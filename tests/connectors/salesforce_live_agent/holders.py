@@ -21,7 +21,7 @@ from tests.connectors.salesforce_live_agent.services import RunningService, serv
 
 VERA = Visitor(
     "Vera",
-    details=(Detail("Room", "r1", ("Rocket_Room__c",)),),
+    details=(Detail("Room", "r1", ("Rocket_Room__c",)), Detail("E-mail", "vera@example.com")),
     entities=(Entity("Contact", (FieldMap("Email", "E-mail", do_find=True),)),),
 )
 

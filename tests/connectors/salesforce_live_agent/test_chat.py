@@ -190,7 +190,9 @@ async def test_state_that_could_not_be_kept_is_read_again() -> None:
 async def test_no_mixture_of_troubles_loses_doubles_or_polls_twice(seed: int) -> None:
     chance = random.Random(seed)
     replays = {"reconnect_replays": bool(seed % 2), "double": seed % 3 == 0}
+    replays |= {"two_servers": seed % 3 == 1, "resets": seed % 4 < 2}
     async with holder(poll_s=0.05, timeout_s=0.4, **replays) as one, one.running():
+        await until(lambda: one.told)  # before the first batch there is nothing to resume
         told, wanted = [f"a{n}" for n in range(25)], [f"w{n}" for n in range(15)]
 
         async def desk() -> None:

@@ -93,3 +93,24 @@ async def test_session_that_could_not_be_spoken_of_is_none(body: str) -> None:
         one.sf.wish({"fail_next": [{"on": "session", "status": 200, "body": body}]})
         await one.begin()
         await until(one.desk.waiting)
+
+
+CONTACT = {"name": "Contact", "fields": [{"field": "Email", "label": "E-mail", "find": True, "create": True}]}
+CASE = {
+    "name": "Case",
+    "link_to_entity": "Contact",
+    "link_to_field": "ContactId",
+    "fields": [{"field": "Subject", "label": "Origin", "create": True}],
+}
+
+
+@pytest.mark.parametrize("facts", [{}, {"visitor_email": "v@example.com"}])
+async def test_visitor_of_whom_nothing_is_known_is_no_record(facts: dict[str, str]) -> None:
+    details = [{"label": "E-mail", "fact": "visitor_email"}, {"label": "Origin", "value": "rocketchat"}]
+    async with alone(details=details, entities=[CONTACT, CASE]) as one:
+        await one.begin(facts=facts)
+        await until(one.desk.waiting)
+        entities = one.sf.service.sessions[one.sid].init["prechatEntities"]
+
+    told = [(each["entityName"], each.get("linkToEntityName")) for each in entities]
+    assert told == ([("Contact", None), ("Case", "Contact")] if facts else [("Case", None)])

@@ -343,6 +343,23 @@ async def test_s2_03_org_that_moved_is_followed(make_relay: MakeRelay, monkeypat
     assert relay.sf.service.sessions == {}
 
 
+async def test_s2_03_visitor_who_is_given_back_to_the_queue_reads_where_he_stands(make_relay: MakeRelay) -> None:
+    relay = await make_relay()
+    visitor = await relay.with_agent()
+    relay.desk.transfer_to_button(relay.chat)
+    relay.desk.queue_position(relay.chat, 3)
+    relay.desk.queue_position(relay.chat, 2)
+    await relay.until(lambda: "You are number 2 in the queue." in relay.words(visitor))
+    relay.desk.accept(relay.chat, BEA, "Bea Boss")
+    await visitor.say("v0")
+    await relay.until(lambda: "v0" in relay.heard())
+
+    assert [each for each in relay.words(visitor) if "number" in each][-2:] == [
+        "You are number 3 in the queue.",
+        "You are number 2 in the queue.",
+    ]
+
+
 async def test_s2_03_poll_that_names_another_address_goes_on_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LiveAgent, "judged", lambda self, url: normalised(url))
     async with alone() as one:

@@ -240,6 +240,7 @@ async def test_agent_who_is_still_told_what_was_said_gets_what_the_visitor_wrote
     relay.desk.say(relay.chat, "Hello, I am Alex.")
     await relay.until(lambda: "Hello, I am Alex." in relay.words(visitor))
     await visitor.say("v0")
+    await relay.world.hub.settled()  # else the close may overtake it
     await visitor.close()
     await relay.until(lambda: relay.of_kind("end"))
 
@@ -300,6 +301,7 @@ async def test_visitor_who_closes_while_words_are_pending_and_nobody_is_there(ma
     visitor = await relay.with_agent()
     relay.sf.wish({"fail_next": [{"on": "post", "cut": True, "count": 2}]})
     await visitor.say("v0")
+    await relay.world.hub.settled()
     relay.desk.disconnect(relay.chat)
     await visitor.close()
     await relay.until(lambda: not relay.world.rows("SELECT 1 FROM desk_sessions"))

@@ -69,7 +69,7 @@ async def test_second_poller_ends_the_first(make_api: MakeApi) -> None:
     api = await make_api('start = ""\nallow_private = true')
     first = asyncio.create_task(api.raw("getUpdates", timeout=30))
     async with asyncio.timeout(30):
-        while not api.world.node.service._bots.queue._rung:  # type: ignore[union-attr]
+        while not api.world.node.service._bots._polling._generation:  # type: ignore[union-attr]
             await asyncio.sleep(0.01)
         second = asyncio.create_task(api.raw("getUpdates", timeout=30))
         conflict = await first

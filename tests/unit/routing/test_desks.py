@@ -64,6 +64,23 @@ def test_bot_that_gives_way_offers_it_to_its_desk() -> None:
     assert decision.after.control.connection == "sales"
 
 
+@pytest.mark.parametrize("moved_first", [True, False])
+def test_desk_whose_user_the_hub_picked_first_keeps_what_it_is_offered(moved_first: bool) -> None:
+    """The hub gave the room to the desk's user, the rules to the bot, and the bot gives way before that move is known:
+    the move to the bot comes after all, and must not be taken for somebody who takes the room from the desk."""
+    story = Story(directory=directory())
+    story.on(ev.ConversationStarted(), ev.AgentAssigned(DESK_USER, True, "sales"), said("a person please"))
+    decision = story.on(replied("One moment", handover=True))
+    assert "AssignAgent" in kinds(decision), "behind the move to the bot"
+
+    reports = [ev.AgentUnassigned(DESK_USER), ev.AgentAssigned(BOT, True, "helper")]
+    to_bot, to_desk = MoveSucceeded(1, "bot", "botId"), MoveSucceeded(2, "bot", "deskId")
+    for event in (to_bot, *reports, to_desk) if moved_first else (*reports, to_bot, to_desk):
+        assert story.on(event).after.control.party == "connection:sales"
+    after = story.on(ev.AgentUnassigned(BOT), ev.AgentAssigned(DESK_USER, True, "sales")).after
+    assert (after.control.party, after.served_by) == ("connection:sales", DESK_USER)
+
+
 def test_words_wait_for_the_desk_for_as_long_as_it_may_be_down() -> None:
     assert offered().on(said("hello?", 2)).commands == (SendToParty("sales", "m2", "hello?", within_ms=DAY_MS),)
 
