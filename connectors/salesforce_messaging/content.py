@@ -279,14 +279,29 @@ def _message(message_id: str, kind: str, in_reply_to: str, **content: Any) -> di
 
 
 def pieces(text: str, longest: int = LONGEST) -> list[str]:
-    """A long text in parts, between lines or words where it can be. Joined they are the text but for such gaps."""
+    """A long text in parts, between lines or words where it can be. Joined they are the text but for such gaps.
+
+    longest: UTF-16 units, as other languages count: an emoji is two.
+    """
     found: list[str] = []
-    while len(text) > longest:
-        cut = max(text.rfind("\n", 1, longest + 1), text.rfind(" ", 1, longest + 1))
-        cut = cut if cut > longest // 2 else longest
+    while (fits := _fitting(text, longest)) < len(text):
+        cut = max(text.rfind("\n", 1, fits + 1), text.rfind(" ", 1, fits + 1))
+        cut = cut if cut > fits // 2 else fits
         found.append(text[:cut])
-        text = text[cut:].lstrip(" \n") if cut != longest else text[cut:]
+        text = text[cut:].lstrip(" \n") if cut != fits else text[cut:]
     return [*found, text] if text or not found else found
+
+
+def _fitting(text: str, longest: int) -> int:
+    """How many characters, at least one."""
+    if 2 * len(text) <= longest:
+        return len(text)
+    units = 0
+    for at, each in enumerate(text):
+        units += 1 + (each > "\uffff")
+        if units > longest:
+            return max(1, at)
+    return len(text)
 
 
 def as_text(part: Content) -> str:

@@ -208,6 +208,8 @@ class Api:
         problem = problem_of(said)
         if problem:
             raise HTTPException(400, problem)
+        if len(said_of(said).encode("utf-16-le", "surrogatepass")) > 2 * org.options.longest_text:
+            raise HTTPException(400, "the text is too long")
         if message_id in found.taken:
             for each in org.desk:
                 if each.get("id") == message_id:

@@ -90,7 +90,7 @@ class Options:
     """limits: 0 = none. prechat_per_session: a new session needs routing attributes, else 417. receipts: taken at all.
 
     retry_after: told with 429. wait_s: the estimated wait, 0 = not told. business_hours: the whole answer.
-    closes_with_session: "Session-Based Chat".
+    closes_with_session: "Session-Based Chat". longest_text: UTF-16 units; the real limit is not known.
     """
 
     messages_per_minute: int = 22
@@ -101,6 +101,7 @@ class Options:
     retry_after: bool = True
     closes_with_session: bool = False
     wait_s: int = 60
+    longest_text: int = 4096
     business_hours: dict[str, Any] = field(default_factory=dict)
 
 
