@@ -183,7 +183,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     somebody came or left. vacated: somebody served and nobody does since. queued: it was told that it waits.
     reported: who serves as the events tell; served_by is ahead of it from a move of ours until its report. persona:
     of the party in control. stray: user id of who got it though nobody decided that, while he is sent back to the
-    queue. pressed: what was pressed last of what can be used once; pressed_at: when, ms.
+    queue. coming: user id of the connection in control to whom a move of ours is on its way; until it is known how that
+    ended, reports may be of before it. pressed: what was pressed last of what can be used once; pressed_at: when, ms.
     """
 
     workspace: str
@@ -220,3 +221,4 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     desk: DeskState | None = None
     pressed: str = ""
     pressed_at: int = 0
+    coming: str = ""

@@ -69,6 +69,7 @@ def pass_control(conversation: Conversation, party: str) -> Conversation:
         relay_posts=False,
         speech=Speech(),
         persona=None,
+        coming=conversation.coming if control.connection else "",
     )
 
 

@@ -133,10 +133,13 @@ def move_succeeded(context: Context, event: MoveSucceeded) -> Decision:
         # The hub's own report may come later, or never: 7.7 does not send it.
         known = conversation.served_by
         is_known = known and not context.directory.holds(conversation.workspace, known.id)
-        if known and known.id in _bot_ids(context) and _is_in_control(context, event.target):
+        is_last = event.target == conversation.coming
+        if known and known.id in _bot_ids(context) and (conversation.coming or _is_in_control(context, event.target)):
             is_known = False  # another bot, to whom the hub gave it before our move
         serving = known if known and is_known else ev.UserRef(event.target)
-        return context.decide("the bot user serves", _replace(conversation, served_by=serving))
+        coming = "" if is_last else conversation.coming
+        why = f"the bot user serves{', until the next move' if coming else ''}"
+        return context.decide(why, _replace(conversation, served_by=serving, coming=coming))
     if conversation.handover.stage != "moving":
         return context.nothing(f"{event.move} was carried out")
     after = _replace(conversation, held=(), handover=handover_over(conversation.handover))
@@ -167,9 +170,10 @@ def move_failed(context: Context, event: MoveFailed) -> Decision:
         return context.decide(f"{server.username or server.id} serves already", after, *commands, refuse_spoken=True)
     if state.stage == "moving":
         return _try_next(context, conversation, state.rungs, f"the hub refused ({event.code})", ())
+    if event.move == "bot" and conversation.coming not in ("", event.target):
+        return context.nothing(f"the bot user cannot serve ({event.code}); another move is on its way")
     if event.move == "bot":
-        # Who had it before still has it.
-        after = _replace(conversation, relay_posts=True, served_by=conversation.served_by or conversation.reported)
+        after = _replace(conversation, relay_posts=True, coming="")
         return context.decide(f"the bot user cannot serve ({event.code}): the relay account posts for it", after)
     return context.nothing(f"{event.move} failed ({event.code})")
 
@@ -212,7 +216,7 @@ def nobody(
     after, turns = parties.catch_up(after, connection, conversation.held, resumes=True)
     answers = [SendToVisitor(each, poster(after, connection)) for each in state.said]
     why = f"{reason}: {told}, the bot stays" if told else f"{reason}: the bot stays"
-    gets = parties.serve(conversation, bot)  # a desk's user may have the room
+    after, gets = parties.serve(conversation, after, bot)  # a desk's user may have the room
     return context.decide(why, after, *gets, *answers, *said, *turns, considered=considered)
 
 

@@ -32,7 +32,7 @@ def give_to_party(
         after, commands = offer(context, party, party.desk, reason)
         return context.decide(reason, after, *commands, rule=rule, considered=considered)
     after, turns = take_over(conversation, name)
-    commands = serve(conversation, party)
+    after, commands = serve(conversation, after, party)
     if party.welcomes and conversation.session != name:
         commands = (*commands, SendToParty(name, welcome=True))
         after = _replace(after, waiting=(VisitorTurn(welcome=True), *after.waiting))
@@ -59,8 +59,9 @@ def offer(
         held=held_for_next(conversation),
         handover=Handover(started_at=(*conversation.handover.started_at[-MOST_REMEMBERED:], context.now_ms)),
     )
+    after, commands = serve(conversation, after, party)
     return after, (
-        *serve(conversation, party),
+        *commands,
         OpenSession(party.name, reason, department, desk.offer_ms),
         StartTimer(OFFER, party.name, desk.offer_ms),
     )
@@ -91,11 +92,13 @@ def catch_up(
     return _replace(after, held=(), waiting=(*after.waiting, *waiting)), (*resumed, *turns)
 
 
-def serve(conversation: Conversation, party: BotConnection) -> tuple[Command, ...]:
-    """Its user is given the room, unless he has it."""
-    if conversation.served_by is not None and conversation.served_by.id == party.user_id:
-        return ()
-    return (AssignAgent(party.user_id, party.username, party.name),)
+def serve(
+    before: Conversation, after: Conversation, party: BotConnection
+) -> tuple[Conversation, tuple[AssignAgent, ...]]:
+    """Its user is given the room, unless he has it: then, too, where an earlier move would take it from him."""
+    if before.served_by is not None and before.served_by.id == party.user_id and not before.coming:
+        return after, ()
+    return _replace(after, coming=party.user_id), (AssignAgent(party.user_id, party.username, party.name),)
 
 
 def give_turn(

@@ -163,11 +163,10 @@ def _bot_assigned(context: Context, conversation: Conversation, event: ev.AgentA
         return context.decide("the bot serves while people are being looked for", conversation)
     if control.party == NOBODY:
         return context.decide("the hub gave it to the bot before anything was decided", conversation)
-    if control.connection and context.conversation.served_by is None and not conversation.relay_posts:
+    is_new = context.conversation.served_by is None and not conversation.relay_posts
+    if control.connection and (conversation.coming or is_new):
         # Of before our move, which is on its way: taken for a change of mind it would undo what the rules decided.
-        # Nor has he the room then: whoever gets control next needs a move of his own, behind that one.
-        nobody_yet = _replace(conversation, served_by=None)
-        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", nobody_yet)
+        return context.decide(f"the hub gave it to {name} first: on its way to {control.connection}", conversation)
     known = context.conversation.served_by
     if control.connection and known is not None and known.id == event.agent.id:
         return context.decide(f"{name} served already: {control.connection} is in control", conversation)
@@ -207,7 +206,7 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
         return context.decide(why, conversation)
     conversation = _replace(conversation, served_by=None)
     moving = conversation.handover.stage != "idle" or personas.is_moving(conversation)
-    moving = moving or _is_on_its_way(context, conversation, server, event.agent.id)
+    moving = moving or _is_on_its_way(context, conversation, event.agent.id)
     moving = moving or context.directory.holds(conversation.workspace, event.agent.id)
     if moving or conversation.control.party in (QUEUE, NOBODY):
         return context.decide(f"{event.agent.username or event.agent.id} no longer serves", conversation)
@@ -222,13 +221,13 @@ def _unassigned(context: Context, event: ev.AgentUnassigned) -> Decision:
     )
 
 
-def _is_on_its_way(context: Context, conversation: Conversation, server: ev.UserRef | None, user_id: str) -> bool:
-    """A connection is in control, and who left is another one's user, or was not known to serve: the room is being
+def _is_on_its_way(context: Context, conversation: Conversation, user_id: str) -> bool:
+    """A connection is in control, and somebody else's user left, or its own before our move to him: the room is being
     given to the connection's."""
     party = context.directory.connection(conversation.control.connection)
     if party is None or personas.serves(conversation, user_id):
         return False
-    return server is None or user_id != party.user_id
+    return party.user_id != user_id or party.user_id == conversation.coming
 
 
 def _transferred(context: Context, event: ev.ConversationTransferred) -> Decision:
@@ -256,6 +255,9 @@ def _closed(context: Context, event: ev.ConversationClosed) -> Decision:
 
 
 def _buried(context: Context, event: delivery_events.DeliveryBuried) -> Decision:
+    conversation = context.conversation
+    if event.command == "AssignAgent" and event.connection == conversation.control.connection != "":
+        context = _replace(context, conversation=_replace(conversation, coming=""))
     return desks.buried(context, event) or persona_moves.buried(context, event)
 
 

@@ -47,7 +47,8 @@ class Story:
         return self.last
 
     def with_bot(self) -> Story:
-        self.on(ev.ConversationStarted(visitor_name="Vera"), ev.AgentAssigned(BOT, True, "helper"))
+        moved = MoveSucceeded(1, "bot", BOT.id)
+        self.on(ev.ConversationStarted(visitor_name="Vera"), moved, ev.AgentAssigned(BOT, True, "helper"))
         return self
 
 
