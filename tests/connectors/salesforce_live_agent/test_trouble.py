@@ -313,6 +313,7 @@ async def test_restart_after_the_session_expired_tells_and_goes_on(make_relay: M
     relay = await make_relay(settings='on_left = "bot"')
     visitor = await relay.with_agent()
     await relay.world.node.stop()
+    await until(lambda: relay.session().poll is None)
     relay.sf.wish({"advance_s": 1800})
     await relay.world.begin()
     await relay.until(lambda: control(relay.world) == "connection:helper")
