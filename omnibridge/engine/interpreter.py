@@ -39,6 +39,9 @@ _history_decoder = msgspec.json.Decoder(RoomHistory)
 HISTORY = "history"
 """Kind of an observation of the reconciler: a room with messages that nobody reported."""
 
+CLOSED = "LivechatSession"
+"""Kind of the webhook of a close."""
+
 LIVE = "ddp"
 """Source of what the realtime connection told."""
 
@@ -133,11 +136,13 @@ class Interpreter:
         )
 
 
-def visitor_ts(row: Observation) -> int | None:
-    """Hub time of a visitor message, for the reorder window; None for all else."""
-    if row.source != "webhook" or row.kind != "Message":
+def ordered_ts(row: Observation) -> int | None:
+    """Hub time of a visitor message or of the close, for the reorder window; None for all else."""
+    if row.source != "webhook" or row.kind not in ("Message", CLOSED):
         return None
     reading = _reading(row)
+    if row.kind == CLOSED:
+        return reading.closed_at_ms or row.received_at
     first = reading.messages[0] if reading.messages else None
     if first is None or not first.from_visitor:
         return None

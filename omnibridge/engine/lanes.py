@@ -19,7 +19,7 @@ from omnibridge.domain.conversation import Conversation
 from omnibridge.engine.counters import Counters
 from omnibridge.engine.doorbell import EmbeddedDoorbell
 from omnibridge.engine.faults import Faults
-from omnibridge.engine.interpreter import visitor_ts
+from omnibridge.engine.interpreter import ordered_ts
 from omnibridge.engine.processor import Processor
 from omnibridge.engine.reorder import release
 from omnibridge.engine.work import Lane, Work
@@ -121,7 +121,7 @@ class Lanes:
 
     async def _take_in(self, key: LaneKey, row: Observation) -> None:
         window = self._windows.get(row.workspace, 0)
-        held = window > 0 and visitor_ts(row) is not None
+        held = window > 0 and ordered_ts(row) is not None
         if not self._open or held or not await self._try_now(key, row, None, behind_pending=True):
             await self._journal(key, row, None)
             if self._open:
@@ -202,7 +202,7 @@ class Lanes:
         window = self._windows.get(key[0], 0)
         while rows := self._waiting(key):
             ready, wake_at = self._release(rows, window)
-            if self._incoming[key] and any(visitor_ts(row) is not None for row in ready):
+            if self._incoming[key] and any(ordered_ts(row) is not None for row in ready):
                 # What is being taken in may be older: it is journalled in a moment.
                 self.doorbell.ring_at(key, BRIEFLY_S)
                 return
@@ -236,7 +236,7 @@ class Lanes:
 
     def _release(self, rows: Sequence[Observation], window: int) -> tuple[list[Observation], int | None]:
         now, visible_at = self._clock.now_ms(), self._visible_at
-        return release(rows, visitor_ts, now, window, lambda row: visible_at.setdefault(row.id, now))
+        return release(rows, ordered_ts, now, window, lambda row: visible_at.setdefault(row.id, now))
 
     async def _handle(
         self,

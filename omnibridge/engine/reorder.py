@@ -1,9 +1,10 @@
 """Which pending observations are ready, and in which order. Pure.
 
-Webhooks of messages written close together overtake each other. A visitor's message is held for at most the
-window, then released by its hub time. What the engine tells itself is never held. A session event of the
-hub (taken, closed) waits for the messages that came before it, whoever tells of it: it neither passes them nor hurries
-them. The companion app's own messages are never held: it tells them in their order.
+Webhooks of messages written close together overtake each other, and the close overtakes the last words. A visitor's
+message and the close are held for at most the window, then released by their hub time. What the engine tells itself is
+never held. Another session event of the hub (taken, forwarded) waits for the messages that came before it, whoever
+tells of it: it neither passes them nor hurries them. The companion app's own messages are never held: it tells them in
+their order.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from omnibridge.storage.journal import Observation
 
 TsOf = Callable[[Observation], int | None]
-"""Hub time (ms) of a visitor message, None for everything else."""
+"""Hub time (ms) of a visitor message or of the close, None for everything else."""
 
 
 def release(

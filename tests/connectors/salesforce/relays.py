@@ -109,7 +109,8 @@ def relay_maker(make_world: MakeWorld, sf: Running, relay: type[Relay]) -> MakeR
     the id of the hub's."""
 
     async def make(*, settings: str = "", agents: str = "creation = true", engine: str = "", **options: Any) -> Relay:
-        world = await make_world(engine=f"{QUICK}\n{engine}", **options)
+        window = "" if "reorder_window_ms" in engine else QUICK
+        world = await make_world(engine=f"{window}\n{engine}", **options)
         hub = world.sandbox.hub
         user = hub.add_user("desk", "secret", {"bot", "livechat-agent"}, "Our team")
         token = hub.accounts.issue_access_token(user, "omnibridge", bypasses_two_factor=True).token

@@ -56,6 +56,20 @@ async def test_from_bot_to_agent_to_another_agent_to_bot_to_close(make_relay: Ma
     assert database and Replay(database.reader).run().is_clean
 
 
+async def test_last_words_that_the_close_overtakes_reach_the_agent(make_relay: MakeRelay) -> None:
+    """8.x sends webhooks side by side; who closes his window has just pressed enter."""
+    relay = await make_relay(engine="reorder_window_ms = 1000")
+    visitor = await relay.with_agent()
+    await relay.world.hub.control(swap_rate=1.0, swap_hold_ms=30_000)
+    await visitor.say("thank you, bye")
+    await relay.world.hub.control(swap_rate=0.0)
+    await visitor.close()
+    await relay.until(lambda: "thank you, bye" in relay.heard())
+
+    rows = relay.world.rows("SELECT kind FROM observations WHERE kind IN ('Message', 'LivechatSession') ORDER BY id")
+    assert [kind for (kind,) in rows][-2:] == ["LivechatSession", "Message"]
+
+
 async def test_restart_goes_on_where_it_was(make_relay: MakeRelay, chats: Any) -> None:
     relay = await make_relay()
     visitor = await relay.with_agent()

@@ -62,6 +62,15 @@ def test_session_event_waits_for_what_was_said_before_it() -> None:
     assert (ids(ready), wake_at) == ([3, 1, 2], None)
 
 
+def test_words_that_the_close_overtook_come_before_it() -> None:
+    rows = [row(1, 100, "LivechatSession", ts=30), row(2, 110, ts=20)]
+    of_both = lambda each: int(each.body)  # noqa: E731
+
+    assert release(rows, of_both, 120, 150) == ([], 250)
+    ready, wake_at = release(rows, of_both, 250, 150)
+    assert (ids(ready), wake_at) == ([2, 1], None)
+
+
 def test_what_the_app_tells_of_the_room_waits_and_its_words_do_not() -> None:
     rows = [row(1, 100, ts=20), row(2, 102, "message.posted", "app"), row(3, 103, "room.closed", "app")]
 
