@@ -104,6 +104,7 @@ async def test_bar_is_bounded(make_world: MakeWorld) -> None:
             place = ("main", visitor.rid, f"m{n}")
             findings.keep(cursor, place, "toy", "1", n + 1, findings.READY, now, now + 60_000, items)
 
+    await until(lambda: world.rows("SELECT 1 FROM conversations"))
     await world.quiet()
     await database.writer.submit(write)
     body = json.dumps({"app": "x", "room": visitor.rid, "user": ALICE}).encode()
