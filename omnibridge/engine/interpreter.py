@@ -28,7 +28,7 @@ from omnibridge.rocketchat.realtime.translate import LiveReading, read_live
 from omnibridge.rocketchat.reconcile import RoomHistory
 from omnibridge.rocketchat.rooms import RoomInfo
 from omnibridge.rocketchat.uikit_actions import ActionRefused
-from omnibridge.rocketchat.webhook import WebhookReading, read_webhook
+from omnibridge.rocketchat.webhook import TEST, WebhookReading, read_webhook
 from omnibridge.storage import journal
 from omnibridge.storage.journal import Observation
 
@@ -41,6 +41,9 @@ HISTORY = "history"
 
 CLOSED = "LivechatSession"
 """Kind of the webhook of a close."""
+
+LAST_MS = 1000
+"""What a visitor wrote in the same moment, and by another clock of the hub, was before the close."""
 
 LIVE = "ddp"
 """Source of what the realtime connection told."""
@@ -142,7 +145,7 @@ def ordered_ts(row: Observation) -> int | None:
         return None
     reading = _reading(row)
     if row.kind == CLOSED:
-        return reading.closed_at_ms or row.received_at
+        return None if reading.kind == TEST else (reading.closed_at_ms or row.received_at) + LAST_MS
     first = reading.messages[0] if reading.messages else None
     if first is None or not first.from_visitor:
         return None

@@ -43,10 +43,10 @@ NOTICED: dict[str, History] = {
             ("crash", 0, 5), ("start", 0, 5000),
         ],
     ),
-    # Durable, and the process dies before it answers 200: the hub repeats it to one without memory.
+    # Decided, and the process dies: the hub, which had no answer, repeats it to one without memory.
     "takes every report for new": (
-        range(1, 6),
-        [("open", 0, 600), ("die_at", 2, 0), ("leave", 0, 500), ("start", 0, 8000)],
+        range(10, 14),
+        [("open", 0, 600), ("leave", 0, 160), ("crash", 0, 5), ("start", 0, 5000)],
     ),
     # A commit fails, but is durable.
     "keeps a lane whose commit failed": (
