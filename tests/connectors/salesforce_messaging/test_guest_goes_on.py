@@ -9,7 +9,8 @@ from connectors.salesforce_messaging.entries import Entry
 from connectors.salesforce_messaging.reopen import so_far
 from connectors.salesforce_messaging.settings import SalesforceMessagingSettings
 from connectors.salesforce_messaging.state import Kept, uuid4_of
-from tests.connectors.salesforce.relays import BEA, MakeRelay
+from omnibridge.sandbox.visitor import Visitor
+from tests.connectors.salesforce.relays import ALEX, BEA, MakeRelay
 from tests.connectors.salesforce_messaging.relays import Relay
 from tests.integration.test_desks import control
 
@@ -24,10 +25,20 @@ def texts(relay: Relay, cid: str) -> list[str]:
     return [each["text"] for each in rows if each["conversation"] == cid and each["kind"] == "message"]
 
 
+async def with_agent(relay: Relay) -> Visitor:
+    """He speaks when he has read what was said before: that is the order of the entries."""
+    visitor = await relay.handed_over()
+    await relay.until(lambda: texts(relay, relay.chat))
+    relay.desk.accept(relay.chat, ALEX, "Alex Agent")
+    relay.desk.say(relay.chat, "Hello, I am Alex.")
+    await relay.until(lambda: "Hello, I am Alex." in relay.words(visitor))
+    return visitor
+
+
 async def test_chat_goes_on_as_another_guests(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=SETTINGS)
     relay.sf.wish({"guest_ttl_s": TTL_S})
-    visitor = await relay.with_agent()
+    visitor = await with_agent(relay)
     first = relay.chat
     relay.sf.wish({"guest_ttl_s": 3600})
     await visitor.say("v0")
@@ -70,7 +81,7 @@ async def test_chat_goes_on_as_another_guests(make_relay: MakeRelay) -> None:
 async def test_restart_in_the_middle_of_it_goes_on_with_the_new_one(make_relay: MakeRelay) -> None:
     relay = await make_relay(settings=SETTINGS)
     relay.sf.wish({"guest_ttl_s": TTL_S})
-    visitor = await relay.with_agent()
+    visitor = await with_agent(relay)
     first = relay.chat
     relay.sf.wish({"guest_ttl_s": 3600, "fail_next": [{"on": "create", "status": 503, "count": 1000}]})
     await relay.until(lambda: AGAIN in relay.words(visitor))
@@ -93,7 +104,7 @@ async def test_guest_whose_chat_cannot_go_on_is_told_by_the_reason(make_relay: M
         settings=f'{SETTINGS}\non_left = "bot"', texts='desk = { token-ended = "This chat is over." }'
     )
     relay.sf.wish({"guest_ttl_s": TTL_S})
-    visitor = await relay.with_agent()
+    visitor = await with_agent(relay)
     relay.sf.wish({"fail_next": [{"on": "token", "status": 400, "count": 1000}]})
     await relay.until(lambda: control(relay.world) == "connection:helper")
     await visitor.say("echo back")
